@@ -1,0 +1,35 @@
+# One door for every chore; CI calls `make test`. Everything happens in .venv, made on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= demo
+
+.PHONY: demo test check bench docs clean
+
+demo: $(VENV)/ready
+	$(BIN)/fewbit demo --out $(OUT)
+
+test: $(VENV)/ready check
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/stream_speed.py --out build/benchmarks
+
+docs: $(VENV)/ready
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) build dist site demo
+
+# torch is named with its version and alone, so that a CPU build at hand is taken and no newer one is fetched.
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	touch $@

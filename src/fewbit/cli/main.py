@@ -1,0 +1,208 @@
+"""The command line: each command calls the public function of the same name and prints what it returns."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import fewbit
+from fewbit.cli.output import console, errors, print_cost, print_event, print_json, print_transcript
+from fewbit.decode import to_dict
+from fewbit.errors import FewbitError
+
+app = typer.Typer(
+    help="Train, compress and run networks of very few bits on streams.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
+Packed = Annotated[Path, typer.Argument(metavar="FILE", help="A packed network, *.fewbit.")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Train, compress and run networks of very few bits on streams."""
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Where the float network goes.")] = Path("float.safetensors"),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the Free Spoken Digit Dataset; default the digits in the package.")
+    ] = None,
+    hidden: Annotated[int, typer.Option(min=8, help="Width of the layers.")] = 96,
+    layers: Annotated[int, typer.Option(min=1, help="SRU layers.")] = 2,
+    epochs: Annotated[int, typer.Option(min=1)] = 40,
+    seed: Seed = 0,
+    checkpoint: Annotated[Path | None, typer.Option(help="Go on from here if it exists, and save here.")] = None,
+) -> None:
+    """Train a float recogniser of spoken digits."""
+    from fewbit.tour import train
+
+    result = train(out, data, hidden=hidden, layers=layers, epochs=epochs, seed=seed, checkpoint=checkpoint)
+    console.print(
+        f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}"
+    )
+
+
+@app.command()
+def compress(
+    model: Annotated[Path, typer.Argument(help="A float network made by fewbit train.")],
+    out: Annotated[Path, typer.Option(help="Where the quantized network goes.")] = Path("quantized.safetensors"),
+    weights: Annotated[str, typer.Option(help="Format of the weights; the head gets int8.")] = "ternary",
+    activations: Annotated[str, typer.Option(help="Format of the signals.")] = "int8",
+    epochs: Annotated[int, typer.Option(min=0, help="Epochs of retraining; 0 is direct quantization.")] = 40,
+    data: Annotated[Path | None, typer.Option(help="As in fewbit train.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Quantize a float recogniser and retrain it with its float self as the teacher."""
+    from fewbit.tour import compress
+
+    result = compress(model, out, weights=weights, activations=activations, epochs=epochs, data=data, seed=seed)
+    console.print(
+        f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}"
+    )
+
+
+@app.command()
+def pack(
+    model: Annotated[Path, typer.Argument(help="A quantized network made by fewbit compress.")],
+    out: Annotated[Path, typer.Option(help="Where the packed network goes.")] = Path("digits.fewbit"),
+) -> None:
+    """Pack a quantized recogniser into a *.fewbit file that runs without torch."""
+    from fewbit.tour import pack
+
+    path = pack(model, out)
+    console.print(f"{path}: {path.stat().st_size:,} bytes", highlight=False)
+
+
+@app.command()
+def show(file: Packed, json: Json = False) -> None:
+    """Show what a packed network is made of and what it costs."""
+    cost = fewbit.show(file)
+    if json:
+        print_json({"file": str(file)} | cost.to_dict())
+    else:
+        print_cost(cost, str(file))
+
+
+@app.command()
+def run(
+    file: Packed,
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A sound file, or frames as .npy (time, features).")],
+    out: Annotated[Path | None, typer.Option(help="Write the scores as .npy (frames, classes).")] = None,
+    json: Json = False,
+) -> None:
+    """Run a packed network over a whole input at once and give its scores."""
+    import numpy as np
+
+    scores = fewbit.run(source, fewbit.load(file))
+    if out is not None:
+        np.save(out, scores)
+    if json:
+        print_json({"file": str(source), "shape": list(scores.shape), "best": scores.argmax(axis=1).tolist()})
+    else:
+        console.print(f"{source}: scores {scores.shape[0]} frames x {scores.shape[1]} classes")
+
+
+@app.command()
+def stream(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Sound files: wav, flac, ogg and others.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A packed network; default the one that ships with fewbit.")
+    ] = None,
+    mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone until interrupted.")] = False,
+    json: Json = False,
+    events: Annotated[bool, typer.Option("--events", help="With --json: a line for each event as well.")] = False,
+    chunk: Annotated[float, typer.Option(min=0.001, max=10, help="Seconds of sound for each step.")] = 0.1,
+) -> None:
+    """Listen to files or to the microphone, chunk by chunk, and print the text as it grows."""
+    sources: list[Any] = [path for path in files or [] if path.suffix != ".fewbit"]
+    named = [path for path in files or [] if path.suffix == ".fewbit"]
+    network = fewbit.load(model or (named[0] if named else fewbit.pretrained("digits")))
+    if mic:
+        rate = fewbit.Session(network).rate
+        sources.append(fewbit.microphone(rate, chunk))
+    if not sources:
+        raise typer.BadParameter("give at least one sound file, or --mic")
+    for source in sources:
+        name = str(source) if isinstance(source, Path) else "microphone"
+
+        def on_event(event: fewbit.Event, name: str = name) -> None:
+            if not json:
+                print_event(event)
+            elif events:
+                print_json({"file": name} | to_dict(event))
+
+        if not json:
+            console.print(f"[bold]{name}[/]", highlight=False)
+        heard = fewbit.stream(source, network, chunk_seconds=chunk, on_event=on_event)
+        if json:
+            print_json(
+                {
+                    "file": name,
+                    "text": heard.text,
+                    "audio_seconds": heard.audio_seconds,
+                    "real_time_factor": heard.real_time_factor,
+                }
+            )
+        else:
+            print_transcript(heard)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the packed network and the picture.")] = Path("demo"),
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Train, compress, pack and stream a recogniser of spoken digits, and compare it with its float self."""
+    from fewbit.tour import demo, print_demo
+
+    result = demo(out, seed=seed)
+    if json:
+        print_json(result.to_dict())
+    else:
+        print_demo(result, console)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point: run a command; an error of fewbit is one message and exit code 1."""
+    given = sys.argv[1:] if arguments is None else arguments
+    command: Callable[..., Any] = typer.main.get_command(app)
+    try:
+        result = command(args=[a for a in given if a != "--debug"], standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except FewbitError as error:
+        if "--debug" in given:
+            raise
+        errors.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        for note in getattr(error, "__notes__", []):
+            errors.print(f"  {_plain(note)}", highlight=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # usage errors of the parser
+            error.show()
+            return int(error.exit_code)
+        raise
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def entry() -> None:
+    """What the console script runs."""
+    sys.exit(main())

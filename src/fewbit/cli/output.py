@@ -1,0 +1,62 @@
+"""How the command line prints: tables for people on standard output, plain JSON for machines."""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fewbit.decode import Event, Final, Label, Partial
+from fewbit.program import Cost
+from fewbit.streams import Transcript
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """One value on one line, without colours or wrapping."""
+    print(json.dumps(value, allow_nan=False), flush=True)
+
+
+def print_cost(cost: Cost, title: str) -> None:
+    """A packed network op by op."""
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    for name in ("layer", "op", "shape", "format"):
+        table.add_column(name)
+    for name in ("weights", "bytes", "MACs/frame"):
+        table.add_column(name, justify="right")
+    for op in cost.ops:
+        table.add_row(op.name, op.op, op.shape, op.format, f"{op.weights:,}", f"{op.bytes:,}", f"{op.macs:,.0f}")
+    table.add_section()
+    table.add_row("total", "", "", "", f"{cost.weights:,}", f"{cost.weight_bytes:,}", f"{cost.macs:,.0f}")
+    console.print(table)
+    console.print(
+        f"file {cost.file_bytes:,} bytes = header {cost.header_bytes:,} + payload {cost.payload_bytes:,}",
+        highlight=False,
+    )
+
+
+def print_event(event: Event) -> None:
+    """Growing text: partial text is overwritten in place, final text stays."""
+    live = console.is_terminal
+    match event:
+        case Partial(text=text):
+            if live:
+                width = max(8, console.width - 1)
+                print(f"\r\033[K\033[2m{text[-width:]}\033[0m", end="", flush=True)
+        case Final(text=text, start=start, end=end):
+            if live:
+                print("\r\033[K", end="")
+            console.print(f"[cyan]{start:8.2f} - {end:6.2f} s[/]  {text}", highlight=False)
+        case Label(name=name, start=start, end=end, prob=prob):
+            console.print(f"[cyan]{start:8.2f} - {end:6.2f} s[/]  {name} ({prob:.2f})", highlight=False)
+
+
+def print_transcript(heard: Transcript) -> None:
+    """The figures under a transcript."""
+    console.print(
+        f"[dim]{heard.audio_seconds:.1f} s of sound, real-time factor {heard.real_time_factor:.3f}, "
+        f"{heard.latency_ms:.1f} ms a chunk[/]",
+        highlight=False,
+    )

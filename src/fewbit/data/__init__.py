@@ -1,0 +1,6 @@
+"""Floor 5: data to train and test on."""
+
+from fewbit.data.clips import Clip, Spoken, join
+from fewbit.data.digits import Digits, data_folder, spoken_digits
+
+__all__ = ["Clip", "Digits", "Spoken", "data_folder", "join", "spoken_digits"]

@@ -1,0 +1,210 @@
+"""Spoken digits of real people, shipped inside the package, and the batches to train on.
+
+The clips are a part of the Free Spoken Digit Dataset (CC BY-SA 4.0, see `data/embedded_digits/README.md`): three
+speakers to train on, their recordings 0-4 as the test, and a fourth speaker who is never trained on.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from fewbit.data.clips import Clip, change_speed, join
+from fewbit.errors import DataError
+from fewbit.features import LogMel
+from fewbit.text import Alphabet
+from fewbit.train import CTCBatch
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+ALPHABET = Alphabet(WORDS, joiner=" ")
+RATE = 8_000
+UNSEEN = "nicolas"
+TEST_RECORDINGS = 5
+WARP = (0.88, 1.14)
+TILT = (1.2, 0.7, 0.4)
+SPEEDS = (0.8, 0.87, 0.93, 1.0, 1.07, 1.15, 1.25)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Clips by purpose; `train` and `test` are of the same speakers, `unseen` of another one."""
+
+    train: tuple[Clip, ...]
+    test: tuple[Clip, ...]
+    unseen: tuple[Clip, ...]
+    alphabet: Alphabet = ALPHABET
+    rate: int = RATE
+
+    def batches(
+        self, features: LogMel, *, utterances: int = 192, batch_size: int = 16, seconds: float = 3.0, seed: int = 0
+    ) -> "DataLoader[Any]":
+        """Endlessly varied training batches: every epoch joins the training clips anew."""
+        dataset = JoinedDigits(self, features, utterances, seconds)
+        order = torch.Generator().manual_seed(seed)
+        return DataLoader(dataset, batch_size, shuffle=True, collate_fn=collate, generator=order)
+
+    def stream(self, clips: tuple[Clip, ...], seed: int = 0) -> tuple[NDArray[np.float32], str]:
+        """All `clips` in random order as one recording, and the text that is said in it."""
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(clips))
+        samples, spoken = join([clips[i] for i in order], self.rate, rng)
+        return samples, " ".join(word.word for word in spoken)
+
+
+class JoinedDigits(Dataset[tuple[Tensor, list[int], Tensor]]):
+    """Utterances of fixed length, put together anew each time from clips at random speed, level and noise.
+
+    Clips become log-mel frames once; joining, level and noise then happen in the log-mel domain (a factor of the sound
+    is a summand of its logarithm, noise adds as energies), which is a hundred times cheaper. All utterances have the
+    same number of frames, so a batch needs no padding. Randomness comes from torch's global generator, which
+    `fewbit.train.fit` seeds, saves and restores.
+    """
+
+    def __init__(self, digits: Digits, features: LogMel, utterances: int, seconds: float) -> None:
+        self.alphabet, self.utterances, self.floor = digits.alphabet, utterances, features.floor
+        self.rate = digits.rate / features.hop  # frames a second
+        self.frames = int(seconds * self.rate)
+        margin = np.zeros(features.window - features.hop, np.float32)
+        self.variants = [
+            [features(np.concatenate([margin, change_speed(clip.samples, speed), margin])) for speed in SPEEDS]
+            for clip in digits.train
+        ]
+        self.words = [clip.word for clip in digits.train]
+        hiss = np.random.default_rng(0).standard_normal(20 * digits.rate).astype(np.float32)
+        self.noise = features(hiss)
+
+    def __len__(self) -> int:
+        return self.utterances
+
+    def __getitem__(self, index: int) -> tuple[Tensor, list[int], Tensor]:
+        rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        start = int(rng.integers(0, len(self.noise) - self.frames))
+        level = 2 * np.log(10 ** rng.uniform(-4.5, -2.3))
+        frames = self.noise[start : start + self.frames] + np.float32(level)
+        position = int(self.rate * rng.uniform(0, 0.4))
+        words: list[str] = []
+        alignment = torch.zeros(self.frames, dtype=torch.long)
+        while True:
+            pick = int(rng.integers(len(self.variants)))
+            clip = self.variants[pick][int(rng.integers(len(SPEEDS)))]
+            end = position + len(clip)
+            if end > self.frames - self.rate * 0.2:
+                break
+            louder = clip + np.float32(2 * np.log(10 ** rng.uniform(-0.6, 0.3)))
+            frames[position:end] = np.logaddexp(frames[position:end], louder)
+            words.append(self.words[pick])
+            # A word is known from its middle on.
+            alignment[(position + end) // 2 : end] = self.alphabet.encode(self.words[pick])[0]
+            position = end + int(self.rate * rng.uniform(0.0, 0.45))
+        frames = other_voice(np.maximum(frames, self.floor), rng)
+        frames = spec_augment(frames, rng)
+        return torch.from_numpy(frames), self.alphabet.encode(" ".join(words)), alignment
+
+
+def other_voice(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Another vocal tract and another microphone: stretch the mel axis, bend the spectrum (Jaitly, Hinton 2013)."""
+    mels = frames.shape[1]
+    bins = np.arange(mels)
+    source = np.clip(bins * rng.uniform(*WARP), 0, mels - 1.001)
+    low = source.astype(int)
+    part = (source - low).astype(np.float32)
+    warped = frames[:, low] * (1 - part) + frames[:, low + 1] * part
+    waves = np.cos(np.pi * np.outer(bins + 0.5, (1, 2, 3)) / mels)
+    return np.asarray(warped + waves @ (rng.standard_normal(3) * TILT), np.float32)
+
+
+def spec_augment(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Blank out two random bands of mel filters and two short spans of time (Park et al. 2019)."""
+    frames = frames.copy()
+    quiet = frames.mean(axis=0)
+    time, mels = frames.shape
+    for _ in range(2):
+        width = int(rng.integers(0, mels // 6 + 1))
+        low = int(rng.integers(0, mels - width + 1))
+        frames[:, low : low + width] = quiet[low : low + width]
+        width = int(rng.integers(0, 8))
+        start = int(rng.integers(0, time - width + 1))
+        frames[start : start + width] = quiet
+    return frames
+
+
+def collate(examples: list[tuple[Tensor, list[int], Tensor]]) -> CTCBatch:
+    """Join equally long examples into one `CTCBatch`."""
+    inputs = torch.stack([frames for frames, _, _ in examples])
+    targets = torch.tensor([label for _, labels, _ in examples for label in labels])
+    return CTCBatch(
+        inputs,
+        torch.full((len(examples),), inputs.shape[1]),
+        targets,
+        torch.tensor([len(labels) for _, labels, _ in examples]),
+        torch.stack([alignment for _, _, alignment in examples]),
+    )
+
+
+def spoken_digits(folder: str | Path | None = None, unseen: str = UNSEEN) -> Digits:
+    """The digits in the package, or all clips of a folder laid out like the Free Spoken Digit Dataset.
+
+    Args:
+        folder: a folder with `manifest.tsv` (path, split, speaker, seconds, digit). ``None`` takes the embedded
+            clips.
+        unseen: the speaker kept out of training; all their clips become `Digits.unseen`.
+
+    Raises:
+        DataError: the folder or the speaker is not there.
+    """
+    clips = list(_embedded() if folder is None else _folder(Path(folder)))
+    speakers = sorted({clip.speaker for clip in clips})
+    if unseen not in speakers:
+        raise DataError(f"no speaker {unseen!r} among the clips; there are {speakers}")
+    known = [clip for clip in clips if clip.speaker != unseen]
+    return Digits(
+        train=tuple(clip for clip in known if not is_test(clip.name)),
+        test=tuple(clip for clip in known if is_test(clip.name)),
+        unseen=tuple(clip for clip in clips if clip.speaker == unseen),
+    )
+
+
+def is_test(name: str) -> bool:
+    """Whether a clip ``digit_speaker_recording`` is one of the test recordings 0-4."""
+    return int(name.rsplit("_", 1)[1]) < TEST_RECORDINGS
+
+
+def data_folder(name: str) -> Path | None:
+    """The folder `name` under the environment variable ``FEWBIT_DATA``, or ``None``."""
+    root = os.environ.get("FEWBIT_DATA")
+    folder = Path(root) / name if root else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def _embedded() -> Iterator[Clip]:
+    source = resources.files("fewbit.data") / "embedded_digits"
+    sound: dict[str, NDArray[np.float32]] = {}
+    for row in csv.DictReader((source / "index.tsv").read_text().splitlines(), delimiter="\t"):
+        speaker = row["speaker"]
+        if speaker not in sound:
+            sound[speaker], _ = soundfile.read(BytesIO((source / f"{speaker}.flac").read_bytes()), dtype="float32")
+        start = int(row["start"])
+        samples = sound[speaker][start : start + int(row["samples"])]
+        yield Clip(samples, WORDS[int(row["name"][0])], speaker, row["name"])
+
+
+def _folder(folder: Path) -> Iterator[Clip]:
+    manifest = folder / "manifest.tsv"
+    if not manifest.is_file():
+        raise DataError(f"{folder}: no manifest.tsv; wanted the Free Spoken Digit Dataset's folder")
+    for row in csv.DictReader(manifest.read_text().splitlines(), delimiter="\t"):
+        samples, rate = soundfile.read(folder / row["path"], dtype="float32")
+        if rate != RATE:
+            raise DataError(f"{folder / row['path']}: {rate} Hz, wanted {RATE}")
+        yield Clip(samples, WORDS[int(row["digit"])], row["speaker"], Path(row["path"]).stem)

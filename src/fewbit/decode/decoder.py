@@ -1,0 +1,42 @@
+"""The contract of every decoder: scores in, events out, state explicit."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.decode.events import Event
+from fewbit.errors import DecodeError
+
+Scores = NDArray[np.float64]
+
+
+class Decoder(Protocol):
+    """Turns frames of class scores into events; any split of the frames gives the same events."""
+
+    def init_state(self) -> Any:
+        """State at the start of a stream."""
+        ...
+
+    def step(self, scores: Scores, state: Any) -> tuple[list[Event], Any]:
+        """Events that ``scores (frames, classes)`` bring, and the new state."""
+        ...
+
+    def finish(self, state: Any) -> list[Event]:
+        """Events that are left when the stream ends."""
+        ...
+
+
+def check_scores(scores: Scores, classes: int) -> Scores:
+    """The scores, or a `DecodeError` that says what is wrong with them."""
+    if scores.ndim != 2 or scores.shape[1] != classes:
+        raise DecodeError(f"wanted scores (frames, {classes}), got {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise DecodeError("scores are NaN or infinite; the network or its input is broken")
+    return scores
+
+
+def softmax(scores: Scores) -> Scores:
+    """Probabilities over the last axis."""
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))

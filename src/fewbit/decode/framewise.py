@@ -1,0 +1,48 @@
+"""Framewise labels: for networks that name every frame (gestures, sleep stages) rather than spell text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fewbit.decode.decoder import Scores, check_scores, softmax
+from fewbit.decode.events import Event, Label
+
+FrameState = tuple[int, int, int, float]
+"""Frame, class of the running run (-1 for none), its first frame, sum of its probabilities."""
+
+
+@dataclass(frozen=True)
+class Framewise:
+    """A `Label` for every run of frames with the same best class, with its mean probability.
+
+    Args:
+        names: of the classes, in order.
+        frame_seconds: time between two frames of scores.
+    """
+
+    names: Sequence[str]
+    frame_seconds: float
+
+    def init_state(self) -> FrameState:
+        """State at the start of a stream."""
+        return 0, -1, 0, 0.0
+
+    def step(self, scores: Scores, state: FrameState) -> tuple[list[Event], FrameState]:
+        """Labels of the runs that end within ``scores (frames, classes)``."""
+        scores = check_scores(scores, len(self.names))
+        events: list[Event] = []
+        frame, running, first, total = state
+        for symbol, prob in zip(scores.argmax(axis=1).tolist(), softmax(scores).max(axis=1).tolist(), strict=True):
+            if symbol != running:
+                events += self.finish((frame, running, first, total))
+                running, first, total = symbol, frame, 0.0
+            total += prob
+            frame += 1
+        return events, (frame, running, first, total)
+
+    def finish(self, state: FrameState) -> list[Event]:
+        """The label of the run that the end of the stream cuts off."""
+        frame, running, first, total = state
+        if running < 0:
+            return []
+        start, end = round(first * self.frame_seconds, 4), round(frame * self.frame_seconds, 4)
+        return [Label(self.names[running], start, end, round(total / (frame - first), 4))]

@@ -1,0 +1,5 @@
+"""Floor 4: objectives that learn from another network."""
+
+from fewbit.distill.logits import LogitKD, soft_loss
+
+__all__ = ["LogitKD", "soft_loss"]

@@ -1,0 +1,79 @@
+"""Knowledge distillation on outputs: the student learns the softened distribution of a teacher.
+
+    soft = T**2 * mean of  - sum_c softmax(teacher / T)_c * log softmax(student / T)_c
+    L    = (1 - a) * hard + a * soft
+
+with a weight ``a`` that may fall during training: soft labels lead, hard labels finish ("gradual soft loss reducing").
+The factor T**2 keeps the size of the gradient, so that ``a`` means the same at every temperature.
+
+References:
+    Hinton, Vinyals, Dean 2015; Shin, Boo, Sung 2019, "Knowledge distillation for optimization of quantized deep
+    neural networks" (arXiv 1909.01688).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fewbit.errors import DataError
+from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of
+
+
+class LogitKD:
+    """Distillation from `teacher`, mixed with a hard objective.
+
+    For CTC the teacher's posteriors are taken frame by frame, which is right when the student starts as a copy of
+    the teacher: both then spike at the same frames.
+
+    Args:
+        teacher: a network with the outputs of the student; it is run in eval mode without gradient and left as found.
+        temperature: T > 0.
+        weight: ``a`` in [0, 1], a number or a function of training progress such as ``linear(0.9, 0.0)``.
+        hard: objective with a `loss` method; default `CrossEntropy`.
+    """
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        temperature: float = 4.0,
+        weight: float | Schedule = 0.5,
+        hard: HardLoss | None = None,
+    ) -> None:
+        if temperature <= 0:
+            raise DataError(f"LogitKD: temperature must be above 0, not {temperature}")
+        self.teacher, self.temperature = teacher, temperature
+        self.weight: Schedule = weight if callable(weight) else constant(float(weight))
+        self.hard = hard or CrossEntropy()
+
+    def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
+        weight = self.weight(progress)
+        if not 0 <= weight <= 1:
+            raise DataError(f"LogitKD: weight must lie in 0..1, not {weight} at progress {progress:.3f}")
+        student = outputs_of(model, batch)
+        teacher = self._teach(batch)
+        if teacher.shape != student.shape:
+            raise DataError(
+                f"LogitKD: the teacher gives {tuple(teacher.shape)}, the student {tuple(student.shape)}; "
+                "both need the same classes and frames"
+            )
+        loss = (1 - weight) * self.hard.loss(student, batch)
+        return loss + weight * soft_loss(student, teacher, self.temperature) if weight else loss
+
+    def _teach(self, batch: Any) -> Tensor:
+        modes = {module: module.training for module in self.teacher.modules()}
+        self.teacher.to(batch[0].device).eval()
+        try:
+            with torch.no_grad():
+                return outputs_of(self.teacher, batch)
+        finally:
+            for module, training in modes.items():
+                module.training = training
+
+
+def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of ``(..., classes)`` logits at `temperature`, times its square, mean over all positions."""
+    target = functional.softmax(teacher / temperature, dim=-1)
+    log_student = functional.log_softmax(student / temperature, dim=-1)
+    return -(target * log_student).sum(-1).mean() * temperature**2

@@ -1,0 +1,68 @@
+"""Every error that fewbit raises on purpose.
+
+    FewbitError
+      +-- FormatError          codes, packing or a spec string are not of their format
+      +-- QuantizationError    a tensor cannot be quantized as asked
+      +-- SelectionError       a pattern matched nothing
+      +-- LoweringError        a network, or a part of it, has no meaning as a Program
+      +-- FileFormatError      a *.fewbit file is not what it should be
+      +-- AudioError           sound that cannot be read or used
+      +-- DecodeError          a decoder was given what it cannot decode
+      +-- DataError            a data set or its folder is not as described
+      +-- MissingExtraError    an optional library is needed; the message names the extra
+
+A message says where, what was seen, what was wanted, and what to do.
+"""
+
+__all__ = [
+    "AudioError",
+    "DataError",
+    "DecodeError",
+    "FewbitError",
+    "FileFormatError",
+    "FormatError",
+    "LoweringError",
+    "MissingExtraError",
+    "QuantizationError",
+    "SelectionError",
+]
+
+
+class FewbitError(Exception):
+    """Root of all errors raised on purpose by fewbit."""
+
+
+class FormatError(FewbitError, ValueError):
+    """Codes, packed bytes or a spec string do not fit their format."""
+
+
+class QuantizationError(FewbitError, ValueError):
+    """A tensor cannot be quantized as asked (NaN, infinite, wrong shape, not calibrated)."""
+
+
+class SelectionError(FewbitError, LookupError):
+    """A pattern matched no name; the message lists the names there are."""
+
+
+class LoweringError(FewbitError, ValueError):
+    """A network has no integer Program; the message names the layer and the way out."""
+
+
+class FileFormatError(FewbitError, ValueError):
+    """A packed file cannot be read: one sentence for each fault."""
+
+
+class AudioError(FewbitError, ValueError):
+    """Sound that cannot be read or used (missing, damaged, NaN, wrong shape)."""
+
+
+class DecodeError(FewbitError, ValueError):
+    """A decoder was given what it cannot decode (wrong width, NaN)."""
+
+
+class DataError(FewbitError, ValueError):
+    """A data set or its folder is not as described."""
+
+
+class MissingExtraError(FewbitError, ImportError):
+    """An optional library is not installed; the message names the extra that brings it."""

@@ -1,0 +1,78 @@
+"""Sound from files and microphones, as chunks of one channel at a wanted rate.
+
+Files are read by soundfile (wav, flac, ogg and whatever else libsndfile knows) and resampled by soxr, both block by
+block: an hour of sound needs no more memory than a second.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from fewbit.errors import AudioError, MissingExtraError
+from fewbit.features.logmel import Samples, check_samples
+
+CHUNK_SECONDS = 0.1
+
+
+class Resampler:
+    """Streaming change of sample rate; the same samples come out however the input is cut."""
+
+    def __init__(self, source: int, target: int) -> None:
+        if source <= 0 or target <= 0:
+            raise AudioError(f"sample rates must be positive, not {source} -> {target}")
+        self._stream = None if source == target else soxr.ResampleStream(source, target, 1, dtype="float32")
+
+    def step(self, samples: Samples, last: bool = False) -> Samples:
+        """Resampled sound that is ready after `samples`; `last` flushes what the filter still holds."""
+        samples = check_samples(samples)
+        if self._stream is None:
+            return samples
+        return np.asarray(self._stream.resample_chunk(samples, last=last), np.float32)
+
+
+def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
+    """Chunks ``(n,)`` of the file's sound, mixed to one channel, at `rate` samples a second.
+
+    Raises:
+        AudioError: the file is missing, is no sound that libsndfile reads, or holds NaN.
+    """
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            resampler = Resampler(file.samplerate, rate)
+            block = max(1, round(file.samplerate * chunk_seconds))
+            while len(samples := file.read(block, dtype="float32", always_2d=True)):
+                yield resampler.step(samples.mean(axis=1, dtype=np.float32))
+            yield resampler.step(np.zeros(0, np.float32), last=True)
+    except soundfile.SoundFileError as error:
+        missing = "" if Path(path).is_file() else ": there is no such file"
+        why = missing or f" as sound (wav, flac, ogg, ...): {error}"
+        raise AudioError(f"{path}: cannot be read{why}") from error
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
+
+
+def microphone(rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
+    """Endless chunks ``(n,)`` from the default microphone.
+
+    Raises:
+        MissingExtraError: sounddevice or the PortAudio library is not installed.
+        AudioError: there is no microphone, or it refuses the rate.
+    """
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:
+        raise MissingExtraError(
+            "the microphone needs sounddevice and PortAudio: pip install 'fewbit[mic]' "
+            "(on Debian also: apt install libportaudio2)"
+        ) from error
+    block = max(1, round(rate * chunk_seconds))
+    try:
+        with sounddevice.InputStream(rate, block, channels=1, dtype="float32") as stream:
+            while True:
+                samples, _ = stream.read(block)
+                yield samples[:, 0].copy()
+    except sounddevice.PortAudioError as error:
+        raise AudioError(f"the microphone cannot be used at {rate} Hz: {error}") from error

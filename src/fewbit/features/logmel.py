@@ -1,0 +1,111 @@
+"""Log-mel filter bank for streams: the same numbers however the sound is cut.
+
+Frames are computed one by one by kaldi-native-fbank (Povey window, pre-emphasis 0.97, mean of the frame removed, no
+dither, no padding at the edges), so a frame depends on its own samples only. The state is the tail of samples that
+coming frames still need.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import kaldi_native_fbank as knf
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.errors import AudioError
+
+Samples = NDArray[np.float32]
+_FULL_SCALE = 32768.0  # kaldi's log-mel values are those of 16-bit sample values
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Sound to log-mel frames: ``samples (n,) in [-1, 1] -> frames (time, mels)``.
+
+    Args:
+        mels: filters, evenly spaced on the mel scale from 20 Hz to half the sample rate.
+        rate: samples a second.
+        window_ms, hop_ms: length of a frame and distance of two, in milliseconds.
+        floor: smallest value that comes out; digital silence is not quieter than a quiet room.
+    """
+
+    mels: int = 40
+    rate: int = 16_000
+    window_ms: float = 25.0
+    hop_ms: float = 10.0
+    floor: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.mels <= 256:
+            raise AudioError(f"LogMel: mels must lie in 1..256, not {self.mels}")
+        if not 1_000 <= self.rate <= 192_000:
+            raise AudioError(f"LogMel: rate must lie in 1000..192000 Hz, not {self.rate}")
+        if not 1.0 <= self.hop_ms <= self.window_ms <= 1_000.0:
+            raise AudioError(
+                f"LogMel: wanted 1 <= hop_ms <= window_ms <= 1000, not hop_ms={self.hop_ms}, window_ms={self.window_ms}"
+            )
+        if not np.isfinite(self.floor):
+            raise AudioError(f"LogMel: floor must be a finite number, not {self.floor}")
+
+    @property
+    def window(self) -> int:
+        """Samples of one frame."""
+        return int(self.rate * 0.001 * self.window_ms)
+
+    @property
+    def hop(self) -> int:
+        """Samples between the starts of two frames."""
+        return int(self.rate * 0.001 * self.hop_ms)
+
+    def init_state(self) -> Samples:
+        """State at the start of a stream: no samples waiting."""
+        return np.zeros(0, np.float32)
+
+    def step(self, samples: Samples, state: Samples) -> tuple[NDArray[np.float32], Samples]:
+        """Frames that are complete after `samples`, and the samples that wait for more.
+
+        Raises:
+            AudioError: samples are not one-dimensional, or not finite.
+        """
+        samples = check_samples(samples)
+        waiting = np.concatenate([state, samples])
+        frames = max(0, (len(waiting) - self.window) // self.hop + 1)
+        if frames == 0:
+            return np.zeros((0, self.mels), np.float32), waiting
+        bank = knf.OnlineFbank(self._options())
+        used = (frames - 1) * self.hop + self.window
+        bank.accept_waveform(self.rate, waiting[:used] * _FULL_SCALE)
+        mel = np.stack([bank.get_frame(i) for i in range(frames)])
+        return np.maximum(mel, np.float32(self.floor)), waiting[frames * self.hop :]
+
+    def __call__(self, samples: Samples) -> NDArray[np.float32]:
+        """All frames of a whole recording."""
+        return self.step(samples, self.init_state())[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain description, as it stands in packed files."""
+        return asdict(self)
+
+    def _options(self) -> knf.FbankOptions:
+        options = knf.FbankOptions()
+        options.frame_opts.samp_freq = self.rate
+        options.frame_opts.frame_length_ms = self.window_ms
+        options.frame_opts.frame_shift_ms = self.hop_ms
+        options.frame_opts.dither = 0.0
+        options.frame_opts.snip_edges = True
+        options.mel_opts.num_bins = self.mels
+        return options
+
+
+def check_samples(samples: Samples) -> Samples:
+    """The samples as one-dimensional float32, or an `AudioError` that says what is wrong with them."""
+    samples = np.asarray(samples, np.float32)
+    if samples.ndim != 1:
+        raise AudioError(f"wanted one channel of samples, shape (n,), got shape {samples.shape}")
+    bad = ~np.isfinite(samples)
+    if bad.any():
+        raise AudioError(
+            f"{int(bad.sum())} of {len(samples)} samples are NaN or infinite, the first at index "
+            f"{int(bad.argmax())}; repair the recording"
+        )
+    return samples

@@ -1,0 +1,203 @@
+"""What an integer code means: formats, their code books, and the granularity of scales.
+
+A *format* is the set of integers that a code may take. A real number is ``code * scale``; how many scales a
+tensor has is its *granularity*. How codes lie in bytes is the business of `fewbit.formats.packing`.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.errors import FormatError
+
+MIN_BITS, MAX_BITS = 2, 8
+
+
+class Format(ABC):
+    """A finite set of integer codes."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name in spec strings and packed files, for example ``int4``."""
+
+    @property
+    @abstractmethod
+    def bits(self) -> int:
+        """Bits that hold one code (the trit layout of ternary codes needs fewer)."""
+
+    @abstractmethod
+    def levels(self) -> NDArray[np.int16]:
+        """The code book: all codes in rising order."""
+
+    @property
+    def lo(self) -> int:
+        """Smallest code."""
+        return int(self.levels()[0])
+
+    @property
+    def hi(self) -> int:
+        """Largest code."""
+        return int(self.levels()[-1])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Int(Format):
+    """Symmetric signed integers of 2 to 8 bits: ``-(2**(b-1) - 1) ... 2**(b-1) - 1`` (no ``-2**(b-1)``).
+
+    Source: Sung, Shin, Hwang 2015 (arXiv 1511.06488).
+    """
+
+    width: int
+
+    def __post_init__(self) -> None:
+        _check_width("int", self.width)
+
+    @property
+    def name(self) -> str:
+        return f"int{self.width}"
+
+    @property
+    def bits(self) -> int:
+        return self.width
+
+    def levels(self) -> NDArray[np.int16]:
+        top = 2 ** (self.width - 1) - 1
+        return np.arange(-top, top + 1, dtype=np.int16)
+
+
+@dataclass(frozen=True)
+class UInt(Format):
+    """Unsigned integers of 2 to 8 bits, for signals that are never negative (after ReLU, sigmoid)."""
+
+    width: int
+
+    def __post_init__(self) -> None:
+        _check_width("uint", self.width)
+
+    @property
+    def name(self) -> str:
+        return f"uint{self.width}"
+
+    @property
+    def bits(self) -> int:
+        return self.width
+
+    def levels(self) -> NDArray[np.int16]:
+        return np.arange(2**self.width, dtype=np.int16)
+
+
+@dataclass(frozen=True)
+class Ternary(Format):
+    """The codes -1, 0 and +1: 2 bits each, or 1.6 bits when five share a byte."""
+
+    @property
+    def name(self) -> str:
+        return "ternary"
+
+    @property
+    def bits(self) -> int:
+        return 2
+
+    def levels(self) -> NDArray[np.int16]:
+        return np.array([-1, 0, 1], dtype=np.int16)
+
+
+@dataclass(frozen=True)
+class Binary(Format):
+    """The codes -1 and +1."""
+
+    @property
+    def name(self) -> str:
+        return "binary"
+
+    @property
+    def bits(self) -> int:
+        return 1
+
+    def levels(self) -> NDArray[np.int16]:
+        return np.array([-1, 1], dtype=np.int16)
+
+
+@dataclass(frozen=True)
+class FixedPoint(Format):
+    """Signed fixed point ``Qm.n``: 1 + m + n bits, step ``2**-n``, for wide signals such as cell states."""
+
+    m: int
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.m < 0 or self.n < 0 or not 2 <= self.bits <= 16:
+            raise FormatError(f"q{self.m}.{self.n}: 1 + m + n must lie in 2..16 bits, and m, n >= 0")
+
+    @property
+    def name(self) -> str:
+        return f"q{self.m}.{self.n}"
+
+    @property
+    def bits(self) -> int:
+        return 1 + self.m + self.n
+
+    def levels(self) -> NDArray[np.int16]:
+        top = 2 ** (self.m + self.n)
+        return np.arange(-top, top, dtype=np.int16)
+
+
+@dataclass(frozen=True)
+class PerTensor:
+    """One scale for the whole tensor."""
+
+
+@dataclass(frozen=True)
+class PerRow:
+    """One scale for each row (output channel) of a weight."""
+
+
+@dataclass(frozen=True)
+class PerToken:
+    """One scale for each time step of an activation, chosen as it comes."""
+
+
+@dataclass(frozen=True)
+class PerGroup:
+    """One scale for each ``size`` neighbouring weights of a row; a short last group is allowed."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise FormatError(f"a group has at least one weight, not {self.size}")
+
+
+Granularity = PerTensor | PerRow | PerToken | PerGroup
+
+
+def format_from_name(name: str) -> Format:
+    """The format called `name`: ``int2``..``int8``, ``uint2``..``uint8``, ``ternary``, ``binary``, ``qM.N``.
+
+    Raises:
+        FormatError: no format has that name.
+    """
+    if name == "ternary":
+        return Ternary()
+    if name == "binary":
+        return Binary()
+    if match := re.fullmatch(r"(u?)int(\d{1,2})", name):
+        width = int(match[2])
+        return UInt(width) if match[1] else Int(width)
+    if match := re.fullmatch(r"q(\d{1,2})\.(\d{1,2})", name):
+        return FixedPoint(int(match[1]), int(match[2]))
+    raise FormatError(
+        f"unknown format {name!r}; wanted ternary, binary, int2..int8, uint2..uint8 or qM.N such as q3.12"
+    )
+
+
+def _check_width(kind: str, width: int) -> None:
+    if not MIN_BITS <= width <= MAX_BITS:
+        raise FormatError(f"{kind}{width}: wanted {MIN_BITS} to {MAX_BITS} bits")

@@ -1,0 +1,114 @@
+"""How codes lie in bytes.
+
+The last axis is packed; every row starts at a byte of its own, so that a kernel may start at any row. What is stored
+is the *index* of a code in its format's code book, never a signed number:
+
+    ``bits``   `Format.bits` wide indices as one little-endian bit stream (index 0 in the lowest bits of byte 0)
+    ``trits``  five ternary indices a byte, base 3, the first in the lowest place: 1.6 bits a weight
+
+Unused places at the end of a row hold index 0.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.errors import FormatError
+from fewbit.formats.base import FixedPoint, Format, Ternary
+
+LAYOUTS = ("bits", "trits")
+TRITS_PER_BYTE = 5
+_PLACES = 3 ** np.arange(TRITS_PER_BYTE, dtype=np.int16)
+
+
+def default_layout(format: Format) -> str:
+    """The smallest layout of a format: ``trits`` for ternary codes, else ``bits``."""
+    return "trits" if isinstance(format, Ternary) else "bits"
+
+
+def row_bytes(columns: int, format: Format, layout: str | None = None) -> int:
+    """Bytes of one packed row of `columns` codes."""
+    if _check_layout(format, layout) == "trits":
+        return -(-columns // TRITS_PER_BYTE)
+    return -(-columns * format.bits // 8)
+
+
+def pack(codes: NDArray[np.integer], format: Format, layout: str | None = None) -> NDArray[np.uint8]:
+    """Pack integer `codes` (..., columns) into bytes (..., row_bytes).
+
+    Raises:
+        FormatError: a code is not in the format's code book.
+
+    Example:
+        >>> import numpy as np
+        >>> pack(np.array([[-1, 0, 1, 1, 0]]), Ternary()).tolist()
+        [[156]]
+    """
+    layout = _check_layout(format, layout)
+    codes = np.asarray(codes)
+    if codes.ndim == 0:
+        raise FormatError("a single number has no axis to pack; wanted shape (..., columns)")
+    index = _index(codes, format)
+    *rows, columns = index.shape
+    if layout == "trits":
+        padded = np.zeros((*rows, row_bytes(columns, format, layout) * TRITS_PER_BYTE), np.int16)
+        padded[..., :columns] = index
+        grouped = padded.reshape(*rows, -1, TRITS_PER_BYTE)
+        return np.asarray((grouped * _PLACES).sum(axis=-1), np.uint8)
+    bits = (index[..., None] >> np.arange(format.bits)) & 1
+    flat = bits.reshape(*rows, columns * format.bits).astype(np.uint8)
+    return np.packbits(flat, axis=-1, bitorder="little")
+
+
+def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | None = None) -> NDArray[np.int16]:
+    """Unpack bytes (..., row_bytes) into codes (..., columns); the inverse of `pack`.
+
+    Raises:
+        FormatError: the bytes are too many or too few, or hold something that `pack` never writes.
+    """
+    layout = _check_layout(format, layout)
+    data = np.asarray(data, np.uint8)
+    wanted = row_bytes(columns, format, layout)
+    if data.ndim == 0 or data.shape[-1] != wanted:
+        raise FormatError(
+            f"a row of {columns} {format} codes in layout {layout} has {wanted} bytes, "
+            f"not {data.shape[-1] if data.ndim else 0}"
+        )
+    if layout == "trits":
+        if data.size and int(data.max()) >= 3**TRITS_PER_BYTE:
+            raise FormatError(f"byte {int(data.max())} holds no five trits; the largest is 242")
+        index = ((data[..., None].astype(np.int16) // _PLACES) % 3).reshape(*data.shape[:-1], -1)
+    else:
+        bits = np.unpackbits(data, axis=-1, bitorder="little")
+        usable = bits[..., : bits.shape[-1] // format.bits * format.bits]
+        if bits[..., usable.shape[-1] :].any():
+            raise FormatError("unused bits at the end of a row must be 0")
+        grouped = usable.reshape(*data.shape[:-1], -1, format.bits).astype(np.int32)
+        index = (grouped << np.arange(format.bits)).sum(axis=-1)
+    if index[..., columns:].any():
+        raise FormatError("unused places at the end of a row must be 0")
+    index = index[..., :columns]
+    levels = format.levels()
+    if index.size and int(index.max()) >= len(levels):
+        raise FormatError(f"index {int(index.max())} is outside the {len(levels)} codes of {format}")
+    return np.asarray(levels[index], np.int16)
+
+
+def _index(codes: NDArray[np.integer], format: Format) -> NDArray[np.int32]:
+    levels = format.levels()
+    index = np.searchsorted(levels, codes).astype(np.int32)
+    known = levels[np.minimum(index, len(levels) - 1)] == codes
+    if not known.all():
+        strange = codes[~known].flat[0]
+        raise FormatError(f"code {strange} is not one of {format}'s codes {format.lo}..{format.hi}")
+    return index
+
+
+def _check_layout(format: Format, layout: str | None) -> str:
+    layout = layout or default_layout(format)
+    if layout not in LAYOUTS:
+        raise FormatError(f"unknown layout {layout!r}; wanted one of {', '.join(LAYOUTS)}")
+    if layout == "trits" and not isinstance(format, Ternary):
+        raise FormatError(f"layout trits holds ternary codes only, not {format}")
+    if isinstance(format, FixedPoint):
+        raise FormatError(f"{format} is a format of signals; only weights are packed")
+    return layout

@@ -1,0 +1,230 @@
+"""From a torch module to integer ops: one rule for each kind of layer.
+
+A layer with weights leaves an *open* op behind: integer products and what they are worth in real numbers. What comes
+after decides how it is closed. Batch normalisation and ReLU change the open op; the input quantizer of the next layer
+names the codes that it must give; at the end of the network its results become scores.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import singledispatchmethod
+
+import numpy as np
+from torch import nn
+
+from fewbit import nn as layers
+from fewbit.errors import LoweringError
+from fewbit.lower.weights import Floats, Signal, Weight, integer_bias, read_signal, read_weight, to_float
+from fewbit.program import ops
+from fewbit.program.numerics import INT16, INT32, Q10, Q12, Q15, Integers, Rescale, rescale_from, shared_shift
+
+
+@dataclass(frozen=True)
+class Product:
+    """Products that nobody has rescaled yet: ``acc * scale + bias`` are their real values, per row."""
+
+    weight: Weight
+    scale: Floats
+    bias: Floats
+    make: Callable[[ops.Matrix, Integers, Rescale], ops.Op]
+    relu: bool = False
+
+    def close(self, step: float, low: int, high: int) -> ops.Op:
+        """The finished op, whose results are multiples of `step`."""
+        matrix, scale, bias = integer_bias(self.weight, self.scale, self.bias)
+        return self.make(matrix, bias, rescale_from(scale / step, low, high))
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """Results of an elementwise recurrence that nobody has rescaled yet."""
+
+    make: Callable[[float, int, int], ops.Op]
+    relu: bool = False
+
+    def close(self, step: float, low: int, high: int) -> ops.Op:
+        """The finished op, whose results are multiples of `step`."""
+        return self.make(step, low, high)
+
+
+@dataclass
+class Lowering:
+    """Builds the chain of ops while it walks through the modules of a network.
+
+    The value between two modules is in one of three states: float features (with a pending normalisation), an open op,
+    or codes with a known step.
+    """
+
+    chain: list[ops.Op] = field(default_factory=list)
+    normalize: tuple[Floats, Floats] | None = None
+    open: Product | Recurrence | None = None
+    step: float | None = None
+    name: str = ""
+
+    def add(self, name: str, module: nn.Module) -> None:
+        """Lower one module.
+
+        Raises:
+            LoweringError: there is no integer form of it; the message says what would help.
+        """
+        self.name = name
+        try:
+            signal = read_signal(module.gates if isinstance(module, layers.QRNN) else module)
+            if signal is not None:
+                self._codes(signal)
+            self.lower(module)
+        except LoweringError as error:
+            raise LoweringError(f"{name} ({type(module).__name__.removeprefix('Parametrized')}): {error}") from error
+
+    def finish(self) -> list[ops.Op]:
+        """Close the last op as scores and return the chain."""
+        if self.open is None:
+            raise LoweringError("the network does not end in a layer with weights whose results could be scores")
+        self._close(1 / Q10, *INT32)
+        return self.chain
+
+    def _close(self, step: float, low: int, high: int) -> None:
+        assert self.open is not None
+        self.chain.append(self.open.close(step, max(low, 0) if self.open.relu else low, high))
+        self.open = None
+
+    def _codes(self, signal: Signal) -> None:
+        """Bring the current value to the codes of `signal`."""
+        low, high = signal.low, signal.high
+        if self.open is not None:
+            self._close(signal.step, low, high)
+        elif self.step is not None:
+            if (self.step, low, high) != (signal.step, signal.low, signal.high) and self.chain:
+                rescale = rescale_from(self.step / signal.step, low, high)
+                width = ops.widths(self.chain[-1])[1]
+                self.chain.append(ops.Requantize(f"{self.name}.input", width, rescale))
+        else:
+            if self.normalize is None:
+                raise LoweringError("the first quantized layer needs a Normalize before it, to know the features")
+            mean, std = self.normalize
+            gain = (1 / (std * signal.step)).astype(np.float32)
+            offset = (-mean / (std * signal.step)).astype(np.float32)
+            self.chain.append(ops.Quantize("input", gain, offset, low, high))
+        self.step = signal.step
+
+    def _scale(self, weight: Weight) -> Floats:
+        """Real value of 1 in the accumulators."""
+        return weight.scale * self._input_step()
+
+    def _input_step(self) -> float:
+        if self.step is None or self.open is not None:
+            raise LoweringError("its input is not quantized; add activations='int8' to Quantize")
+        return self.step
+
+    @singledispatchmethod
+    def lower(self, module: nn.Module) -> None:
+        """The rule for a kind of module; `self.step` is the step of its input codes if these are known."""
+        raise LoweringError(
+            "no integer op is known for this layer; Programs are made of Linear, ReLU, Dropout and the layers "
+            "of fewbit.nn"
+        )
+
+    @lower.register(nn.Dropout)
+    @lower.register(nn.Identity)
+    @lower.register(layers.Signal)
+    def _(self, module: nn.Module) -> None:
+        return
+
+    @lower.register
+    def _(self, module: layers.Normalize) -> None:
+        if self.chain or self.open is not None:
+            raise LoweringError("Normalize belongs at the start of the network")
+        self.normalize = to_float(module.mean), to_float(module.std)
+
+    @lower.register(nn.BatchNorm1d)
+    def _(self, module: nn.BatchNorm1d) -> None:
+        product = self.open
+        statistics = module.running_mean is not None and module.running_var is not None
+        if not isinstance(product, Product) or product.relu or not statistics:
+            raise LoweringError("batch norm is folded into the layer right before it, which must have weights")
+        gain = 1 / np.sqrt(to_float(module.running_var) + module.eps)
+        gain = gain * to_float(module.weight) if module.affine else gain
+        shift = to_float(module.bias) if module.affine else 0.0
+        bias = (product.bias - to_float(module.running_mean)) * gain + shift
+        self.open = replace(product, scale=product.scale * gain, bias=bias)
+
+    @lower.register
+    def _(self, module: nn.ReLU) -> None:
+        if self.open is None:
+            raise LoweringError("ReLU is part of the layer before it, which must have weights")
+        self.open = replace(self.open, relu=True)
+
+    @lower.register
+    def _(self, module: nn.Linear) -> None:
+        name = self.name
+        weight = read_weight(module, "weight")
+        bias = to_float(module.bias) if module.bias is not None else np.zeros(module.out_features)
+        self.open = Product(weight, self._scale(weight), bias, lambda w, b, r: ops.Dense(name, w, b, r))
+
+    @lower.register
+    def _(self, module: layers.CausalConv1d) -> None:
+        name, kernel, stride = self.name, module.kernel, module.stride
+        weight = read_weight(module, "weight")
+        bias = to_float(module.bias)
+        self.open = Product(weight, self._scale(weight), bias, lambda w, b, r: ops.Conv(name, kernel, stride, w, b, r))
+
+    @lower.register
+    def _(self, module: layers.SRU) -> None:
+        n = module.hidden
+        bias = np.zeros(len(module.weight))
+        bias[n : 3 * n] = to_float(module.bias)
+        matrix, integers, rescale = self._gates(module, bias)
+        step = self._input_step()
+        skip_step = 1 / Q12 if module.projected else step
+        name = self.name
+
+        def make(out: float, low: int, high: int) -> ops.Op:
+            factors = np.array([1 / Q15, skip_step / Q15]) / out
+            shift = shared_shift(factors)
+            cell, skip = (int(f) for f in np.rint(np.ldexp(factors, shift)))
+            return ops.SRU(name, n, matrix, integers, rescale, cell, skip, shift, low, high)
+
+        self.open = Recurrence(make)
+
+    @lower.register
+    def _(self, module: layers.QRNN) -> None:
+        matrix, integers, rescale = self._gates(module.gates, to_float(module.gates.bias))
+        name, n, kernel = self.name, module.hidden, module.kernel
+        self.open = Recurrence(
+            lambda out, low, high: ops.QRNN(
+                name, n, kernel, matrix, integers, rescale, rescale_from(1 / (Q15 * out), low, high)
+            )
+        )
+
+    @lower.register
+    def _(self, module: layers.LSTM) -> None:
+        matrix, integers, rescale = self._gates(module, to_float(module.bias))
+        hidden, output, back, rescale_hidden = self._recurrent(module)
+        n = module.hidden_size
+        self.chain.append(ops.LSTM(self.name, n, matrix, integers, rescale, back, rescale_hidden, output))
+        self.step = hidden.step
+
+    @lower.register
+    def _(self, module: layers.GRU) -> None:
+        matrix, integers, rescale = self._gates(module, to_float(module.bias))
+        hidden, output, back, rescale_hidden = self._recurrent(module)
+        n = module.hidden_size
+        bias_hidden = np.clip(np.rint(to_float(module.bias_hidden) * Q12), *INT16).astype(np.int64)
+        self.chain.append(ops.GRU(self.name, n, matrix, integers, rescale, back, bias_hidden, rescale_hidden, output))
+        self.step = hidden.step
+
+    def _gates(self, module: nn.Module, bias: Floats) -> tuple[ops.Matrix, Integers, Rescale]:
+        """The input half of a recurrent layer, with results in Q3.12."""
+        weight = read_weight(module, "weight")
+        matrix, scale, integers = integer_bias(weight, self._scale(weight), bias)
+        return matrix, integers, rescale_from(scale * Q12, *INT16)
+
+    def _recurrent(self, module: layers.LSTM | layers.GRU) -> tuple[Signal, Rescale, ops.Matrix, Rescale]:
+        """The hidden half of a recurrent layer: its signal, its result and its weights."""
+        hidden = read_signal(module.hidden)
+        if hidden is None:
+            raise LoweringError("its hidden signal is not quantized; add activations='int8' to Quantize")
+        weight = read_weight(module, "weight_hidden")
+        matrix, scale, _ = integer_bias(weight, weight.scale * hidden.step, np.zeros(len(module.weight_hidden)))
+        output = rescale_from(1 / (Q15 * hidden.step), hidden.low, hidden.high)
+        return hidden, output, matrix, rescale_from(scale * Q12, *INT16)

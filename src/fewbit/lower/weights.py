@@ -1,0 +1,112 @@
+"""Reading quantized weights and signals off torch modules, as NumPy integers and scales."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fewbit.errors import LoweringError
+from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, default_layout, pack
+from fewbit.program import ops
+from fewbit.program.numerics import Integers
+from fewbit.quant import Activation, input_quantizer, quantizer_of
+
+Floats = NDArray[np.float64]
+MAX_BIAS = 1 << 30
+MAX_INPUT = 255
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Codes ``(rows, columns)`` and scales, one ``(1,)`` or one for each row ``(rows,)``."""
+
+    codes: Integers
+    scale: Floats
+    format: Format
+    per: Granularity
+    group_scale: Integers | None = None
+
+    def matrix(self) -> ops.Matrix:
+        """The packed form."""
+        rows, columns = self.codes.shape
+        layout = default_layout(self.format)
+        data = pack(self.codes, self.format, layout)
+        return ops.Matrix(rows, columns, self.format, layout, self.per, data, self.group_scale)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Codes of a quantized signal: real values are multiples of `step`."""
+
+    step: float
+    low: int
+    high: int
+
+
+def to_float(tensor: Any) -> Floats:
+    """A tensor as float64."""
+    assert isinstance(tensor, Tensor)
+    return tensor.detach().cpu().double().numpy()
+
+
+def read_weight(module: nn.Module, name: str) -> Weight:
+    """Codes and scales of a quantized weight.
+
+    Raises:
+        LoweringError: the weight is float, or so wide that 32-bit sums could overflow.
+    """
+    quantizer = quantizer_of(module, name)
+    if quantizer is None:
+        raise LoweringError(f"its {name} is float; quantize it (weights='int8' loses nothing that one would notice)")
+    master = module.parametrizations[name].original  # type: ignore[index, union-attr]
+    codes = quantizer.codes(master.detach())
+    values = to_float(codes.values).astype(np.int64).reshape(len(codes.values), -1)
+    if values.shape[1] * MAX_INPUT * codes.format.hi >= MAX_BIAS:
+        raise LoweringError(f"its {name} has {values.shape[1]} columns; sums of so many could overflow 32 bits")
+    scale = to_float(codes.scale)
+    match codes.per:
+        case PerTensor():
+            return Weight(values, scale.reshape(1), codes.format, codes.per)
+        case PerRow():
+            return Weight(values, scale.reshape(-1), codes.format, codes.per)
+        case PerGroup():
+            largest = scale.max(axis=1)
+            relative = np.rint(scale / largest[:, None] * (1 << ops.GROUP_SHIFT)).astype(np.int64)
+            return Weight(values, largest, codes.format, codes.per, np.maximum(relative, 1))
+    raise LoweringError(f"its {name} has a step per token, which weights cannot have")
+
+
+def read_signal(module: nn.Module) -> Signal | None:
+    """Codes that a module's input quantizer gives, or ``None`` where there is no quantizer.
+
+    Raises:
+        LoweringError: the quantizer has no integer form, or was not calibrated.
+    """
+    quantizer = input_quantizer(module)
+    if quantizer is None:
+        return None
+    if not isinstance(quantizer, Activation):
+        raise LoweringError(
+            f"its input is quantized as {quantizer.spec}, with steps chosen at run time; Programs have fixed steps: "
+            "use int8 or uint8"
+        )
+    step = float(quantizer.step)
+    if not step > 0:
+        raise LoweringError("its input quantizer is not calibrated; call calibrate(model, batches)")
+    return Signal(step, quantizer.format.lo, quantizer.format.hi)
+
+
+def integer_bias(weight: Weight, scale: Floats, bias: Floats) -> tuple[ops.Matrix, Floats, Integers]:
+    """Packed weights, scales and the bias in units of the accumulators.
+
+    A row whose weights count for nothing beside its bias (a batch norm with gain 0) gets zero codes and a scale at
+    which its bias fits.
+    """
+    too_small = np.abs(bias) > np.abs(scale) * MAX_BIAS
+    if too_small.any():
+        scale = np.where(too_small, np.abs(bias) / (1 << 20), np.broadcast_to(scale, bias.shape))
+        weight = replace(weight, codes=np.where(too_small[:, None], 0, weight.codes))
+    safe = np.where(scale == 0, 1.0, scale)
+    return weight.matrix(), scale, np.rint(bias / safe).astype(np.int64)

@@ -1,0 +1,50 @@
+"""A small streaming recogniser: convolution, SRU layers, one output for each symbol."""
+
+from torch import nn
+
+from fewbit.nn import SRU, BatchNorm, CausalConv1d, Chain, Normalize
+
+
+class SpeechRNN(Chain):
+    """Log-mel frames ``(batch, time, features)`` to class scores ``(batch, time / stride, classes)``.
+
+    Normalize, CausalConv1d with BatchNorm and ReLU, `layers` times SRU, Linear.
+
+    Args:
+        features: mel filters.
+        hidden: width of the convolution and of every SRU layer.
+        layers: SRU layers.
+        classes: symbols and the blank (`Alphabet.classes`).
+        kernel, stride: frames seen by the convolution, and frames for each of its outputs.
+        dropout: between layers, in training only.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        layers: int,
+        classes: int,
+        *,
+        kernel: int = 5,
+        stride: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.config = {
+            "features": features,
+            "hidden": hidden,
+            "layers": layers,
+            "classes": classes,
+            "kernel": kernel,
+            "stride": stride,
+            "dropout": dropout,
+        }
+        self.add_module("norm", Normalize(features))
+        self.add_module("conv", CausalConv1d(features, hidden, kernel, stride))
+        self.add_module("conv_norm", BatchNorm(hidden))
+        self.add_module("relu", nn.ReLU())
+        for i in range(layers):
+            self.add_module(f"drop{i}", nn.Dropout(dropout))
+            self.add_module(f"rnn{i}", SRU(hidden, hidden))
+        self.add_module("head", nn.Linear(hidden, classes))

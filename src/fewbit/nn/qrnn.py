@@ -1,0 +1,45 @@
+"""Quasi-recurrent network: a causal convolution makes the gates, an elementwise recurrence joins time.
+
+    z, f, o = tanh, sigmoid, sigmoid of  W [x[t-kernel+1] ... x[t]] + b
+    c[t] = f * c[t-1] + (1 - f) * z          ("fo-pooling"; f near 1 remembers)
+    h[t] = o * c[t]
+
+References:
+    Bradbury, Merity, Xiong, Socher 2016, "Quasi-recurrent neural networks" (arXiv 1611.01576);
+    Sung, Park 2018 (arXiv 1803.11389).
+"""
+
+import torch
+from torch import Tensor
+
+from fewbit.nn.conv import CausalConv1d
+from fewbit.nn.layer import Layer, Signal, State
+
+
+class QRNN(Layer):
+    """One QRNN layer; the state is the pair (tail of inputs, cell ``c: (batch, hidden)``).
+
+    Weight rows of `gates`: candidate, forget gate, output gate.
+    """
+
+    def __init__(self, inputs: int, hidden: int, kernel: int = 2) -> None:
+        super().__init__()
+        self.inputs, self.hidden, self.kernel = inputs, hidden, kernel
+        self.gates = CausalConv1d(inputs, 3 * hidden, kernel)
+        self.cell = Signal(wide=True)
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        tail, cell = (None, x.new_zeros(x.shape[0], self.hidden)) if state is None else state
+        gates, tail = self.gates(x, tail)
+        candidate, forget, output = gates.split(self.hidden, -1)
+        candidate, forget, output = torch.tanh(candidate), torch.sigmoid(forget), torch.sigmoid(output)
+        cells = []
+        for z, f in zip(candidate.unbind(1), forget.unbind(1), strict=True):
+            cell = self.cell(torch.lerp(z, cell, f))
+            cells.append(cell)
+        if not cells:
+            return x.new_zeros(x.shape[0], 0, self.hidden), (tail, cell)
+        return output * torch.stack(cells, 1), (tail, cell)
+
+    def extra_repr(self) -> str:
+        return f"{self.inputs}, {self.hidden}, kernel={self.kernel}"

@@ -1,0 +1,52 @@
+"""Simple recurrent unit: every matrix multiplies inputs only, so many time steps share one read of the weights.
+
+    xt, f, r = W x[t],  sigmoid(W_f x[t] + b_f),  sigmoid(W_r x[t] + b_r)
+    c[t] = f * c[t-1] + (1 - f) * xt
+    h[t] = r * tanh(c[t]) + (1 - r) * skip[t]
+
+``skip`` is ``x`` itself, or a fourth projection of it where the widths differ.
+
+References:
+    Lei, Zhang, Artzi 2017, "Training RNNs as fast as CNNs" (the 2017 form of the cell);
+    Sung, Park 2018, "Single stream parallelization of recurrent neural networks" (arXiv 1803.11389).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fewbit.nn.layer import Layer, Signal, State
+
+
+class SRU(Layer):
+    """One SRU layer; the state is the cell ``c: (batch, hidden)``.
+
+    Weight rows: candidate, forget gate, reset gate and, where ``inputs != hidden``, the skip projection.
+    """
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.inputs, self.hidden = inputs, hidden
+        self.projected = inputs != hidden
+        blocks = 4 if self.projected else 3
+        bound = (3 / inputs) ** 0.5
+        self.weight = nn.Parameter(torch.empty(blocks * hidden, inputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(2 * hidden))
+        self.cell = Signal(wide=True)
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        candidate, forget, reset, *projection = torch.split(functional.linear(x, self.weight), self.hidden, -1)
+        forget_bias, reset_bias = torch.split(self.bias, self.hidden)
+        forget, reset = torch.sigmoid(forget + forget_bias), torch.sigmoid(reset + reset_bias)
+        cell = x.new_zeros(x.shape[0], self.hidden) if state is None else state
+        cells = []
+        for xt, f in zip(candidate.unbind(1), forget.unbind(1), strict=True):
+            cell = self.cell(torch.lerp(xt, cell, f))
+            cells.append(cell)
+        if not cells:
+            return x.new_zeros(x.shape[0], 0, self.hidden), cell
+        skip = projection[0] if projection else x
+        return torch.lerp(skip, torch.tanh(torch.stack(cells, 1)), reset), cell
+
+    def extra_repr(self) -> str:
+        return f"{self.inputs}, {self.hidden}"

@@ -1,0 +1,48 @@
+"""The pass that trains: what direct quantization lost is learned again."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.optim import AdamW
+from torch.utils.data import DataLoader
+
+from fewbit.train import Objective, Schedule, cosine, fit
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """Retraining with the quantizers in place: the forward pass uses codes, updates go to the float masters.
+
+    Args:
+        batches, objective, epochs: as in `fewbit.train.fit`.
+        rate: peak learning rate of AdamW, without weight decay (it would pull masters to 0 and codes with them).
+        schedule: progress -> factor of the rate; default a half cosine down to 0.
+        seed, progress, title: as in `fewbit.train.fit`.
+
+    References:
+        Hwang, Sung 2014; Sung, Shin, Hwang 2015 (arXiv 1511.06488).
+    """
+
+    batches: "DataLoader[Any]"
+    objective: Objective
+    epochs: int
+    rate: float = 1e-3
+    schedule: Schedule | None = None
+    seed: int = 0
+    progress: bool = True
+    title: str = "finetune"
+
+    def __call__(self, model: nn.Module) -> nn.Module:
+        fit(
+            model,
+            self.batches,
+            self.objective,
+            epochs=self.epochs,
+            optimizer=AdamW(model.parameters(), lr=self.rate, weight_decay=0.0),
+            schedule=self.schedule or cosine(),
+            seed=self.seed,
+            progress=self.progress,
+            title=self.title,
+        )
+        return model

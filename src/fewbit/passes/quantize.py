@@ -1,0 +1,34 @@
+"""The pass that puts quantizers on a network."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from fewbit.errors import QuantizationError
+from fewbit.quant import Selection, attach, calibrate
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """Direct quantization: steps by the L2 error for weights, from `calibration` data for signals.
+
+    Args:
+        weights, activations: a spec, or patterns of which the first match wins (`fewbit.quant.attach`).
+        keep: patterns of weights that stay float.
+        calibration: batches whose first item is the model's input; needed for activations.
+    """
+
+    weights: Selection = None
+    activations: Selection = None
+    keep: Sequence[str] = ()
+    calibration: Iterable[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.activations is not None and self.calibration is None:
+            raise QuantizationError("Quantize: activations need calibration=batches to choose their steps from")
+
+    def __call__(self, model: nn.Module) -> nn.Module:
+        attach(model, self.weights, self.activations, self.keep)
+        return model if self.calibration is None else calibrate(model, self.calibration)

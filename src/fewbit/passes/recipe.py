@@ -1,0 +1,60 @@
+"""Compression is a list of passes, and a pass is ``model -> model``.
+
+`compress` copies the model first, so the caller's stays as it is and can be the teacher of its own student.
+"""
+
+from copy import deepcopy
+from dataclasses import fields, is_dataclass
+from typing import Any, Protocol
+
+from torch import nn
+
+from fewbit.errors import FewbitError
+
+
+class Pass(Protocol):
+    """One step of a compression; may change the model it is given, and returns it."""
+
+    def __call__(self, model: nn.Module) -> nn.Module:
+        """Run the step."""
+        ...
+
+
+def compress(model: nn.Module, *passes: Pass, copy: bool = True) -> nn.Module:
+    """Run `passes` from first to last over a copy of `model` (or the model itself with ``copy=False``).
+
+    Example:
+        >>> import torch
+        >>> from fewbit.passes import Quantize
+        >>> student = compress(torch.nn.Linear(8, 4), Quantize(weights="ternary"))
+        >>> len(student.weight.unique()) <= 3
+        True
+    """
+    if copy:
+        model = deepcopy(model)
+    for i, step in enumerate(passes, 1):
+        try:
+            model = step(model)
+        except FewbitError as error:
+            error.add_note(f"in pass {i} of {len(passes)}: {type(step).__name__}")
+            raise
+    return model
+
+
+def describe(*passes: Pass) -> list[dict[str, Any]]:
+    """The passes as plain values for the record: names, numbers and texts as they are, other things by type."""
+    return [{"kind": type(step).__name__} | {name: _plain(value) for name, value in _settings(step)} for step in passes]
+
+
+def _settings(step: Pass) -> list[tuple[str, Any]]:
+    return [(field.name, getattr(step, field.name)) for field in fields(step)] if is_dataclass(step) else []
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return type(value).__name__

@@ -1,0 +1,31 @@
+"""Pictures of weights on their grid."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe-Ito: told apart by colour-blind eyes
+
+
+def plot_levels(axes: Axes, name: str, before: NDArray[np.floating], after: NDArray[np.floating]) -> None:
+    """Float weights of a layer as a histogram, and the levels that are left of them as bars.
+
+    before, after: weights of any shape, before and after quantization and retraining.
+    """
+    limit = float(np.quantile(np.abs(before), 0.999)) * 1.05
+    limit = max(limit, float(np.abs(after).max()) * 1.1)
+    shares, edges = np.histogram(before, bins=81, range=(-limit, limit))
+    axes.fill_between((edges[:-1] + edges[1:]) / 2, shares / before.size * 100, color=BLUE, alpha=0.55, label="float")
+    levels, counts = np.unique(after, return_counts=True)
+    share = counts / after.size * 100
+    twin = axes.twinx()
+    twin.vlines(levels, 0, share, color=ORANGE, lw=7, label=f"{len(levels)} levels")
+    for level, height in zip(levels, share, strict=True):
+        twin.annotate(f"{height:.0f} %", (level, height), ha="center", va="bottom", color=ORANGE)
+    twin.set_ylim(0, float(share.max()) * 1.2)
+    twin.set_ylabel("share of weights, quantized (%)", color=ORANGE)
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(-limit, limit)
+    axes.set_xlabel("weight")
+    axes.set_ylabel("share of weights a bin, float (%)", color=BLUE)
+    axes.set_title(f"weights of {name}: float and after retraining")

@@ -1,0 +1,25 @@
+"""Packed networks that ship with fewbit, each made by one command from data with a free licence.
+
+``digits``   spoken English digits "zero" to "nine" (see `digits.md` beside the file); made by ``fewbit demo``
+"""
+
+from importlib import resources
+from pathlib import Path
+
+from fewbit.errors import DataError
+
+__all__ = ["pretrained"]
+
+
+def pretrained(name: str = "digits") -> Path:
+    """Path of a packed network in this package.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    folder = Path(str(resources.files("fewbit.pretrained")))
+    path = folder / f"{name}.fewbit"
+    if not path.is_file():
+        there = sorted(p.stem for p in folder.glob("*.fewbit"))
+        raise DataError(f"no network {name!r} ships with fewbit; there are {there}")
+    return path

@@ -1,0 +1,104 @@
+"""What a Program costs: bytes, and multiply-accumulates for each input frame."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fewbit.formats import PerGroup
+from fewbit.program import ops
+from fewbit.program.numerics import Rescale
+from fewbit.program.program import Program
+from fewbit.program.read import load
+
+
+@dataclass(frozen=True)
+class OpCost:
+    """One op: what it is and what it costs.
+
+    bytes: codes, scales, biases, all that the file stores for it. macs: multiply-accumulates an input frame of the
+    Program, averaged over a stride.
+    """
+
+    name: str
+    op: str
+    shape: str
+    format: str
+    weights: int
+    bytes: int
+    macs: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A whole Program: its ops, and the file in which header and payload are counted apart."""
+
+    ops: tuple[OpCost, ...]
+    header_bytes: int
+    payload_bytes: int
+    file_bytes: int
+    weight_bytes: int
+    weights: int
+    macs: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def cost(program: Program) -> Cost:
+    """Count bytes and multiply-accumulates.
+
+    `Cost.weight_bytes` is all that stands for trained parameters: packed codes, scales, biases and the normalisation.
+    """
+    rows = []
+    frames = 1.0
+    for op in program.ops:
+        frames /= op.stride if isinstance(op, ops.Conv) else 1
+        matrices = ops.matrices(op)
+        weights = sum(m.rows * m.columns for m in matrices)
+        rows.append(
+            OpCost(
+                name=op.name,
+                op=type(op).__name__,
+                shape=" + ".join(f"{m.rows} x {m.columns}" for m in matrices) or f"{ops.widths(op)[1]}",
+                format=" + ".join(dict.fromkeys(_format(m) for m in matrices)) or "-",
+                weights=weights,
+                bytes=_bytes(op),
+                macs=weights * frames,
+            )
+        )
+    data = program.to_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    return Cost(
+        ops=tuple(rows),
+        header_bytes=header,
+        payload_bytes=len(data) - header,
+        file_bytes=len(data),
+        weight_bytes=sum(row.bytes for row in rows),
+        weights=sum(row.weights for row in rows),
+        macs=sum(row.macs for row in rows),
+    )
+
+
+def show(path: str | Path) -> Cost:
+    """Cost of the packed file at `path`; raises `FileFormatError` if it cannot be read."""
+    return cost(load(path))
+
+
+def _format(matrix: ops.Matrix) -> str:
+    bits = {"trits": "1.6 bit", "bits": f"{matrix.format.bits} bit"}[matrix.layout]
+    size = f"/{matrix.per.size}" if isinstance(matrix.per, PerGroup) else ""
+    return f"{matrix.format}{size} ({bits})"
+
+
+def _bytes(op: ops.Op) -> int:
+    total = 0
+    for value in vars(op).values():
+        match value:
+            case ops.Matrix():
+                total += value.data.nbytes + (0 if value.group_scale is None else 2 * value.group_scale.size)
+            case Rescale():
+                total += 4 * value.multiplier.size
+            case _ if hasattr(value, "nbytes"):
+                total += 4 * value.size
+    return total

@@ -1,0 +1,200 @@
+"""The operations of a packed network: frozen values, no behaviour.
+
+A `Program` is a chain of ops. Each takes ``(time, width)`` integers (the first takes floats) from the op before it.
+What an op computes stands in its docstring in the terms of `fewbit.program.numerics`, and in code in
+`fewbit.program.reference`. ``W x`` is an exact integer product with `Matrix` codes; ``acc`` is ``W x + bias``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, unpack
+from fewbit.program.numerics import Integers, Rescale
+
+GROUP_SHIFT = 14
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Packed weights ``(rows, columns)``.
+
+    data: bytes ``(rows, row_bytes)``. group_scale: for weights with a scale per group, ``(rows, groups)`` integers in
+    1..2**14 relative to the row's largest; then ``W x`` is ``round(sum_g group_scale_g * (W x)_g / 2**14)``.
+    """
+
+    rows: int
+    columns: int
+    format: Format
+    layout: str
+    per: Granularity
+    data: NDArray[np.uint8]
+    group_scale: Integers | None = None
+
+    def codes(self) -> Integers:
+        """Unpacked codes ``(rows, columns)``."""
+        return unpack(self.data, self.columns, self.format, self.layout).astype(np.int64)
+
+    @property
+    def granularity(self) -> str:
+        """``tensor``, ``row`` or the size of a group, in words."""
+        match self.per:
+            case PerGroup(size=size):
+                return f"group {size}"
+            case PerRow():
+                return "row"
+            case PerTensor():
+                return "tensor"
+        return "token"
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """Features to codes: ``clamp(floor(x * gain + offset + 1/2), low, high)`` in float64. The only op with floats."""
+
+    name: str
+    gain: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Requantize:
+    """Codes to codes of another scale: ``rescale(x)``."""
+
+    name: str
+    width: int
+    rescale: Rescale
+
+
+@dataclass(frozen=True)
+class Dense:
+    """``rescale(acc)``; a ReLU is a `low` of 0."""
+
+    name: str
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+
+
+@dataclass(frozen=True)
+class Conv:
+    """`Dense` over windows of `kernel` frames, every `stride` frames; ``kernel - 1`` zero frames come first.
+
+    State: frames that coming windows still need.
+    """
+
+    name: str
+    kernel: int
+    stride: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+
+
+@dataclass(frozen=True)
+class SRU:
+    """Gates ``a = rescale(acc)`` in Q3.12, in blocks of `hidden`: candidate, forget, reset (, skip).
+
+    ``c = saturate16(mix(sigmoid(forget), c, candidate))``, state, Q3.12;
+    ``y = clamp(shift_round(shift_round(r * tanh(c), 15) * cell_multiplier + (2**15 - r) * skip * skip_multiplier,
+    shift))`` with ``r = sigmoid(reset)`` and skip the fourth block, or the input codes where there is none.
+    """
+
+    name: str
+    hidden: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    cell_multiplier: int
+    skip_multiplier: int
+    shift: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class QRNN:
+    """Windows as in `Conv` with stride 1; gates ``a = rescale(acc)`` in Q3.12: candidate, forget, output.
+
+    ``c = mix(sigmoid(forget), c, tanh(candidate))``, state, Q15; ``y = output(shift_round(sigmoid(o) * c, 15))``.
+    """
+
+    name: str
+    hidden: int
+    kernel: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    output: Rescale
+
+
+@dataclass(frozen=True)
+class LSTM:
+    """Gates ``a = saturate16(rescale(acc) + rescale_hidden(W_hidden h))`` in Q3.12: input, forget, candidate, output.
+
+    ``c = saturate16(shift_round(8 * f * c + i * g, 18))``, state, Q3.12; ``h = output(shift_round(o * tanh(c), 15))``,
+    state and result.
+    """
+
+    name: str
+    hidden: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    weight_hidden: Matrix
+    rescale_hidden: Rescale
+    output: Rescale
+
+
+@dataclass(frozen=True)
+class GRU:
+    """``a = rescale(acc)``, ``b = rescale_hidden(W_hidden h)`` in Q3.12, blocks: reset, update, candidate.
+
+    ``r, z = sigmoid(saturate16(a + b))``; ``d = saturate16(b + bias_hidden)`` in the candidate block;
+    ``n = tanh(saturate16(a + shift_round(r * d, 15)))``; ``s = mix(z, s, n)``, state, Q15; ``h = output(s)``, state
+    and result. bias_hidden is in Q3.12.
+    """
+
+    name: str
+    hidden: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    weight_hidden: Matrix
+    bias_hidden: Integers
+    rescale_hidden: Rescale
+    output: Rescale
+
+
+Op = Quantize | Requantize | Dense | Conv | SRU | QRNN | LSTM | GRU
+
+
+def widths(op: Op) -> tuple[int, int]:
+    """Numbers that a frame has before and after an op."""
+    match op:
+        case Quantize():
+            return len(op.gain), len(op.gain)
+        case Requantize():
+            return op.width, op.width
+        case Dense():
+            return op.weight.columns, op.weight.rows
+        case Conv():
+            return op.weight.columns // op.kernel, op.weight.rows
+        case QRNN():
+            return op.weight.columns // op.kernel, op.hidden
+        case SRU() | LSTM() | GRU():
+            return op.weight.columns, op.hidden
+
+
+def matrices(op: Op) -> list[Matrix]:
+    """The weights of an op."""
+    match op:
+        case Quantize() | Requantize():
+            return []
+        case LSTM() | GRU():
+            return [op.weight, op.weight_hidden]
+        case _:
+            return [op.weight]

@@ -1,0 +1,41 @@
+"""Floor 3: quantizers, and how they are put on any network."""
+
+import fewbit.torch_side  # noqa: F401
+from fewbit.quant.activation import Activation, Fixed, PerTokenActivation
+from fewbit.quant.attaching import (
+    Selection,
+    attach,
+    calibrate,
+    detach,
+    input_quantizer,
+    quantizer_of,
+    quantizers,
+    weight_names,
+)
+from fewbit.quant.base import Codes, Quantizer, straight_through
+from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
+from fewbit.quant.step_size import fit_step
+from fewbit.quant.uniform import BinaryMean, Uniform
+
+__all__ = [
+    "Activation",
+    "BinaryMean",
+    "Codes",
+    "Fixed",
+    "PerTokenActivation",
+    "Quantizer",
+    "Selection",
+    "Spec",
+    "Uniform",
+    "activation_quantizer",
+    "attach",
+    "calibrate",
+    "detach",
+    "fit_step",
+    "input_quantizer",
+    "quantizer_of",
+    "quantizers",
+    "straight_through",
+    "weight_names",
+    "weight_quantizer",
+]

@@ -1,0 +1,80 @@
+"""Quantizers for signals: a step chosen once from real signals, a fixed step, or a new one for each time step.
+
+Rounding is half up, ``floor(x / D + 0.5)``, as in integer Programs. The gradient passes inside the range of the codes
+and is stopped outside, where the signal is clipped.
+"""
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from fewbit.errors import QuantizationError
+from fewbit.formats import FixedPoint, Format, PerTensor, PerToken
+from fewbit.quant.base import Codes, Quantizer, check_finite
+from fewbit.quant.step_size import fit_step
+
+SAMPLE = 200_000
+"""Numbers that a step is fitted to, at most; more are thinned out evenly."""
+
+
+class Activation(Quantizer):
+    """One L2-optimal step for a whole signal, chosen by calibration."""
+
+    step: Tensor
+
+    def __init__(self, format: Format) -> None:
+        super().__init__()
+        self.format = format
+        self.per = PerTensor()
+        self.register_buffer("step", torch.zeros(()))
+
+    def fit(self, x: Tensor) -> Self:
+        check_finite(x, "signal to calibrate with")
+        flat = x.detach().flatten()
+        thin = flat[:: -(-len(flat) // SAMPLE)] if len(flat) else torch.zeros(1)
+        self.step = fit_step(thin.view(1, -1), self.format)[0].to(x.dtype)
+        return self
+
+    def codes(self, x: Tensor) -> Codes:
+        if not self.step > 0:
+            raise QuantizationError(f"{self.spec} quantizer of a signal is not calibrated; call calibrate first")
+        check_finite(x, "signal to quantize")
+        values = torch.floor(x / self.step + 0.5).clamp_(self.format.lo, self.format.hi)
+        return Codes(values, self.step, self.format, self.per)
+
+    def passes(self, x: Tensor) -> Tensor | None:
+        low, high = (self.format.lo - 0.5) * self.step, (self.format.hi + 0.5) * self.step
+        return ((x >= low) & (x <= high)).to(x.dtype)
+
+
+class Fixed(Activation):
+    """Fixed point ``Qm.n``: the step is ``2**-n`` whatever the signal; nothing to calibrate."""
+
+    def __init__(self, format: FixedPoint) -> None:
+        super().__init__(format)
+        self.step = torch.tensor(2.0**-format.n)
+
+    def fit(self, x: Tensor) -> Self:
+        check_finite(x, "signal to calibrate with")
+        return self
+
+
+class PerTokenActivation(Quantizer):
+    """A step for each time step, from the largest number in it: ``D[t] = max |x[t]| / h`` (dynamic quantization)."""
+
+    def __init__(self, format: Format) -> None:
+        super().__init__()
+        self.format = format
+        self.per = PerToken()
+
+    def fit(self, x: Tensor) -> Self:
+        check_finite(x, "signal to calibrate with")
+        return self
+
+    def codes(self, x: Tensor) -> Codes:
+        check_finite(x, "signal to quantize")
+        largest = x.abs().amax(-1, keepdim=True)
+        step = torch.where(largest > 0, largest / self.format.hi, 1.0)
+        values = torch.floor(x / step + 0.5).clamp_(self.format.lo, self.format.hi)
+        return Codes(values, step, self.format, self.per)

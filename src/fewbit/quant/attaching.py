@@ -1,0 +1,237 @@
+"""Put quantizers on any network from outside, and take them off again.
+
+Weights are quantized by `torch.nn.utils.parametrize`: ``module.weight`` then reads as the quantized tensor, the float
+master stays behind it and is what the optimizer sees. Signals are quantized by forward pre-hooks on the modules that
+read them. Neither knows what kind of network it is on; modules keep their class.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from fewbit.errors import QuantizationError, SelectionError
+from fewbit.quant.base import Quantizer, check_finite
+from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
+
+Selection = Spec | Mapping[str, Spec | None] | None
+"""A spec for everything, or patterns of names of which the first that matches wins; ``None`` means float."""
+
+INPUT = "input_quantizer"
+
+
+def attach(
+    model: nn.Module, weights: Selection = None, activations: Selection = None, keep: Sequence[str] = ()
+) -> nn.Module:
+    """Attach quantizers to `model` in place.
+
+    A weight is a floating parameter of at least two dimensions whose name contains "weight"; weights that are one
+    and the same tensor under two names get one quantizer. Patterns are matched against module names (``rnn0``) and
+    full names (``rnn0.weight``). A plain activation spec goes to the input of every module whose weight is quantized
+    and to every signal that is not wide; patterns go to whatever they name.
+
+    Raises:
+        SelectionError: a pattern matches nothing.
+        QuantizationError: a weight is quantized already, or not finite.
+    """
+    names = weight_names(model)
+    for pattern in [*(weights if isinstance(weights, Mapping) else ()), *keep]:
+        _demand_match(pattern, names, "weight")
+    chosen: dict[str, Spec] = {}
+    for name in names:
+        spec = None if any(_matches(name, pattern) for pattern in keep) else _choose(name, weights)
+        if spec is not None:
+            chosen[name] = spec
+    _attach_weights(model, chosen)
+    _attach_activations(model, activations, {name.rpartition(".")[0] for name in chosen})
+    return model
+
+
+def detach(model: nn.Module) -> nn.Module:
+    """Take all quantizers off `model` in place; the float masters become its weights again."""
+    for module in list(model.modules()):
+        for name in [name for name, _ in _weight_quantizers(module)]:
+            parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+        if INPUT in module._modules:
+            for key, hook in list(module._forward_pre_hooks.items()):
+                if hook is _quantize_input:
+                    del module._forward_pre_hooks[key]
+            del module._modules[INPUT]
+    return model
+
+
+def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Module:
+    """Choose the steps of all signal quantizers from what the first `limit` batches make them see.
+
+    While it looks, weights are quantized and signals are not. The first item of a batch is the model's input.
+
+    Raises:
+        QuantizationError: a quantizer saw no signal at all.
+    """
+    watched = {name: module for name, module in model.named_modules() if INPUT in module._modules}
+    seen: dict[str, list[Tensor]] = {name: [] for name in watched}
+    quantizers: dict[str, Quantizer] = {}
+    training = model.training
+    handles = []
+    for name, module in watched.items():
+        quantizers[name] = module._modules.pop(INPUT)
+        handles.append(module.register_forward_pre_hook(_watcher(seen[name])))
+    try:
+        model.eval()
+        with torch.no_grad(), parametrize.cached():
+            for batch, _ in zip(batches, range(limit), strict=False):
+                model(batch[0] if isinstance(batch, tuple | list) else batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for name, module in watched.items():
+            module._modules[INPUT] = quantizers[name]
+        model.train(training)
+    for name, quantizer in quantizers.items():
+        if not seen[name]:
+            raise QuantizationError(f"{name}: no signal came by in calibration; give at least one batch that uses it")
+        try:
+            quantizer.fit(torch.cat([signal.flatten() for signal in seen[name]]))
+        except QuantizationError as error:
+            raise QuantizationError(f"{name}: {error}") from error
+    return model
+
+
+def weight_names(model: nn.Module) -> list[str]:
+    """Full names of all weights that can be quantized, one name for each tensor."""
+    names, known = [], set()
+    for path, module in model.named_modules():
+        for name, parameter in _weights(module):
+            if id(parameter) not in known:
+                names.append(_join(path, name))
+            known.add(id(parameter))
+    return names
+
+
+def quantizers(model: nn.Module) -> Iterator[tuple[str, Quantizer]]:
+    """All attached quantizers by the name of what they quantize."""
+    for path, module in model.named_modules():
+        for name, quantizer in _weight_quantizers(module):
+            yield _join(path, name), quantizer
+        if INPUT in module._modules:
+            yield _join(path, "input"), input_quantizer(module)  # type: ignore[misc]
+
+
+def input_quantizer(module: nn.Module) -> Quantizer | None:
+    """The quantizer on a module's input, or ``None``."""
+    found = module._modules.get(INPUT)
+    return found if isinstance(found, Quantizer) else None
+
+
+def quantizer_of(module: nn.Module, name: str = "weight") -> Quantizer | None:
+    """The quantizer of a module's weight, or ``None``."""
+    return dict(_weight_quantizers(module)).get(name)
+
+
+def _attach_weights(model: nn.Module, chosen: dict[str, Spec]) -> None:
+    specs: dict[int, Spec] = {}
+    homes: list[tuple[str, nn.Module, str, Tensor]] = []
+    for path, module in model.named_modules():
+        for name, parameter in _weights(module):
+            full = _join(path, name)
+            homes.append((full, module, name, parameter))
+            if full in chosen:
+                specs[id(parameter)] = chosen[full]
+    made: dict[int, Quantizer] = {}
+    for full, module, name, parameter in homes:
+        spec = specs.get(id(parameter))
+        if spec is None:
+            continue
+        if any(True for _ in _weight_quantizers(module, name)):
+            raise QuantizationError(f"{full} is quantized already; detach(model) first")
+        try:
+            if id(parameter) not in made:
+                quantizer = weight_quantizer(spec) if isinstance(spec, str) else deepcopy(spec)
+                made[id(parameter)] = quantizer.fit(parameter.detach())
+        except QuantizationError as error:
+            raise QuantizationError(f"{full}: {error}") from error
+        parametrize.register_parametrization(module, name, made[id(parameter)])
+
+
+def _attach_activations(model: nn.Module, activations: Selection, quantized: set[str]) -> None:
+    if activations is None:
+        return
+    modules = {name: module for name, module in model.named_modules() if name or not list(model.children())}
+    plain = not isinstance(activations, Mapping)
+    if isinstance(activations, Mapping):
+        for pattern in activations:
+            _demand_match(pattern, list(modules), "module")
+    for name, module in modules.items():
+        if isinstance(module, Quantizer | parametrize.ParametrizationList):
+            continue
+        wide = getattr(module, "wide", None)  # only signals have it
+        if plain and not (name in quantized or wide is False):
+            continue
+        spec = _choose(name, activations)
+        if spec is None:
+            continue
+        if INPUT in module._modules:
+            raise QuantizationError(f"the input of {name} is quantized already; detach(model) first")
+        module.add_module(INPUT, activation_quantizer(spec) if isinstance(spec, str) else deepcopy(spec))
+        module.register_forward_pre_hook(_quantize_input)
+
+
+def _quantize_input(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    quantizer = module._modules.get(INPUT)
+    return inputs if quantizer is None else (quantizer(inputs[0]), *inputs[1:])
+
+
+def _watcher(seen: list[Tensor]) -> Any:
+    def watch(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        check_finite(inputs[0], "signal in calibration")
+        seen.append(inputs[0].detach())
+
+    return watch
+
+
+def _weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Float tensors that a quantizer may stand before (the masters, where one stands already)."""
+    if isinstance(module, parametrize.ParametrizationList | Quantizer):
+        return
+    if parametrize.is_parametrized(module):
+        for name, stack in module.parametrizations.items():  # type: ignore[operator, union-attr]
+            if _is_weight(name, stack.original):
+                yield name, stack.original
+    for name, parameter in module.named_parameters(recurse=False):
+        if _is_weight(name, parameter):
+            yield name, parameter
+
+
+def _is_weight(name: str, parameter: Tensor) -> bool:
+    return "weight" in name and parameter.dim() >= 2 and parameter.is_floating_point()
+
+
+def _weight_quantizers(module: nn.Module, only: str | None = None) -> Iterator[tuple[str, Quantizer]]:
+    if isinstance(module, nn.Module) and parametrize.is_parametrized(module):
+        for name, stack in module.parametrizations.items():  # type: ignore[operator, union-attr]
+            for step in stack:
+                if isinstance(step, Quantizer) and only in (None, name):
+                    yield name, step
+
+
+def _choose(name: str, selection: Selection) -> Spec | None:
+    if not isinstance(selection, Mapping):
+        return selection
+    return next((spec for pattern, spec in selection.items() if _matches(name, pattern)), None)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition(".")[0], pattern)
+
+
+def _demand_match(pattern: str, names: list[str], kind: str) -> None:
+    if not any(_matches(name, pattern) for name in names):
+        raise SelectionError(f"no {kind} matches {pattern!r}; the model has {names}")
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,97 @@
+"""The contract of every quantizer: a tensor goes to a tensor on a grid.
+
+A new quantizer writes `fit` and `codes`; everything else follows. `forward` returns *exactly* ``code * scale`` and
+lets the gradient through as if nothing had happened (straight-through, Hinton 2012; Bengio et al. 2013).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from fewbit.errors import QuantizationError
+from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, PerToken
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Integers and what they mean: ``x = values * scale``.
+
+    values: integer-valued float tensor of the shape of the quantized tensor. scale: ``()`` per tensor, ``(rows, 1,
+    ...)`` per row, ``(..., 1)`` per token, ``(rows, groups)`` per group.
+    """
+
+    values: Tensor
+    scale: Tensor
+    format: Format
+    per: Granularity
+
+    def dequantize(self) -> Tensor:
+        """The real numbers that the codes stand for."""
+        if not isinstance(self.per, PerGroup):
+            return self.values * self.scale
+        rows = self.values.flatten(1)
+        wide = self.scale.repeat_interleave(self.per.size, dim=1)[:, : rows.shape[1]]
+        return (rows * wide).view_as(self.values)
+
+
+class Quantizer(nn.Module, ABC):
+    """Tensor to tensor on a grid; `format` says which codes there are, `per` how many scales."""
+
+    format: Format
+    per: Granularity
+
+    @abstractmethod
+    def fit(self, x: Tensor) -> Self:
+        """Choose the scale for tensors like `x`; raises `QuantizationError` if `x` is not finite."""
+
+    @abstractmethod
+    def codes(self, x: Tensor) -> Codes:
+        """The integers for `x`; raises `QuantizationError` if `x` is not finite or no scale was chosen."""
+
+    def passes(self, x: Tensor) -> Tensor | None:
+        """Where the gradient passes (1) or is stopped (0); ``None`` means it passes everywhere."""
+        return None
+
+    def forward(self, x: Tensor) -> Tensor:
+        plain = x.detach()
+        return straight_through(x, self.codes(plain).dequantize(), self.passes(plain))
+
+    @property
+    def spec(self) -> str:
+        """The spec string that makes a quantizer like this one, for example ``int4/128``."""
+        suffix = {PerTensor: "", PerRow: ":row", PerToken: ":token"}
+        if isinstance(self.per, PerGroup):
+            return f"{self.format}/{self.per.size}"
+        return f"{self.format}{suffix[type(self.per)]}"
+
+    def extra_repr(self) -> str:
+        return self.spec
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, quantized: Tensor, passes: Tensor | None) -> Tensor:
+        ctx.save_for_backward(passes)
+        return quantized
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (passes,) = ctx.saved_tensors
+        return gradients[0] if passes is None else gradients[0] * passes, None, None
+
+
+def straight_through(x: Tensor, quantized: Tensor, passes: Tensor | None = None) -> Tensor:
+    """Exactly `quantized` going forward, the gradient of the identity on `x` going back (times `passes`)."""
+    return cast(Tensor, _StraightThrough.apply(x, quantized, passes))  # type: ignore[no-untyped-call]
+
+
+def check_finite(x: Tensor, where: str) -> None:
+    """Raise `QuantizationError` if `x` holds NaN or infinity."""
+    if not torch.isfinite(x).all():
+        count = int((~torch.isfinite(x)).sum())
+        raise QuantizationError(
+            f"{where}: {count} of {x.numel()} numbers are NaN or infinite; train or load the network anew"
+        )

@@ -1,0 +1,72 @@
+"""Spec strings: the one grammar in which quantizers are named.
+
+    spec        = format [ "/" size | ":row" | ":token" ]
+    format      = "ternary" | "binary" | "int2".."int8" | "uint2".."uint8" | "qM.N"
+
+``ternary``, ``int4``, ``int4/128`` (a step for each 128 weights), ``int4:row``, ``int8:token`` (a step for each time
+step), ``uint8``, ``q3.12``. Every quantizer prints as its spec (`Quantizer.spec`) and parses back.
+"""
+
+import re
+
+from fewbit.errors import FormatError
+from fewbit.formats import (
+    Binary,
+    FixedPoint,
+    Granularity,
+    PerGroup,
+    PerRow,
+    PerTensor,
+    PerToken,
+    UInt,
+    format_from_name,
+)
+from fewbit.quant.activation import Activation, Fixed, PerTokenActivation
+from fewbit.quant.base import Quantizer
+from fewbit.quant.uniform import BinaryMean, Uniform
+
+Spec = str | Quantizer
+
+
+def _split(spec: str) -> tuple[str, Granularity]:
+    match = re.fullmatch(r"([a-z0-9.]+)(?:/(\d+)|:(row|token))?", spec)
+    if not match:
+        raise FormatError(f"spec {spec!r} is not of the form format[/size|:row|:token], such as int4/128")
+    name, size, per = match.groups()
+    if size:
+        return name, PerGroup(int(size))
+    return name, PerRow() if per == "row" else PerToken() if per == "token" else PerTensor()
+
+
+def weight_quantizer(spec: str) -> Quantizer:
+    """A new quantizer for weights.
+
+    Raises:
+        FormatError: the spec is not of the grammar, or is one for signals.
+
+    Example:
+        >>> weight_quantizer("int4/128").spec
+        'int4/128'
+    """
+    name, per = _split(spec)
+    format = format_from_name(name)
+    if isinstance(format, UInt | FixedPoint) or isinstance(per, PerToken):
+        raise FormatError(f"{spec!r} is a spec of signals; weights take ternary, binary or intN, plain, /size or :row")
+    return BinaryMean(format, per) if isinstance(format, Binary) else Uniform(format, per)
+
+
+def activation_quantizer(spec: str) -> Quantizer:
+    """A new quantizer for signals.
+
+    Raises:
+        FormatError: the spec is not of the grammar, or is one for weights.
+    """
+    name, per = _split(spec)
+    format = format_from_name(name)
+    if isinstance(format, Binary) or isinstance(per, PerRow | PerGroup):
+        raise FormatError(f"{spec!r} is a spec of weights; signals take intN, uintN, ternary, qM.N or intN:token")
+    if isinstance(per, PerToken):
+        if isinstance(format, FixedPoint):
+            raise FormatError(f"{spec!r}: fixed point has a fixed step; write {name!r}")
+        return PerTokenActivation(format)
+    return Fixed(format) if isinstance(format, FixedPoint) else Activation(format)

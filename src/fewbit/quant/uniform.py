@@ -1,0 +1,85 @@
+"""Uniform symmetric quantizers for weights: ``Q(w) = D * clamp(round(w / D), -h, h)``.
+
+References:
+    Sung, Shin, Hwang 2015 (arXiv 1511.06488): one step D for each group of weights, by the L2 error.
+"""
+
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fewbit.errors import QuantizationError
+from fewbit.formats import Format, Granularity, Int, PerGroup, PerRow, PerTensor
+from fewbit.quant.base import Codes, Quantizer, check_finite
+from fewbit.quant.step_size import fit_step, round_half_away
+
+
+class Uniform(Quantizer):
+    """Signed integer weights with an L2-optimal step per tensor, row or group.
+
+    Args:
+        format: the codes; `Ternary()` gives three levels.
+        per: how many weights share a step.
+    """
+
+    step: Tensor
+
+    def __init__(self, format: Format | None = None, per: Granularity | None = None) -> None:
+        super().__init__()
+        self.format = format or Int(8)
+        self.per = per or PerTensor()
+        if not isinstance(self.per, PerTensor | PerRow | PerGroup):
+            raise QuantizationError(f"weights have steps per tensor, row or group, not {self.per}")
+        self.register_buffer("step", torch.zeros(0))
+
+    def fit(self, x: Tensor) -> Self:
+        check_finite(x, "weight to quantize")
+        self.step = self._scales(x.detach()).to(x.dtype)
+        return self
+
+    def codes(self, x: Tensor) -> Codes:
+        if self.step.numel() == 0:
+            raise QuantizationError(f"{self.spec} quantizer has no step yet; call fit(weight) first")
+        check_finite(x, "weight to quantize")
+        unit = Codes(torch.ones_like(x), self.step, self.format, self.per).dequantize()
+        return Codes(self._round(x, unit), self.step, self.format, self.per)
+
+    def _round(self, x: Tensor, unit: Tensor) -> Tensor:
+        return round_half_away(x / unit).clamp(self.format.lo, self.format.hi)
+
+    def _scales(self, x: Tensor) -> Tensor:
+        match self.per:
+            case PerRow():
+                return self._fit_rows(x.flatten(1)).view(-1, *[1] * (x.dim() - 1))
+            case PerGroup(size=size):
+                rows = x.flatten(1)
+                padded = functional.pad(rows, (0, -rows.shape[1] % size))
+                return self._fit_rows(padded.view(-1, size)).view(len(x), -1)
+            case _:
+                return self._fit_rows(x.reshape(1, -1)).view(())
+
+    def _fit_rows(self, rows: Tensor) -> Tensor:
+        return fit_step(rows, self.format)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        saved = state_dict.get(f"{prefix}step")
+        if saved is not None:  # its shape depends on the weight, so it is not known before fit
+            self.step = torch.empty_like(saved)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class BinaryMean(Uniform):
+    """Two levels, ``sign(w) * mean|w|``, the L2-optimal binary code (zero counts as positive).
+
+    References:
+        Rastegari, Ordonez, Redmon, Farhadi 2016 (arXiv 1603.05279).
+    """
+
+    def _round(self, x: Tensor, unit: Tensor) -> Tensor:
+        return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+
+    def _fit_rows(self, rows: Tensor) -> Tensor:
+        mean = rows.abs().mean(1)
+        return torch.where(mean > 0, mean, 1.0)

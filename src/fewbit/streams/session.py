@@ -1,0 +1,105 @@
+"""A session listens to one stream: chunks of sound in, events out.
+
+It is the only object that holds state. Any number of sessions share one network.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.decode import Decoder, Event, GreedyCTC
+from fewbit.errors import DecodeError
+from fewbit.features import LogMel, Resampler
+from fewbit.program.numerics import Q10
+from fewbit.text import Alphabet
+
+TAIL_SECONDS = 0.5
+"""Silence added at the end of a stream, so that a network can say what it has heard last."""
+
+
+class Network(Protocol):
+    """What a session runs: a `Program`, or anything else with its shape."""
+
+    @property
+    def features(self) -> dict[str, Any] | None:
+        """Plain description of the front end (`LogMel.to_dict`)."""
+        ...
+
+    @property
+    def alphabet(self) -> dict[str, Any] | None:
+        """Plain description of the classes (`Alphabet.to_dict`)."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """Input frames for each output frame."""
+        ...
+
+    def init_state(self) -> Any:
+        """State at the start of a stream."""
+        ...
+
+    def step(self, x: NDArray[np.float32], state: Any) -> tuple[NDArray[np.int64], Any]:
+        """Scores in Q10 for a chunk of frames, and the new state."""
+        ...
+
+
+class Session:
+    """Listens with `network` and says what `decoder` makes of it.
+
+    Args:
+        network: usually a `Program` packed with features and an alphabet.
+        decoder: default greedy CTC over the network's alphabet.
+        rate: samples a second of the chunks; default that of the network's features. Other rates are resampled.
+
+    Raises:
+        DecodeError: the network does not say what it listens to, or in what alphabet it speaks.
+
+    Example:
+        >>> import fewbit as fb
+        >>> session = fb.Session(fb.load(fb.pretrained("digits")))
+        >>> session.step(np.zeros(4000, np.float32))
+        []
+    """
+
+    def __init__(self, network: Network, decoder: Decoder | None = None, rate: int | None = None) -> None:
+        if network.features is None:
+            raise DecodeError("the network was packed without features; pack it with features=LogMel(...) to listen")
+        self.features = LogMel(**network.features)
+        if decoder is None:
+            if network.alphabet is None:
+                raise DecodeError("the network was packed without an alphabet; give the session a decoder")
+            frame_seconds = self.features.hop / self.features.rate * network.stride
+            decoder = GreedyCTC(Alphabet(**network.alphabet), frame_seconds)
+        self.network, self.decoder = network, decoder
+        self.rate = rate or self.features.rate
+        self.seconds = 0.0
+        """Sound heard so far."""
+        self._resampler = Resampler(self.rate, self.features.rate)
+        self._waiting = self.features.init_state()
+        self._network_state = network.init_state()
+        self._decoder_state = decoder.init_state()
+
+    def step(self, chunk: NDArray[np.float32]) -> list[Event]:
+        """Events that a chunk ``(n,)`` of samples in [-1, 1] brings; a chunk may have any length.
+
+        Raises:
+            AudioError: the chunk has another shape, or holds NaN; the session can go on with the next one.
+        """
+        samples = self._resampler.step(chunk)
+        self.seconds += len(chunk) / self.rate
+        return self._hear(samples)
+
+    def finish(self) -> list[Event]:
+        """Events that are left at the end of the stream."""
+        rest = self._resampler.step(np.zeros(0, np.float32), last=True)
+        silence = np.zeros(int(TAIL_SECONDS * self.features.rate), np.float32)
+        events = self._hear(np.concatenate([rest, silence]))
+        return events + self.decoder.finish(self._decoder_state)
+
+    def _hear(self, samples: NDArray[np.float32]) -> list[Event]:
+        frames, self._waiting = self.features.step(samples, self._waiting)
+        scores, self._network_state = self.network.step(frames, self._network_state)
+        events, self._decoder_state = self.decoder.step(scores / Q10, self._decoder_state)
+        return events

@@ -1,0 +1,88 @@
+"""Whole streams: a file or a microphone through a session, with its speed measured."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.decode import Decoder, Event, text_of
+from fewbit.features import CHUNK_SECONDS, LogMel, Samples, read_audio
+from fewbit.program.numerics import Q10
+from fewbit.streams.session import Network, Session
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was heard in one stream.
+
+    real_time_factor: seconds of work for each second of sound (below 1 keeps up). latency_ms: median time from the
+    last sample of a chunk to its events.
+    """
+
+    text: str
+    audio_seconds: float
+    real_time_factor: float
+    latency_ms: float
+    events: tuple[Event, ...]
+
+
+def stream(
+    source: str | Path | Iterable[Samples],
+    network: Network,
+    *,
+    decoder: Decoder | None = None,
+    chunk_seconds: float = CHUNK_SECONDS,
+    on_event: Callable[[Event], None] | None = None,
+) -> Transcript:
+    """Listen to a file (or to chunks at the network's own rate) chunk by chunk, as if it came in live.
+
+    Args:
+        source: path of a sound file, or chunks ``(n,)`` of samples.
+        network: usually a `Program`.
+        decoder: default greedy CTC.
+        chunk_seconds: sound for each step.
+        on_event: called with each event as it comes.
+
+    Raises:
+        AudioError: the file cannot be read, or holds NaN.
+    """
+    session = Session(network, decoder)
+    events: list[Event] = []
+    spent: list[float] = []
+
+    def take(new: list[Event]) -> None:
+        events.extend(new)
+        for event in new if on_event else []:
+            on_event(event)  # type: ignore[misc]
+
+    chunks = read_audio(source, session.rate, chunk_seconds) if isinstance(source, str | Path) else source
+    for chunk in chunks:
+        start = time.perf_counter()
+        new = session.step(chunk)
+        spent.append(time.perf_counter() - start)
+        take(new)
+    start = time.perf_counter()
+    last = session.finish()
+    total = sum(spent) + time.perf_counter() - start
+    take(last)
+    return Transcript(
+        text=text_of(events),
+        audio_seconds=round(session.seconds, 3),
+        real_time_factor=round(total / session.seconds, 5) if session.seconds else 0.0,
+        latency_ms=round(float(np.median(spent)) * 1e3, 3) if spent else 0.0,
+        events=tuple(events),
+    )
+
+
+def run(path: str | Path, network: Network) -> NDArray[np.float64]:
+    """Scores ``(frames, classes)`` of a whole input at once: a sound file, or ``.npy`` frames ``(time, features)``."""
+    if Path(path).suffix == ".npy":
+        frames = np.load(path, allow_pickle=False)
+    else:
+        features = LogMel(**(network.features or {}))
+        frames = features(np.concatenate([np.zeros(0, np.float32), *read_audio(path, features.rate)]))
+    scores, _ = network.step(frames, network.init_state())
+    return np.asarray(scores / Q10)

@@ -1,0 +1,60 @@
+"""The symbols that a network can say.
+
+Class 0 of the network is the CTC blank; class ``i`` is ``tokens[i - 1]``. Tokens may be letters (joined by nothing)
+or whole words (joined by a space).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fewbit.errors import DecodeError
+
+BLANK = 0
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """Tokens in class order without the blank, and what stands between two of them in text.
+
+    Example:
+        >>> digits = Alphabet(("zero", "one", "two"), joiner=" ")
+        >>> digits.encode("two one")
+        [3, 2]
+        >>> digits.decode([3, 2])
+        'two one'
+    """
+
+    tokens: tuple[str, ...]
+    joiner: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tokens", tuple(self.tokens))
+        if not self.tokens or len(set(self.tokens)) != len(self.tokens) or "" in self.tokens:
+            raise DecodeError("an alphabet needs at least one token, all different and none empty")
+
+    @property
+    def classes(self) -> int:
+        """Outputs of a network for this alphabet: the tokens and the blank."""
+        return len(self.tokens) + 1
+
+    def encode(self, text: str) -> list[int]:
+        """Classes of the tokens of `text`.
+
+        Raises:
+            DecodeError: `text` holds something that is no token.
+        """
+        parts: Sequence[str] = text.split(self.joiner) if self.joiner else text
+        places = {token: i + 1 for i, token in enumerate(self.tokens)}
+        unknown = sorted({part for part in parts if part and part not in places})
+        if unknown:
+            raise DecodeError(f"not in the alphabet: {unknown[:5]}; it has {list(self.tokens)}")
+        return [places[part] for part in parts if part]
+
+    def decode(self, classes: Iterable[int]) -> str:
+        """Text of a sequence of classes; blanks are skipped."""
+        return self.joiner.join(self.tokens[i - 1] for i in classes if i != BLANK)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain description, as it stands in packed files."""
+        return asdict(self) | {"tokens": list(self.tokens)}

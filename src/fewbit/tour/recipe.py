@@ -1,0 +1,80 @@
+"""The recipe of the digit recogniser: front end, sizes, rates and epochs, chosen on the training speakers only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from fewbit.data import Digits
+from fewbit.distill import LogitKD
+from fewbit.features import LogMel
+from fewbit.models import SpeechRNN
+from fewbit.passes import Finetune, Quantize
+from fewbit.quant import Selection
+from fewbit.train import CTC, CTCBatch, cosine, fit, linear
+
+FEATURES = LogMel(mels=40, rate=8_000, window_ms=25, hop_ms=10)
+HEAD = "int8"
+"""The last layer is small and the most sensitive: it gets more bits than the others."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that the digit recogniser depends on besides data and seed."""
+
+    hidden: int = 96
+    layers: int = 2
+    epochs: int = 40
+    retrain_epochs: int = 40
+    utterances: int = 1600
+    batch_size: int = 32
+    rate: float = 4e-3
+    retrain_rate: float = 2e-3
+    temperature: float = 2.0
+
+
+def batches(digits: Digits, recipe: Recipe, seed: int) -> "DataLoader[CTCBatch]":
+    """Training batches."""
+    return digits.batches(FEATURES, utterances=recipe.utterances, batch_size=recipe.batch_size, seed=seed)
+
+
+def new_model(digits: Digits, recipe: Recipe, loader: "DataLoader[CTCBatch]", seed: int) -> SpeechRNN:
+    """An untrained recogniser whose normalisation fits the training data."""
+    torch.manual_seed(seed)
+    model = SpeechRNN(FEATURES.mels, recipe.hidden, recipe.layers, digits.alphabet.classes, kernel=8, stride=4)
+    dataset: Any = loader.dataset
+    model.get_submodule("norm").fit(torch.cat([dataset[i][0] for i in range(64)]))  # type: ignore[operator]
+    return model
+
+
+def train_float(
+    model: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: Recipe, seed: int, checkpoint: Any = None
+) -> None:
+    """Float training with CTC."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-2)
+    fit(
+        model,
+        loader,
+        CTC(),
+        epochs=recipe.epochs,
+        optimizer=optimizer,
+        schedule=cosine(warmup=0.1),
+        seed=seed,
+        checkpoint=checkpoint,
+        title="float training",
+    )
+
+
+def direct(loader: "DataLoader[CTCBatch]", weights: str, activations: str) -> Quantize:
+    """The pass that quantizes without training."""
+    selection: Selection = {"head": HEAD, "*": weights}
+    return Quantize(weights=selection, activations=activations, calibration=loader)
+
+
+def retrain(teacher: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: Recipe, seed: int) -> Finetune:
+    """The pass that trains again, with the float network as the teacher whose part falls from all to nothing."""
+    objective = LogitKD(teacher, temperature=recipe.temperature, weight=linear(1.0, 0.0), hard=CTC())
+    return Finetune(
+        loader, objective, recipe.retrain_epochs, rate=recipe.retrain_rate, seed=seed + 1, title="ternary retraining"
+    )

@@ -1,0 +1,115 @@
+"""The steps of the tour on files: train -> compress -> pack."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewbit.data import Digits, spoken_digits
+from fewbit.errors import LoweringError
+from fewbit.lower import pack as pack_model
+from fewbit.models import SpeechRNN, TorchStream, Trained, load_model, save_model
+from fewbit.passes import Pass, describe
+from fewbit.passes import compress as run_passes
+from fewbit.program import Program
+from fewbit.streams import Network, stream
+from fewbit.text import wer
+from fewbit.tour.recipe import FEATURES, HEAD, Recipe, batches, direct, new_model, retrain, train_float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A network in a file, and its word error rates on joined streams of known speakers and of the unseen one."""
+
+    path: Path
+    error_rate: float
+    error_rate_unseen: float
+
+
+def train(
+    out: str | Path,
+    data: str | Path | None = None,
+    *,
+    hidden: int = Recipe.hidden,
+    layers: int = Recipe.layers,
+    epochs: int = Recipe.epochs,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+) -> Step:
+    """Train a float recogniser of spoken digits and save it.
+
+    Args:
+        out: file for the network.
+        data: folder of the Free Spoken Digit Dataset; ``None`` takes the digits in the package.
+        hidden, layers, epochs: size of the network and length of the training.
+        seed: of all randomness.
+        checkpoint: a file to go on from, and to save to after each epoch.
+    """
+    digits = spoken_digits(data)
+    recipe = Recipe(hidden=hidden, layers=layers, epochs=epochs)
+    loader = batches(digits, recipe, seed)
+    model = new_model(digits, recipe, loader, seed)
+    train_float(model, loader, recipe, seed, checkpoint)
+    about = {"train": {"hidden": hidden, "layers": layers, "epochs": epochs, "seed": seed}}
+    return _step(save_model(out, Trained(model, recipe=about)), model, digits)
+
+
+def compress(
+    model: str | Path,
+    out: str | Path,
+    *,
+    weights: str = "ternary",
+    activations: str = "int8",
+    epochs: int = Recipe.retrain_epochs,
+    data: str | Path | None = None,
+    seed: int = 0,
+) -> Step:
+    """Quantize a float recogniser and retrain it by distillation from its float self.
+
+    Args:
+        model: file of a float network made by `train`.
+        out: file for the quantized network.
+        weights, activations: specs; the last layer gets int8 weights.
+        epochs: of retraining; 0 is direct quantization.
+        data, seed: as in `train`.
+    """
+    teacher = load_model(model)
+    digits = spoken_digits(data)
+    recipe = Recipe(retrain_epochs=epochs)
+    loader = batches(digits, recipe, seed)
+    passes: list[Pass] = [direct(loader, weights, activations)]
+    if epochs:
+        passes.append(retrain(teacher.model, loader, recipe, seed))
+    student = run_passes(teacher.model, *passes)
+    assert isinstance(student, SpeechRNN)
+    selection = {"weights": {"head": HEAD, "*": weights}, "activations": activations}
+    about = teacher.recipe | {"passes": describe(*passes), "seed": seed}
+    return _step(save_model(out, Trained(student, selection, about)), student, digits)
+
+
+def pack(model: str | Path, out: str | Path) -> Path:
+    """Pack a quantized recogniser made by `compress` into a ``*.fewbit`` file.
+
+    Raises:
+        LoweringError: the network is float.
+    """
+    trained = load_model(model)
+    if trained.quantized is None:
+        raise LoweringError(f"{model}: the network is float; run fewbit compress first")
+    return to_program(trained.model, spoken_digits(), trained.recipe).save(out)
+
+
+def to_program(model: SpeechRNN, digits: Digits, recipe: dict[str, object]) -> Program:
+    """The Program of a quantized digit recogniser, with all that a stream needs."""
+    return pack_model(model, features=FEATURES, alphabet=digits.alphabet, recipe=recipe)
+
+
+def error_rates(network: Network, digits: Digits) -> tuple[float, float]:
+    """Word error rates on the joined test streams: known speakers, unseen speaker."""
+    rates = []
+    for clips in (digits.test, digits.unseen):
+        samples, said = digits.stream(clips)
+        rates.append(wer([said], [stream([samples], network).text]))
+    return rates[0], rates[1]
+
+
+def _step(path: Path, model: SpeechRNN, digits: Digits) -> Step:
+    return Step(path, *error_rates(TorchStream(model, FEATURES, digits.alphabet), digits))

@@ -1,0 +1,123 @@
+"""The training loop: one function, any model, any objective, one process or many.
+
+Devices and processes are Hugging Face Accelerate's business: the same call runs on one CPU, on one GPU, and on many
+hosts under ``accelerate launch`` or ``torchrun``. A batch is the batch of all processes together.
+"""
+
+import math
+import random
+from collections.abc import Sized
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DataLoaderConfiguration
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.optim import AdamW, Optimizer
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from fewbit.errors import DataError
+from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
+from fewbit.train.objectives import Objective
+from fewbit.train.schedules import Schedule
+
+
+@dataclass
+class History:
+    """What happened in training: the mean loss of each epoch."""
+
+    losses: list[float] = field(default_factory=list)
+
+
+def fit(
+    model: nn.Module,
+    batches: "DataLoader[Any]",
+    objective: Objective,
+    *,
+    epochs: int,
+    optimizer: Optimizer | None = None,
+    schedule: Schedule | None = None,
+    clip_norm: float = 1.0,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+    title: str = "fit",
+) -> History:
+    """Train `model` in place and return the losses.
+
+    Args:
+        model: any module; quantizers attached to it are evaluated once for each step.
+        batches: a `DataLoader`; with several processes each gets its share of every batch.
+        objective: ``(model, batch, progress) -> loss``.
+        epochs: passes over `batches`.
+        optimizer: default AdamW with rate 1e-3 and no weight decay. Its `step` is called with a closure.
+        schedule: progress -> factor of the optimizer's learning rates; default 1.
+        clip_norm: largest norm of the gradient.
+        seed: of torch, NumPy and random; the same seed gives the same weights.
+        checkpoint: a file written after every epoch. Where it exists, training goes on from it and ends in the same
+            weights as if it had never stopped.
+        progress: whether a progress bar is shown on standard error.
+        title: what the bar is called.
+
+    Raises:
+        DataError: there are no batches, or the loss is no longer finite.
+    """
+    accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(split_batches=True))
+    _seed(seed)
+    optimizer = optimizer or AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    if not isinstance(batches, Sized) or len(batches) == 0:
+        raise DataError("fit: there are no batches to train on")
+    rates = [group["lr"] for group in optimizer.param_groups]
+    history = History()
+    first_epoch = 0
+    if checkpoint is not None and Path(checkpoint).is_file():
+        first_epoch, history.losses = load_checkpoint(checkpoint, model, optimizer, batches.generator)
+    wrapped, optimizer_, loader = accelerator.prepare(model, optimizer, batches)
+    wrapped.train()
+    steps, step = epochs * len(loader), first_epoch * len(loader)
+    bar = tqdm(
+        total=steps, initial=step, desc=title, unit="step", disable=not (progress and accelerator.is_main_process)
+    )
+    for epoch in range(first_epoch, epochs):
+        total = torch.zeros((), device=accelerator.device)
+        for batch in loader:
+            done = step / steps
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * (schedule(done) if schedule else 1.0)
+
+            seen: list[Tensor] = []
+
+            def closure(batch: Any = batch, done: float = done, seen: list[Tensor] = seen) -> Tensor:
+                optimizer_.zero_grad()
+                with parametrize.cached():
+                    loss = objective(wrapped, batch, done)
+                    accelerator.backward(loss)
+                accelerator.clip_grad_norm_(wrapped.parameters(), clip_norm)
+                seen.append(loss.detach())
+                return seen[0]
+
+            optimizer_.step(closure)
+            total += accelerator.reduce(seen[0], "mean")
+            step += 1
+            bar.update()
+        history.losses.append(float(total) / len(loader))
+        if not math.isfinite(history.losses[-1]):
+            raise DataError(
+                f"fit: the loss became {history.losses[-1]} in epoch {epoch + 1} of {epochs}; look for NaN in the data "
+                "or lower the learning rate (a checkpoint, if asked for, holds the epoch before)"
+            )
+        bar.set_postfix(loss=f"{history.losses[-1]:.4f}")
+        if checkpoint is not None and accelerator.is_main_process:
+            save_checkpoint(checkpoint, model, optimizer, batches.generator, epoch + 1, history.losses)
+    bar.close()
+    return history
+
+
+def _seed(seed: int) -> None:
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)

@@ -1,0 +1,125 @@
+"""What training minimises.
+
+An objective is ``(model, batch, progress) -> loss``, a scalar with gradient; `progress` runs from 0 at the start of
+training to 1 at its end. Objectives with a `loss` method can be mixed by others (`fewbit.distill.LogitKD`).
+"""
+
+from typing import Any, NamedTuple, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fewbit.errors import DataError
+from fewbit.train.schedules import Schedule
+
+
+class Objective(Protocol):
+    """What `fewbit.train.fit` minimises."""
+
+    def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
+        """Loss of a batch; the model is left as it was found."""
+        ...
+
+
+class HardLoss(Protocol):
+    """An objective whose loss can be computed from outputs that are already there."""
+
+    def loss(self, outputs: Tensor, batch: Any) -> Tensor:
+        """Loss of the model's `outputs` for this batch."""
+        ...
+
+
+class CTCBatch(NamedTuple):
+    """A batch of sequences with unaligned labels.
+
+    inputs ``(batch, time, features)``; input_lengths ``(batch,)`` in frames; targets: all labels of all sequences one
+    after the other; target_lengths ``(batch,)``. alignment: classes of the input frames ``(batch, time)`` where
+    they are known, 0 between labels.
+    """
+
+    inputs: Tensor
+    input_lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    alignment: Tensor | None = None
+
+
+def outputs_of(model: nn.Module, batch: Any) -> Tensor:
+    """The model's output for the first item of a batch, without the state that layers return beside it."""
+    result = model(batch[0])
+    return cast(Tensor, result[0] if isinstance(result, tuple) else result)
+
+
+class CrossEntropy:
+    """Cross-entropy of ``outputs (..., classes)`` against ``batch[1]`` of the same leading shape.
+
+    Args:
+        ignore: label that does not count (padding).
+    """
+
+    def __init__(self, ignore: int = -100) -> None:
+        self.ignore = ignore
+
+    def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
+        return self.loss(outputs_of(model, batch), batch)
+
+    def loss(self, outputs: Tensor, batch: Any) -> Tensor:
+        """Mean over all labels that count."""
+        flat = outputs.reshape(-1, outputs.shape[-1])
+        return functional.cross_entropy(flat, batch[1].reshape(-1), ignore_index=self.ignore)
+
+
+class CTC:
+    """Connectionist temporal classification over a `CTCBatch`; class 0 is the blank.
+
+    The mean over sequences of ``-ln p(labels | input) / labels``. A sequence too short for its labels counts 0. Where
+    the model lowers the frame rate, lengths are lowered alike (rounded up).
+
+    References:
+        Graves, Fernandez, Gomez, Schmidhuber 2006.
+    """
+
+    def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
+        return self.loss(outputs_of(model, batch), batch)
+
+    def loss(self, outputs: Tensor, batch: Any) -> Tensor:
+        """Mean of the loss for each label over the sequences of the batch."""
+        if not isinstance(batch, CTCBatch):
+            raise DataError(f"CTC wants a CTCBatch, not a {type(batch).__name__}")
+        frames_in, frames_out = batch.inputs.shape[1], outputs.shape[1]
+        lengths = torch.ceil(batch.input_lengths * (frames_out / max(frames_in, 1))).long()
+        return functional.ctc_loss(
+            functional.log_softmax(outputs, dim=-1).transpose(0, 1),
+            batch.targets,
+            lengths.clamp_max(frames_out),
+            batch.target_lengths,
+            zero_infinity=True,
+        )
+
+
+class GuidedCTC:
+    """CTC that is led over its first plateau by a known alignment: ``(1 - a) * CTC + a * framewise cross-entropy``.
+
+    CTC alone first learns to say nothing at all and needs long to leave that state when data are few. Where the
+    alignment is known (joined recordings), a weight ``a`` that soon falls to 0 spares that time.
+
+    Args:
+        weight: ``a`` as a function of training progress.
+    """
+
+    def __init__(self, weight: Schedule) -> None:
+        self.weight = weight
+        self.ctc = CTC()
+
+    def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
+        outputs = outputs_of(model, batch)
+        loss = self.ctc.loss(outputs, batch)
+        weight = self.weight(progress)
+        if not weight:
+            return loss
+        if batch.alignment is None:
+            raise DataError("GuidedCTC: the batch has no alignment; use CTC, or give the classes of its frames")
+        stride = round(batch.alignment.shape[1] / outputs.shape[1])
+        frames = batch.alignment[:, ::stride][:, : outputs.shape[1]]
+        return (1 - weight) * loss + weight * functional.cross_entropy(outputs.transpose(1, 2), frames)

@@ -1,0 +1,33 @@
+"""Functions of training progress (0 at the start, 1 at the end) for weights and learning rates."""
+
+import math
+from collections.abc import Callable
+
+Schedule = Callable[[float], float]
+
+
+def constant(value: float) -> Schedule:
+    """The same value throughout."""
+    return lambda progress: value
+
+
+def linear(start: float, end: float) -> Schedule:
+    """From `start` to `end` in a straight line.
+
+    Example:
+        >>> linear(0.9, 0.0)(0.5)
+        0.45
+    """
+    return lambda progress: start + (end - start) * progress
+
+
+def cosine(start: float = 1.0, end: float = 0.0, warmup: float = 0.0) -> Schedule:
+    """From `start` to `end` along half a cosine, after a straight rise from 0 over the fraction `warmup`."""
+
+    def value(progress: float) -> float:
+        if progress < warmup:
+            return start * progress / warmup
+        through = (progress - warmup) / (1 - warmup)
+        return end + (start - end) * (1 + math.cos(math.pi * through)) / 2
+
+    return value
