@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench results docs clean
 
 demo: $(VENV)/ready
 	$(BIN)/fewbit demo --out $(OUT)
@@ -17,6 +17,10 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+results: $(VENV)/ready
+	$(BIN)/python benchmarks/digits.py --seeds 3 --out build/benchmarks/digits.json
+	$(BIN)/python benchmarks/digits.py --report build/benchmarks/digits.json --out docs/results.md
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/stream_speed.py --out build/benchmarks

@@ -39,13 +39,15 @@ def train(
     hidden: Annotated[int, typer.Option(min=8, help="Width of the layers.")] = 96,
     layers: Annotated[int, typer.Option(min=1, help="SRU layers.")] = 2,
     epochs: Annotated[int, typer.Option(min=1)] = 40,
+    utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1600,
     seed: Seed = 0,
     checkpoint: Annotated[Path | None, typer.Option(help="Go on from here if it exists, and save here.")] = None,
 ) -> None:
     """Train a float recogniser of spoken digits."""
-    from fewbit.tour import train
+    from fewbit.tour import Recipe, train
 
-    result = train(out, data, hidden=hidden, layers=layers, epochs=epochs, seed=seed, checkpoint=checkpoint)
+    recipe = Recipe(hidden=hidden, layers=layers, epochs=epochs, utterances=utterances)
+    result = train(out, data, recipe=recipe, seed=seed, checkpoint=checkpoint)
     console.print(
         f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}"
     )
@@ -58,13 +60,15 @@ def compress(
     weights: Annotated[str, typer.Option(help="Format of the weights; the head gets int8.")] = "ternary",
     activations: Annotated[str, typer.Option(help="Format of the signals.")] = "int8",
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of retraining; 0 is direct quantization.")] = 40,
+    utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1600,
     data: Annotated[Path | None, typer.Option(help="As in fewbit train.")] = None,
     seed: Seed = 0,
 ) -> None:
     """Quantize a float recogniser and retrain it with its float self as the teacher."""
-    from fewbit.tour import compress
+    from fewbit.tour import Recipe, compress
 
-    result = compress(model, out, weights=weights, activations=activations, epochs=epochs, data=data, seed=seed)
+    recipe = Recipe(retrain_epochs=epochs, utterances=utterances)
+    result = compress(model, out, weights=weights, activations=activations, data=data, recipe=recipe, seed=seed)
     console.print(
         f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}"
     )

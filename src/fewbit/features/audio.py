@@ -40,6 +40,8 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
         AudioError: the file is missing, is no sound that libsndfile reads, or holds NaN.
     """
     try:
+        if Path(path).suffix.lower() == ".raw":  # soundfile would ask for its rate with a TypeError
+            raise AudioError("sound without a header is not read; convert it to wav")
         with soundfile.SoundFile(str(path)) as file:
             resampler = Resampler(file.samplerate, rate)
             block = max(1, round(file.samplerate * chunk_seconds))

@@ -16,6 +16,7 @@ from fewbit.errors import AudioError
 
 Samples = NDArray[np.float32]
 _FULL_SCALE = 32768.0  # kaldi's log-mel values are those of 16-bit sample values
+_LARGEST = 1e6  # full scale is 1; a window of far larger samples would overflow the float32 of its energy
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class LogMel:
             )
         if not np.isfinite(self.floor):
             raise AudioError(f"LogMel: floor must be a finite number, not {self.floor}")
+        try:
+            knf.OnlineFbank(self._options())
+        except ValueError as error:  # fewer than three filters, filters without a frequency, a window of one sample
+            raise AudioError(f"LogMel: no filter bank has {self}: {error}") from error
 
     @property
     def window(self) -> int:
@@ -65,7 +70,7 @@ class LogMel:
         """Frames that are complete after `samples`, and the samples that wait for more.
 
         Raises:
-            AudioError: samples are not one-dimensional, or not finite.
+            AudioError: samples are not one-dimensional, not finite, or absurdly large.
         """
         samples = check_samples(samples)
         waiting = np.concatenate([state, samples])
@@ -102,10 +107,10 @@ def check_samples(samples: Samples) -> Samples:
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1:
         raise AudioError(f"wanted one channel of samples, shape (n,), got shape {samples.shape}")
-    bad = ~np.isfinite(samples)
+    bad = ~(np.abs(samples) < _LARGEST)  # true for NaN
     if bad.any():
         raise AudioError(
-            f"{int(bad.sum())} of {len(samples)} samples are NaN or infinite, the first at index "
+            f"{int(bad.sum())} of {len(samples)} samples are NaN, infinite or beyond 1e6, the first at index "
             f"{int(bad.argmax())}; repair the recording"
         )
     return samples

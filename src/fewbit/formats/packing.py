@@ -50,9 +50,10 @@ def pack(codes: NDArray[np.integer], format: Format, layout: str | None = None) 
     index = _index(codes, format)
     *rows, columns = index.shape
     if layout == "trits":
-        padded = np.zeros((*rows, row_bytes(columns, format, layout) * TRITS_PER_BYTE), np.int16)
+        width = row_bytes(columns, format, layout)
+        padded = np.zeros((*rows, width * TRITS_PER_BYTE), np.int16)
         padded[..., :columns] = index
-        grouped = padded.reshape(*rows, -1, TRITS_PER_BYTE)
+        grouped = padded.reshape(*rows, width, TRITS_PER_BYTE)
         return np.asarray((grouped * _PLACES).sum(axis=-1), np.uint8)
     bits = (index[..., None] >> np.arange(format.bits)) & 1
     flat = bits.reshape(*rows, columns * format.bits).astype(np.uint8)
@@ -76,13 +77,14 @@ def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | 
     if layout == "trits":
         if data.size and int(data.max()) >= 3**TRITS_PER_BYTE:
             raise FormatError(f"byte {int(data.max())} holds no five trits; the largest is 242")
-        index = ((data[..., None].astype(np.int16) // _PLACES) % 3).reshape(*data.shape[:-1], -1)
+        index = ((data[..., None].astype(np.int16) // _PLACES) % 3).reshape(*data.shape[:-1], wanted * TRITS_PER_BYTE)
     else:
         bits = np.unpackbits(data, axis=-1, bitorder="little")
-        usable = bits[..., : bits.shape[-1] // format.bits * format.bits]
+        places = bits.shape[-1] // format.bits
+        usable = bits[..., : places * format.bits]
         if bits[..., usable.shape[-1] :].any():
             raise FormatError("unused bits at the end of a row must be 0")
-        grouped = usable.reshape(*data.shape[:-1], -1, format.bits).astype(np.int32)
+        grouped = usable.reshape(*data.shape[:-1], places, format.bits).astype(np.int32)
         index = (grouped << np.arange(format.bits)).sum(axis=-1)
     if index[..., columns:].any():
         raise FormatError("unused places at the end of a row must be 0")

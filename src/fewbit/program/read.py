@@ -7,9 +7,11 @@ what they cannot read, with one sentence for each fault, and read every older ve
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from fewbit.program.program import Program
 from fewbit.program.write import KEY, KINDS, VERSION
 
 MAX_SIDE = 1 << 24
+MAX_DEPTH = 64
 _PER: dict[str, Granularity] = {"tensor": PerTensor(), "row": PerRow()}
 
 
@@ -51,7 +54,7 @@ def _load(path: str | Path) -> Program:
                     "fewbit pack"
                 )
             meta = _parse(metadata[KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: _tensor(file, name) for name in file.keys()}
     except SafetensorError as error:
         raise FileFormatError(_container_fault(str(error))) from error
     except OSError as error:
@@ -65,13 +68,16 @@ def _parse(text: str) -> dict[str, Any]:
 
     try:
         meta = json.loads(text, parse_constant=refuse)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except FileFormatError:
+        raise
+    except (ValueError, RecursionError) as error:  # JSONDecodeError, or an integer of thousands of digits
         raise FileFormatError(f"the description is not JSON ({error}); the file is damaged") from error
+    _check_plain(meta)
     if not isinstance(meta, dict):
         raise FileFormatError("the description is not a JSON object; the file is damaged")
     version = meta.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise FileFormatError(f"the version {version!r} is no positive integer; the file is damaged")
+        raise FileFormatError(f"the version {shortened(version)} is no positive integer; the file is damaged")
     if version > VERSION:
         raise FileFormatError(
             f"the file is of version {version}, this fewbit reads up to {VERSION}; update fewbit or pack it again"
@@ -79,21 +85,62 @@ def _parse(text: str) -> dict[str, Any]:
     return meta
 
 
+def _check_plain(value: Any, depth: int = 0) -> None:
+    """Refuse what JSON can say and no writer writes: deep nests, numbers beyond float64, halves of characters."""
+    if depth > MAX_DEPTH:
+        raise FileFormatError(f"the description is nested deeper than {MAX_DEPTH}; the file is damaged")
+    match value:
+        case dict():
+            for key, part in value.items():
+                _check_plain(key, depth + 1)
+                _check_plain(part, depth + 1)
+        case list():
+            for part in value:
+                _check_plain(part, depth + 1)
+        case float() if not math.isfinite(value):
+            raise FileFormatError("the description holds a number that is too large; the file is damaged")
+        case str() if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise FileFormatError("the description holds half a character; the file is damaged")
+
+
+def _tensor(file: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(file.get_tensor(name))
+    except (TypeError, AttributeError) as error:  # bfloat16, float8 and others that NumPy lacks
+        raise FileFormatError(f"the tensor {name!r} holds numbers that no packed network has ({error})") from error
+
+
+_CONTAINER_FAULTS = (  # in the words of safetensors from 0.6 on, in those before, and in ours
+    ("header too small", "HeaderTooSmall", "the file is shorter than 8 bytes; it is empty or was cut off"),
+    ("header too large", "HeaderTooLarge", "the header claims to be larger than 100 MB; this is not a packed network"),
+    (
+        "invalid header length",
+        "InvalidHeaderLength",
+        "the header claims more bytes than the file has; it was cut off or is no packed network",
+    ),
+    ("invalid start", "InvalidHeaderStart", "the header does not start with '{'; this is not a packed network"),
+    (
+        "invalid JSON in header",
+        "InvalidHeaderDeserialization",
+        "the header is not JSON of a safetensors file; it is damaged or something else",
+    ),
+    ("invalid UTF-8", "InvalidHeader", "the header is not text; the file is damaged or is no packed network"),
+    (
+        "incomplete metadata",
+        "MetadataIncompleteBuffer",
+        "the tensors do not fill the file exactly; it was cut off or something was added",
+    ),
+    ("invalid shape", "TensorInvalidInfo", "a tensor's shape does not fit its bytes; the file is damaged"),
+    ("invalid offset", "InvalidOffset", "the tensors overlap or leave holes; the file is damaged"),
+    ("overflow computing", "ValidationOverflow", "a tensor's shape is too large to be true; the file is damaged"),
+)
+
+
 def _container_fault(message: str) -> str:
-    faults = {
-        "HeaderTooSmall": "the file is shorter than 8 bytes; it is empty or was cut off",
-        "HeaderTooLarge": "the header claims to be larger than 100 MB; this is not a packed network",
-        "InvalidHeaderLength": "the header claims more bytes than the file has; it was cut off or is no packed network",
-        "InvalidHeaderStart": "the header does not start with '{'; this is not a packed network",
-        "InvalidHeaderDeserialization": "the header is not JSON of a safetensors file; it is damaged or something else",
-        "InvalidHeader": "the header is not text; the file is damaged or is no packed network",
-        "MetadataIncompleteBuffer": "the tensors do not fill the file exactly; it was cut off or something was added",
-        "InvalidOffset": "the tensors overlap or leave holes; the file is damaged",
-        "TensorInvalidInfo": "a tensor's shape does not fit its bytes; the file is damaged",
-        "ValidationOverflow": "a tensor's shape is too large to be true; the file is damaged",
-    }
-    known = next((text for name, text in sorted(faults.items(), key=lambda f: -len(f[0])) if name in message), None)
-    return known or f"not a valid safetensors file ({message})"
+    for words, name, fault in _CONTAINER_FAULTS:
+        if words in message or name in message:
+            return fault
+    return f"not a valid safetensors file ({message})"
 
 
 def _build(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Program:
@@ -107,7 +154,8 @@ def _build(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Program:
             built.append(_OpReader(record, tensors, unused).op())
         except (FileFormatError, FormatError) as error:
             kind = record.get("kind") if isinstance(record, dict) else None
-            raise FileFormatError(f"op {i} ({kind}): {error}") from error
+            known = f" ({kind})" if isinstance(kind, str) and kind in KINDS else ""
+            raise FileFormatError(f"op {i}{known}: {error}") from error
     if unused:
         raise FileFormatError(f"tensors that no op uses: {sorted(unused)[:5]}; the file is damaged")
     for part in ("features", "alphabet", "recipe"):
@@ -129,7 +177,7 @@ class _OpReader:
             raise FileFormatError("the description of the op is not as it should be; the file is damaged")
         kind = record.get("kind")
         if not isinstance(kind, str) or kind not in KINDS:
-            raise FileFormatError(f"unknown op {kind!r}; this fewbit knows {', '.join(KINDS)}")
+            raise FileFormatError(f"unknown op {shortened(kind)}; this fewbit knows {', '.join(KINDS)}")
         self.kind, self.record, self.tensors, self.unused = KINDS[kind], record, tensors, unused
 
     def op(self) -> Any:
@@ -148,23 +196,23 @@ class _OpReader:
 
     def text(self, name: str) -> str:
         value = self.record.get(name)
-        if not isinstance(value, str):
-            raise FileFormatError(f"'{name}' is {value!r}, wanted text")
+        if not isinstance(value, str) or not value.isprintable():
+            raise FileFormatError(f"'{name}' is {shortened(value)}, wanted text")
         return value
 
     def integer(self, name: str, record: Any = None, low: int = INT32[0], high: int = INT32[1]) -> int:
         value = (self.record if record is None else record).get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise FileFormatError(f"'{name}' is {value!r}, wanted an integer in {low}..{high}")
+            raise FileFormatError(f"'{name}' is {shortened(value)}, wanted an integer in {low}..{high}")
         return value
 
     def tensor(self, name: str, dtype: str) -> NDArray[Any]:
         key = f"{self.record['tensors']}.{name}"
         if key not in self.tensors:
-            raise FileFormatError(f"the tensor '{key}' is missing")
+            raise FileFormatError(f"the tensor {key!r} is missing")
         value = self.tensors[key]
         if value.dtype != np.dtype(dtype):
-            raise FileFormatError(f"the tensor '{key}' holds {value.dtype}, wanted {dtype}")
+            raise FileFormatError(f"the tensor {key!r} holds {value.dtype}, wanted {dtype}")
         self.unused.discard(key)
         return value
 
@@ -190,7 +238,8 @@ class _OpReader:
         rows, columns = (self.integer(side, record, 1, MAX_SIDE) for side in ("rows", "columns"))
         names = record.get("format"), record.get("layout")
         if not all(isinstance(part, str) for part in names):
-            raise FileFormatError(f"'{name}' has format {names[0]!r} and layout {names[1]!r}, wanted two names")
+            seen = " and layout ".join(shortened(part) for part in names)
+            raise FileFormatError(f"'{name}' has format {seen}, wanted two names")
         format, layout = format_from_name(str(names[0])), str(names[1])
         data = self.tensor(name, "uint8")
         wanted = (rows, row_bytes(columns, format, layout))
@@ -204,8 +253,8 @@ class _OpReader:
             per = PerGroup(size)
             group_scale = self.tensor(f"{name}.group_scale", "uint16").astype(np.int64)
             groups = (rows, -(-columns // size))
-            if group_scale.shape != groups or int(group_scale.max()) > 1 << ops.GROUP_SHIFT:
-                raise FileFormatError(f"'{name}.group_scale' is not {groups} integers up to {1 << ops.GROUP_SHIFT}")
+            if group_scale.shape != groups or not 1 <= group_scale.min() <= group_scale.max() <= 1 << ops.GROUP_SHIFT:
+                raise FileFormatError(f"'{name}.group_scale' is not {groups} integers in 1..{1 << ops.GROUP_SHIFT}")
         matrix = ops.Matrix(rows, columns, format, layout, per, data, group_scale)
         matrix.codes()  # refuses bytes that no packing writes
         return matrix
@@ -213,7 +262,7 @@ class _OpReader:
     def _object(self, name: str) -> dict[str, Any]:
         value = self.record.get(name)
         if not isinstance(value, dict):
-            raise FileFormatError(f"'{name}' is {value!r}, wanted an object")
+            raise FileFormatError(f"'{name}' is {shortened(value)}, wanted an object")
         return value
 
     def _vector(self, name: str, dtype: str) -> NDArray[Any]:

@@ -32,7 +32,7 @@ def attach(
     A weight is a floating parameter of at least two dimensions whose name contains "weight"; weights that are one
     and the same tensor under two names get one quantizer. Patterns are matched against module names (``rnn0``) and
     full names (``rnn0.weight``). A plain activation spec goes to the input of every module whose weight is quantized
-    and to every signal that is not wide; patterns go to whatever they name.
+    and to every signal that is not wide; patterns go to the inputs of modules with weights and to all signals.
 
     Raises:
         SelectionError: a pattern matches nothing.
@@ -160,16 +160,13 @@ def _attach_weights(model: nn.Module, chosen: dict[str, Spec]) -> None:
 def _attach_activations(model: nn.Module, activations: Selection, quantized: set[str]) -> None:
     if activations is None:
         return
-    modules = {name: module for name, module in model.named_modules() if name or not list(model.children())}
+    modules = {name: module for name, module in model.named_modules() if _has_signal(module)}
     plain = not isinstance(activations, Mapping)
     if isinstance(activations, Mapping):
         for pattern in activations:
             _demand_match(pattern, list(modules), "module")
     for name, module in modules.items():
-        if isinstance(module, Quantizer | parametrize.ParametrizationList):
-            continue
-        wide = getattr(module, "wide", None)  # only signals have it
-        if plain and not (name in quantized or wide is False):
+        if plain and not (name in quantized or getattr(module, "wide", True) is False):
             continue
         spec = _choose(name, activations)
         if spec is None:
@@ -178,6 +175,11 @@ def _attach_activations(model: nn.Module, activations: Selection, quantized: set
             raise QuantizationError(f"the input of {name} is quantized already; detach(model) first")
         module.add_module(INPUT, activation_quantizer(spec) if isinstance(spec, str) else deepcopy(spec))
         module.register_forward_pre_hook(_quantize_input)
+
+
+def _has_signal(module: nn.Module) -> bool:
+    """Whether a module has weights that its input meets, or is itself a signal (only those have `wide`)."""
+    return hasattr(module, "wide") or any(True for _ in _weights(module))
 
 
 def _quantize_input(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -225,7 +227,9 @@ def _choose(name: str, selection: Selection) -> Spec | None:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition(".")[0], pattern)
+    """Whether a pattern names a weight or its module, or a module (whose last part is then no weight)."""
+    module, _, leaf = name.rpartition(".")
+    return fnmatchcase(name, pattern) or ("weight" in leaf and fnmatchcase(module, pattern))
 
 
 def _demand_match(pattern: str, names: list[str], kind: str) -> None:

@@ -1,7 +1,7 @@
 """The step of a uniform quantizer that minimises the squared error.
 
-For codes ``z = code(w, D)`` the error is ``E(D) = sum (w - D z)**2``. After a coarse search over 60 steps, two half
-steps alternate, neither of which can raise E: choose the codes for the step, then the step for the codes,
+For codes ``z = code(w, D)`` the error is ``E(D) = sum (w - D z)**2``. After a coarse and a fine search, two half steps
+alternate, neither of which can raise E: choose the codes for the step, then the step for the codes,
 ``D = sum(w z) / sum(z**2)`` (Lloyd's algorithm on a uniform grid).
 
 References:
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fewbit.formats import Format
 
-COARSE_STEPS = 60
+COARSE_STEPS, FINE_STEPS = 60, 61
 MAX_ITERATIONS = 60
 
 
@@ -29,11 +29,8 @@ def fit_step(x: Tensor, format: Format) -> Tensor:
     wide = spread > 0
     # Where the best step lies: at one standard deviation for three levels, about 2/h of it for more.
     unit = torch.where(wide, spread, 1.0) * (1.0 if format.hi == 1 else 2.0 / format.hi)
-    best, least = unit, torch.full_like(unit, torch.inf)
-    for factor in torch.linspace(0.1, 6.0, COARSE_STEPS, dtype=torch.float64):
-        step = unit * factor
-        error = _error(x, step, format)
-        best, least = torch.where(error < least, step, best), torch.minimum(error, least)
+    best = _search(x, format, unit, torch.linspace(0.1, 6.0, COARSE_STEPS, dtype=torch.float64))
+    best = _search(x, format, best, torch.linspace(0.85, 1.15, FINE_STEPS, dtype=torch.float64))
     for _ in range(MAX_ITERATIONS):
         z = _codes(x, best, format)
         power = z.square().sum(1)
@@ -43,6 +40,15 @@ def fit_step(x: Tensor, format: Format) -> Tensor:
         if bool(settled.all()):
             break
     return torch.where(wide, best, 1.0)
+
+
+def _search(x: Tensor, format: Format, unit: Tensor, factors: Tensor) -> Tensor:
+    """For each row, the best of ``unit * factors``."""
+    best, least = unit, torch.full_like(unit, torch.inf)
+    for factor in factors:
+        error = _error(x, unit * factor, format)
+        best, least = torch.where(error < least, unit * factor, best), torch.minimum(error, least)
+    return best
 
 
 def _codes(x: Tensor, step: Tensor, format: Format) -> Tensor:

@@ -56,7 +56,7 @@ class Uniform(Quantizer):
             case PerGroup(size=size):
                 rows = x.flatten(1)
                 padded = functional.pad(rows, (0, -rows.shape[1] % size))
-                return self._fit_rows(padded.view(-1, size)).view(len(x), -1)
+                return self._fit_rows(padded.reshape(-1, size)).view(len(x), -1)
             case _:
                 return self._fit_rows(x.reshape(1, -1)).view(())
 

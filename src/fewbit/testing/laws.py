@@ -51,7 +51,7 @@ def check_quantizer(quantizer: Quantizer, x: Tensor) -> None:
     assert torch.equal(leaf.grad, wanted), "the gradient is not straight-through"
     if x.numel():
         broken = x.clone()
-        broken.view(-1)[0] = torch.nan
+        broken[(0,) * x.dim()] = torch.nan
         for call in (quantizer.codes, quantizer.fit):
             try:
                 call(broken)

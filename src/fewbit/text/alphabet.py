@@ -52,8 +52,15 @@ class Alphabet:
         return [places[part] for part in parts if part]
 
     def decode(self, classes: Iterable[int]) -> str:
-        """Text of a sequence of classes; blanks are skipped."""
-        return self.joiner.join(self.tokens[i - 1] for i in classes if i != BLANK)
+        """Text of a sequence of classes; blanks are skipped.
+
+        Raises:
+            DecodeError: a class is none of the alphabet's.
+        """
+        heard = list(classes)
+        if any(not 0 <= i < self.classes for i in heard):
+            raise DecodeError(f"classes must lie in 0..{self.classes - 1}, got {min(heard)}..{max(heard)}")
+        return self.joiner.join(self.tokens[i - 1] for i in heard if i != BLANK)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain description, as it stands in packed files."""

@@ -81,7 +81,7 @@ def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Dem
         student = compress(teacher, *passes)
         assert isinstance(student, SpeechRNN)
         students[name] = student.eval()
-        about = {"demo": asdict(recipe), "passes": describe(*passes), "seed": seed}
+        about = {"demo": asdict(recipe), "model": teacher.config, "passes": describe(*passes), "seed": seed}
         file = out / ("digits.fewbit" if name == "retrained" else "direct.fewbit")
         networks[name] = load(to_program(student, digits, about).save(file))
     rows = _measure(networks, digits, float_file, teacher)

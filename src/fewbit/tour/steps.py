@@ -1,6 +1,6 @@
 """The steps of the tour on files: train -> compress -> pack."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fewbit.data import Digits, spoken_digits
@@ -28,9 +28,7 @@ def train(
     out: str | Path,
     data: str | Path | None = None,
     *,
-    hidden: int = Recipe.hidden,
-    layers: int = Recipe.layers,
-    epochs: int = Recipe.epochs,
+    recipe: Recipe | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
 ) -> Step:
@@ -39,16 +37,16 @@ def train(
     Args:
         out: file for the network.
         data: folder of the Free Spoken Digit Dataset; ``None`` takes the digits in the package.
-        hidden, layers, epochs: size of the network and length of the training.
+        recipe: sizes, rates and epochs; default those of the demo.
         seed: of all randomness.
         checkpoint: a file to go on from, and to save to after each epoch.
     """
     digits = spoken_digits(data)
-    recipe = Recipe(hidden=hidden, layers=layers, epochs=epochs)
+    recipe = recipe or Recipe()
     loader = batches(digits, recipe, seed)
     model = new_model(digits, recipe, loader, seed)
     train_float(model, loader, recipe, seed, checkpoint)
-    about = {"train": {"hidden": hidden, "layers": layers, "epochs": epochs, "seed": seed}}
+    about = {"train": asdict(recipe), "seed": seed}
     return _step(save_model(out, Trained(model, recipe=about)), model, digits)
 
 
@@ -58,8 +56,8 @@ def compress(
     *,
     weights: str = "ternary",
     activations: str = "int8",
-    epochs: int = Recipe.retrain_epochs,
     data: str | Path | None = None,
+    recipe: Recipe | None = None,
     seed: int = 0,
 ) -> Step:
     """Quantize a float recogniser and retrain it by distillation from its float self.
@@ -68,15 +66,14 @@ def compress(
         model: file of a float network made by `train`.
         out: file for the quantized network.
         weights, activations: specs; the last layer gets int8 weights.
-        epochs: of retraining; 0 is direct quantization.
-        data, seed: as in `train`.
+        data, recipe, seed: as in `train`; no epochs of retraining is direct quantization.
     """
     teacher = load_model(model)
     digits = spoken_digits(data)
-    recipe = Recipe(retrain_epochs=epochs)
+    recipe = recipe or Recipe()
     loader = batches(digits, recipe, seed)
     passes: list[Pass] = [direct(loader, weights, activations)]
-    if epochs:
+    if recipe.retrain_epochs:
         passes.append(retrain(teacher.model, loader, recipe, seed))
     student = run_passes(teacher.model, *passes)
     assert isinstance(student, SpeechRNN)

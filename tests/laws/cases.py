@@ -1,0 +1,106 @@
+"""The table of everything that obeys a law: one row buys a newcomer all tests of its kind."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fewbit import nn as layers
+from fewbit.distill import LogitKD
+from fewbit.passes import Finetune, Quantize
+from fewbit.quant import Quantizer, activation_quantizer, weight_quantizer
+from fewbit.train import CTC, CrossEntropy, CTCBatch, GuidedCTC, constant, linear
+
+QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
+    spec: (lambda spec=spec: weight_quantizer(spec))
+    for spec in ("ternary", "binary", "int2", "int3", "int4", "int8", "int4:row", "ternary:row", "int4/3", "binary/5")
+} | {
+    f"signal {spec}": (lambda spec=spec: activation_quantizer(spec))
+    for spec in ("int4", "int8", "uint8", "ternary", "q3.12", "q1.6", "int8:token")
+}
+
+FEATURES = 6
+LAYERS: dict[str, Callable[[], layers.Layer]] = {
+    "SRU": lambda: layers.SRU(FEATURES, FEATURES),
+    "SRU projected": lambda: layers.SRU(FEATURES, 5),
+    "QRNN": lambda: layers.QRNN(FEATURES, 5),
+    "QRNN kernel 1": lambda: layers.QRNN(FEATURES, 5, kernel=1),
+    "LSTM": lambda: layers.LSTM(FEATURES, 5),
+    "GRU": lambda: layers.GRU(FEATURES, 5),
+    "CausalConv1d": lambda: layers.CausalConv1d(FEATURES, 4, kernel=3),
+    "CausalConv1d stride": lambda: layers.CausalConv1d(FEATURES, 4, kernel=5, stride=3),
+    "CausalConv1d kernel 1": lambda: layers.CausalConv1d(FEATURES, 4, kernel=1),
+    "Chain": lambda: layers.Chain(
+        layers.Normalize(FEATURES),
+        layers.CausalConv1d(FEATURES, 8, 4, 2),
+        layers.BatchNorm(8),
+        nn.ReLU(),
+        layers.SRU(8, 8),
+        layers.Signal(),
+        layers.Chain(layers.GRU(8, 5), nn.Linear(5, 3)),
+    ),
+}
+
+
+def labelled() -> tuple[Tensor, Tensor]:
+    """A batch of frames with a class for each."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(3, 10, FEATURES, generator=generator), torch.randint(0, 4, (3, 10), generator=generator)
+
+
+def unaligned() -> CTCBatch:
+    """A batch of frames with labels at unknown places."""
+    x, frames = labelled()
+    return CTCBatch(x, torch.tensor([10, 9, 10]), torch.tensor([1, 2, 3, 3]), torch.tensor([2, 1, 1]), frames)
+
+
+def classifier(seed: int = 0) -> layers.Chain:
+    """A small network for the batches above."""
+    torch.manual_seed(seed)
+    return layers.Chain(layers.SRU(FEATURES, 8), nn.Linear(8, 4))
+
+
+class ObjectiveCase(NamedTuple):
+    """An objective, its batch, and the networks that it must leave alone."""
+
+    objective: Any
+    batch: Any
+    others: list[nn.Module]
+
+
+def distilled(batch: Any, **arguments: Any) -> ObjectiveCase:
+    teacher = classifier(1).train()
+    return ObjectiveCase(LogitKD(teacher, **arguments), batch, [teacher])
+
+
+OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
+    "CrossEntropy": lambda: ObjectiveCase(CrossEntropy(), labelled(), []),
+    "CTC": lambda: ObjectiveCase(CTC(), unaligned(), []),
+    "GuidedCTC": lambda: ObjectiveCase(GuidedCTC(linear(1.0, 0.0)), unaligned(), []),
+    "LogitKD": lambda: distilled(labelled()),
+    "LogitKD decaying": lambda: distilled(labelled(), weight=linear(1.0, 0.0), temperature=2.0),
+    "LogitKD soft only": lambda: distilled(labelled(), weight=constant(1.0)),
+    "LogitKD on CTC": lambda: distilled(unaligned(), hard=CTC()),
+}
+
+
+def loader() -> Any:
+    x, y = labelled()
+    return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=3)
+
+
+PASSES: dict[str, Callable[[], Any]] = {
+    "Quantize weights": lambda: Quantize(weights="ternary"),
+    "Quantize both": lambda: Quantize(weights={"1": "int8", "*": "int4/3"}, activations="int8", calibration=loader()),
+    "Finetune": lambda: Finetune(loader(), CrossEntropy(), epochs=2, progress=False),
+}
+
+PROGRAMS: dict[str, Callable[[], nn.Module]] = {
+    "SRU": lambda: layers.SRU(12, 12),
+    "SRU projected": lambda: layers.SRU(12, 16),
+    "QRNN": lambda: layers.QRNN(12, 16),
+    "LSTM": lambda: layers.LSTM(12, 16),
+    "GRU": lambda: layers.GRU(12, 16),
+    "two layers": lambda: layers.Chain(layers.LSTM(12, 16), layers.SRU(16, 16)),
+}

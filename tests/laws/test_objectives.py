@@ -1,0 +1,75 @@
+"""Laws of objectives."""
+
+import pytest
+import torch
+from cases import OBJECTIVES, classifier, distilled, labelled, unaligned
+from torch.nn import functional
+
+from fewbit.distill import LogitKD
+from fewbit.errors import DataError
+from fewbit.testing import check_objective
+from fewbit.train import CTC, CrossEntropy, GuidedCTC, constant
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_laws(name):
+    case = OBJECTIVES[name]()
+    check_objective(case.objective, classifier(), case.batch, case.others)
+
+
+def test_distillation_without_soft_part_is_cross_entropy():
+    case = distilled(labelled(), weight=0.0)
+    model = classifier()
+    assert torch.equal(case.objective(model, case.batch, 0.0), CrossEntropy()(model, case.batch, 0.0))
+
+
+def test_gradient_of_distillation_is_that_of_its_equation():
+    batch, temperature, a = labelled(), 3.0, 0.4
+    teacher, student = classifier(1), classifier(2)
+    z = student(batch[0])[0].detach().requires_grad_()
+
+    class Fixed(torch.nn.Module):
+        def forward(self, x):
+            return z
+
+    LogitKD(teacher, temperature, a)(Fixed(), batch, 0.0).backward()
+    one_hot = functional.one_hot(batch[1], 4)
+    soft = torch.softmax(z / temperature, -1) - torch.softmax(teacher(batch[0])[0] / temperature, -1)
+    wanted = ((1 - a) * (torch.softmax(z, -1) - one_hot) + a * temperature * soft) / batch[1].numel()
+    assert torch.allclose(z.grad, wanted.detach(), atol=1e-7)
+
+
+def test_ctc_equals_the_sum_over_all_alignments():
+    batch = unaligned()
+    x = torch.randn(1, 4, 3)
+    small = batch._replace(
+        inputs=x, input_lengths=torch.tensor([4]), targets=torch.tensor([1, 2]), target_lengths=torch.tensor([2])
+    )
+    log_probs = functional.log_softmax(x[0], -1)
+    total = []
+    for path in torch.cartesian_prod(*[torch.arange(3)] * 4):
+        said = [int(c) for c in torch.unique_consecutive(path) if c]
+        if said == [1, 2]:
+            total.append(log_probs[torch.arange(4), path].sum())
+    assert torch.allclose(CTC().loss(x, small), -torch.logsumexp(torch.stack(total), 0) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LogitKD(classifier(), temperature=0), "temperature must be above 0, not 0"),
+        (lambda: LogitKD(classifier(), weight=1.5)(classifier(), labelled(), 0.0), "weight must lie in 0..1, not 1.5"),
+        (lambda: CTC()(classifier(), labelled(), 0.0), "CTC wants a CTCBatch, not a tuple"),
+        (
+            lambda: GuidedCTC(constant(0.5))(classifier(), unaligned()._replace(alignment=None), 0.0),
+            "the batch has no alignment",
+        ),
+        (
+            lambda: LogitKD(torch.nn.Linear(6, 9))(classifier(), labelled(), 0.0),
+            r"the teacher gives \(3, 10, 9\), the student \(3, 10, 4\)",
+        ),
+    ],
+)
+def test_bad_input_is_refused(make, message):
+    with pytest.raises(DataError, match=message):
+        make()

@@ -1,0 +1,69 @@
+"""Laws on recorded human speech: the packed network against torch, and a stream against the whole."""
+
+import numpy as np
+import pytest
+import torch
+
+from fewbit.models import TorchStream
+from fewbit.program import cost, load
+from fewbit.streams import Session, stream
+from fewbit.tour.recipe import FEATURES
+from fewbit.tour.steps import to_program
+
+AGREEMENT = 0.995
+
+
+@pytest.fixture(scope="session")
+def program(networks, digits):
+    return to_program(networks[1], digits, {})
+
+
+def test_program_and_torch_agree_on_frames_of_real_speech(networks, digits, program):
+    agree = total = 0
+    for clips in (digits.test, digits.unseen):
+        samples, _ = digits.stream(clips)
+        frames = FEATURES(samples)
+        with torch.no_grad():
+            wanted = networks[1](torch.from_numpy(frames)[None])[0][0].argmax(-1).numpy()
+        got = program(frames).argmax(-1)
+        agree, total = agree + int((got == wanted).sum()), total + len(wanted)
+    assert total > 2000
+    assert agree / total >= AGREEMENT
+
+
+def test_retrained_weights_are_ternary_and_fourteen_times_smaller(networks, program):
+    parameters = sum(p.numel() for p in networks[0].parameters())
+    for name in ("conv", "rnn0"):
+        assert len(networks[1].get_submodule(name).weight.unique()) == 3
+    assert 4 * parameters / cost(program).weight_bytes > 9  # the small network; the demo's is checked by its results
+
+
+def test_chunks_of_any_length_give_the_events_of_the_whole(program, digits, tmp_path):
+    samples, _ = digits.stream(digits.test[:12])
+    whole = stream([samples], program)
+    loaded = load(program.save(tmp_path / "x.fewbit"))
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        cuts = np.sort(rng.integers(0, len(samples), 40))
+        assert stream(np.split(samples, cuts), loaded).events == whole.events
+
+
+def test_many_sessions_share_one_program(program, digits):
+    sounds = [digits.stream(digits.test[i : i + 5], seed=i)[0] for i in range(0, 15, 5)]
+    alone = [list(stream([sound], program).events) for sound in sounds]
+    sessions = [Session(program) for _ in sounds]
+    together = [[] for _ in sounds]
+    for start in range(0, max(map(len, sounds)), 700):
+        for session, sound, events in zip(sessions, sounds, together, strict=True):
+            events += session.step(sound[start : start + 700])
+    for session, events in zip(sessions, together, strict=True):
+        events += session.finish()
+    assert together == alone
+
+
+def test_a_torch_network_streams_like_a_program(networks, digits):
+    network = TorchStream(networks[0], FEATURES, digits.alphabet)
+    samples, _ = digits.stream(digits.test[:6])
+    texts = {stream(np.split(samples, range(0, len(samples), size)), network).text for size in (333, 1600, 10**6)}
+    assert len(texts) == 1
+    assert network.stride == 4

@@ -1,0 +1,108 @@
+"""What has a Program, what has not, and what the refusals say."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fewbit import nn as layers
+from fewbit.errors import LoweringError
+from fewbit.lower import pack, trace
+from fewbit.passes import Quantize, compress
+from fewbit.program import Program, ops
+from fewbit.quant import attach, input_quantizer
+
+X = torch.randn(2, 20, 6, generator=torch.Generator().manual_seed(0))
+
+
+def quantized(*modules, activations="int8", weights="ternary"):
+    model = layers.Chain(layers.Normalize(6), *modules).eval()
+    return compress(model, Quantize(weights=weights, activations=activations, calibration=[X]))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: layers.Chain(layers.Normalize(6), nn.Linear(6, 3)), r"1 \(Linear\): its weight is float; quantize it"),
+        (
+            lambda: attach(layers.Chain(layers.Normalize(6), nn.Linear(6, 3)), "int4"),
+            r"1 \(Linear\): its input is not quantized",
+        ),
+        (lambda: quantized(nn.Linear(6, 4), nn.GELU(), nn.Linear(4, 3)), r"2 \(GELU\): no integer op is known"),
+        (lambda: quantized(nn.Linear(6, 3), nn.ReLU(), layers.BatchNorm(3)), "folded into the layer right before it"),
+        (lambda: quantized(nn.Linear(6, 3), activations="int8:token"), "steps chosen at run time"),
+        (lambda: quantized(layers.LSTM(6, 3)), "does not end in a layer with weights"),
+        (
+            lambda: compress(nn.Sequential(nn.Linear(6, 3)), Quantize("int4", "int8", calibration=[X])),
+            "needs a Normalize before it",
+        ),
+    ],
+)
+def test_refusals_name_the_layer_and_the_way_out(model, message):
+    with pytest.raises(LoweringError, match=message):
+        pack(model())
+
+
+def test_a_float_weight_is_refused():
+    model = quantized(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3), weights={"1": "int4", "*": None})
+    with pytest.raises(LoweringError, match=r"3 \(Linear\): its weight is float"):
+        pack(model)
+
+
+def test_something_between_the_layers_is_named():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
+
+        def forward(self, x):
+            y = self.a(x)
+            return self.b(y + x)
+
+    with pytest.raises(LoweringError, match="a Program"):
+        trace(Residual())
+
+
+def test_a_users_own_module_is_traced():
+    class Mine(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.rnn, self.head = layers.Normalize(6), layers.SRU(6, 6), nn.Linear(6, 3)
+
+        def forward(self, x, state=None):
+            y, state = self.rnn(self.norm(x), state)
+            return self.head(y), state
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.rnn, self.head = layers.Normalize(6), layers.SRU(6, 6), nn.Linear(6, 3)
+
+        def forward(self, x, state=None):
+            y, state = self.rnn(self.norm(x), state)
+            return self.head(y), state
+
+    assert [name for name, _ in trace(Model())] == ["norm", "rnn", "head"]
+    student = compress(Model(), Quantize("int8", "int8", calibration=[X])).eval()
+    wanted = student(X)[0][0].detach().double().numpy()
+    assert np.abs(pack(student)(X[0].numpy()) - wanted).max() < 0.03
+
+
+def test_equal_steps_need_no_requantize_and_others_do():
+    student = quantized(layers.LSTM(6, 5), nn.Linear(5, 3))
+    assert input_quantizer(student[2]).step == input_quantizer(student[1].hidden).step
+    assert [type(op) for op in pack(student).ops] == [ops.Quantize, ops.LSTM, ops.Dense]
+    input_quantizer(student[2]).step *= 0.9
+    assert [type(op) for op in pack(student).ops] == [ops.Quantize, ops.LSTM, ops.Requantize, ops.Dense]
+
+
+def test_relu_clips_at_zero_and_uint8_uses_all_codes():
+    student = quantized(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3), activations={"1": "int8", "3": "uint8"})
+    dense = pack(student).ops[1]
+    assert (dense.rescale.low, dense.rescale.high) == (0, 255)
+
+
+def test_a_program_refuses_ops_that_do_not_fit():
+    program = pack(quantized(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)))
+    with pytest.raises(LoweringError, match="gives 6 numbers a frame, 3 wants 5"):
+        Program((program.ops[0], program.ops[2]))
