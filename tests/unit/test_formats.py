@@ -27,7 +27,7 @@ packings = pytest.mark.parametrize(("format", "layout"), PACKINGS, ids=lambda pa
 
 @st.composite
 def codes_of(draw, format):
-    shape = draw(st.lists(st.integers(0, 4), max_size=2)) + [draw(st.integers(0, 23))]
+    shape = [*draw(st.lists(st.integers(0, 4), max_size=2)), draw(st.integers(0, 23))]
     size = int(np.prod(shape))
     values = draw(st.lists(st.sampled_from(format.levels().tolist()), min_size=size, max_size=size))
     return np.array(values, np.int16).reshape(shape)

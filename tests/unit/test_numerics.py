@@ -78,7 +78,7 @@ def test_the_shared_shift_is_the_largest_that_fits(several):
     assert shift == MAX_SHIFT or largest * 2 ** (shift + 1) >= 2**31
 
 
-@pytest.mark.parametrize(("factor", "multiplier", "shift"), [(0.0, 0, 0), (1e-300, 0, MAX_SHIFT), (1.0, 1 << 30, 30)])
+@pytest.mark.parametrize(("factor", "multiplier", "shift"), [(0.0, 0, 0), (1e-300, 0, MAX_SHIFT)])
 def test_a_factor_of_nothing_is_nothing(factor, multiplier, shift):
     rescale = rescale_from(factor, *INT16)
     assert (rescale.multiplier.tolist(), rescale.shift) == ([multiplier], shift)

@@ -25,8 +25,8 @@ class Recipe:
 
     hidden: int = 96
     layers: int = 2
-    epochs: int = 40
-    retrain_epochs: int = 40
+    epochs: int = 44
+    retrain_epochs: int = 28
     utterances: int = 1600
     batch_size: int = 32
     rate: float = 4e-3
