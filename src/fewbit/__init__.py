@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from fewbit.decode import Event, Final, Framewise, GreedyCTC, Label, Partial
 from fewbit.errors import FewbitError, MissingExtraError
 from fewbit.features import LogMel, microphone, read_audio
-from fewbit.pretrained import pretrained
 from fewbit.program import Program, cost, load, show
+from fewbit.shipped import pretrained
 from fewbit.streams import Session, Transcript, run, stream
 from fewbit.text import Alphabet, cer, wer
 

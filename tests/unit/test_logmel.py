@@ -120,7 +120,7 @@ def test_samples_that_are_no_sound_are_refused_and_the_stream_goes_on(value):
 
 @pytest.mark.parametrize("shape", [(100, 2), (1, 100), ()])
 def test_anything_but_one_channel_is_refused(shape):
-    with pytest.raises(AudioError, match="wanted one channel of samples, shape .n,., got shape"):
+    with pytest.raises(AudioError, match=r"wanted one channel of samples, shape \(n,\), got shape"):
         LogMel()(np.zeros(shape, np.float32))
 
 

@@ -24,12 +24,13 @@ def plot_heard(
     mels = frames.shape[1]
     axes.imshow(frames.T, origin="lower", aspect="auto", extent=(0, seconds, 0, mels), cmap="cividis")
     for word, start, end in said:
-        axes.hlines(mels * 1.04, start, end, color="black", lw=3, clip_on=False)
-        axes.text((start + end) / 2, mels * 1.07, word, ha="center", va="bottom", fontsize=9)
+        axes.hlines(mels * 1.03, start, end, color="black", lw=3, clip_on=False)
+        axes.text((start + end) / 2, mels * 1.05, word, ha="center", va="bottom", fontsize=9)
     for label in heard:
         axes.axvline(label.start, color="#E69F00", lw=1.2)
         axes.text(label.start, mels * 0.03, f" {label.name}", color="#E69F00", fontsize=9, weight="bold")
     axes.set_xlim(0, seconds)
+    axes.set_ylim(0, mels)
     axes.set_xlabel("time (s)")
     axes.set_ylabel("mel filter")
-    axes.set_title("said (black, above) and heard (orange, where the network was sure)", pad=28)
+    axes.set_title("said (black, above) and heard (orange, where the network was sure)", pad=24)

@@ -21,7 +21,15 @@ def plot_levels(axes: Axes, name: str, before: NDArray[np.floating], after: NDAr
     twin = axes.twinx()
     twin.vlines(levels, 0, share, color=ORANGE, lw=7, label=f"{len(levels)} levels")
     for level, height in zip(levels, share, strict=True):
-        twin.annotate(f"{height:.0f} %", (level, height), ha="center", va="bottom", color=ORANGE)
+        twin.annotate(
+            f"{height:.0f} %",
+            (level, height),
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            color=ORANGE,
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+        )
     twin.set_ylim(0, float(share.max()) * 1.2)
     twin.set_ylabel("share of weights, quantized (%)", color=ORANGE)
     axes.set_ylim(bottom=0)

@@ -93,21 +93,26 @@ def print_demo(demo: Demo, console: Console) -> None:
     """The table of the demo for people."""
     table = Table(title=f"spoken digits, seed {demo.seed}", title_justify="left")
     table.add_column("network")
-    for name in ("weights", "file", "WER known", "WER unseen", "agrees with float", "real-time factor"):
-        table.add_column(name, justify="right")
+    for name in ("weight bytes", "smaller", "file bytes", "WER", "WER unseen", "as float", "RTF"):
+        table.add_column(name, justify="right", no_wrap=True)
     full = demo.rows[0]
     for row in demo.rows:
-        smaller = "" if row is full else f" ({full.weight_bytes / row.weight_bytes:.1f}x less)"
         table.add_row(
             row.name,
-            f"{row.weight_bytes:,} B{smaller}",
-            f"{row.file_bytes:,} B",
+            f"{row.weight_bytes:,}",
+            f"{full.weight_bytes / row.weight_bytes:.1f} x",
+            f"{row.file_bytes:,}",
             f"{row.error_rate:.1%}",
             f"{row.error_rate_unseen:.1%}",
             f"{row.agreement:.1%}",
             f"{row.real_time_factor:.4f}",
         )
     console.print(table)
+    console.print(
+        "[dim]WER: words wrong for each word said, on the joined test stream; as float: share of frames with the same "
+        "best word;\nRTF: seconds of work for each second of sound[/]",
+        highlight=False,
+    )
     console.print(f"{demo.seconds:.0f} s in all; picture: {demo.picture}", highlight=False)
     console.print(f"listen: fewbit stream --model {demo.network} FILE.wav   (or --mic)", highlight=False)
 

@@ -17,7 +17,7 @@ def pretrained(name: str = "digits") -> Path:
     Raises:
         DataError: there is none of that name.
     """
-    folder = Path(str(resources.files("fewbit.pretrained")))
+    folder = Path(str(resources.files("fewbit.shipped")))
     path = folder / f"{name}.fewbit"
     if not path.is_file():
         there = sorted(p.stem for p in folder.glob("*.fewbit"))

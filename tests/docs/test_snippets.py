@@ -1,0 +1,100 @@
+"""Every Python snippet of the README and the docs runs, and so does every example in a docstring.
+
+The ``python`` blocks of a page share one namespace and run in an empty folder, from first to last. A block whose
+fence says ``skip`` is not run.
+"""
+
+import doctest
+import pkgutil
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+import fewbit
+from fewbit.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```python(?P<info>[^\n]*)\n(?P<code>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+class Snippet(NamedTuple):
+    line: int
+    code: str
+
+
+def snippets(page: Path) -> list[Snippet]:
+    text = page.read_text()
+    return [
+        Snippet(text.count("\n", 0, match.start("code")), match["code"])
+        for match in FENCE.finditer(text)
+        if "skip" not in match["info"]
+    ]
+
+
+def run(page: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": "snippet"}
+    for snippet in snippets(page):
+        # Empty lines first, so that a traceback names the line of the page.
+        exec(compile("\n" * snippet.line + snippet.code, str(page), "exec"), namespace)
+
+
+WITH_SNIPPETS = [page for page in PAGES if snippets(page)]
+
+
+@pytest.mark.parametrize("page", WITH_SNIPPETS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    run(page)
+
+
+def test_snippets_are_found() -> None:
+    assert len(WITH_SNIPPETS) >= 12
+    assert sum(len(snippets(page)) for page in WITH_SNIPPETS) >= 45
+
+
+def test_a_broken_snippet_fails_with_its_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n```python\na = 1\n```\n\nText.\n\n```python\nassert a == 1\nassert a == 2\n```\n")
+    with pytest.raises(AssertionError) as broken:
+        run(page)
+    assert broken.traceback[-1].lineno + 1 == 11
+
+
+def test_a_skipped_snippet_is_not_run(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python skip\nraise ValueError\n```\n\n```bash\nfalse\n```\n")
+    assert snippets(page) == []
+
+
+def examples() -> list[doctest.DocTest]:
+    finder = doctest.DocTestFinder()
+    names = ["fewbit", *(module.name for module in pkgutil.walk_packages(fewbit.__path__, "fewbit."))]
+    found = [test for name in names for test in finder.find(import_module(name), name)]
+    return [test for test in found if test.examples]
+
+
+EXAMPLES = examples()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_example_of_a_docstring_runs(example: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "pretrained(" in (example.docstring or ""):
+        try:
+            fewbit.pretrained()
+        except DataError as error:
+            pytest.skip(str(error))
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    report: list[str] = []
+    result = doctest.DocTestRunner().run(example, out=report.append, clear_globs=False)
+    assert result.failed == 0, "".join(report)
+
+
+def test_examples_are_found() -> None:
+    assert len(EXAMPLES) >= 7

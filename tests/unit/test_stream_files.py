@@ -1,0 +1,133 @@
+"""Files through `stream` and through the command line."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from fewbit.cli.main import main
+from fewbit.errors import AudioError
+from fewbit.features import LogMel
+from fewbit.streams import run, stream
+
+RATE = 8000
+KEYS = {"file", "text", "audio_seconds", "real_time_factor"}
+
+
+def noise(seconds=1.0, rate=RATE, seed=0):
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, int(seconds * rate)).astype(np.float32)
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    """Two files: 1 s of noise at 8 kHz, and 2 s at 16 kHz in stereo."""
+    soundfile.write(tmp_path / "one.wav", noise(), RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "two.flac", noise(2.0, 16_000, 1).repeat(2).reshape(-1, 2), 16_000)
+    return [str(tmp_path / "one.wav"), str(tmp_path / "two.flac")]
+
+
+@pytest.fixture
+def model(listener, tmp_path):
+    return str(listener.save(tmp_path / "net.fewbit"))
+
+
+def test_a_file_and_its_chunks_give_the_same_text(listener, sounds):
+    heard = stream(sounds[0], listener)
+    again = stream(np.split(noise(), 5), listener)
+    assert len(heard.text) > 5
+    assert (heard.text, heard.events, heard.audio_seconds) == (again.text, again.events, again.audio_seconds)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.07, 5.0])
+def test_the_size_of_chunks_changes_no_event(seconds, listener, sounds):
+    for sound in sounds:
+        assert stream(sound, listener, chunk_seconds=seconds).events == stream(sound, listener).events
+
+
+@pytest.mark.parametrize("rate", [RATE, 48_000])
+@pytest.mark.parametrize("samples", [0, 1])
+def test_a_file_without_sound_gives_no_text(samples, rate, quiet, tmp_path):
+    path = tmp_path / "short.wav"
+    soundfile.write(path, np.zeros(samples), rate)
+    heard = stream(path, quiet)
+    assert (heard.text, heard.events) == ("", ())
+    assert heard.audio_seconds < 0.01
+
+
+@pytest.fixture
+def quiet(listener, repack, tmp_path):
+    """The listener with a head that says blank unless there is much to hear."""
+    from fewbit.program import load
+
+    def change(meta, tensors):
+        tensors["03.bias"][0] = 100_000
+
+    path = tmp_path / "quiet.fewbit"
+    path.write_bytes(repack(listener.to_bytes(), change))
+    return load(path)
+
+
+def test_run_gives_the_scores_of_a_whole_file(listener, sounds):
+    wanted = listener(LogMel(mels=8, rate=RATE)(noise()))
+    assert np.array_equal(run(sounds[0], listener), wanted)
+
+
+def test_a_missing_file_is_refused_by_name(listener, tmp_path):
+    with pytest.raises(AudioError, match=r"none\.wav: cannot be read: there is no such file"):
+        stream(tmp_path / "none.wav", listener)
+
+
+def test_the_command_line_prints_one_line_of_json_for_each_file(sounds, model, listener, capsys):
+    assert main(["stream", *sounds, "--json", "--model", model]) == 0
+    said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert [set(line) for line in lines] == [KEYS, KEYS]
+    assert [line["file"] for line in lines] == sounds
+    assert [line["audio_seconds"] for line in lines] == [1.0, 2.0]
+    assert [line["text"] for line in lines] == [stream(sound, listener).text for sound in sounds]
+    assert said.err == ""
+
+
+def test_the_command_line_prints_events_on_request(sounds, model, listener, capsys):
+    assert main(["stream", sounds[0], "--json", "--events", "--model", model]) == 0
+    *events, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert set(last) == KEYS
+    assert len(events) == len(stream(sounds[0], listener).events) > 0
+    assert {event["event"] for event in events} == {"partial", "final"}
+    assert {event["file"] for event in events} == {sounds[0]}
+
+
+def test_the_model_may_stand_among_the_files(sounds, model, capsys):
+    assert main(["stream", model, sounds[0], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"] == sounds[0]
+
+
+def test_without_json_the_final_text_is_for_people(sounds, model, listener, capsys):
+    assert main(["stream", sounds[0], "--model", model]) == 0
+    out = capsys.readouterr().out.replace("\n", "")
+    assert out.startswith(sounds[0])
+    assert stream(sounds[0], listener).events[-1].text in out
+    assert "1.0 s of sound, real-time factor" in out
+
+
+def test_a_missing_file_ends_the_command_with_1(sounds, model, capsys, tmp_path):
+    missing = str(tmp_path / "none.wav")
+    assert main(["stream", sounds[0], missing, "--json", "--model", model]) == 1
+    said = capsys.readouterr()
+    assert [json.loads(line)["file"] for line in said.out.splitlines()] == [sounds[0]]
+    assert said.err == f"error: {missing}: cannot be read: there is no such file\n"
+
+
+def test_no_file_at_all_is_a_wrong_use(model, capsys):
+    assert main(["stream", "--model", model]) == 2
+    assert "give at least one sound file, or --mic" in capsys.readouterr().err
+
+
+def test_the_command_line_runs_a_file_whole(sounds, model, listener, capsys, tmp_path):
+    out = tmp_path / "scores.npy"
+    assert main(["run", model, sounds[0], "--json", "--out", str(out)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    scores = run(sounds[0], listener)
+    assert said == {"file": sounds[0], "shape": list(scores.shape), "best": scores.argmax(axis=1).tolist()}
+    assert np.array_equal(np.load(out), scores)
