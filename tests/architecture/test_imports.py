@@ -104,27 +104,31 @@ import fewbit
 """
 
 
-@pytest.mark.parametrize("name", sorted(fewbit._TORCH_SIDE))
-def test_without_torch_the_message_names_the_extra(name: str) -> None:
+ABOVE = ["data", "distill", "lower", "models", "nn", "passes", "quant", "testing", "tour", "train"]
+
+
+@pytest.fixture(scope="module")
+def messages() -> dict[str, str]:
+    """What is raised where torch is not installed, for every name and every package that needs it."""
     code = f"""{BLOCK}
-from fewbit.errors import MissingExtraError
+from importlib import import_module
 for name in sys.argv[1:]:
     try:
-        getattr(fewbit, name)
-    except MissingExtraError as error:
-        print(error)
+        getattr(fewbit, name) if name in fewbit.__all__ else import_module(f"fewbit.{{name}}")
+    except Exception as error:
+        print(f"{{name}}\\t{{type(error).__name__}}: {{error}}")
 """
-    if not _messages:
-        result = python(code, *sorted(fewbit._TORCH_SIDE))
-        assert result.returncode == 0, result.stderr
-        _messages.update(zip(sorted(fewbit._TORCH_SIDE), result.stdout.splitlines(), strict=True))
-    assert _messages[name] == (
-        "training and compressing need torch and accelerate and tqdm: pip install 'fewbit[train]' "
+    result = python(code, *fewbit._TORCH_SIDE, *ABOVE)
+    assert result.returncode == 0, result.stderr
+    return dict(line.split("\t") for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize("name", sorted([*fewbit._TORCH_SIDE, *ABOVE]))
+def test_without_torch_the_message_names_the_extra(name: str, messages: dict[str, str]) -> None:
+    assert messages[name] == (
+        "MissingExtraError: training and compressing need torch and accelerate and tqdm: pip install 'fewbit[train]' "
         "(running packed networks does not)"
     )
-
-
-_messages: dict[str, str] = {}
 
 
 def test_without_matplotlib_the_message_names_the_extra() -> None:

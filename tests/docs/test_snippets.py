@@ -1,20 +1,23 @@
 """Every Python snippet of the README and the docs runs, and so does every example in a docstring.
 
-The ``python`` blocks of a page share one namespace and run in an empty folder, from first to last. A block whose
-fence says ``skip`` is not run.
+The ``python`` blocks of a page share one namespace and run from first to last, in a folder that holds nothing but a
+``recording.wav``. A block whose fence says ``skip`` is not run.
 """
 
 import doctest
 import pkgutil
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import soundfile
 import torch
 
 import fewbit
+from fewbit.data import spoken_digits
 from fewbit.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -43,13 +46,33 @@ def run(page: Path) -> None:
         exec(compile("\n" * snippet.line + snippet.code, str(page), "exec"), namespace)
 
 
+def needs_shipped_network(text: str) -> None:
+    if "pretrained(" in text:
+        try:
+            fewbit.pretrained()
+        except DataError as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder, with a recording in it; torch starts from a seed, on one core."""
+    digits = spoken_digits()
+    soundfile.write(tmp_path / "recording.wav", digits.stream(digits.unseen[:4])[0], digits.rate)
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield tmp_path
+    torch.set_num_threads(threads)
+
+
 WITH_SNIPPETS = [page for page in PAGES if snippets(page)]
 
 
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=lambda page: str(page.relative_to(ROOT)))
-def test_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
+def test_snippets_of_a_page_run(page: Path, folder: Path) -> None:
+    needs_shipped_network(page.read_text())
     run(page)
 
 
@@ -83,14 +106,8 @@ EXAMPLES = examples()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_example_of_a_docstring_runs(example: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "pretrained(" in (example.docstring or ""):
-        try:
-            fewbit.pretrained()
-        except DataError as error:
-            pytest.skip(str(error))
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
+def test_example_of_a_docstring_runs(example: doctest.DocTest, folder: Path) -> None:
+    needs_shipped_network(example.docstring or "")
     report: list[str] = []
     result = doctest.DocTestRunner().run(example, out=report.append, clear_globs=False)
     assert result.failed == 0, "".join(report)

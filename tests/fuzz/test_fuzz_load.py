@@ -72,7 +72,7 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz") / "net.fewbit"
 
 
-@settings(max_examples=400*8, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(edits, min_size=1, max_size=4))
 def test_damaged_bytes(every_op, path, several):
     data = every_op.to_bytes()
@@ -81,7 +81,7 @@ def test_damaged_bytes(every_op, path, several):
     check(path, data)
 
 
-@settings(max_examples=400*8, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_damaged_payload(every_op, path, data):
     content = bytearray(every_op.to_bytes())
@@ -91,7 +91,7 @@ def test_damaged_payload(every_op, path, data):
     check(path, bytes(content))
 
 
-@settings(max_examples=500*8, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.data())
 def test_damaged_description(every_op, path, repack, data):
     def change(meta, tensors):
@@ -104,7 +104,7 @@ def test_damaged_description(every_op, path, repack, data):
     check(path, repack(every_op.to_bytes(), change))
 
 
-@settings(max_examples=200*8, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damaged_header(every_op, path, data):
     content = every_op.to_bytes()

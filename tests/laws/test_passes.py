@@ -41,7 +41,7 @@ def test_passes_are_described_by_plain_values():
     assert described == [
         {
             "kind": "Quantize",
-            "weights": {"1": "int8", "*": "ternary"},
+            "weights": [["1", "int8"], ["*", "ternary"]],
             "activations": "int8",
             "keep": [],
             "calibration": "DataLoader",

@@ -71,6 +71,12 @@ def test_an_alphabet_needs_different_tokens(tokens):
         Alphabet(tokens)
 
 
+@pytest.mark.parametrize("wrong", [{"tokens": (1, 2)}, {"tokens": (["a"],)}, {"tokens": ("a",), "joiner": None}])
+def test_tokens_are_text(wrong):
+    with pytest.raises(DecodeError, match="tokens and joiner are text, not"):
+        Alphabet(**wrong)
+
+
 @given(tiny, tiny)
 def test_edit_distance_is_that_of_the_definition(a, b):
     assert edit_distance(a, b) == slow_distance(a, b)

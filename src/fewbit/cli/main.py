@@ -131,7 +131,7 @@ def stream(
     """Listen to files or to the microphone, chunk by chunk, and print the text as it grows."""
     sources: list[Any] = [path for path in files or [] if path.suffix != ".fewbit"]
     named = [path for path in files or [] if path.suffix == ".fewbit"]
-    network = fewbit.load(model or (named[0] if named else fewbit.shipped("digits")))
+    network = fewbit.load(model or (named[0] if named else fewbit.pretrained("digits")))
     if mic:
         rate = fewbit.Session(network).rate
         sources.append(fewbit.microphone(rate, chunk))

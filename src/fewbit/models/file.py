@@ -27,8 +27,9 @@ class Trained:
 
 def save_model(path: str | Path, trained: Trained) -> Path:
     """Write a network; the file is complete or not there."""
+    # The order of patterns matters: keys are not sorted.
     about = {"config": trained.model.config, "quantized": trained.quantized, "recipe": trained.recipe}
-    write_tensors(path, trained.model.state_dict(), {_KEY: json.dumps(about, sort_keys=True)})
+    write_tensors(path, trained.model.state_dict(), {_KEY: json.dumps(about)})
     return Path(path)
 
 

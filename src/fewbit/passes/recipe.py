@@ -54,7 +54,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return [[str(key), _plain(item)] for key, item in value.items()]  # sorted JSON keeps the order of a list
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return type(value).__name__

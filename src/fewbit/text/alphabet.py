@@ -30,6 +30,8 @@ class Alphabet:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokens", tuple(self.tokens))
+        if not all(isinstance(part, str) for part in (*self.tokens, self.joiner)):
+            raise DecodeError(f"tokens and joiner are text, not {(*self.tokens, self.joiner)}")
         if not self.tokens or len(set(self.tokens)) != len(self.tokens) or "" in self.tokens:
             raise DecodeError("an alphabet needs at least one token, all different and none empty")
 
