@@ -68,9 +68,10 @@ def test_endpoints_cut_the_text_and_lose_nothing(scores, cuts, silence, longest)
 
 def test_an_utterance_carries_its_times_and_the_best_probability_of_each_symbol():
     weak, strong = np.log([0.2, 0.6, 0.1, 0.1]), np.log([0.05, 0.9, 0.04, 0.01])
-    scores = np.stack([spoken([0])[0], weak, strong, spoken([0])[0], np.log([0.1, 0.05, 0.8, 0.05])])
+    (blank,) = spoken([0])
+    scores = np.stack([blank, weak, strong, weak, blank, np.log([0.1, 0.05, 0.8, 0.05])])
     (final,) = finals(listen(GreedyCTC(LETTERS, FRAME), scores))
-    assert final == Final("ab", 0.25, 1.25, 0.85, (Label("a", 0.25, 0.75, 0.9), Label("b", 1.0, 1.25, 0.8)))
+    assert final == Final("ab", 0.25, 1.5, 0.85, (Label("a", 0.25, 1.0, 0.9), Label("b", 1.25, 1.5, 0.8)))
 
 
 def test_an_utterance_ends_in_the_frame_that_completes_its_silence():

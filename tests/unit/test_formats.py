@@ -122,6 +122,7 @@ def test_names_lead_back_to_their_format(format):
     [
         ("int1", "int1: wanted 2 to 8 bits"),
         ("int9", "int9: wanted 2 to 8 bits"),
+        ("int10", "int10: wanted 2 to 8 bits"),
         ("uint1", "uint1: wanted 2 to 8 bits"),
         ("q3.13", "q3.13: 1 [+] m [+] n must lie in 2..16 bits"),
         ("q0.0", "must lie in 2..16 bits"),

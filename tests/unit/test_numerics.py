@@ -66,6 +66,9 @@ def test_a_rescale_is_as_near_as_31_bits_come(factor, x):
     rescale = rescale_from(factor, -(2**62), 2**62)
     assert abs(int(rescale.multiplier[0])) <= MAX_MULTIPLIER
     assert 0 <= rescale.shift <= MAX_SHIFT
+    held = Fraction(int(rescale.multiplier[0]), 2**rescale.shift)
+    rounded = abs(held - Fraction(factor)) <= Fraction(1, 2 ** (rescale.shift + 1))
+    assert rounded or abs(int(rescale.multiplier[0])) == MAX_MULTIPLIER
     wanted = Fraction(factor) * x
     assert abs(int(rescale(np.array([x]))[0]) - wanted) <= abs(wanted) * Fraction(1, 2**30) + Fraction(1, 2)
 

@@ -9,6 +9,7 @@ import soundfile
 from fewbit.cli.main import main
 from fewbit.errors import AudioError
 from fewbit.features import LogMel
+from fewbit.program import load
 from fewbit.streams import run, stream
 
 RATE = 8000
@@ -58,7 +59,6 @@ def test_a_file_without_sound_gives_no_text(samples, rate, quiet, tmp_path):
 @pytest.fixture
 def quiet(listener, repack, tmp_path):
     """The listener with a head that says blank unless there is much to hear."""
-    from fewbit.program import load
 
     def change(meta, tensors):
         tensors["03.bias"][0] = 100_000
