@@ -1,16 +1,17 @@
 """Files through `stream` and through the command line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from fewbit.cli.main import main
-from fewbit.errors import AudioError
+from fewbit.errors import AudioError, DataError, DecodeError
 from fewbit.features import LogMel
 from fewbit.program import load
-from fewbit.streams import run, stream
+from fewbit.streams import Session, run, stream
 
 RATE = 8000
 KEYS = {"file", "text", "audio_seconds", "real_time_factor"}
@@ -131,3 +132,57 @@ def test_the_command_line_runs_a_file_whole(sounds, model, listener, capsys, tmp
     scores = run(sounds[0], listener)
     assert said == {"file": sounds[0], "shape": list(scores.shape), "best": scores.argmax(axis=1).tolist()}
     assert np.array_equal(np.load(out), scores)
+
+
+@pytest.mark.parametrize("name", ["a[/x].wav", "[red]a.wav", "back\\[/slash].wav"])
+def test_names_of_files_are_shown_as_they_are(name, listener, tmp_path, capsys):
+    model = listener.save(tmp_path / "m.fewbit")
+    (tmp_path / name).parent.mkdir(exist_ok=True)  # "[/x]", the worst case, is a folder and a file
+    soundfile.write(tmp_path / name, np.zeros(800, np.float32), 8000)
+    assert main(["stream", str(tmp_path / name), "--model", str(model)]) == 0
+    assert name in capsys.readouterr().out.replace("\n", "")
+    assert main(["show", str(tmp_path / f"no{name}")]) == 1
+    assert f"no{name}" in capsys.readouterr().err.replace("\n", "")
+
+
+def test_a_missing_folder_is_one_message(listener, tmp_path, capsys):
+    model = listener.save(tmp_path / "m.fewbit")
+    np.save(tmp_path / "x.npy", np.zeros((5, listener.inputs), np.float32))
+    assert main(["run", str(model), str(tmp_path / "x.npy"), "--out", str(tmp_path / "no" / "y.npy")]) == 1
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"text", "cannot be read as an array"), (None, "cannot be read as an array")],
+)
+def test_broken_arrays_are_refused_by_name(content, message, listener, tmp_path):
+    file = tmp_path / "x.npy"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        run(file, listener)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("features", {"filters": 3}),
+        ("features", {"mels": "a"}),
+        ("features", {"mels": 8.5, "rate": 8000}),
+        ("alphabet", {"letters": []}),
+        ("alphabet", {"tokens": 5}),
+    ],
+)
+def test_a_damaged_description_is_a_clear_refusal(part, value, listener):
+    with pytest.raises(DecodeError, match=f"the network's {part}"):
+        Session(replace(listener, **{part: value}))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_a_finished_session_says_so(rate, listener):
+    session = Session(listener, rate=rate)
+    session.finish()
+    for act in (session.finish, lambda: session.step(np.zeros(10, np.float32))):
+        with pytest.raises(DecodeError, match="the session has finished"):
+            act()

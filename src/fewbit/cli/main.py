@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import fewbit
-from fewbit.cli.output import console, errors, print_cost, print_event, print_json, print_transcript
+from fewbit.cli.output import console, print_cost, print_error, print_event, print_json, print_transcript, say
 from fewbit.decode import to_dict
 from fewbit.errors import FewbitError
 
@@ -48,9 +48,7 @@ def train(
 
     recipe = Recipe(hidden=hidden, layers=layers, epochs=epochs, utterances=utterances)
     result = train(out, data, recipe=recipe, seed=seed, checkpoint=checkpoint)
-    console.print(
-        f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}"
-    )
+    say(f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}")
 
 
 @app.command()
@@ -69,9 +67,7 @@ def compress(
 
     recipe = Recipe(retrain_epochs=epochs, utterances=utterances)
     result = compress(model, out, weights=weights, activations=activations, data=data, recipe=recipe, seed=seed)
-    console.print(
-        f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}"
-    )
+    say(f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}")
 
 
 @app.command()
@@ -83,7 +79,7 @@ def pack(
     from fewbit.tour import pack
 
     path = pack(model, out)
-    console.print(f"{path}: {path.stat().st_size:,} bytes", highlight=False)
+    say(f"{path}: {path.stat().st_size:,} bytes")
 
 
 @app.command()
@@ -112,7 +108,7 @@ def run(
     if json:
         print_json({"file": str(source), "shape": list(scores.shape), "best": scores.argmax(axis=1).tolist()})
     else:
-        console.print(f"{source}: scores {scores.shape[0]} frames x {scores.shape[1]} classes")
+        say(f"{source}: scores {scores.shape[0]} frames x {scores.shape[1]} classes")
 
 
 @app.command()
@@ -147,7 +143,7 @@ def stream(
                 print_json({"file": name} | to_dict(event))
 
         if not json:
-            console.print(f"[bold]{name}[/]", highlight=False)
+            say(name, style="bold")
         heard = fewbit.stream(source, network, chunk_seconds=chunk, on_event=on_event)
         if json:
             print_json(
@@ -188,23 +184,22 @@ def main(arguments: list[str] | None = None) -> int:
     except FewbitError as error:
         if "--debug" in given:
             raise
-        errors.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
-        for note in getattr(error, "__notes__", []):
-            errors.print(f"  {_plain(note)}", highlight=False, soft_wrap=True)
+        print_error(str(error), getattr(error, "__notes__", []))
+        return 1
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        if "--debug" in given:
+            raise
+        print_error(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 0
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # usage errors of the parser
             error.show()
             return int(error.exit_code)
         raise
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 def entry() -> None:

@@ -1,10 +1,12 @@
 """How the command line prints: tables for people on standard output, plain JSON for machines."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fewbit.decode import Event, Final, Label, Partial
 from fewbit.program import Cost
@@ -19,15 +21,27 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, allow_nan=False), flush=True)
 
 
+def say(text: str, style: str = "") -> None:
+    """A line for people; names of files are shown as they are, not read as markup."""
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def print_error(message: str, notes: Sequence[str] = ()) -> None:
+    """An error as one message with its notes, on standard error."""
+    errors.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+    for note in notes:
+        errors.print(Text(f"  {note}"), soft_wrap=True)
+
+
 def print_cost(cost: Cost, title: str) -> None:
     """A packed network op by op."""
-    table = Table(title=title, title_justify="left", caption_justify="left")
+    table = Table(title=Text(title), title_justify="left", caption_justify="left")
     for name in ("layer", "op", "shape", "format"):
         table.add_column(name)
     for name in ("weights", "bytes", "MACs/frame"):
         table.add_column(name, justify="right")
     for op in cost.ops:
-        table.add_row(op.name, op.op, op.shape, op.format, f"{op.weights:,}", f"{op.bytes:,}", f"{op.macs:,.0f}")
+        table.add_row(Text(op.name), op.op, op.shape, op.format, f"{op.weights:,}", f"{op.bytes:,}", f"{op.macs:,.0f}")
     table.add_section()
     table.add_row("total", "", "", "", f"{cost.weights:,}", f"{cost.weight_bytes:,}", f"{cost.macs:,.0f}")
     console.print(table)
@@ -48,9 +62,9 @@ def print_event(event: Event) -> None:
         case Final(text=text, start=start, end=end):
             if live:
                 print("\r\033[K", end="")
-            console.print(f"[cyan]{start:8.2f} - {end:6.2f} s[/]  {text}", highlight=False)
+            console.print(Text.assemble((f"{start:8.2f} - {end:6.2f} s  ", "cyan"), text))
         case Label(name=name, start=start, end=end, prob=prob):
-            console.print(f"[cyan]{start:8.2f} - {end:6.2f} s[/]  {name} ({prob:.2f})", highlight=False)
+            console.print(Text.assemble((f"{start:8.2f} - {end:6.2f} s  ", "cyan"), f"{name} ({prob:.2f})"))
 
 
 def print_transcript(heard: Transcript) -> None:

@@ -48,6 +48,8 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
             while len(samples := file.read(block, dtype="float32", always_2d=True)):
                 yield resampler.step(samples.mean(axis=1, dtype=np.float32))
             yield resampler.step(np.zeros(0, np.float32), last=True)
+    except UnicodeError as error:
+        raise AudioError(f"{path!r}: the name of the file is not text; rename it") from error
     except soundfile.SoundFileError as error:
         missing = "" if Path(path).is_file() else ": there is no such file"
         why = missing or f" as sound (wav, flac, ogg, ...): {error}"

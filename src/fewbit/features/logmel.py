@@ -37,6 +37,10 @@ class LogMel:
     floor: float = 5.0
 
     def __post_init__(self) -> None:
+        numbers = (self.mels, self.rate, self.window_ms, self.hop_ms, self.floor)
+        whole = isinstance(self.mels, int) and isinstance(self.rate, int)
+        if not whole or not all(isinstance(number, int | float) for number in numbers):
+            raise AudioError(f"LogMel: wanted five numbers, mels and rate whole ones, not {numbers}")
         if not 1 <= self.mels <= 256:
             raise AudioError(f"LogMel: mels must lie in 1..256, not {self.mels}")
         if not 1_000 <= self.rate <= 192_000:

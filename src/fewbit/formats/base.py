@@ -188,10 +188,10 @@ def format_from_name(name: str) -> Format:
         return Ternary()
     if name == "binary":
         return Binary()
-    if match := re.fullmatch(r"(u?)int(\d{1,2})", name):
+    if match := re.fullmatch(r"(u?)int([1-9][0-9]?)", name):
         width = int(match[2])
         return UInt(width) if match[1] else Int(width)
-    if match := re.fullmatch(r"q(\d{1,2})\.(\d{1,2})", name):
+    if match := re.fullmatch(r"q(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)", name):
         return FixedPoint(int(match[1]), int(match[2]))
     raise FormatError(
         f"unknown format {name!r}; wanted ternary, binary, int2..int8, uint2..uint8 or qM.N such as q3.12"

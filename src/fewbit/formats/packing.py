@@ -67,7 +67,9 @@ def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | 
         FormatError: the bytes are too many or too few, or hold something that `pack` never writes.
     """
     layout = _check_layout(format, layout)
-    data = np.asarray(data, np.uint8)
+    data = np.asarray(data)
+    if data.dtype != np.uint8:
+        raise FormatError(f"packed codes are bytes (uint8), not {data.dtype}")
     wanted = row_bytes(columns, format, layout)
     if data.ndim == 0 or data.shape[-1] != wanted:
         raise FormatError(

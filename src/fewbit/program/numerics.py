@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fewbit.errors import LoweringError
+
 Integers = NDArray[np.int64]
 
 Q12, Q15, Q10 = 1 << 12, 1 << 15, 1 << 10
@@ -72,6 +74,8 @@ class Rescale:
 def rescale_from(factor: NDArray[np.float64] | float, low: int, high: int) -> Rescale:
     """The `Rescale` nearest to multiplication by `factor`: as many bits of it as 31 hold."""
     factors = np.atleast_1d(np.asarray(factor, np.float64))
+    if not np.isfinite(factors).all():
+        raise LoweringError("a scale is NaN or infinite; look for broken weights, steps or statistics")
     shift = shared_shift(factors)
     multiplier = np.clip(np.rint(np.ldexp(factors, shift)), -MAX_MULTIPLIER, MAX_MULTIPLIER).astype(np.int64)
     return Rescale(multiplier, shift, low, high)

@@ -189,6 +189,17 @@ def widths(op: Op) -> tuple[int, int]:
             return op.weight.columns, op.hidden
 
 
+def result_range(op: Op) -> tuple[int, int]:
+    """Smallest and largest integer that an op gives."""
+    match op:
+        case Quantize() | SRU():
+            return op.low, op.high
+        case Requantize() | Dense() | Conv():
+            return op.rescale.low, op.rescale.high
+        case QRNN() | LSTM() | GRU():
+            return op.output.low, op.output.high
+
+
 def matrices(op: Op) -> list[Matrix]:
     """The weights of an op."""
     match op:

@@ -74,6 +74,8 @@ class Program:
         x = np.asarray(x)
         if x.ndim != 2 or x.shape[1] != self.inputs:
             raise DecodeError(f"the Program takes frames (time, {self.inputs}), not {x.shape}")
+        if x.dtype.kind not in "fiu":
+            raise DecodeError(f"the Program takes frames of real numbers, not of {x.dtype}")
         if not np.isfinite(x).all():
             raise DecodeError("the Program was given features that are NaN or infinite")
         return self.executor.step(x, state)

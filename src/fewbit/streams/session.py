@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.decode import Decoder, Event, GreedyCTC
-from fewbit.errors import DecodeError
+from fewbit.errors import AudioError, DecodeError
 from fewbit.features import LogMel, Resampler
 from fewbit.program.numerics import Q10
 from fewbit.text import Alphabet
@@ -64,18 +64,15 @@ class Session:
     """
 
     def __init__(self, network: Network, decoder: Decoder | None = None, rate: int | None = None) -> None:
-        if network.features is None:
-            raise DecodeError("the network was packed without features; pack it with features=LogMel(...) to listen")
-        self.features = LogMel(**network.features)
+        self.features = front_end(network)
         if decoder is None:
-            if network.alphabet is None:
-                raise DecodeError("the network was packed without an alphabet; give the session a decoder")
             frame_seconds = self.features.hop / self.features.rate * network.stride
-            decoder = GreedyCTC(Alphabet(**network.alphabet), frame_seconds)
+            decoder = GreedyCTC(_alphabet(network), frame_seconds)
         self.network, self.decoder = network, decoder
         self.rate = rate or self.features.rate
         self.seconds = 0.0
         """Sound heard so far."""
+        self._ended = False
         self._resampler = Resampler(self.rate, self.features.rate)
         self._waiting = self.features.init_state()
         self._network_state = network.init_state()
@@ -87,19 +84,49 @@ class Session:
         Raises:
             AudioError: the chunk has another shape, or holds NaN; the session can go on with the next one.
         """
+        self._demand_open()
         samples = self._resampler.step(chunk)
         self.seconds += len(chunk) / self.rate
         return self._hear(samples)
 
     def finish(self) -> list[Event]:
-        """Events that are left at the end of the stream."""
+        """Events that are left at the end of the stream; afterwards the session is closed."""
+        self._demand_open()
+        self._ended = True
         rest = self._resampler.step(np.zeros(0, np.float32), last=True)
         silence = np.zeros(int(TAIL_SECONDS * self.features.rate), np.float32)
         events = self._hear(np.concatenate([rest, silence]))
         return events + self.decoder.finish(self._decoder_state)
+
+    def _demand_open(self) -> None:
+        if self._ended:
+            raise DecodeError("the session has finished; make a new one for another stream")
 
     def _hear(self, samples: NDArray[np.float32]) -> list[Event]:
         frames, self._waiting = self.features.step(samples, self._waiting)
         scores, self._network_state = self.network.step(frames, self._network_state)
         events, self._decoder_state = self.decoder.step(scores / Q10, self._decoder_state)
         return events
+
+
+def front_end(network: Network) -> LogMel:
+    """The features that a network listens to.
+
+    Raises:
+        DecodeError: it was packed without, or their description is not one of `LogMel`.
+    """
+    if network.features is None:
+        raise DecodeError("the network was packed without features; pack it with features=LogMel(...) to listen")
+    try:
+        return LogMel(**network.features)
+    except (TypeError, AudioError) as error:
+        raise DecodeError(f"the network's features are not those of LogMel: {error}") from error
+
+
+def _alphabet(network: Network) -> Alphabet:
+    if network.alphabet is None:
+        raise DecodeError("the network was packed without an alphabet; give the session a decoder")
+    try:
+        return Alphabet(**network.alphabet)
+    except (TypeError, DecodeError) as error:
+        raise DecodeError(f"the network's alphabet is not one of Alphabet: {error}") from error

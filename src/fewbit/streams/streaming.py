@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.decode import Decoder, Event, text_of
-from fewbit.features import CHUNK_SECONDS, LogMel, Samples, read_audio
+from fewbit.errors import DataError
+from fewbit.features import CHUNK_SECONDS, Samples, read_audio
 from fewbit.program.numerics import Q10
-from fewbit.streams.session import Network, Session
+from fewbit.streams.session import Network, Session, front_end
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,19 @@ def stream(
 
 
 def run(path: str | Path, network: Network) -> NDArray[np.float64]:
-    """Scores ``(frames, classes)`` of a whole input at once: a sound file, or ``.npy`` frames ``(time, features)``."""
+    """Scores ``(frames, classes)`` of a whole input at once: a sound file, or ``.npy`` frames ``(time, features)``.
+
+    Raises:
+        AudioError, DataError: the sound or the array cannot be read.
+        DecodeError: the network has no features, or the frames do not fit it.
+    """
     if Path(path).suffix == ".npy":
-        frames = np.load(path, allow_pickle=False)
+        try:
+            frames = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: cannot be read as an array of numbers: {error}") from error
     else:
-        features = LogMel(**(network.features or {}))
+        features = front_end(network)
         frames = features(np.concatenate([np.zeros(0, np.float32), *read_audio(path, features.rate)]))
     scores, _ = network.step(frames, network.init_state())
     return np.asarray(scores / Q10)

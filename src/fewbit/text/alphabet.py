@@ -34,6 +34,8 @@ class Alphabet:
             raise DecodeError(f"tokens and joiner are text, not {(*self.tokens, self.joiner)}")
         if not self.tokens or len(set(self.tokens)) != len(self.tokens) or "" in self.tokens:
             raise DecodeError("an alphabet needs at least one token, all different and none empty")
+        if self.joiner and any(self.joiner in token for token in self.tokens):
+            raise DecodeError(f"a token holds the joiner {self.joiner!r}; text could not be taken apart again")
 
     @property
     def classes(self) -> int:
