@@ -38,12 +38,14 @@ def print_cost(cost: Cost, title: str) -> None:
     table = Table(title=Text(title), title_justify="left", caption_justify="left")
     for name in ("layer", "op", "shape", "format"):
         table.add_column(name)
-    for name in ("weights", "bytes", "MACs/frame"):
+    for name in ("bits", "weights", "bytes", "MACs/frame"):
         table.add_column(name, justify="right")
     for op in cost.ops:
-        table.add_row(Text(op.name), op.op, op.shape, op.format, f"{op.weights:,}", f"{op.bytes:,}", f"{op.macs:,.0f}")
+        bits = f"{op.bits:.1f}" if op.weights else ""
+        numbers = (bits, f"{op.weights:,}", f"{op.bytes:,}", f"{op.macs:,.0f}")
+        table.add_row(Text(op.name), op.op, op.shape, op.format, *numbers)
     table.add_section()
-    table.add_row("total", "", "", "", f"{cost.weights:,}", f"{cost.weight_bytes:,}", f"{cost.macs:,.0f}")
+    table.add_row("total", "", "", "", "", f"{cost.weights:,}", f"{cost.weight_bytes:,}", f"{cost.macs:,.0f}")
     console.print(table)
     console.print(
         f"file {cost.file_bytes:,} bytes = header {cost.header_bytes:,} + payload {cost.payload_bytes:,}",

@@ -15,7 +15,7 @@ from fewbit.program.read import load
 class OpCost:
     """One op: what it is and what it costs.
 
-    bytes: codes, scales, biases, all that the file stores for it. macs: multiply-accumulates an input frame of the
+    bits: stored for each weight. bytes: codes, scales, biases, all that the file stores for it. macs: multiply-accumulates an input frame of the
     Program, averaged over a stride.
     """
 
@@ -23,6 +23,7 @@ class OpCost:
     op: str
     shape: str
     format: str
+    bits: float
     weights: int
     bytes: int
     macs: float
@@ -62,6 +63,7 @@ def cost(program: Program) -> Cost:
                 op=type(op).__name__,
                 shape=" + ".join(f"{m.rows} x {m.columns}" for m in matrices) or f"{ops.widths(op)[1]}",
                 format=" + ".join(dict.fromkeys(_format(m) for m in matrices)) or "-",
+                bits=round(8 * sum(m.data.nbytes for m in matrices) / weights, 2) if weights else 0.0,
                 weights=weights,
                 bytes=_bytes(op),
                 macs=weights * frames,
@@ -86,9 +88,7 @@ def show(path: str | Path) -> Cost:
 
 
 def _format(matrix: ops.Matrix) -> str:
-    bits = {"trits": "1.6 bit", "bits": f"{matrix.format.bits} bit"}[matrix.layout]
-    size = f"/{matrix.per.size}" if isinstance(matrix.per, PerGroup) else ""
-    return f"{matrix.format}{size} ({bits})"
+    return f"{matrix.format}/{matrix.per.size}" if isinstance(matrix.per, PerGroup) else f"{matrix.format}"
 
 
 def _bytes(op: ops.Op) -> int:
