@@ -26,7 +26,7 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/stream_speed.py --out build/benchmarks
 
 docs: $(VENV)/ready
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) build dist site demo

@@ -168,3 +168,19 @@ def test_a_weight_with_nan_is_refused_by_name():
         model[2].weight[0, 0] = torch.nan
     with pytest.raises(QuantizationError, match=r"2\.weight: .* 1 of 64 numbers are NaN"):
         attach(model, "ternary")
+
+
+def test_plain_activations_leave_indices_alone_and_reach_a_tied_layer():
+    class Language(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.head = nn.Embedding(9, 4), nn.Linear(4, 9, bias=False)
+            self.head.weight = self.embedding.weight
+
+        def forward(self, x):
+            return self.head(self.embedding(x))
+
+    x = torch.randint(0, 9, (2, 5))
+    model = calibrate(attach(Language(), "int4", "int8"), [x])
+    assert {name for name, _ in quantizers(model)} == {"embedding.weight", "head.weight", "head.input"}
+    assert model(x).isfinite().all()

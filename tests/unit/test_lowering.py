@@ -106,3 +106,37 @@ def test_a_program_refuses_ops_that_do_not_fit():
     program = pack(quantized(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)))
     with pytest.raises(LoweringError, match="gives 6 numbers a frame, 3 wants 5"):
         Program((program.ops[0], program.ops[2]))
+
+
+@pytest.mark.parametrize(
+    ("layer", "kept"),
+    [(layers.SRU, "q3.12"), (layers.LSTM, "q3.12"), (layers.GRU, "q0.15"), (layers.QRNN, "q0.15")],
+)
+def test_a_cell_is_kept_as_programs_keep_it_or_refused(layer, kept):
+    def model(cell):
+        # The input of a QRNN belongs to its convolution.
+        wanted = {"*.cell": cell, "1": "int8", "1.hidden": "int8", "1.gates": "int8", "2": "int8"}
+        made = layer(6, 5)
+        there = {"1.hidden": hasattr(made, "hidden_size"), "1.gates": hasattr(made, "gates")}
+        there["1"] = not there["1.gates"]
+        activations = {name: spec for name, spec in wanted.items() if there.get(name, True)}
+        return quantized(made, nn.Linear(5, 3), activations=activations, weights="int8")
+
+    student = model(kept)
+    difference = pack(student)(X[0].numpy()) - student(X)[0][0].detach().double().numpy()
+    assert np.abs(difference).max() < 0.03
+    with pytest.raises(LoweringError, match=f"its cell is quantized as int4, but Programs keep it as {kept}"):
+        pack(model("int4"))
+
+
+def test_sums_that_could_overflow_32_bits_are_refused():
+    wide = quantized(
+        nn.Linear(6, 600), nn.ReLU(), nn.Linear(600, 3), activations={"1": "int8", "3": "q3.12"}, weights="int8"
+    )
+    with torch.no_grad():
+        wide[3].parametrizations.weight.original.fill_(1.0)
+        wide[3].parametrizations.weight[0].fit(wide[3].parametrizations.weight.original)
+    with pytest.raises(
+        LoweringError, match=r"3 \(Linear\): sums of 600 products of int8 weights with codes up to 32767"
+    ):
+        pack(wide)

@@ -12,7 +12,7 @@ GAUSS = {2: 1.224, 3: 0.651, 4: 0.354}
 
 def sample(kind):
     generator = torch.Generator().manual_seed(0)
-    uniform = torch.rand(1, 400_000, generator=generator, dtype=torch.float64) * 2 - 1
+    uniform = torch.rand(1, 200_000, generator=generator, dtype=torch.float64) * 2 - 1
     if kind == "uniform":
         return uniform
     if kind == "gauss":

@@ -108,7 +108,7 @@ def _index(codes: NDArray[np.integer], format: Format) -> NDArray[np.int32]:
 
 
 def _check_layout(format: Format, layout: str | None) -> str:
-    layout = layout or default_layout(format)
+    layout = default_layout(format) if layout is None else layout
     if layout not in LAYOUTS:
         raise FormatError(f"unknown layout {layout!r}; wanted one of {', '.join(LAYOUTS)}")
     if layout == "trits" and not isinstance(format, Ternary):

@@ -14,9 +14,22 @@ from torch import nn
 
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
+from fewbit.formats import FixedPoint
 from fewbit.lower.weights import Floats, Signal, Weight, integer_bias, read_signal, read_weight, to_float
 from fewbit.program import ops
-from fewbit.program.numerics import INT16, INT32, Q10, Q12, Q15, Integers, Rescale, rescale_from, shared_shift
+from fewbit.program.numerics import (
+    INT16,
+    INT32,
+    MAX_MULTIPLIER,
+    Q10,
+    Q12,
+    Q15,
+    Integers,
+    Rescale,
+    rescale_from,
+    shared_shift,
+)
+from fewbit.quant import input_quantizer
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ class Lowering:
     chain: list[ops.Op] = field(default_factory=list)
     normalize: tuple[Floats, Floats] | None = None
     open: Product | Recurrence | None = None
-    step: float | None = None
+    signal: Signal | None = None
     name: str = ""
 
     def add(self, name: str, module: nn.Module) -> None:
@@ -93,9 +106,9 @@ class Lowering:
         low, high = signal.low, signal.high
         if self.open is not None:
             self._close(signal.step, low, high)
-        elif self.step is not None:
-            if (self.step, low, high) != (signal.step, signal.low, signal.high) and self.chain:
-                rescale = rescale_from(self.step / signal.step, low, high)
+        elif self.signal is not None:
+            if self.signal != signal:
+                rescale = rescale_from(self.signal.step / signal.step, low, high)
                 width = ops.widths(self.chain[-1])[1]
                 self.chain.append(ops.Requantize(f"{self.name}.input", width, rescale))
         else:
@@ -105,20 +118,22 @@ class Lowering:
             gain = (1 / (std * signal.step)).astype(np.float32)
             offset = (-mean / (std * signal.step)).astype(np.float32)
             self.chain.append(ops.Quantize("input", gain, offset, low, high))
-        self.step = signal.step
+        self.signal = signal
 
     def _scale(self, weight: Weight) -> Floats:
         """Real value of 1 in the accumulators."""
-        return weight.scale * self._input_step()
+        signal = self._input()
+        signal.check_sums(weight)
+        return weight.scale * signal.step
 
-    def _input_step(self) -> float:
-        if self.step is None or self.open is not None:
+    def _input(self) -> Signal:
+        if self.signal is None or self.open is not None:
             raise LoweringError("its input is not quantized; add activations='int8' to Quantize")
-        return self.step
+        return self.signal
 
     @singledispatchmethod
     def lower(self, module: nn.Module) -> None:
-        """The rule for a kind of module; `self.step` is the step of its input codes if these are known."""
+        """The rule for a kind of module; `self.signal` describes its input codes if these are known."""
         raise LoweringError(
             "no integer op is known for this layer; Programs are made of Linear, ReLU, Dropout and the layers "
             "of fewbit.nn"
@@ -170,24 +185,25 @@ class Lowering:
 
     @lower.register
     def _(self, module: layers.SRU) -> None:
+        _check_cell(module.cell, FixedPoint(3, 12))
         n = module.hidden
         bias = np.zeros(len(module.weight))
         bias[n : 3 * n] = to_float(module.bias)
         matrix, integers, rescale = self._gates(module, bias)
-        step = self._input_step()
-        skip_step = 1 / Q12 if module.projected else step
+        skip_step = 1 / Q12 if module.projected else self._input().step
         name = self.name
 
         def make(out: float, low: int, high: int) -> ops.Op:
             factors = np.array([1 / Q15, skip_step / Q15]) / out
             shift = shared_shift(factors)
-            cell, skip = (int(f) for f in np.rint(np.ldexp(factors, shift)))
+            cell, skip = (min(int(f), MAX_MULTIPLIER) for f in np.rint(np.ldexp(factors, shift)))
             return ops.SRU(name, n, matrix, integers, rescale, cell, skip, shift, low, high)
 
         self.open = Recurrence(make)
 
     @lower.register
     def _(self, module: layers.QRNN) -> None:
+        _check_cell(module.cell, FixedPoint(0, 15))
         matrix, integers, rescale = self._gates(module.gates, to_float(module.gates.bias))
         name, n, kernel = self.name, module.hidden, module.kernel
         self.open = Recurrence(
@@ -198,20 +214,22 @@ class Lowering:
 
     @lower.register
     def _(self, module: layers.LSTM) -> None:
+        _check_cell(module.cell, FixedPoint(3, 12))
         matrix, integers, rescale = self._gates(module, to_float(module.bias))
         hidden, output, back, rescale_hidden = self._recurrent(module)
         n = module.hidden_size
         self.chain.append(ops.LSTM(self.name, n, matrix, integers, rescale, back, rescale_hidden, output))
-        self.step = hidden.step
+        self.signal = hidden
 
     @lower.register
     def _(self, module: layers.GRU) -> None:
+        _check_cell(module.cell, FixedPoint(0, 15))
         matrix, integers, rescale = self._gates(module, to_float(module.bias))
         hidden, output, back, rescale_hidden = self._recurrent(module)
         n = module.hidden_size
         bias_hidden = np.clip(np.rint(to_float(module.bias_hidden) * Q12), *INT16).astype(np.int64)
         self.chain.append(ops.GRU(self.name, n, matrix, integers, rescale, back, bias_hidden, rescale_hidden, output))
-        self.step = hidden.step
+        self.signal = hidden
 
     def _gates(self, module: nn.Module, bias: Floats) -> tuple[ops.Matrix, Integers, Rescale]:
         """The input half of a recurrent layer, with results in Q3.12."""
@@ -225,6 +243,17 @@ class Lowering:
         if hidden is None:
             raise LoweringError("its hidden signal is not quantized; add activations='int8' to Quantize")
         weight = read_weight(module, "weight_hidden")
+        hidden.check_sums(weight)
         matrix, scale, _ = integer_bias(weight, weight.scale * hidden.step, np.zeros(len(module.weight_hidden)))
         output = rescale_from(1 / (Q15 * hidden.step), hidden.low, hidden.high)
         return hidden, output, matrix, rescale_from(scale * Q12, *INT16)
+
+
+def _check_cell(cell: layers.Signal, kept: FixedPoint) -> None:
+    """Refuse a quantizer on a cell other than the format in which Programs keep it."""
+    quantizer = input_quantizer(cell)
+    if quantizer is not None and quantizer.format != kept:
+        raise LoweringError(
+            f"its cell is quantized as {quantizer.spec}, but Programs keep it as {kept}: leave the quantizer away or "
+            f"use '*.cell': '{kept}'"
+        )

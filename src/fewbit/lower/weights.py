@@ -14,8 +14,8 @@ from fewbit.program.numerics import Integers
 from fewbit.quant import Activation, input_quantizer, quantizer_of
 
 Floats = NDArray[np.float64]
-MAX_BIAS = 1 << 30
-MAX_INPUT = 255
+MAX_SUM = 1 << 30
+"""Sums of products, and biases, stay below this, so that both together fit 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,15 @@ class Signal:
     low: int
     high: int
 
+    def check_sums(self, weight: Weight) -> None:
+        """Raise `LoweringError` if 32-bit sums of products with `weight` could overflow."""
+        largest = int(np.abs(weight.codes).sum(axis=1).max()) * max(-self.low, self.high)
+        if largest >= MAX_SUM:
+            raise LoweringError(
+                f"sums of {weight.codes.shape[1]} products of {weight.format} weights with codes up to {self.high} "
+                "could overflow 32 bits; use fewer bits for the weights or for their input"
+            )
+
 
 def to_float(tensor: Any) -> Floats:
     """A tensor as float64."""
@@ -55,7 +64,7 @@ def read_weight(module: nn.Module, name: str) -> Weight:
     """Codes and scales of a quantized weight.
 
     Raises:
-        LoweringError: the weight is float, or so wide that 32-bit sums could overflow.
+        LoweringError: the weight is float.
     """
     quantizer = quantizer_of(module, name)
     if quantizer is None:
@@ -63,8 +72,6 @@ def read_weight(module: nn.Module, name: str) -> Weight:
     master = module.parametrizations[name].original  # type: ignore[index, union-attr]
     codes = quantizer.codes(master.detach())
     values = to_float(codes.values).astype(np.int64).reshape(len(codes.values), -1)
-    if values.shape[1] * MAX_INPUT * codes.format.hi >= MAX_BIAS:
-        raise LoweringError(f"its {name} has {values.shape[1]} columns; sums of so many could overflow 32 bits")
     scale = to_float(codes.scale)
     match codes.per:
         case PerTensor():
@@ -104,7 +111,7 @@ def integer_bias(weight: Weight, scale: Floats, bias: Floats) -> tuple[ops.Matri
     A row whose weights count for nothing beside its bias (a batch norm with gain 0) gets zero codes and a scale at
     which its bias fits.
     """
-    too_small = np.abs(bias) > np.abs(scale) * MAX_BIAS
+    too_small = np.abs(bias) > np.abs(scale) * MAX_SUM
     if too_small.any():
         scale = np.where(too_small, np.abs(bias) / (1 << 20), np.broadcast_to(scale, bias.shape))
         weight = replace(weight, codes=np.where(too_small[:, None], 0, weight.codes))

@@ -15,8 +15,8 @@ from fewbit.program.read import load
 class OpCost:
     """One op: what it is and what it costs.
 
-    bits: stored for each weight. bytes: codes, scales, biases, all that the file stores for it. macs: multiply-accumulates an input frame of the
-    Program, averaged over a stride.
+    bits: stored for each weight. bytes: codes, scales, biases, all that the file stores for it. macs:
+    multiply-accumulates an input frame of the Program, averaged over a stride.
     """
 
     name: str

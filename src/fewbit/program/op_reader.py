@@ -163,8 +163,8 @@ def _check_ranges(op: ops.Op) -> None:
     for name in ("rescale", "rescale_hidden", "output"):
         rescale = getattr(op, name, None)
         if isinstance(rescale, Rescale) and not (name == "rescale" and isinstance(op, ops.Dense | ops.Conv)):
-            # The result of an elementwise recurrence may be the scores of the network.
-            low, high = INT32 if name == "output" else INT16
+            # The result of a QRNN may be the scores of the network; LSTM and GRU feed theirs back.
+            low, high = INT32 if name == "output" and isinstance(op, ops.QRNN) else INT16
             _demand(low <= rescale.low and rescale.high <= high, f"'{name}' leaves 16 bits")
 
 

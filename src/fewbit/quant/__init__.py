@@ -12,7 +12,7 @@ from fewbit.quant.attaching import (
     quantizers,
     weight_names,
 )
-from fewbit.quant.base import Codes, Quantizer, straight_through
+from fewbit.quant.base import Codes, Quantizer, check_finite, straight_through
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
 from fewbit.quant.step_size import fit_step
 from fewbit.quant.uniform import BinaryMean, Uniform
@@ -30,6 +30,7 @@ __all__ = [
     "activation_quantizer",
     "attach",
     "calibrate",
+    "check_finite",
     "detach",
     "fit_step",
     "input_quantizer",

@@ -14,7 +14,7 @@ from fewbit.formats import FixedPoint, Format, PerTensor, PerToken
 from fewbit.quant.base import Codes, Quantizer, check_finite
 from fewbit.quant.step_size import fit_step
 
-SAMPLE = 200_000
+SAMPLE = 20_000
 """Numbers that a step is fitted to, at most; more are thinned out evenly."""
 
 

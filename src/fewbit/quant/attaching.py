@@ -47,7 +47,7 @@ def attach(
         if spec is not None:
             chosen[name] = spec
     _attach_weights(model, chosen)
-    _attach_activations(model, activations, {name.rpartition(".")[0] for name in chosen})
+    _attach_activations(model, activations)
     return model
 
 
@@ -157,7 +157,7 @@ def _attach_weights(model: nn.Module, chosen: dict[str, Spec]) -> None:
         parametrize.register_parametrization(module, name, made[id(parameter)])
 
 
-def _attach_activations(model: nn.Module, activations: Selection, quantized: set[str]) -> None:
+def _attach_activations(model: nn.Module, activations: Selection) -> None:
     if activations is None:
         return
     modules = {name: module for name, module in model.named_modules() if _has_signal(module)}
@@ -166,7 +166,8 @@ def _attach_activations(model: nn.Module, activations: Selection, quantized: set
         for pattern in activations:
             _demand_match(pattern, list(modules), "module")
     for name, module in modules.items():
-        if plain and not (name in quantized or getattr(module, "wide", True) is False):
+        quantized = any(True for _ in _weight_quantizers(module))
+        if plain and not (quantized or getattr(module, "wide", True) is False):
             continue
         spec = _choose(name, activations)
         if spec is None:
@@ -178,7 +179,9 @@ def _attach_activations(model: nn.Module, activations: Selection, quantized: set
 
 
 def _has_signal(module: nn.Module) -> bool:
-    """Whether a module has weights that its input meets, or is itself a signal (only those have `wide`)."""
+    """Whether a module has weights that a float input meets, or is itself a signal (only those have `wide`)."""
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):  # their input is indices
+        return False
     return hasattr(module, "wide") or any(True for _ in _weights(module))
 
 
