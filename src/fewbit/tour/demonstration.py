@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -91,9 +92,9 @@ def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Dem
 
 def print_demo(demo: Demo, console: Console) -> None:
     """The table of the demo for people."""
-    table = Table(title=f"spoken digits, seed {demo.seed}", title_justify="left")
-    table.add_column("network")
-    for name in ("weight bytes", "smaller", "file bytes", "WER", "WER unseen", "as float", "RTF"):
+    table = Table(title=f"spoken digits, seed {demo.seed}", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("network", no_wrap=True)
+    for name in ("weights", "smaller", "file", "WER", "WER unseen", "as float", "RTF"):
         table.add_column(name, justify="right", no_wrap=True)
     full = demo.rows[0]
     for row in demo.rows:
@@ -109,8 +110,8 @@ def print_demo(demo: Demo, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        "[dim]WER: words wrong for each word said, on the joined test stream; as float: share of frames with the same "
-        "best word;\nRTF: seconds of work for each second of sound[/]",
+        "[dim]weights, file: bytes; WER: words wrong for each word said, on joined streams;\n"
+        "as float: frames with the same best word; RTF: work for each second of sound[/]",
         highlight=False,
     )
     console.print(f"{demo.seconds:.0f} s in all; picture: {demo.picture}", highlight=False)

@@ -26,7 +26,7 @@ class Recipe:
     hidden: int = 96
     layers: int = 2
     epochs: int = 44
-    retrain_epochs: int = 28
+    retrain_epochs: int = 32
     utterances: int = 1600
     batch_size: int = 32
     rate: float = 4e-3
