@@ -59,7 +59,7 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
 
 
 def microphone(rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
-    """Endless chunks ``(n,)`` from the default microphone.
+    """Chunks ``(n,)`` from the default microphone, until Ctrl-C.
 
     Raises:
         MissingExtraError: sounddevice or the PortAudio library is not installed.
@@ -78,5 +78,7 @@ def microphone(rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samp
             while True:
                 samples, _ = stream.read(block)
                 yield samples[:, 0].copy()
+    except KeyboardInterrupt:
+        return  # the usual end: what was heard so far is still finished and summed up
     except sounddevice.PortAudioError as error:
         raise AudioError(f"the microphone cannot be used at {rate} Hz: {error}") from error

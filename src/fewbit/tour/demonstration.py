@@ -92,9 +92,9 @@ def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Dem
 
 def print_demo(demo: Demo, console: Console) -> None:
     """The table of the demo for people."""
-    table = Table(title=f"spoken digits, seed {demo.seed}", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=f"spoken digits, seed {demo.seed}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("network", no_wrap=True)
-    for name in ("weights", "smaller", "file", "WER", "WER unseen", "as float", "RTF"):
+    for name in ("weights", "smaller", "file", "WER", "unseen", "as float", "RTF"):
         table.add_column(name, justify="right", no_wrap=True)
     full = demo.rows[0]
     for row in demo.rows:
@@ -110,7 +110,7 @@ def print_demo(demo: Demo, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        "[dim]weights, file: bytes; WER: words wrong for each word said, on joined streams;\n"
+        "[dim]weights, file: bytes; WER: words wrong for each word said (known, unseen speaker);\n"
         "as float: frames with the same best word; RTF: work for each second of sound[/]",
         highlight=False,
     )
