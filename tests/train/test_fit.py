@@ -165,3 +165,11 @@ def test_kill_9_and_resume_equals_an_undisturbed_training(tmp_path):
     assert run(tmp_path / "killed") == 0
     a, b = (torch.load(tmp_path / name / "weights.pt", weights_only=True) for name in ("whole", "killed"))
     assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_list_of_batches_will_do():
+    network, batches = model(), list(problem())
+    history = fit(network, batches, CrossEntropy(), epochs=2, progress=False)
+    assert len(history.losses) == 2
+    with pytest.raises(DataError, match="wanted a DataLoader or a list of batches"):
+        fit(network, iter(batches), CrossEntropy(), epochs=1)

@@ -1,11 +1,11 @@
 """The pass that trains: what direct quantization lost is learned again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 from torch.optim import AdamW
-from torch.utils.data import DataLoader
 
 from fewbit.train import Objective, Schedule, cosine, fit
 
@@ -24,7 +24,7 @@ class Finetune:
         Hwang, Sung 2014; Sung, Shin, Hwang 2015 (arXiv 1511.06488).
     """
 
-    batches: "DataLoader[Any]"
+    batches: Iterable[Any]
     objective: Objective
     epochs: int
     rate: float = 1e-3

@@ -6,7 +6,7 @@ hosts under ``accelerate launch`` or ``torchrun``. A batch is the batch of all p
 
 import math
 import random
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim import AdamW, Optimizer
@@ -35,7 +36,7 @@ class History:
 
 def fit(
     model: nn.Module,
-    batches: "DataLoader[Any]",
+    batches: Iterable[Any],
     objective: Objective,
     *,
     epochs: int,
@@ -51,7 +52,8 @@ def fit(
 
     Args:
         model: any module; quantizers attached to it are evaluated once for each step.
-        batches: a `DataLoader`; with several processes each gets its share of every batch.
+        batches: a `DataLoader`, of whose batches each of several processes gets its share; in one process any list
+            of batches will do.
         objective: ``(model, batch, progress) -> loss``.
         epochs: passes over `batches`.
         optimizer: default AdamW with rate 1e-3 and no weight decay. Its `step` is called with a closure.
@@ -70,21 +72,25 @@ def fit(
     _seed(seed)
     optimizer = optimizer or AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
     if not isinstance(batches, Sized) or len(batches) == 0:
-        raise DataError("fit: there are no batches to train on")
+        raise DataError("fit: there are no batches to train on; wanted a DataLoader or a list of batches, not empty")
+    if accelerator.num_processes > 1 and not isinstance(batches, DataLoader):
+        raise DataError("fit: several processes share the batches of a DataLoader, not those of a list")
+    generator = getattr(batches, "generator", None)
     rates = [group["lr"] for group in optimizer.param_groups]
     history = History()
     first_epoch = 0
     if checkpoint is not None and Path(checkpoint).is_file():
-        first_epoch, history.losses = load_checkpoint(checkpoint, model, optimizer, batches.generator)
+        first_epoch, history.losses = load_checkpoint(checkpoint, model, optimizer, generator)
     wrapped, optimizer_, loader = accelerator.prepare(model, optimizer, batches)
     wrapped.train()
-    steps, step = epochs * len(loader), first_epoch * len(loader)
+    steps, step = epochs * len(batches), first_epoch * len(batches)
     bar = tqdm(
         total=steps, initial=step, desc=title, unit="step", disable=not (progress and accelerator.is_main_process)
     )
     for epoch in range(first_epoch, epochs):
         total = torch.zeros((), device=accelerator.device)
-        for batch in loader:
+        for given in loader:
+            batch = send_to_device(given, accelerator.device)
             done = step / steps
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * (schedule(done) if schedule else 1.0)
@@ -104,7 +110,7 @@ def fit(
             total += accelerator.reduce(seen[0], "mean")
             step += 1
             bar.update()
-        history.losses.append(float(total) / len(loader))
+        history.losses.append(float(total) / len(batches))
         if not math.isfinite(history.losses[-1]):
             raise DataError(
                 f"fit: the loss became {history.losses[-1]} in epoch {epoch + 1} of {epochs}; look for NaN in the data "
@@ -112,7 +118,7 @@ def fit(
             )
         bar.set_postfix(loss=f"{history.losses[-1]:.4f}")
         if checkpoint is not None and accelerator.is_main_process:
-            save_checkpoint(checkpoint, model, optimizer, batches.generator, epoch + 1, history.losses)
+            save_checkpoint(checkpoint, model, optimizer, generator, epoch + 1, history.losses)
     bar.close()
     return history
 
