@@ -39,7 +39,7 @@ def train(
     hidden: Annotated[int, typer.Option(min=8, help="Width of the layers.")] = 96,
     layers: Annotated[int, typer.Option(min=1, help="SRU layers.")] = 2,
     epochs: Annotated[int, typer.Option(min=1)] = 40,
-    utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1600,
+    utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1200,
     seed: Seed = 0,
     checkpoint: Annotated[Path | None, typer.Option(help="Go on from here if it exists, and save here.")] = None,
 ) -> None:
@@ -57,8 +57,8 @@ def compress(
     out: Annotated[Path, typer.Option(help="Where the quantized network goes.")] = Path("quantized.safetensors"),
     weights: Annotated[str, typer.Option(help="Format of the weights; the head gets int8.")] = "ternary",
     activations: Annotated[str, typer.Option(help="Format of the signals.")] = "int8",
-    epochs: Annotated[int, typer.Option(min=0, help="Epochs of retraining; 0 is direct quantization.")] = 40,
-    utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1600,
+    epochs: Annotated[int, typer.Option(min=0, help="Epochs of retraining; 0 is direct quantization.")] = 32,
+    utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1200,
     data: Annotated[Path | None, typer.Option(help="As in fewbit train.")] = None,
     seed: Seed = 0,
 ) -> None:

@@ -47,12 +47,26 @@ class Digits:
     rate: int = RATE
 
     def batches(
-        self, features: LogMel, *, utterances: int = 192, batch_size: int = 16, seconds: float = 3.0, seed: int = 0
+        self,
+        features: LogMel,
+        *,
+        utterances: int = 192,
+        batch_size: int = 16,
+        seconds: float = 3.0,
+        seed: int = 0,
+        workers: int = 0,
     ) -> "DataLoader[Any]":
-        """Endlessly varied training batches: every epoch joins the training clips anew."""
+        """Endlessly varied training batches: every epoch joins the training clips anew.
+
+        Args:
+            features: front end of the network to be trained.
+            utterances, batch_size, seconds: utterances an epoch and a batch, and how long each is.
+            seed: of their order.
+            workers: processes that make batches beside the training.
+        """
         dataset = JoinedDigits(self, features, utterances, seconds)
         order = torch.Generator().manual_seed(seed)
-        return DataLoader(dataset, batch_size, shuffle=True, collate_fn=collate, generator=order)
+        return DataLoader(dataset, batch_size, shuffle=True, collate_fn=collate, generator=order, num_workers=workers)
 
     def stream(self, clips: tuple[Clip, ...], seed: int = 0) -> tuple[NDArray[np.float32], str]:
         """All `clips` in random order as one recording, and the text that is said in it."""

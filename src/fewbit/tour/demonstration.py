@@ -21,7 +21,7 @@ from fewbit.plot import plot_heard, plot_levels
 from fewbit.program import Program, cost, load
 from fewbit.streams import Network, stream
 from fewbit.text import wer
-from fewbit.tour.recipe import FEATURES, Recipe, batches, direct, new_model, retrain, train_float
+from fewbit.tour.recipe import FEATURES, Recipe, batches, direct, new_model, one_thread, retrain, train_float
 from fewbit.tour.steps import to_program
 
 PICTURE_SECONDS = 8.0
@@ -60,6 +60,7 @@ class Demo:
         return {"rows": [asdict(row) for row in self.rows], "seconds": self.seconds, "seed": self.seed}
 
 
+@one_thread()
 def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Demo:
     """Train, compress, pack and stream a recogniser of the digits in the package.
 

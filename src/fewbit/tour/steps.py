@@ -12,7 +12,7 @@ from fewbit.passes import compress as run_passes
 from fewbit.program import Program
 from fewbit.streams import Network, stream
 from fewbit.text import wer
-from fewbit.tour.recipe import FEATURES, HEAD, Recipe, batches, direct, new_model, retrain, train_float
+from fewbit.tour.recipe import FEATURES, HEAD, Recipe, batches, direct, new_model, one_thread, retrain, train_float
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Step:
     error_rate_unseen: float
 
 
+@one_thread()
 def train(
     out: str | Path,
     data: str | Path | None = None,
@@ -50,6 +51,7 @@ def train(
     return _step(save_model(out, Trained(model, recipe=about)), model, digits)
 
 
+@one_thread()
 def compress(
     model: str | Path,
     out: str | Path,
