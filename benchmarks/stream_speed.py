@@ -1,4 +1,4 @@
-"""Speed and memory of streaming: the packed network against the same network in torch, in one run.
+"""Speed of streaming: the packed network against the same network in torch, in one run.
 
     python benchmarks/stream_speed.py --out build/benchmarks
 

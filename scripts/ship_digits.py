@@ -12,12 +12,14 @@ from pathlib import Path
 
 from fewbit.program import show
 
+TESTS = Path(__file__).parent.parent / "tests" / "tour"
 PACKAGE = Path(__file__).parent.parent / "src" / "fewbit" / "shipped"
 
 
 def main(results: Path, folder: Path) -> None:
     target = PACKAGE / "digits.fewbit"
     shutil.copyfile(folder / "digits.fewbit", target)
+    shutil.copyfile(folder / "retrained.safetensors", TESTS / "digits.safetensors")  # the same network in torch
     seed = int(folder.name.removeprefix("demo"))
     row = next(r for r in json.loads(results.read_text()) if r["seed"] == seed)["rows"][2]
     cost = show(target)

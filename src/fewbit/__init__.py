@@ -52,6 +52,8 @@ _TORCH_SIDE = {
     "pack": "fewbit.lower",
 }
 
+_TORCH_PACKAGES = {"data", "distill", "lower", "models", "nn", "passes", "plot", "quant", "testing", "tour", "train"}
+
 __version__ = metadata.version("fewbit")
 __all__ = [
     "CTC",
@@ -94,10 +96,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _TORCH_PACKAGES:
+        return import_module(f"fewbit.{name}")
     if name not in _TORCH_SIDE:
         raise AttributeError(f"module 'fewbit' has no attribute {name!r}")
     return getattr(import_module(_TORCH_SIDE[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_TORCH_SIDE])
+    return sorted({*globals(), *_TORCH_SIDE, *_TORCH_PACKAGES})

@@ -64,6 +64,11 @@ def test_ctc_equals_the_sum_over_all_alignments():
             lambda: GuidedCTC(constant(0.5))(classifier(), unaligned()._replace(alignment=None), 0.0),
             "the batch has no alignment",
         ),
+        (lambda: LogitKD(classifier(), hard=GuidedCTC(constant(0.5))), "GuidedCTC cannot be mixed with"),
+        (
+            lambda: CrossEntropy()(torch.nn.Identity(), (torch.zeros(2, 5, 4), torch.zeros(2, 4).long()), 0.0),
+            r"outputs \(2, 5, 4\) need labels \(2, 5\), classes last; got \(2, 4\)",
+        ),
         (
             lambda: LogitKD(torch.nn.Linear(6, 9))(classifier(), labelled(), 0.0),
             r"the teacher gives \(3, 10, 9\), the student \(3, 10, 4\)",
@@ -73,3 +78,18 @@ def test_ctc_equals_the_sum_over_all_alignments():
 def test_bad_input_is_refused(make, message):
     with pytest.raises(DataError, match=message):
         make()
+
+
+def test_padding_does_not_count():
+    torch.manual_seed(0)
+    teacher, student = torch.nn.Linear(6, 4), torch.nn.Linear(6, 4)
+    x, y = labelled()
+    kd = LogitKD(teacher)
+    alone = kd(student, (x[:, :7], y[:, :7]), 0.0)
+    padded = y.clone()
+    padded[:, 7:] = -100
+    assert torch.allclose(kd(student, (x, padded), 0.0), alone)
+    batch = unaligned()._replace(input_lengths=torch.tensor([7, 7, 7]), alignment=None)
+    short = batch._replace(inputs=batch.inputs[:, :7])
+    kd = LogitKD(teacher, hard=CTC())
+    assert torch.allclose(kd(student, batch, 0.0), kd(student, short, 0.0))

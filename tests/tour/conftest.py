@@ -1,17 +1,20 @@
-"""A digit recogniser trained for a few seconds on real speech: poor, but real."""
+"""The digit recogniser that ships with fewbit: packed, and the same network in torch."""
+
+from pathlib import Path
 
 import pytest
 
 from fewbit.data import spoken_digits
-from fewbit.passes import compress
+from fewbit.models import load_model
+from fewbit.program import load
+from fewbit.shipped import pretrained
 from fewbit.tour import Recipe
-from fewbit.tour.recipe import batches, direct, new_model, retrain, train_float
 
 
 @pytest.fixture(scope="session")
 def small():
-    """The recipe of the tour with all sizes cut down."""
-    return Recipe(hidden=32, layers=1, epochs=2, retrain_epochs=1, utterances=160, batch_size=16)
+    """The recipe of the tour with all sizes cut down: for the commands, not for their results."""
+    return Recipe(hidden=16, layers=1, epochs=1, retrain_epochs=1, utterances=48, batch_size=16)
 
 
 @pytest.fixture(scope="session")
@@ -21,10 +24,12 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def networks(small, digits):
-    """(float network, quantized and retrained network)."""
-    loader = batches(digits, small, seed=0)
-    teacher = new_model(digits, small, loader, seed=0)
-    train_float(teacher, loader, small, seed=0)
-    passes = [direct(loader, "ternary", "int8"), retrain(teacher, loader, small, seed=0)]
-    return teacher.eval(), compress(teacher, *passes).eval()
+def program():
+    """The packed network of the package."""
+    return load(pretrained())
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The quantized torch network from which it was packed (`scripts/ship_digits.py` puts both in place)."""
+    return load_model(Path(__file__).parent / "digits.safetensors").model

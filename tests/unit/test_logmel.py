@@ -97,11 +97,13 @@ def test_an_empty_chunk_changes_nothing():
     assert np.array_equal(after, state)
 
 
-def test_float64_and_integers_are_taken_as_float32():
+def test_float64_is_taken_as_float32_and_pcm_by_its_full_scale():
     front = FRONTS[0]
     sound = noise(0.1, 8000)
     assert np.array_equal(front(sound.astype(np.float64)), front(sound))
-    assert np.array_equal(front(np.arange(400) % 2), front((np.arange(400) % 2).astype(np.float32)))
+    pcm = np.round(sound * 2**15).astype(np.int16)
+    assert np.array_equal(front(pcm), front((pcm / 2**15).astype(np.float32)))
+    assert np.array_equal(front(pcm.astype(np.int32) * 2**16), front(pcm))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e6, -3e38])

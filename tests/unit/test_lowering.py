@@ -7,10 +7,12 @@ from torch import nn
 
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
+from fewbit.features import LogMel
 from fewbit.lower import pack, trace
 from fewbit.passes import Quantize, compress
 from fewbit.program import Program, ops
 from fewbit.quant import attach, input_quantizer
+from fewbit.text import Alphabet
 
 X = torch.randn(2, 20, 6, generator=torch.Generator().manual_seed(0))
 
@@ -33,8 +35,8 @@ def quantized(*modules, activations="int8", weights="ternary"):
         (lambda: quantized(nn.Linear(6, 3), activations="int8:token"), "steps chosen at run time"),
         (lambda: quantized(layers.LSTM(6, 3)), "does not end in a layer with weights"),
         (
-            lambda: compress(nn.Sequential(nn.Linear(6, 3)), Quantize("int4", "int8", calibration=[X])),
-            "needs a Normalize before it",
+            lambda: quantized(layers.Normalize(6), nn.Linear(6, 3)),
+            r"1 \(Normalize\): one Normalize belongs at the start of the network, and no second one",
         ),
     ],
 )
@@ -63,17 +65,9 @@ def test_something_between_the_layers_is_named():
         trace(Residual())
 
 
-def test_a_users_own_module_is_traced():
-    class Mine(layers.Layer):
-        def __init__(self):
-            super().__init__()
-            self.norm, self.rnn, self.head = layers.Normalize(6), layers.SRU(6, 6), nn.Linear(6, 3)
-
-        def forward(self, x, state=None):
-            y, state = self.rnn(self.norm(x), state)
-            return self.head(y), state
-
-    class Model(nn.Module):
+@pytest.mark.parametrize("base", [nn.Module, layers.Layer])
+def test_a_users_own_module_is_traced(base):
+    class Model(base):
         def __init__(self):
             super().__init__()
             self.norm, self.rnn, self.head = layers.Normalize(6), layers.SRU(6, 6), nn.Linear(6, 3)
@@ -117,7 +111,7 @@ def test_a_cell_is_kept_as_programs_keep_it_or_refused(layer, kept):
         # The input of a QRNN belongs to its convolution.
         wanted = {"*.cell": cell, "1": "int8", "1.hidden": "int8", "1.gates": "int8", "2": "int8"}
         made = layer(6, 5)
-        there = {"1.hidden": hasattr(made, "hidden_size"), "1.gates": hasattr(made, "gates")}
+        there = {"1.hidden": hasattr(made, "weight_hidden"), "1.gates": hasattr(made, "gates")}
         there["1"] = not there["1.gates"]
         activations = {name: spec for name, spec in wanted.items() if there.get(name, True)}
         return quantized(made, nn.Linear(5, 3), activations=activations, weights="int8")
@@ -140,3 +134,32 @@ def test_sums_that_could_overflow_32_bits_are_refused():
         LoweringError, match=r"3 \(Linear\): sums of 600 products of int8 weights with codes up to 32767"
     ):
         pack(wide)
+
+
+def test_a_plain_sequential_network_is_packed():
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    student = compress(model, Quantize({"2": "int8", "*": "ternary"}, "int8", calibration=[X]))
+    assert np.abs(pack(student)(X[0].numpy()) - student(X)[0].detach().double().numpy()).max() < 0.03
+
+
+def test_a_network_that_returns_something_else_is_refused():
+    class Early(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 3), nn.Linear(3, 2)
+
+        def forward(self, x):
+            y = self.a(x)
+            self.b(y)
+            return y
+
+    with pytest.raises(LoweringError, match="not the result of its last layer"):
+        trace(Early())
+
+
+def test_features_and_alphabet_must_fit_the_network():
+    student = quantized(nn.Linear(6, 3))
+    with pytest.raises(LoweringError, match="the features have 40 numbers a frame, the network takes 6"):
+        pack(student, features=LogMel(40))
+    with pytest.raises(LoweringError, match="the alphabet has 1 tokens and the blank, the network gives 3"):
+        pack(student, alphabet=Alphabet(("a",)))

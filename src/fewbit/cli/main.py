@@ -23,9 +23,18 @@ Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
 Packed = Annotated[Path, typer.Argument(metavar="FILE", help="A packed network, *.fewbit.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"fewbit {fewbit.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Train, compress and run networks of very few bits on streams."""
 

@@ -18,7 +18,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fewbit.data.clips import Clip, change_speed, join
 from fewbit.errors import DataError
@@ -61,12 +61,15 @@ class Digits:
         Args:
             features: front end of the network to be trained.
             utterances, batch_size, seconds: utterances an epoch and a batch, and how long each is.
-            seed: of their order.
+            seed: of all their randomness.
             workers: processes that make batches beside the training.
         """
         dataset = JoinedDigits(self, features, utterances, seconds)
-        order = torch.Generator().manual_seed(seed)
-        return DataLoader(dataset, batch_size, shuffle=True, collate_fn=collate, generator=order, num_workers=workers)
+        generator = torch.Generator().manual_seed(seed)
+        indices = RandomIndices(utterances, generator)
+        return DataLoader(
+            dataset, batch_size, sampler=indices, collate_fn=collate, generator=generator, num_workers=workers
+        )
 
     def stream(self, clips: tuple[Clip, ...], seed: int = 0) -> tuple[NDArray[np.float32], str]:
         """All `clips` in random order as one recording, and the text that is said in it."""
@@ -76,13 +79,26 @@ class Digits:
         return samples, " ".join(word.word for word in spoken)
 
 
+class RandomIndices(Sampler[int]):
+    """`count` new random indices for every epoch, from a generator that `fewbit.train.fit` saves and restores."""
+
+    def __init__(self, count: int, generator: torch.Generator) -> None:
+        self.count, self.generator = count, generator
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        yield from torch.randint(2**62, (self.count,), generator=self.generator).tolist()
+
+
 class JoinedDigits(Dataset[tuple[Tensor, list[int], Tensor]]):
     """Utterances of fixed length, put together anew each time from clips at random speed, level and noise.
 
     Clips become log-mel frames once; joining, level and noise then happen in the log-mel domain (a factor of the sound
     is a summand of its logarithm, noise adds as energies), which is a hundred times cheaper. All utterances have the
-    same number of frames, so a batch needs no padding. Randomness comes from torch's global generator, which
-    `fewbit.train.fit` seeds, saves and restores.
+    same number of frames, so a batch needs no padding. The index of an utterance is the seed of all its randomness:
+    it is the same in any process.
     """
 
     def __init__(self, digits: Digits, features: LogMel, utterances: int, seconds: float) -> None:
@@ -102,7 +118,7 @@ class JoinedDigits(Dataset[tuple[Tensor, list[int], Tensor]]):
         return self.utterances
 
     def __getitem__(self, index: int) -> tuple[Tensor, list[int], Tensor]:
-        rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        rng = np.random.default_rng(index)
         start = int(rng.integers(0, len(self.noise) - self.frames))
         level = 2 * np.log(10 ** rng.uniform(-4.5, -2.3))
         frames = self.noise[start : start + self.frames] + np.float32(level)

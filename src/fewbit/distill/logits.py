@@ -46,6 +46,8 @@ class LogitKD:
         self.teacher, self.temperature = teacher, temperature
         self.weight: Schedule = weight if callable(weight) else constant(float(weight))
         self.hard = hard or CrossEntropy()
+        if not hasattr(self.hard, "loss"):
+            raise DataError(f"LogitKD: {type(self.hard).__name__} cannot be mixed with; use CrossEntropy() or CTC()")
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
         weight = self.weight(progress)
@@ -59,7 +61,10 @@ class LogitKD:
                 "both need the same classes and frames"
             )
         loss = (1 - weight) * self.hard.loss(student, batch)
-        return loss + weight * soft_loss(student, teacher, self.temperature) if weight else loss
+        if not weight:
+            return loss
+        counts = self.hard.counts(student, batch)
+        return loss + weight * soft_loss(student[counts], teacher[counts], self.temperature)
 
     def _teach(self, batch: Any) -> Tensor:
         modes = {module: module.training for module in self.teacher.modules()}

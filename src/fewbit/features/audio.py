@@ -4,6 +4,7 @@ Files are read by soundfile (wav, flac, ogg and whatever else libsndfile knows) 
 block: an hour of sound needs no more memory than a second.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,14 +43,12 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
     try:
         if Path(path).suffix.lower() == ".raw":  # soundfile would ask for its rate with a TypeError
             raise AudioError("sound without a header is not read; convert it to wav")
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             resampler = Resampler(file.samplerate, rate)
             block = max(1, round(file.samplerate * chunk_seconds))
             while len(samples := file.read(block, dtype="float32", always_2d=True)):
                 yield resampler.step(samples.mean(axis=1, dtype=np.float32))
             yield resampler.step(np.zeros(0, np.float32), last=True)
-    except UnicodeError as error:
-        raise AudioError(f"{path!r}: the name of the file is not text; rename it") from error
     except soundfile.SoundFileError as error:
         missing = "" if Path(path).is_file() else ": there is no such file"
         why = missing or f" as sound (wav, flac, ogg, ...): {error}"

@@ -108,6 +108,9 @@ class LogMel:
 
 def check_samples(samples: Samples) -> Samples:
     """The samples as one-dimensional float32, or an `AudioError` that says what is wrong with them."""
+    samples = np.asarray(samples)
+    if samples.dtype.kind == "i":  # PCM: full scale is 1.0
+        samples = samples / np.float32(2 ** (8 * samples.dtype.itemsize - 1))
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1:
         raise AudioError(f"wanted one channel of samples, shape (n,), got shape {samples.shape}")

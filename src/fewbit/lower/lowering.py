@@ -15,7 +15,7 @@ from torch import nn
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
 from fewbit.formats import FixedPoint
-from fewbit.lower.weights import Floats, Signal, Weight, integer_bias, read_signal, read_weight, to_float
+from fewbit.lower.weights import Floats, SignalCodes, Weight, integer_bias, read_signal, read_weight, to_float
 from fewbit.program import ops
 from fewbit.program.numerics import (
     INT16,
@@ -33,7 +33,7 @@ from fewbit.quant import input_quantizer
 
 
 @dataclass(frozen=True)
-class Product:
+class OpenProduct:
     """Products that nobody has rescaled yet: ``acc * scale + bias`` are their real values, per row."""
 
     weight: Weight
@@ -49,7 +49,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Recurrence:
+class OpenRecurrence:
     """Results of an elementwise recurrence that nobody has rescaled yet."""
 
     make: Callable[[float, int, int], ops.Op]
@@ -70,8 +70,8 @@ class Lowering:
 
     chain: list[ops.Op] = field(default_factory=list)
     normalize: tuple[Floats, Floats] | None = None
-    open: Product | Recurrence | None = None
-    signal: Signal | None = None
+    open: OpenProduct | OpenRecurrence | None = None
+    signal: SignalCodes | None = None
     name: str = ""
 
     def add(self, name: str, module: nn.Module) -> None:
@@ -82,9 +82,10 @@ class Lowering:
         """
         self.name = name
         try:
-            signal = read_signal(module.gates if isinstance(module, layers.QRNN) else module)
+            reader = module.gates if isinstance(module, layers.QRNN) else module
+            signal = read_signal(reader)
             if signal is not None:
-                self._codes(signal)
+                self._codes(signal, reader)
             self.lower(module)
         except LoweringError as error:
             raise LoweringError(f"{name} ({type(module).__name__.removeprefix('Parametrized')}): {error}") from error
@@ -101,8 +102,8 @@ class Lowering:
         self.chain.append(self.open.close(step, max(low, 0) if self.open.relu else low, high))
         self.open = None
 
-    def _codes(self, signal: Signal) -> None:
-        """Bring the current value to the codes of `signal`."""
+    def _codes(self, signal: SignalCodes, reader: nn.Module) -> None:
+        """Bring the current value to the codes of `signal`, which `reader` reads."""
         low, high = signal.low, signal.high
         if self.open is not None:
             self._close(signal.step, low, high)
@@ -112,9 +113,7 @@ class Lowering:
                 width = ops.widths(self.chain[-1])[1]
                 self.chain.append(ops.Requantize(f"{self.name}.input", width, rescale))
         else:
-            if self.normalize is None:
-                raise LoweringError("the first quantized layer needs a Normalize before it, to know the features")
-            mean, std = self.normalize
+            mean, std = self.normalize or _identity(reader)
             gain = (1 / (std * signal.step)).astype(np.float32)
             offset = (-mean / (std * signal.step)).astype(np.float32)
             self.chain.append(ops.Quantize("input", gain, offset, low, high))
@@ -126,7 +125,7 @@ class Lowering:
         signal.check_sums(weight)
         return weight.scale * signal.step
 
-    def _input(self) -> Signal:
+    def _input(self) -> SignalCodes:
         if self.signal is None or self.open is not None:
             raise LoweringError("its input is not quantized; add activations='int8' to Quantize")
         return self.signal
@@ -147,15 +146,15 @@ class Lowering:
 
     @lower.register
     def _(self, module: layers.Normalize) -> None:
-        if self.chain or self.open is not None:
-            raise LoweringError("Normalize belongs at the start of the network")
+        if self.chain or self.open is not None or self.normalize is not None:
+            raise LoweringError("one Normalize belongs at the start of the network, and no second one")
         self.normalize = to_float(module.mean), to_float(module.std)
 
     @lower.register(nn.BatchNorm1d)
     def _(self, module: nn.BatchNorm1d) -> None:
         product = self.open
         statistics = module.running_mean is not None and module.running_var is not None
-        if not isinstance(product, Product) or product.relu or not statistics:
+        if not isinstance(product, OpenProduct) or product.relu or not statistics:
             raise LoweringError("batch norm is folded into the layer right before it, which must have weights")
         gain = 1 / np.sqrt(to_float(module.running_var) + module.eps)
         gain = gain * to_float(module.weight) if module.affine else gain
@@ -174,19 +173,21 @@ class Lowering:
         name = self.name
         weight = read_weight(module, "weight")
         bias = to_float(module.bias) if module.bias is not None else np.zeros(module.out_features)
-        self.open = Product(weight, self._scale(weight), bias, lambda w, b, r: ops.Dense(name, w, b, r))
+        self.open = OpenProduct(weight, self._scale(weight), bias, lambda w, b, r: ops.Dense(name, w, b, r))
 
     @lower.register
     def _(self, module: layers.CausalConv1d) -> None:
         name, kernel, stride = self.name, module.kernel, module.stride
         weight = read_weight(module, "weight")
         bias = to_float(module.bias)
-        self.open = Product(weight, self._scale(weight), bias, lambda w, b, r: ops.Conv(name, kernel, stride, w, b, r))
+        self.open = OpenProduct(
+            weight, self._scale(weight), bias, lambda w, b, r: ops.Conv(name, kernel, stride, w, b, r)
+        )
 
     @lower.register
     def _(self, module: layers.SRU) -> None:
         _check_cell(module.cell, FixedPoint(3, 12))
-        n = module.hidden
+        n = module.hidden_size
         bias = np.zeros(len(module.weight))
         bias[n : 3 * n] = to_float(module.bias)
         matrix, integers, rescale = self._gates(module, bias)
@@ -199,14 +200,14 @@ class Lowering:
             cell, skip = (min(int(f), MAX_MULTIPLIER) for f in np.rint(np.ldexp(factors, shift)))
             return ops.SRU(name, n, matrix, integers, rescale, cell, skip, shift, low, high)
 
-        self.open = Recurrence(make)
+        self.open = OpenRecurrence(make)
 
     @lower.register
     def _(self, module: layers.QRNN) -> None:
         _check_cell(module.cell, FixedPoint(0, 15))
         matrix, integers, rescale = self._gates(module.gates, to_float(module.gates.bias))
-        name, n, kernel = self.name, module.hidden, module.kernel
-        self.open = Recurrence(
+        name, n, kernel = self.name, module.hidden_size, module.kernel
+        self.open = OpenRecurrence(
             lambda out, low, high: ops.QRNN(
                 name, n, kernel, matrix, integers, rescale, rescale_from(1 / (Q15 * out), low, high)
             )
@@ -237,7 +238,7 @@ class Lowering:
         matrix, scale, integers = integer_bias(weight, self._scale(weight), bias)
         return matrix, integers, rescale_from(scale * Q12, *INT16)
 
-    def _recurrent(self, module: layers.LSTM | layers.GRU) -> tuple[Signal, Rescale, ops.Matrix, Rescale]:
+    def _recurrent(self, module: layers.LSTM | layers.GRU) -> tuple[SignalCodes, Rescale, ops.Matrix, Rescale]:
         """The hidden half of a recurrent layer: its signal, its result and its weights."""
         hidden = read_signal(module.hidden)
         if hidden is None:
@@ -247,6 +248,20 @@ class Lowering:
         matrix, scale, _ = integer_bias(weight, weight.scale * hidden.step, np.zeros(len(module.weight_hidden)))
         output = rescale_from(1 / (Q15 * hidden.step), hidden.low, hidden.high)
         return hidden, output, matrix, rescale_from(scale * Q12, *INT16)
+
+
+def has_rule(module: nn.Module) -> bool:
+    """Whether `Lowering` knows an integer form for this kind of module."""
+    dispatch = Lowering.__dict__["lower"].dispatcher.dispatch
+    return dispatch(type(module)) is not dispatch(object)
+
+
+def _identity(reader: nn.Module) -> tuple[Floats, Floats]:
+    """Mean 0 and deviation 1 for each feature that the first layer reads."""
+    width = getattr(reader, "in_features", None) or getattr(reader, "inputs", None)
+    if not isinstance(width, int):
+        raise LoweringError("the first quantized layer does not say how wide its input is; put a Normalize before it")
+    return np.zeros(width), np.ones(width)
 
 
 def _check_cell(cell: layers.Signal, kept: FixedPoint) -> None:

@@ -11,8 +11,8 @@ from torch import fx, nn
 
 from fewbit.errors import LoweringError
 from fewbit.features import LogMel
-from fewbit.lower.lowering import Lowering
-from fewbit.nn import Chain, Layer
+from fewbit.lower.lowering import Lowering, has_rule
+from fewbit.nn import Layer
 from fewbit.program import Program
 from fewbit.text import Alphabet
 
@@ -21,9 +21,7 @@ class _Tracer(fx.Tracer):
     """Looks into containers and into models, not into layers."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        if isinstance(module, Chain):
-            return False
-        return isinstance(module, Layer) or type(module).__module__.startswith(("torch.nn", "fewbit.nn"))
+        return has_rule(module) or super().is_leaf_module(module, qualified_name)
 
 
 def trace(model: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -32,7 +30,7 @@ def trace(model: nn.Module) -> list[tuple[str, nn.Module]]:
     Raises:
         LoweringError: the network is no chain of modules; the message names what is between them.
     """
-    if isinstance(model, Layer) and not isinstance(model, Chain):
+    if has_rule(model):
         return [("layer", model)]
     try:
         graph = _Tracer().trace(model, concrete_args={"state": None} if isinstance(model, Layer) else None)
@@ -46,6 +44,8 @@ def trace(model: nn.Module) -> list[tuple[str, nn.Module]]:
             case "placeholder":
                 current = current or node
             case "call_module":
+                if not node.args:
+                    raise LoweringError(f"{node.target} is called with its input by name; give it by position")
                 if node.args[0] is not current:
                     raise LoweringError(f"{node.target} does not follow {current}; a Program is a chain of layers")
                 chain.append((str(node.target), modules[str(node.target)]))
@@ -55,7 +55,9 @@ def trace(model: nn.Module) -> list[tuple[str, nn.Module]]:
             case "call_function" if node.target is torch._assert or "assert" in str(node.target):
                 continue
             case "output":
-                continue
+                result = node.args[0]
+                if (result[0] if isinstance(result, tuple | list) else result) is not current:
+                    raise LoweringError(f"the network returns {result}, not the result of its last layer, {current}")
             case _ if not node.users or _is_state(node, modules):
                 continue
             case _:

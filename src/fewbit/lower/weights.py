@@ -37,7 +37,7 @@ class Weight:
 
 
 @dataclass(frozen=True)
-class Signal:
+class SignalCodes:
     """Codes of a quantized signal: real values are multiples of `step`."""
 
     step: float
@@ -85,7 +85,7 @@ def read_weight(module: nn.Module, name: str) -> Weight:
     raise LoweringError(f"its {name} has a step per token, which weights cannot have")
 
 
-def read_signal(module: nn.Module) -> Signal | None:
+def read_signal(module: nn.Module) -> SignalCodes | None:
     """Codes that a module's input quantizer gives, or ``None`` where there is no quantizer.
 
     Raises:
@@ -102,7 +102,7 @@ def read_signal(module: nn.Module) -> Signal | None:
     step = float(quantizer.step)
     if not step > 0:
         raise LoweringError("its input quantizer is not calibrated; call calibrate(model, batches)")
-    return Signal(step, quantizer.format.lo, quantizer.format.hi)
+    return SignalCodes(step, quantizer.format.lo, quantizer.format.hi)
 
 
 def integer_bias(weight: Weight, scale: Floats, bias: Floats) -> tuple[ops.Matrix, Floats, Integers]:

@@ -42,13 +42,13 @@ def load_model(path: str | Path) -> Trained:
     tensors, metadata = read_tensors(path)
     if _KEY not in metadata:
         raise FileFormatError(f"{path}: not a network saved by fewbit train or fewbit compress")
-    about = json.loads(metadata[_KEY])
-    model = SpeechRNN(**about["config"])
-    if about["quantized"] is not None:
-        attach(model, **about["quantized"])
     try:
+        about = json.loads(metadata[_KEY])
+        model = SpeechRNN(**about["config"])
+        if about["quantized"] is not None:
+            attach(model, **about["quantized"])
         model.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, LookupError) as error:
         raise FileFormatError(f"{path}: the tensors do not fit the network it describes: {error}") from error
     model.eval()
     return Trained(model, about["quantized"], about["recipe"])

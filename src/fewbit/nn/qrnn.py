@@ -24,22 +24,22 @@ class QRNN(Layer):
 
     def __init__(self, inputs: int, hidden: int, kernel: int = 2) -> None:
         super().__init__()
-        self.inputs, self.hidden, self.kernel = inputs, hidden, kernel
+        self.inputs, self.hidden_size, self.kernel = inputs, hidden, kernel
         self.gates = CausalConv1d(inputs, 3 * hidden, kernel)
         self.cell = Signal(wide=True)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        tail, cell = (None, x.new_zeros(x.shape[0], self.hidden)) if state is None else state
+        tail, cell = (None, x.new_zeros(x.shape[0], self.hidden_size)) if state is None else state
         gates, tail = self.gates(x, tail)
-        candidate, forget, output = gates.split(self.hidden, -1)
+        candidate, forget, output = gates.split(self.hidden_size, -1)
         candidate, forget, output = torch.tanh(candidate), torch.sigmoid(forget), torch.sigmoid(output)
         cells = []
         for z, f in zip(candidate.unbind(1), forget.unbind(1), strict=True):
             cell = self.cell(torch.lerp(z, cell, f))
             cells.append(cell)
         if not cells:
-            return x.new_zeros(x.shape[0], 0, self.hidden), (tail, cell)
+            return x.new_zeros(x.shape[0], 0, self.hidden_size), (tail, cell)
         return output * torch.stack(cells, 1), (tail, cell)
 
     def extra_repr(self) -> str:
-        return f"{self.inputs}, {self.hidden}, kernel={self.kernel}"
+        return f"{self.inputs}, {self.hidden_size}, kernel={self.kernel}"

@@ -26,7 +26,7 @@ class SRU(Layer):
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
-        self.inputs, self.hidden = inputs, hidden
+        self.inputs, self.hidden_size = inputs, hidden
         self.projected = inputs != hidden
         blocks = 4 if self.projected else 3
         bound = (3 / inputs) ** 0.5
@@ -35,18 +35,18 @@ class SRU(Layer):
         self.cell = Signal(wide=True)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        candidate, forget, reset, *projection = torch.split(functional.linear(x, self.weight), self.hidden, -1)
-        forget_bias, reset_bias = torch.split(self.bias, self.hidden)
+        candidate, forget, reset, *projection = torch.split(functional.linear(x, self.weight), self.hidden_size, -1)
+        forget_bias, reset_bias = torch.split(self.bias, self.hidden_size)
         forget, reset = torch.sigmoid(forget + forget_bias), torch.sigmoid(reset + reset_bias)
-        cell = x.new_zeros(x.shape[0], self.hidden) if state is None else state
+        cell = x.new_zeros(x.shape[0], self.hidden_size) if state is None else state
         cells = []
         for xt, f in zip(candidate.unbind(1), forget.unbind(1), strict=True):
             cell = self.cell(torch.lerp(xt, cell, f))
             cells.append(cell)
         if not cells:
-            return x.new_zeros(x.shape[0], 0, self.hidden), cell
+            return x.new_zeros(x.shape[0], 0, self.hidden_size), cell
         skip = projection[0] if projection else x
         return torch.lerp(skip, torch.tanh(torch.stack(cells, 1)), reset), cell
 
     def extra_repr(self) -> str:
-        return f"{self.inputs}, {self.hidden}"
+        return f"{self.inputs}, {self.hidden_size}"

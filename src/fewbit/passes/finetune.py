@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -18,7 +19,7 @@ class Finetune:
         batches, objective, epochs: as in `fewbit.train.fit`.
         rate: peak learning rate of AdamW, without weight decay (it would pull masters to 0 and codes with them).
         schedule: progress -> factor of the rate; default a half cosine down to 0.
-        seed, progress, title: as in `fewbit.train.fit`.
+        seed, checkpoint, progress, title: as in `fewbit.train.fit`.
 
     References:
         Hwang, Sung 2014; Sung, Shin, Hwang 2015 (arXiv 1511.06488).
@@ -30,6 +31,7 @@ class Finetune:
     rate: float = 1e-3
     schedule: Schedule | None = None
     seed: int = 0
+    checkpoint: str | Path | None = None
     progress: bool = True
     title: str = "finetune"
 
@@ -42,6 +44,7 @@ class Finetune:
             optimizer=AdamW(model.parameters(), lr=self.rate, weight_decay=0.0),
             schedule=self.schedule or cosine(),
             seed=self.seed,
+            checkpoint=self.checkpoint,
             progress=self.progress,
             title=self.title,
         )

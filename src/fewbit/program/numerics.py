@@ -55,7 +55,7 @@ def mix(gate: Integers, kept: Integers, new: Integers) -> Integers:
     return shift_round(gate * kept + (Q15 - gate) * new, 15)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rescale:
     """From accumulators to codes: ``clamp(floor(x * multiplier / 2**shift + 1/2), low, high)``.
 

@@ -16,7 +16,7 @@ from fewbit.program.numerics import Integers, Rescale
 GROUP_SHIFT = 14
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Matrix:
     """Packed weights ``(rows, columns)``.
 
@@ -49,7 +49,7 @@ class Matrix:
         return "token"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quantize:
     """Features to codes: ``clamp(floor(x * gain + offset + 1/2), low, high)`` in float64. The only op with floats."""
 
@@ -60,7 +60,7 @@ class Quantize:
     high: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Requantize:
     """Codes to codes of another scale: ``rescale(x)``."""
 
@@ -69,7 +69,7 @@ class Requantize:
     rescale: Rescale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dense:
     """``rescale(acc)``; a ReLU is a `low` of 0."""
 
@@ -79,7 +79,7 @@ class Dense:
     rescale: Rescale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conv:
     """`Dense` over windows of `kernel` frames, every `stride` frames; ``kernel - 1`` zero frames come first.
 
@@ -94,7 +94,7 @@ class Conv:
     rescale: Rescale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SRU:
     """Gates ``a = rescale(acc)`` in Q3.12, in blocks of `hidden`: candidate, forget, reset (, skip).
 
@@ -115,7 +115,7 @@ class SRU:
     high: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QRNN:
     """Windows as in `Conv` with stride 1; gates ``a = rescale(acc)`` in Q3.12: candidate, forget, output.
 
@@ -131,7 +131,7 @@ class QRNN:
     output: Rescale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LSTM:
     """Gates ``a = saturate16(rescale(acc) + rescale_hidden(W_hidden h))`` in Q3.12: input, forget, candidate, output.
 
@@ -149,7 +149,7 @@ class LSTM:
     output: Rescale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GRU:
     """``a = rescale(acc)``, ``b = rescale_hidden(W_hidden h)`` in Q3.12, blocks: reset, update, candidate.
 

@@ -15,7 +15,7 @@ from fewbit.program.reference import Reference, State
 from fewbit.program.write import serialize, write
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """A network of few-bit integers that runs as a stream.
 
@@ -40,6 +40,15 @@ class Program:
                     f"{before.name} gives {ops.widths(before)[1]} numbers a frame, "
                     f"{after.name} wants {ops.widths(after)[0]}"
                 )
+
+        mels = (self.features or {}).get("mels", self.inputs)
+        if isinstance(mels, int) and mels != self.inputs:
+            raise LoweringError(f"the features have {mels} numbers a frame, the network takes {self.inputs}")
+        tokens = (self.alphabet or {}).get("tokens")
+        if isinstance(tokens, list | tuple) and len(tokens) + 1 != self.outputs:
+            raise LoweringError(
+                f"the alphabet has {len(tokens)} tokens and the blank, the network gives {self.outputs} scores a frame"
+            )
 
     @property
     def inputs(self) -> int:
@@ -78,7 +87,7 @@ class Program:
             raise DecodeError(f"the Program takes frames of real numbers, not of {x.dtype}")
         if not np.isfinite(x).all():
             raise DecodeError("the Program was given features that are NaN or infinite")
-        return self.executor.step(x, state)
+        return self.executor.step(x.astype(np.float32), state)
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Scores ``(frames, classes)`` as real numbers for a whole input ``(time, features)``."""

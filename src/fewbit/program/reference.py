@@ -16,7 +16,7 @@ from fewbit.program.numerics import INT16, Q15, Integers, mix, saturate, shift_r
 State = tuple[Any, ...]
 
 
-class Product:
+class MatrixProduct:
     """``W x`` for a packed matrix, unpacked once.
 
     Products and sums are made in float64, which holds every integer up to 2**53 exactly: the result is exact and does
@@ -40,7 +40,7 @@ class Reference:
 
     def __init__(self, chain: tuple[ops.Op, ...]) -> None:
         self._chain = chain
-        self._products = [[Product(matrix) for matrix in ops.matrices(op)] for op in chain]
+        self._products = [[MatrixProduct(matrix) for matrix in ops.matrices(op)] for op in chain]
 
     def init_state(self) -> State:
         """State at the start of a stream."""
@@ -63,25 +63,25 @@ def start(op: ops.Op) -> Any:
 
 
 @singledispatch
-def run(op: ops.Op, x: Any, state: Any, products: list[Product]) -> tuple[Integers, Any]:
+def run(op: ops.Op, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
     """Output and new state of an op for a chunk ``x: (time, width)``."""
     raise NotImplementedError(type(op).__name__)
 
 
 @run.register
-def _(op: ops.Quantize, x: Any, state: Any, products: list[Product]) -> tuple[Integers, Any]:
+def _(op: ops.Quantize, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
     scaled = x.astype(np.float64) * op.gain.astype(np.float64) + op.offset.astype(np.float64)
     limited = np.clip(np.floor(scaled + 0.5), op.low, op.high)
     return limited.astype(np.int64), state
 
 
 @run.register
-def _(op: ops.Requantize, x: Any, state: Any, products: list[Product]) -> tuple[Integers, Any]:
+def _(op: ops.Requantize, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
     return op.rescale(x), state
 
 
 @run.register
-def _(op: ops.Dense, x: Any, state: Any, products: list[Product]) -> tuple[Integers, Any]:
+def _(op: ops.Dense, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
     return op.rescale(products[0](x) + op.bias), state
 
 
@@ -91,7 +91,7 @@ def _(op: ops.Conv) -> Any:
 
 
 @run.register
-def _(op: ops.Conv, x: Any, state: Any, products: list[Product]) -> tuple[Integers, Any]:
+def _(op: ops.Conv, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
     columns, tail = windows(x, state, op.kernel, op.stride)
     return op.rescale(products[0](columns) + op.bias), tail
 
@@ -102,7 +102,7 @@ def _(op: ops.SRU) -> Any:
 
 
 @run.register
-def _(op: ops.SRU, x: Any, state: Any, products: list[Product]) -> tuple[Integers, Any]:
+def _(op: ops.SRU, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
     gates = op.rescale(products[0](x) + op.bias)
     n = op.hidden
     candidate, forget, reset = gates[:, :n], sigmoid(gates[:, n : 2 * n]), sigmoid(gates[:, 2 * n : 3 * n])
@@ -122,7 +122,7 @@ def _(op: ops.QRNN) -> Any:
 
 
 @run.register
-def _(op: ops.QRNN, x: Any, state: Any, products: list[Product]) -> tuple[Integers, Any]:
+def _(op: ops.QRNN, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
     tail, cell = state
     columns, tail = windows(x, tail, op.kernel, 1)
     gates = op.rescale(products[0](columns) + op.bias)
@@ -142,7 +142,7 @@ def _(op: ops.LSTM | ops.GRU) -> Any:
 
 
 @run.register
-def _(op: ops.LSTM, x: Any, state: Any, products: list[Product]) -> tuple[Integers, Any]:
+def _(op: ops.LSTM, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
     hidden, cell = state
     n = op.hidden
     y = np.zeros((len(x), n), np.int64)
@@ -156,7 +156,7 @@ def _(op: ops.LSTM, x: Any, state: Any, products: list[Product]) -> tuple[Intege
 
 
 @run.register
-def _(op: ops.GRU, x: Any, state: Any, products: list[Product]) -> tuple[Integers, Any]:
+def _(op: ops.GRU, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
     hidden, slow = state
     n = op.hidden
     y = np.zeros((len(x), n), np.int64)

@@ -32,6 +32,7 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 
 def write(path: Path, content: bytes) -> Path:
     """Write a file that is complete or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content)
     os.replace(part, path)

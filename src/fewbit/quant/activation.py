@@ -15,7 +15,7 @@ from fewbit.quant.base import Codes, Quantizer, check_finite
 from fewbit.quant.step_size import fit_step
 
 SAMPLE = 20_000
-"""Numbers that a step is fitted to, at most; more are thinned out evenly."""
+"""Numbers that a step is fitted to, at most; of more, so many are drawn at random (always the same)."""
 
 
 class Activation(Quantizer):
@@ -32,7 +32,10 @@ class Activation(Quantizer):
     def fit(self, x: Tensor) -> Self:
         check_finite(x, "signal to calibrate with")
         flat = x.detach().flatten()
-        thin = flat[:: -(-len(flat) // SAMPLE)] if len(flat) else torch.zeros(1)
+        if len(flat) > SAMPLE:  # at random: an even stride may meet a few features only
+            generator = torch.Generator().manual_seed(0)
+            flat = flat[torch.randint(len(flat), (SAMPLE,), generator=generator).to(flat.device)]
+        thin = flat if len(flat) else torch.zeros(1)
         self.step = fit_step(thin.view(1, -1), self.format)[0].to(x.dtype)
         return self
 

@@ -8,6 +8,7 @@ read them. Neither knows what kind of network it is on; modules keep their class
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 
 import torch
@@ -39,6 +40,9 @@ def attach(
         QuantizationError: a weight is quantized already, or not finite.
     """
     names = weight_names(model)
+    if weights is not None and not names:
+        raise SelectionError(f"{type(model).__name__} has no weights to quantize")
+    keep = (keep,) if isinstance(keep, str) else keep
     for pattern in [*(weights if isinstance(weights, Mapping) else ()), *keep]:
         _demand_match(pattern, names, "weight")
     chosen: dict[str, Spec] = {}
@@ -54,13 +58,17 @@ def attach(
 def detach(model: nn.Module) -> nn.Module:
     """Take all quantizers off `model` in place; the float masters become its weights again."""
     for module in list(model.modules()):
-        for name in [name for name, _ in _weight_quantizers(module)]:
-            parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+        for name in dict.fromkeys(name for name, _ in _weight_quantizers(module)):
+            stack = module.get_submodule(f"parametrizations.{name}")
+            assert isinstance(stack, parametrize.ParametrizationList)
+            others = [step for step in stack if not isinstance(step, Quantizer)]
+            if not others:
+                parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+            else:  # masks and norms of others stay
+                for place in reversed([i for i, step in enumerate(stack) if isinstance(step, Quantizer)]):
+                    del stack[place]
         if INPUT in module._modules:
-            for key, hook in list(module._forward_pre_hooks.items()):
-                if hook is _quantize_input:
-                    del module._forward_pre_hooks[key]
-            del module._modules[INPUT]
+            _unhook(module)
     return model
 
 
@@ -69,13 +77,15 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
 
     While it looks, weights are quantized and signals are not. The first item of a batch is the model's input.
 
+    A quantizer on a module that is never called (its weight is read by its parent) is taken off again.
+
     Raises:
-        QuantizationError: a quantizer saw no signal at all.
+        QuantizationError: no quantizer saw a signal.
     """
     watched = {name: module for name, module in model.named_modules() if INPUT in module._modules}
     seen: dict[str, list[Tensor]] = {name: [] for name in watched}
     quantizers: dict[str, Quantizer] = {}
-    training = model.training
+    modes = {module: module.training for module in model.modules()}
     handles = []
     for name, module in watched.items():
         quantizers[name] = module._modules.pop(INPUT)
@@ -83,17 +93,21 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
     try:
         model.eval()
         with torch.no_grad(), parametrize.cached():
-            for batch, _ in zip(batches, range(limit), strict=False):
+            for batch in islice(batches, limit):
                 model(batch[0] if isinstance(batch, tuple | list) else batch)
     finally:
         for handle in handles:
             handle.remove()
         for name, module in watched.items():
             module._modules[INPUT] = quantizers[name]
-        model.train(training)
+        for module, training in modes.items():
+            module.training = training
+    if watched and not any(seen.values()):
+        raise QuantizationError(f"no signal came by {list(watched)} in calibration; give at least one batch")
     for name, quantizer in quantizers.items():
         if not seen[name]:
-            raise QuantizationError(f"{name}: no signal came by in calibration; give at least one batch that uses it")
+            _unhook(watched[name])
+            continue
         try:
             quantizer.fit(torch.cat([signal.flatten() for signal in seen[name]]))
         except QuantizationError as error:
@@ -185,6 +199,14 @@ def _has_signal(module: nn.Module) -> bool:
     return hasattr(module, "wide") or any(True for _ in _weights(module))
 
 
+def _unhook(module: nn.Module) -> None:
+    """Take the quantizer off a module's input."""
+    for key, hook in list(module._forward_pre_hooks.items()):
+        if hook is _quantize_input:
+            del module._forward_pre_hooks[key]
+    del module._modules[INPUT]
+
+
 def _quantize_input(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     quantizer = module._modules.get(INPUT)
     return inputs if quantizer is None else (quantizer(inputs[0]), *inputs[1:])
@@ -204,8 +226,9 @@ def _weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
         return
     if parametrize.is_parametrized(module):
         for name, stack in module.parametrizations.items():  # type: ignore[operator, union-attr]
-            if _is_weight(name, stack.original):
-                yield name, stack.original
+            original = getattr(stack, "original", None)  # weight norm and the like have several
+            if original is not None and _is_weight(name, original):
+                yield name, original
     for name, parameter in module.named_parameters(recurse=False):
         if _is_weight(name, parameter):
             yield name, parameter

@@ -66,7 +66,7 @@ class Uniform(Quantizer):
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
         saved = state_dict.get(f"{prefix}step")
         if saved is not None:  # its shape depends on the weight, so it is not known before fit
-            self.step = torch.empty_like(saved)
+            self.step = torch.empty_like(saved, device=self.step.device, dtype=self.step.dtype)
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 

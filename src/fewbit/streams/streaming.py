@@ -19,8 +19,8 @@ from fewbit.streams.session import Network, Session, front_end
 class Transcript:
     """What was heard in one stream.
 
-    real_time_factor: seconds of work for each second of sound (below 1 keeps up). latency_ms: median time from the
-    last sample of a chunk to its events.
+    real_time_factor: seconds of work for each second of sound, from samples to events (below 1 keeps up). latency_ms:
+    median time from the last sample of a chunk to its events.
     """
 
     text: str

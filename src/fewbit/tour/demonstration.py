@@ -17,11 +17,10 @@ from fewbit.decode import Final
 from fewbit.features import CHUNK_SECONDS
 from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
 from fewbit.passes import Pass, compress, describe
-from fewbit.plot import plot_heard, plot_levels
 from fewbit.program import Program, cost, load
 from fewbit.streams import Network, stream
 from fewbit.text import wer
-from fewbit.tour.recipe import FEATURES, Recipe, batches, direct, new_model, one_thread, retrain, train_float
+from fewbit.tour.recipe import FEATURES, QUANTIZED, Recipe, batches, direct, new_model, one_thread, retrain, train_float
 from fewbit.tour.steps import to_program
 
 PICTURE_SECONDS = 8.0
@@ -64,8 +63,12 @@ class Demo:
 def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Demo:
     """Train, compress, pack and stream a recogniser of the digits in the package.
 
-    Leaves ``digits.fewbit``, ``float.safetensors`` and ``digits.png`` in the folder `out`.
+    Leaves in the folder `out`: the networks in torch (``float.safetensors``, ``direct.safetensors``,
+    ``retrained.safetensors``), packed (``direct.fewbit``, and the retrained one as ``digits.fewbit``) and the picture
+    ``digits.png``.
     """
+    import fewbit.plot  # noqa: F401  # say that it is missing before the work, not after
+
     start = time.perf_counter()
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -84,6 +87,7 @@ def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Dem
         assert isinstance(student, SpeechRNN)
         students[name] = student.eval()
         about = {"demo": asdict(recipe), "model": teacher.config, "passes": describe(*passes), "seed": seed}
+        save_model(out / f"{name}.safetensors", Trained(students[name], QUANTIZED, about))
         file = out / ("digits.fewbit" if name == "retrained" else "direct.fewbit")
         networks[name] = load(to_program(student, digits, about).save(file))
     rows = _measure(networks, digits, float_file, teacher)
@@ -152,6 +156,8 @@ def _measure(networks: dict[str, Network], digits: Digits, float_file: Path, tea
 
 def _draw(path: Path, network: Network, digits: Digits, teacher: SpeechRNN, student: SpeechRNN) -> Path:
     from matplotlib.figure import Figure
+
+    from fewbit.plot import plot_heard, plot_levels
 
     rng = np.random.default_rng(1)
     samples, said = join([digits.test[i] for i in rng.permutation(len(digits.test))[:12]], digits.rate, rng)

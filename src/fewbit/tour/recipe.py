@@ -20,6 +20,8 @@ from fewbit.train import CTC, CTCBatch, GuidedCTC, cosine, fit, linear
 FEATURES = LogMel(mels=40, rate=8_000, window_ms=25, hop_ms=10)
 HEAD = "int8"
 """The last layer is small and the most sensitive: it gets more bits than the others."""
+QUANTIZED = {"weights": {"head": HEAD, "*": "ternary"}, "activations": "int8"}
+"""The arguments of `attach` in the demo."""
 
 
 @dataclass(frozen=True)
@@ -97,5 +99,5 @@ def retrain(teacher: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: Recipe, 
     """The pass that trains again, with the float network as the teacher whose part falls from all to nothing."""
     objective = LogitKD(teacher, temperature=recipe.temperature, weight=linear(1.0, 0.0), hard=CTC())
     return Finetune(
-        loader, objective, recipe.retrain_epochs, rate=recipe.retrain_rate, seed=seed + 1, title="ternary retraining"
+        loader, objective, recipe.retrain_epochs, rate=recipe.retrain_rate, seed=seed + 1, title="retraining"
     )

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fewbit.data import Digits, spoken_digits
-from fewbit.errors import LoweringError
+from fewbit.errors import DataError, LoweringError
 from fewbit.lower import pack as pack_model
 from fewbit.models import SpeechRNN, TorchStream, Trained, load_model, save_model
 from fewbit.passes import Pass, describe
@@ -42,6 +42,7 @@ def train(
         seed: of all randomness.
         checkpoint: a file to go on from, and to save to after each epoch.
     """
+    check_target(out)
     digits = spoken_digits(data)
     recipe = recipe or Recipe()
     loader = batches(digits, recipe, seed)
@@ -70,6 +71,7 @@ def compress(
         weights, activations: specs; the last layer gets int8 weights.
         data, recipe, seed: as in `train`; no epochs of retraining is direct quantization.
     """
+    check_target(out)
     teacher = load_model(model)
     digits = spoken_digits(data)
     recipe = recipe or Recipe()
@@ -94,6 +96,12 @@ def pack(model: str | Path, out: str | Path) -> Path:
     if trained.quantized is None:
         raise LoweringError(f"{model}: the network is float; run fewbit compress first")
     return to_program(trained.model, spoken_digits(), trained.recipe).save(out)
+
+
+def check_target(path: str | Path) -> None:
+    """Refuse a file that cannot be written before the work is done, not after; raises `DataError`."""
+    if Path(path).is_dir():
+        raise DataError(f"{path} is a folder; name a file to write")
 
 
 def to_program(model: SpeechRNN, digits: Digits, recipe: dict[str, object]) -> Program:

@@ -48,7 +48,7 @@ def fit(
     progress: bool = True,
     title: str = "fit",
 ) -> History:
-    """Train `model` in place and return the losses.
+    """Train `model` in place and return the losses; it ends in training mode, on the device where it was.
 
     Args:
         model: any module; quantizers attached to it are evaluated once for each step.
@@ -76,7 +76,9 @@ def fit(
     if accelerator.num_processes > 1 and not isinstance(batches, DataLoader):
         raise DataError("fit: several processes share the batches of a DataLoader, not those of a list")
     generator = getattr(batches, "generator", None)
-    rates = [group["lr"] for group in optimizer.param_groups]
+    # The rate before any schedule; an optimizer may come from an earlier fit.
+    rates = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
+    home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     history = History()
     first_epoch = 0
     if checkpoint is not None and Path(checkpoint).is_file():
@@ -120,6 +122,10 @@ def fit(
         if checkpoint is not None and accelerator.is_main_process:
             save_checkpoint(checkpoint, model, optimizer, generator, epoch + 1, history.losses)
     bar.close()
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+    model.to(home)
     return history
 
 

@@ -29,6 +29,10 @@ class HardLoss(Protocol):
         """Loss of the model's `outputs` for this batch."""
         ...
 
+    def counts(self, outputs: Tensor, batch: Any) -> Tensor:
+        """Which positions of `outputs` (all axes but the classes) are real and not padding: booleans."""
+        ...
+
 
 class CTCBatch(NamedTuple):
     """A batch of sequences with unaligned labels.
@@ -66,8 +70,17 @@ class CrossEntropy:
 
     def loss(self, outputs: Tensor, batch: Any) -> Tensor:
         """Mean over all labels that count."""
+        if outputs.shape[:-1] != batch[1].shape:
+            raise DataError(
+                f"CrossEntropy: outputs {tuple(outputs.shape)} need labels {tuple(outputs.shape[:-1])}, classes last; "
+                f"got {tuple(batch[1].shape)}"
+            )
         flat = outputs.reshape(-1, outputs.shape[-1])
         return functional.cross_entropy(flat, batch[1].reshape(-1), ignore_index=self.ignore)
+
+    def counts(self, outputs: Tensor, batch: Any) -> Tensor:
+        """Positions whose label counts."""
+        return cast(Tensor, batch[1] != self.ignore)
 
 
 class CTC:
@@ -87,15 +100,23 @@ class CTC:
         """Mean of the loss for each label over the sequences of the batch."""
         if not isinstance(batch, CTCBatch):
             raise DataError(f"CTC wants a CTCBatch, not a {type(batch).__name__}")
-        frames_in, frames_out = batch.inputs.shape[1], outputs.shape[1]
-        lengths = torch.ceil(batch.input_lengths * (frames_out / max(frames_in, 1))).long()
         return functional.ctc_loss(
             functional.log_softmax(outputs, dim=-1).transpose(0, 1),
             batch.targets,
-            lengths.clamp_max(frames_out),
+            self._lengths(outputs, batch),
             batch.target_lengths,
             zero_infinity=True,
         )
+
+    def counts(self, outputs: Tensor, batch: Any) -> Tensor:
+        """Frames before the end of each sequence."""
+        frames = torch.arange(outputs.shape[1], device=outputs.device)
+        return frames < self._lengths(outputs, batch)[:, None]
+
+    def _lengths(self, outputs: Tensor, batch: Any) -> Tensor:
+        frames_in, frames_out = batch.inputs.shape[1], outputs.shape[1]
+        lengths = torch.ceil(batch.input_lengths * (frames_out / max(frames_in, 1))).long()
+        return lengths.clamp_max(frames_out)
 
 
 class GuidedCTC:
