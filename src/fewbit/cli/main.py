@@ -70,12 +70,14 @@ def compress(
     utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1200,
     data: Annotated[Path | None, typer.Option(help="As in fewbit train.")] = None,
     seed: Seed = 0,
+    checkpoint: Annotated[Path | None, typer.Option(help="Go on from here if it exists, and save here.")] = None,
 ) -> None:
     """Quantize a float recogniser and retrain it with its float self as the teacher."""
     from fewbit.tour import Recipe, compress
 
     recipe = Recipe(retrain_epochs=epochs, utterances=utterances)
-    result = compress(model, out, weights=weights, activations=activations, data=data, recipe=recipe, seed=seed)
+    how = {"weights": weights, "activations": activations}
+    result = compress(model, out, **how, data=data, recipe=recipe, seed=seed, checkpoint=checkpoint)
     say(f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}")
 
 

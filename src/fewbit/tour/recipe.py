@@ -95,9 +95,17 @@ def direct(loader: "DataLoader[CTCBatch]", weights: str, activations: str) -> Qu
     return Quantize(weights=selection, activations=activations, calibration=loader)
 
 
-def retrain(teacher: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: Recipe, seed: int) -> Finetune:
+def retrain(
+    teacher: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: Recipe, seed: int, checkpoint: Any = None
+) -> Finetune:
     """The pass that trains again, with the float network as the teacher whose part falls from all to nothing."""
     objective = LogitKD(teacher, temperature=recipe.temperature, weight=linear(1.0, 0.0), hard=CTC())
     return Finetune(
-        loader, objective, recipe.retrain_epochs, rate=recipe.retrain_rate, seed=seed + 1, title="retraining"
+        loader,
+        objective,
+        recipe.retrain_epochs,
+        rate=recipe.retrain_rate,
+        seed=seed + 1,
+        checkpoint=checkpoint,
+        title="retraining",
     )

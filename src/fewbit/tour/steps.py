@@ -62,6 +62,7 @@ def compress(
     data: str | Path | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
+    checkpoint: str | Path | None = None,
 ) -> Step:
     """Quantize a float recogniser and retrain it by distillation from its float self.
 
@@ -69,7 +70,7 @@ def compress(
         model: file of a float network made by `train`.
         out: file for the quantized network.
         weights, activations: specs; the last layer gets int8 weights.
-        data, recipe, seed: as in `train`; no epochs of retraining is direct quantization.
+        data, recipe, seed, checkpoint: as in `train`; no epochs of retraining is direct quantization.
     """
     check_target(out)
     teacher = load_model(model)
@@ -78,7 +79,7 @@ def compress(
     loader = batches(digits, recipe, seed)
     passes: list[Pass] = [direct(loader, weights, activations)]
     if recipe.retrain_epochs:
-        passes.append(retrain(teacher.model, loader, recipe, seed))
+        passes.append(retrain(teacher.model, loader, recipe, seed, checkpoint))
     student = run_passes(teacher.model, *passes)
     assert isinstance(student, SpeechRNN)
     selection = {"weights": {"head": HEAD, "*": weights}, "activations": activations}
