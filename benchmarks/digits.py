@@ -56,7 +56,7 @@ def report(results: list[dict[str, Any]]) -> str:
         "",
         f"Mean and standard deviation over the seeds {', '.join(map(str, seeds))} of `fewbit demo --seed N`. Three",
         "speakers train; their recordings 0-4 (150 words) and a fourth, unseen speaker (100 words) are the test, each",
-        "joined to one stream and heard chunk by chunk. Weights are ternary (the last layer int8), signals 8 bits wide.",
+        "joined to one stream and heard chunk by chunk. Weights are ternary (the last layer int8), signals 8-bit.",
         "While the settings were chosen, with each of the speakers held out in turn, results on these recordings were",
         "seen, so the error rates may flatter; float and retrained networks are flattered alike.",
         f"One demo took {spread([result['seconds'] for result in results], 1, 0)} s on {results[0]['machine']}.",
