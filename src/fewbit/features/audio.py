@@ -51,7 +51,7 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
             yield resampler.step(np.zeros(0, np.float32), last=True)
     except soundfile.SoundFileError as error:
         missing = "" if Path(path).is_file() else ": there is no such file"
-        why = missing or f" as sound (wav, flac, ogg, ...): {error}"
+        why = missing or f" as sound (wav, flac, ogg, ...): {getattr(error, 'error_string', error)}"
         raise AudioError(f"{path}: cannot be read{why}") from error
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error
