@@ -115,7 +115,7 @@ def print_demo(demo: Demo, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        "[dim]weights, file: bytes; WER: words wrong for each word said (known, unseen speaker);\n"
+        "[dim]weights, file: bytes; WER: words wrong for each said, known and unseen speakers;\n"
         "as float: frames with the same best word; RTF: work for each second of sound[/]",
         highlight=False,
     )
