@@ -13,15 +13,15 @@ from fewbit.features import microphone
 from fewbit.shipped import pretrained
 
 
-def stand_in(sound, end):
-    """A module like sounddevice whose microphone hears `sound` and then raises `end`."""
+def stand_in(sound, end, native=8000):
+    """A module like sounddevice whose microphone hears `sound` at its `native` rate and then raises `end`."""
 
     class PortAudioError(Exception):
         pass
 
     class InputStream:
         def __init__(self, rate, block, channels, dtype):
-            assert (rate, channels, dtype) == (8000, 1, "float32")
+            assert (rate, channels, dtype) == (native, 1, "float32")
             self.place = 0
 
         def __enter__(self):
@@ -36,7 +36,16 @@ def stand_in(sound, end):
                 raise end(PortAudioError)
             return sound[self.place - block : self.place, None], False
 
-    return SimpleNamespace(InputStream=InputStream, PortAudioError=PortAudioError)
+    def check_input_settings(samplerate, channels, dtype):
+        if samplerate != native:
+            raise PortAudioError("Invalid sample rate")
+
+    return SimpleNamespace(
+        InputStream=InputStream,
+        PortAudioError=PortAudioError,
+        check_input_settings=check_input_settings,
+        query_devices=lambda kind: {"default_samplerate": float(native)},
+    )
 
 
 def test_speech_at_the_microphone_is_printed_until_ctrl_c(monkeypatch, capsys):
@@ -57,5 +66,15 @@ def test_a_microphone_that_fails_is_a_clear_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", broken)
     chunks = microphone(8000)
     assert len(next(chunks)) == 800
-    with pytest.raises(AudioError, match="cannot be used at 8000 Hz: device unplugged"):
+    with pytest.raises(AudioError, match="cannot be used: device unplugged"):
         next(chunks)
+
+
+def test_a_microphone_of_another_rate_is_resampled(monkeypatch):
+    sound = np.sin(np.arange(48_000) / 48_000 * 2 * np.pi * 440).astype(np.float32)
+    played = stand_in(sound, lambda error: KeyboardInterrupt(), native=48_000)
+    monkeypatch.setitem(sys.modules, "sounddevice", played)
+    heard = np.concatenate(list(microphone(8000)))
+    assert 6000 < len(heard) <= 8000  # the filter still holds its tail
+    spectrum = np.abs(np.fft.rfft(heard[:6000] * np.hanning(6000)))
+    assert abs(np.argmax(spectrum) * 8000 / 6000 - 440) < 2

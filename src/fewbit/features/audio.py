@@ -7,6 +7,7 @@ block: an hour of sound needs no more memory than a second.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -58,11 +59,13 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
 
 
 def microphone(rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
-    """Chunks ``(n,)`` from the default microphone, until Ctrl-C.
+    """Chunks ``(n,)`` from the default microphone at `rate` samples a second, until Ctrl-C.
+
+    A microphone that does not offer the rate is opened at its own and resampled.
 
     Raises:
         MissingExtraError: sounddevice or the PortAudio library is not installed.
-        AudioError: there is no microphone, or it refuses the rate.
+        AudioError: there is no microphone, or it fails.
     """
     try:
         import sounddevice
@@ -71,13 +74,23 @@ def microphone(rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samp
             "the microphone needs sounddevice and PortAudio: pip install 'fewbit[mic]' "
             "(on Debian also: apt install libportaudio2)"
         ) from error
-    block = max(1, round(rate * chunk_seconds))
     try:
-        with sounddevice.InputStream(rate, block, channels=1, dtype="float32") as stream:
+        native = _microphone_rate(sounddevice, rate)
+        resampler, block = Resampler(native, rate), max(1, round(native * chunk_seconds))
+        with sounddevice.InputStream(native, block, channels=1, dtype="float32") as stream:
             while True:
                 samples, _ = stream.read(block)
-                yield samples[:, 0].copy()
+                yield resampler.step(samples[:, 0].copy())
     except KeyboardInterrupt:
         return  # the usual end: what was heard so far is still finished and summed up
     except sounddevice.PortAudioError as error:
-        raise AudioError(f"the microphone cannot be used at {rate} Hz: {error}") from error
+        raise AudioError(f"the microphone cannot be used: {error}") from error
+
+
+def _microphone_rate(sounddevice: Any, rate: int) -> int:
+    """`rate` if the microphone offers it, else its own."""
+    try:
+        sounddevice.check_input_settings(samplerate=rate, channels=1, dtype="float32")
+    except sounddevice.PortAudioError:
+        return int(sounddevice.query_devices(kind="input")["default_samplerate"])
+    return rate
