@@ -24,6 +24,7 @@ results: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/stream_speed.py --out build/benchmarks
+	$(BIN)/python benchmarks/torch_free.py --out build/benchmarks
 
 docs: $(VENV)/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -20,7 +20,7 @@ from fewbit.passes import Pass, compress, describe
 from fewbit.program import Program, cost, load
 from fewbit.streams import Network, stream
 from fewbit.text import wer
-from fewbit.tour.recipe import FEATURES, QUANTIZED, Recipe, batches, direct, new_model, one_thread, retrain, train_float
+from fewbit.tour.recipe import FEATURES, Recipe, batches, direct, new_model, one_thread, retrain, selection, train_float
 from fewbit.tour.steps import to_program
 
 PICTURE_SECONDS = 8.0
@@ -81,13 +81,13 @@ def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Dem
     networks: dict[str, Network] = {"float": TorchStream(teacher, FEATURES, digits.alphabet)}
     students: dict[str, SpeechRNN] = {}
     for name in ("direct", "retrained"):
-        passes: list[Pass] = [direct(loader, "ternary", "int8"), retrain(teacher, loader, recipe, seed)]
+        passes: list[Pass] = [direct(loader), retrain(teacher, loader, recipe, seed)]
         passes = passes[:1] if name == "direct" else passes
         student = compress(teacher, *passes)
         assert isinstance(student, SpeechRNN)
         students[name] = student.eval()
         about = {"demo": asdict(recipe), "model": teacher.config, "passes": describe(*passes), "seed": seed}
-        save_model(out / f"{name}.safetensors", Trained(students[name], QUANTIZED, about))
+        save_model(out / f"{name}.safetensors", Trained(students[name], selection(), about))
         file = out / ("digits.fewbit" if name == "retrained" else "direct.fewbit")
         networks[name] = load(to_program(student, digits, about).save(file))
     rows = _measure(networks, digits, float_file, teacher)

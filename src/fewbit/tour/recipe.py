@@ -14,14 +14,11 @@ from fewbit.distill import LogitKD
 from fewbit.features import LogMel
 from fewbit.models import SpeechRNN
 from fewbit.passes import Finetune, Quantize
-from fewbit.quant import Selection
 from fewbit.train import CTC, CTCBatch, GuidedCTC, cosine, fit, linear
 
 FEATURES = LogMel(mels=40, rate=8_000, window_ms=25, hop_ms=10)
 HEAD = "int8"
 """The last layer is small and the most sensitive: it gets more bits than the others."""
-QUANTIZED = {"weights": {"head": HEAD, "*": "ternary"}, "activations": "int8"}
-"""The arguments of `attach` in the demo."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +86,14 @@ def train_float(
     )
 
 
-def direct(loader: "DataLoader[CTCBatch]", weights: str, activations: str) -> Quantize:
+def selection(weights: str = "ternary", activations: str = "int8") -> dict[str, Any]:
+    """What is quantized and how: the arguments of `fewbit.quant.attach`."""
+    return {"weights": {"head": HEAD, "*": weights}, "activations": activations}
+
+
+def direct(loader: "DataLoader[CTCBatch]", weights: str = "ternary", activations: str = "int8") -> Quantize:
     """The pass that quantizes without training."""
-    selection: Selection = {"head": HEAD, "*": weights}
-    return Quantize(weights=selection, activations=activations, calibration=loader)
+    return Quantize(**selection(weights, activations), calibration=loader)
 
 
 def retrain(

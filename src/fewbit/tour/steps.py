@@ -12,7 +12,7 @@ from fewbit.passes import compress as run_passes
 from fewbit.program import Program
 from fewbit.streams import Network, stream
 from fewbit.text import wer
-from fewbit.tour.recipe import FEATURES, HEAD, Recipe, batches, direct, new_model, one_thread, retrain, train_float
+from fewbit.tour.recipe import FEATURES, Recipe, batches, direct, new_model, one_thread, retrain, selection, train_float
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def train(
     loader = batches(digits, recipe, seed)
     model = new_model(digits, recipe, loader, seed)
     train_float(model, loader, recipe, seed, checkpoint)
-    about = {"train": asdict(recipe), "seed": seed}
+    about = {"train": asdict(recipe), "model": model.config, "seed": seed}
     return _step(save_model(out, Trained(model, recipe=about)), model, digits)
 
 
@@ -82,9 +82,8 @@ def compress(
         passes.append(retrain(teacher.model, loader, recipe, seed, checkpoint))
     student = run_passes(teacher.model, *passes)
     assert isinstance(student, SpeechRNN)
-    selection = {"weights": {"head": HEAD, "*": weights}, "activations": activations}
     about = teacher.recipe | {"passes": describe(*passes), "seed": seed}
-    return _step(save_model(out, Trained(student, selection, about)), student, digits)
+    return _step(save_model(out, Trained(student, selection(weights, activations), about)), student, digits)
 
 
 def pack(model: str | Path, out: str | Path) -> Path:
