@@ -52,7 +52,21 @@ _TORCH_SIDE = {
     "pack": "fewbit.lower",
 }
 
-_TORCH_PACKAGES = {"data", "distill", "lower", "models", "nn", "passes", "plot", "quant", "testing", "tour", "train"}
+_TORCH_PACKAGES = {
+    "analysis",
+    "data",
+    "distill",
+    "lower",
+    "models",
+    "nn",
+    "passes",
+    "plot",
+    "quant",
+    "studies",
+    "testing",
+    "tour",
+    "train",
+}
 
 __version__ = metadata.version("fewbit")
 __all__ = [

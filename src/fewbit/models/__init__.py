@@ -1,8 +1,21 @@
 """Floor 5: ready-made networks."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.models.charlm import CharLM
 from fewbit.models.file import Trained, load_model, save_model
+from fewbit.models.images import ResidualBlock, ResNet, convnet, mlp
 from fewbit.models.speech import SpeechRNN
 from fewbit.models.stream import TorchStream
 
-__all__ = ["SpeechRNN", "TorchStream", "Trained", "load_model", "save_model"]
+__all__ = [
+    "CharLM",
+    "ResNet",
+    "ResidualBlock",
+    "SpeechRNN",
+    "TorchStream",
+    "Trained",
+    "convnet",
+    "load_model",
+    "mlp",
+    "save_model",
+]

@@ -1,0 +1,168 @@
+"""Many short independent runs: any executor, results on disk as they come, a stopped sweep goes on where it was."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm.auto import tqdm
+
+from fewbit.errors import DataError, FewbitError, MissingExtraError
+
+Config = dict[str, Any]
+Row = dict[str, Any]
+Trial = Callable[..., Mapping[str, Any]]
+FAILED = "failed"
+
+
+class Executor(Protocol):
+    """What runs trials elsewhere: every `concurrent.futures.Executor` does."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Start a call and return its future."""
+        ...
+
+
+def grid(**axes: Iterable[Any]) -> list[Config]:
+    """All combinations, the last axis fastest.
+
+    Example:
+        >>> grid(bits=[2, 3], seed=[0])
+        [{'bits': 2, 'seed': 0}, {'bits': 3, 'seed': 0}]
+    """
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def sweep(
+    trial: Trial,
+    configs: Sequence[Config],
+    *,
+    out: str | Path | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+    title: str = "sweep",
+) -> list[Row]:
+    """Run ``trial(**config)`` for every config and return ``config | result`` in the order of `configs`.
+
+    Args:
+        trial: gives a mapping of plain values. With an executor of other processes it must be picklable.
+        configs: plain values (what JSON can hold); see `grid`.
+        out: a file of JSON lines to which each row is appended as it comes. Rows already there are not run again.
+        executor: where trials run; default here, one after the other.
+        progress: whether a bar with the time left is shown on standard error.
+        title: what the bar is called.
+
+    A trial that raises a `FewbitError` or gives a number that is not finite becomes a row with the reason under
+    ``failed`` and is tried again next time; any other exception ends the sweep, and what was done is on disk.
+
+    Raises:
+        DataError: two configs are equal, or `out` is no file of rows.
+    """
+    keys = [_key(config) for config in configs]
+    if len(set(keys)) < len(keys):
+        raise DataError(f"{title}: two configs are equal; each needs a row of its own")
+    rows = _read(Path(out)) if out is not None else {}
+    todo = [config for key, config in zip(keys, configs, strict=True) if key not in rows]
+    with tqdm(
+        total=len(configs), initial=len(configs) - len(todo), desc=title, unit="run", disable=not progress
+    ) as bar:
+        for config, result in _run(trial, todo, executor):
+            rows[_key(config)] = config | result
+            if out is not None:
+                _append(Path(out), {"config": config, "result": result})
+            bar.update()
+    return [rows[key] for key in keys]
+
+
+def ray_executor(address: str | None = None) -> Executor:
+    """Trials as Ray tasks of one CPU each, on the cluster at `address` or on this machine.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError("a sweep on a cluster needs Ray: pip install 'fewbit[cluster]'") from error
+    ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
+
+    class _Ray:
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+            future: Future[Any] = ray.remote(num_cpus=1)(fn).remote(*args, **kwargs).future()
+            return future
+
+    return _Ray()
+
+
+def process_executor(workers: int) -> Executor:
+    """Trials in `workers` processes of this machine, each with one thread of torch."""
+    from loky import get_reusable_executor
+
+    executor: Executor = get_reusable_executor(max_workers=workers, initializer=_one_thread)
+    return executor
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _run(trial: Trial, configs: Sequence[Config], executor: Executor | None) -> Iterable[tuple[Config, Row]]:
+    if executor is None:
+        for config in configs:
+            yield config, _attempt(trial, config)
+        return
+    running = {executor.submit(_attempt, trial, config): config for config in configs}
+    try:
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _attempt(trial: Trial, config: Config) -> Row:
+    try:
+        result = dict(trial(**config))
+    except FewbitError as error:
+        return {FAILED: f"{type(error).__name__}: {error}"}
+    broken = [name for name, value in result.items() if isinstance(value, float) and not math.isfinite(value)]
+    if broken:
+        return {FAILED: f"not finite: {', '.join(f'{name} = {result[name]}' for name in broken)}"}
+    return result
+
+
+def _key(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True)
+
+
+def _append(path: Path, row: Row) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def _read(path: Path) -> dict[str, Row]:
+    """Rows by config; a last line that was cut off when the sweep was killed is dropped from the file."""
+    if not path.is_file():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    whole, _, torn = text.rpartition("\n")
+    if torn:
+        path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+    rows = {}
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            row = json.loads(line)
+            config, result = row["config"], row["result"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}, line {number}: no row of a sweep; give another file or mend it") from error
+        if FAILED not in result:
+            rows[_key(config)] = config | result
+    return rows

@@ -1,0 +1,125 @@
+"""What an analysis works on: a family of networks with its data and its measure."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from fewbit.errors import DataError
+from fewbit.passes import Finetune
+from fewbit.train import CrossEntropy, Objective
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network that can be built in several sizes, the batches it learns from, and how wrong it is.
+
+    Args:
+        name: what it is called in tables and pictures.
+        build: size -> untrained network. The size is what you like: units, feature maps, a width factor.
+        batches: seed -> training batches.
+        evaluate: network in eval mode -> metric on held-out data, *smaller is better* (error rate, bits per
+            character). Choices are made by it.
+        size: the network that is meant when no size is given.
+        sizes: sizes for studies of size, smallest first.
+        metric: name and unit of what `evaluate` gives.
+        test: like `evaluate`, on data that no choice has seen; default `evaluate`.
+        objective: what training minimises.
+        epochs, rate: of float training (AdamW, half a cosine).
+        retrain_epochs, retrain_rate: of retraining after quantization.
+    """
+
+    name: str
+    build: Callable[[Any], nn.Module]
+    batches: Callable[[int], Iterable[Any]]
+    evaluate: Callable[[nn.Module], float]
+    size: float
+    sizes: tuple[float, ...] = ()
+    metric: str = "error (%)"
+    test: Callable[[nn.Module], float] | None = None
+    objective: Objective = field(default_factory=CrossEntropy)
+    epochs: int = 10
+    rate: float = 2e-3
+    retrain_epochs: int = 5
+    retrain_rate: float = 1e-3
+
+    def new(self, seed: int, size: float | None = None) -> nn.Module:
+        """An untrained network."""
+        torch.manual_seed(seed)
+        return self.build(self.size if size is None else size)
+
+    def trained(self, seed: int, size: float | None = None, **changes: Any) -> nn.Module:
+        """A float network trained from scratch; `changes` are settings of `Finetune`."""
+        settings = {"epochs": self.epochs, "rate": self.rate} | changes
+        return self.retraining(seed, **settings)(self.new(seed, size))
+
+    def retraining(self, seed: int, **changes: Any) -> Finetune:
+        """The pass that retrains for this task; `changes` are settings of `Finetune`."""
+        settings = {"epochs": self.retrain_epochs, "rate": self.retrain_rate} | changes
+        plain = Finetune(self.batches(seed), self.objective, 1, seed=seed, progress=False)
+        return replace(plain, **settings)
+
+    def measure(self, model: nn.Module) -> float:
+        """The metric by which choices are made."""
+        return _measure(self.evaluate, model)
+
+    def score(self, model: nn.Module) -> float:
+        """The metric on test data."""
+        return _measure(self.test or self.evaluate, model)
+
+
+def load_task(source: str) -> Task:
+    """The task that `source` names: ``file.py`` or ``file.py:name``, ``package.module:name``; the name is ``task``
+    where none is given.
+
+    Raises:
+        DataError: the file or module is not there, fails, or has no such task.
+    """
+    drive = source[:2] if source[1:2] == ":" else ""  # Windows
+    where, _, name = source[len(drive) :].partition(":")
+    where = drive + where
+    name = name or "task"
+    path = Path(where)
+    try:
+        if path.suffix == ".py":
+            if not path.is_file():
+                raise DataError(f"{where}: there is no such file; wanted a Python file that defines {name!r}")
+            spec = importlib.util.spec_from_file_location(f"fewbit_task_{path.stem}", path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            sys.path.insert(0, str(path.parent))
+            try:
+                spec.loader.exec_module(module)
+            finally:
+                sys.path.remove(str(path.parent))
+        else:
+            module = importlib.import_module(where)
+    except DataError:
+        raise
+    except Exception as error:  # whatever a user's file may raise
+        raise DataError(f"{where}: cannot be imported: {type(error).__name__}: {error}") from error
+    found = getattr(module, name, None)
+    task = found() if callable(found) and not isinstance(found, Task) else found
+    if not isinstance(task, Task):
+        raise DataError(f"{where}: {name!r} is {type(task).__name__}, wanted a fewbit.analysis.Task")
+    return task
+
+
+def _measure(evaluate: Callable[[nn.Module], float], model: nn.Module) -> float:
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad(), parametrize.cached():
+            return float(evaluate(model))
+    finally:
+        for module, training in modes.items():
+            module.training = training

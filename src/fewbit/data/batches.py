@@ -1,0 +1,47 @@
+"""Batches cut from tensors in memory: no process, no copying of single examples."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from fewbit.errors import DataError
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class TensorBatches:
+    """Batches ``(inputs, labels)`` in a new random order every time they are run through.
+
+    `fewbit.train.fit` saves and restores `generator`, so a training that was stopped goes on with the same batches.
+
+    Args:
+        inputs, labels: tensors with as many rows.
+        batch_size: rows a batch; a last, smaller batch is left out unless it is the only one.
+        seed: of the order and of `augment`.
+        augment: ``(inputs of a batch, generator) -> inputs``.
+
+    Raises:
+        DataError: no rows, or not as many labels as inputs.
+    """
+
+    def __init__(
+        self, inputs: Tensor, labels: Tensor, batch_size: int, seed: int = 0, augment: Augment | None = None
+    ) -> None:
+        if not len(inputs) or len(inputs) != len(labels) or batch_size < 1:
+            raise DataError(
+                f"TensorBatches: {len(inputs)} inputs, {len(labels)} labels, batches of {batch_size}; wanted as many "
+                "labels as inputs, and at least one"
+            )
+        self.inputs, self.labels, self.augment = inputs, labels, augment
+        self.batch_size = min(batch_size, len(inputs))
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return len(self.inputs) // self.batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = torch.randperm(len(self.inputs), generator=self.generator)
+        for rows in torch.split(order, self.batch_size)[: len(self)]:
+            inputs = self.inputs[rows]
+            yield (self.augment(inputs, self.generator) if self.augment else inputs), self.labels[rows]

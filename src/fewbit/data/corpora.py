@@ -1,0 +1,79 @@
+"""Text as streams of characters."""
+
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fewbit.errors import DataError
+
+OTHER = "\x00"
+"""Stands for every character that is not in the list."""
+
+
+@dataclass(frozen=True)
+class Characters:
+    """Text as class numbers: 1-D long tensors, and the characters they stand for (0 is any other character)."""
+
+    train: Tensor
+    dev: Tensor
+    test: Tensor
+    symbols: tuple[str, ...]
+
+
+class Windows:
+    """Batches ``(inputs, targets)``, each ``(batch, steps)``, from random places of a stream; targets are one later.
+
+    Args:
+        stream: class numbers ``(n,)``.
+        batch_size, steps: windows a batch, and how long each is.
+        count: batches an epoch.
+        seed: of the places.
+    """
+
+    def __init__(self, stream: Tensor, batch_size: int, steps: int, count: int, seed: int = 0) -> None:
+        if len(stream) < steps + 1 or count < 1:
+            raise DataError(f"Windows: {len(stream)} characters give no window of {steps} steps and one more")
+        self.stream, self.batch_size, self.steps, self.count = stream, batch_size, steps, count
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(self.count):
+            starts = torch.randint(len(self.stream) - self.steps, (self.batch_size, 1), generator=self.generator)
+            windows = self.stream[starts + torch.arange(self.steps + 1)]
+            yield windows[:, :-1], windows[:, 1:]
+
+
+def wikitext2(folder: str | Path, symbols: int = 96) -> Characters:
+    """Characters of WikiText-2 from ``train.txt.xz``, ``valid.txt.xz`` and ``test.txt.xz`` in `folder`.
+
+    Args:
+        folder: where the files are.
+        symbols: classes: the most frequent characters of the training text, and one for all others.
+
+    Raises:
+        DataError: a file is not there or is damaged.
+    """
+    texts = [_text(Path(folder) / f"{name}.txt.xz") for name in ("train", "valid", "test")]
+    counts: dict[str, int] = {}
+    for character in texts[0]:
+        counts[character] = counts.get(character, 0) + 1
+    common = sorted(counts, key=lambda c: (-counts[c], c))[: symbols - 1]
+    known = (OTHER, *sorted(common))
+    table = {ord(character): index for index, character in enumerate(known)}
+    train, dev, test = (torch.tensor([table.get(ord(c), 0) for c in text]) for text in texts)
+    return Characters(train, dev, test, known)
+
+
+def _text(path: Path) -> str:
+    try:
+        with lzma.open(path, "rt", encoding="utf-8") as file:
+            return file.read()
+    except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as xz-compressed text: {error}") from error

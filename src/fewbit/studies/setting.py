@@ -1,0 +1,54 @@
+"""How a study is run: seeds, folders, and whether small or at the published size."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewbit.analysis.sweep import Executor, process_executor
+from fewbit.errors import DataError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how a study runs.
+
+    Args:
+        out: folder for the study's JSON and pictures.
+        cache: folder for rows of sweeps and trained networks; a stopped study goes on from there.
+        seeds: at least three for a figure with a spread.
+        data: folder with the data sets; default the environment variable ``FEWBIT_DATA``.
+        full: the published setting; hours on a GPU.
+        workers: processes that share the trials.
+        progress: whether progress bars are shown.
+    """
+
+    out: Path
+    cache: Path
+    seeds: tuple[int, ...] = (0, 1, 2)
+    data: Path | None = None
+    full: bool = False
+    workers: int = 1
+    progress: bool = True
+
+    def folder(self, name: str) -> Path:
+        """The folder of a data set.
+
+        Raises:
+            DataError: it is not there.
+        """
+        root = self.data or (Path(os.environ["FEWBIT_DATA"]) if os.environ.get("FEWBIT_DATA") else None)
+        if root is None or not (root / name).is_dir():
+            raise DataError(
+                f"{'no folder of data' if root is None else root / name}: this study needs the data set {name!r}; "
+                "give --data FOLDER or set FEWBIT_DATA to the folder that holds it"
+            )
+        return root / name
+
+    @property
+    def executor(self) -> Executor | None:
+        """Where trials run."""
+        return process_executor(self.workers) if self.workers > 1 else None
+
+    def rows(self, study: str) -> Path:
+        """The file of a study's sweep; small and full runs are kept apart."""
+        return self.cache / f"{study}{'-full' if self.full else ''}.jsonl"

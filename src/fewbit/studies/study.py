@@ -1,0 +1,105 @@
+"""What a study finds: one file of plain values, from which every page of results is written."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, Literal
+
+from fewbit.errors import FileFormatError
+
+Verdict = Literal["holds", "holds in part", "does not hold", "no claim"]
+Cell = str | float | int | None
+
+
+@dataclass(frozen=True)
+class TableOf:
+    """A table of a study; cells are texts, numbers or ``None`` (not measured)."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A claim of a paper, and what came of it in small.
+
+    Args:
+        number: of the method, two digits.
+        name: of the method, as file name.
+        title: of the method, for people.
+        claim: what the paper says, in one sentence.
+        verdict: whether it holds here; a function of the figures, never set by hand.
+        findings: sentences with the figures behind the verdict, and the explanation where it does not hold.
+        setting: data, networks and schedules in one or two sentences.
+        command: what makes it again.
+        seeds: over which means and spreads are taken.
+        tables: the figures.
+        pictures: files beside the study's own, with a caption for each.
+    """
+
+    number: str
+    name: str
+    title: str
+    claim: str
+    verdict: Verdict
+    findings: tuple[str, ...]
+    setting: str
+    command: str
+    seeds: tuple[int, ...]
+    tables: tuple[TableOf, ...]
+    pictures: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
+    machine: str = field(default_factory=lambda: f"{_processor()}, {os.cpu_count()} cores")
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``NN-name.json`` into `folder`."""
+        path = Path(folder) / f"{self.number}-{self.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+
+def read_study(path: str | Path) -> Study:
+    """Read a study back.
+
+    Raises:
+        FileFormatError: the file is no study.
+    """
+    try:
+        values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        tables = tuple(
+            TableOf(table["title"], tuple(table["columns"]), tuple(tuple(row) for row in table["rows"]))
+            for table in values.pop("tables")
+        )
+        pictures = tuple((file, caption) for file, caption in values.pop("pictures"))
+        lists: dict[str, Any] = {name: tuple(values.pop(name)) for name in ("findings", "seeds")}
+        return Study(**values, **lists, tables=tables, pictures=pictures)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileFormatError(f"{path}: no study: {error}") from error
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Mean and standard deviation as text.
+
+    Example:
+        >>> spread([1.0, 2.0, 3.0], 1)
+        '2.0 ± 1.0'
+    """
+    if not values:
+        return ""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

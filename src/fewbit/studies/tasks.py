@@ -1,0 +1,121 @@
+"""The tasks of the studies: networks and data small enough for two cores in minutes."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fewbit.analysis import Task
+from fewbit.data import Characters, Images, TensorBatches, Windows, shift_and_flip
+from fewbit.models import CharLM, ResNet, convnet, mlp
+
+
+def error_rate(data: tuple[Tensor, Tensor], model: nn.Module) -> float:
+    """Share of pictures whose class is wrong, in %."""
+    x, y = data
+    parts = zip(torch.split(x, 1000), torch.split(y, 1000), strict=True)
+    wrong = sum(int((model(part).argmax(1) != truth).sum()) for part, truth in parts)
+    return 100 * wrong / len(y)
+
+
+def bits_per_character(stream: Tensor, model: nn.Module, streams: int = 32) -> float:
+    """Mean cost of the next character, in bits, over `streams` long pieces read side by side with state carried."""
+    steps = (len(stream) - 1) // streams
+    x, y = (stream[i : i + steps * streams].view(streams, steps) for i in (0, 1))
+    state, nats = None, 0.0
+    for part, target in zip(torch.split(x, 256, 1), torch.split(y, 256, 1), strict=True):
+        scores, state = model(part, state)
+        nats += float(functional.cross_entropy(scores.flatten(0, 1), target.flatten(), reduction="sum"))
+    return nats / x.numel() / math.log(2)
+
+
+def perceptron_task(images: Images, *, layers: int = 2, **settings: Any) -> Task:
+    """Pictures with a perceptron; the size is its width."""
+    inputs = images.train[0][0].numel()
+    chosen: dict[str, Any] = {"size": 64, "sizes": (4, 8, 16, 32, 64, 128), "epochs": 8, "retrain_epochs": 8} | settings
+    return Task(
+        name="perceptron",
+        build=partial(_perceptron, inputs, layers, images.classes),
+        **_pictures(images, 128),
+        **chosen,
+    )
+
+
+def convnet_task(images: Images, **settings: Any) -> Task:
+    """Pictures with a small convolutional network; the size is its feature maps."""
+    _, channels, _, height = images.train[0].shape
+    chosen: dict[str, Any] = {"size": 8, "sizes": (1, 2, 4, 8, 16), "epochs": 4, "retrain_epochs": 4} | settings
+    return Task(
+        name="convnet",
+        build=partial(_convnet, channels, images.classes, height),
+        **_pictures(images, 128),
+        **chosen,
+    )
+
+
+def resnet_task(images: Images, *, blocks: int = 3, **settings: Any) -> Task:
+    """CIFAR pictures with a residual network, moved and mirrored; the size is the factor of its width."""
+    chosen: dict[str, Any] = {
+        "size": 1,
+        "sizes": (0.5, 1, 2),
+        "epochs": 14,
+        "retrain_epochs": 8,
+        "rate": 5e-3,
+    } | settings
+    return Task(
+        name=f"ResNet-{6 * blocks + 2}",
+        build=partial(_resnet, images.classes, blocks),
+        **_pictures(images, 128, shift_and_flip()),
+        **chosen,
+    )
+
+
+def language_task(
+    text: Characters, *, cell: str = "lstm", layers: int = 2, updates: int = 150, **settings: Any
+) -> Task:
+    """The next character of a text with a recurrent network; the size is its width."""
+    chosen: dict[str, Any] = {"size": 96, "sizes": (32, 64, 96, 128), "epochs": 8, "retrain_epochs": 3} | settings
+    chosen = {"rate": 5e-3, "retrain_rate": 2e-3} | chosen
+    return Task(
+        name=f"characters, {cell.upper()}",
+        build=partial(_language, len(text.symbols), layers, cell),
+        batches=partial(Windows, text.train, 32, 64, updates),
+        evaluate=partial(bits_per_character, text.dev[:100_000]),
+        test=partial(bits_per_character, text.test[:200_000]),
+        metric="bits per character",
+        **chosen,
+    )
+
+
+def _pictures(images: Images, batch_size: int, augment: Callable[..., Tensor] | None = None) -> dict[str, Any]:
+    return {
+        "batches": partial(_batches, images.train, batch_size, augment),
+        "evaluate": partial(error_rate, images.dev),
+        "test": partial(error_rate, images.test),
+    }
+
+
+def _batches(
+    data: tuple[Tensor, Tensor], batch_size: int, augment: Callable[..., Tensor] | None, seed: int
+) -> TensorBatches:
+    return TensorBatches(*data, batch_size, seed, augment)
+
+
+def _perceptron(inputs: int, layers: int, classes: int, size: float) -> nn.Module:
+    return mlp(inputs, int(size), layers, classes)
+
+
+def _convnet(channels: int, classes: int, height: int, size: float) -> nn.Module:
+    return convnet(channels, int(size), classes, height)
+
+
+def _resnet(classes: int, blocks: int, size: float) -> nn.Module:
+    return ResNet(classes, blocks, size)
+
+
+def _language(classes: int, layers: int, cell: str, size: float) -> nn.Module:
+    return CharLM(classes, int(size), layers, cell)
