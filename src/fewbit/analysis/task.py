@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Task:
         objective: what training minimises.
         epochs, rate: of float training (AdamW, half a cosine).
         retrain_epochs, retrain_rate: of retraining after quantization.
+        network: gives the trained float network, where you have one already; else it is trained from `build`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Task:
     rate: float = 2e-3
     retrain_epochs: int = 5
     retrain_rate: float = 1e-3
+    network: Callable[[], nn.Module] | None = None
 
     def new(self, seed: int, size: float | None = None) -> nn.Module:
         """An untrained network."""
@@ -56,7 +59,11 @@ class Task:
         return self.build(self.size if size is None else size)
 
     def trained(self, seed: int, size: float | None = None, **changes: Any) -> nn.Module:
-        """A float network trained from scratch; `changes` are settings of `Finetune`."""
+        """A float network: a copy of the one you have, where there is one and no size is asked for, else trained
+        from scratch; `changes` are settings of `Finetune`.
+        """
+        if self.network is not None and size is None and not changes:
+            return deepcopy(self.network())
         settings = {"epochs": self.epochs, "rate": self.rate} | changes
         return self.retraining(seed, **settings)(self.new(seed, size))
 

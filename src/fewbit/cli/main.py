@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 import fewbit
+from fewbit.cli import analyze
 from fewbit.cli.output import console, print_cost, print_error, print_event, print_json, print_transcript, say
+from fewbit.cli.reproduce import reproduce
 from fewbit.decode import to_dict
 from fewbit.errors import FewbitError
 
@@ -183,6 +185,10 @@ def demo(
         print_json(result.to_dict())
     else:
         print_demo(result, console)
+
+
+app.add_typer(analyze.app, name="analyze")
+app.command()(reproduce)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -53,6 +53,21 @@ def print_cost(cost: Cost, title: str) -> None:
     )
 
 
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> None:
+    """Plain values in columns; numbers to the right, nothing for ``None``."""
+    table = Table(title=Text(title), title_justify="left")
+    for place, column in enumerate(columns):
+        numeric = all(isinstance(row[place], int | float | None) for row in rows)
+        table.add_column(Text(column), justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    console.print(table)
+
+
+def _cell(value: str | float | None) -> str:
+    return "" if value is None else f"{value:,.4g}" if isinstance(value, float) else f"{value}"
+
+
 def print_event(event: Event) -> None:
     """Growing text: partial text is overwritten in place, final text stays."""
     live = console.is_terminal

@@ -1,3 +1,32 @@
-"""Floor 7: the studies, each a claim of a paper measured in small on real data."""
+"""Floor 6: the methods measured in small on real data, each study a claim of a paper and what came of it."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.studies.registry import STUDIES, reproduce
+from fewbit.studies.results import section, write_results
+from fewbit.studies.setting import Setting
+from fewbit.studies.study import Study, read_study, spread
+from fewbit.studies.tasks import (
+    NAMED_TASKS,
+    convnet_task,
+    language_task,
+    named_task,
+    perceptron_task,
+    resnet_task,
+)
+
+__all__ = [
+    "NAMED_TASKS",
+    "STUDIES",
+    "Setting",
+    "Study",
+    "convnet_task",
+    "language_task",
+    "named_task",
+    "perceptron_task",
+    "read_study",
+    "reproduce",
+    "resnet_task",
+    "section",
+    "spread",
+    "write_results",
+]

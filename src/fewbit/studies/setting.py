@@ -4,8 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from fewbit.analysis.sweep import Executor, process_executor
+from fewbit.analysis.task import Task
 from fewbit.errors import DataError
+from fewbit.train import read_tensors, write_tensors
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,19 @@ class Setting:
     def executor(self) -> Executor | None:
         """Where trials run."""
         return process_executor(self.workers) if self.workers > 1 else None
+
+    def network(self, task: Task, seed: int, size: float | None = None) -> nn.Module:
+        """The float network of a task, trained once and kept in the cache for all studies."""
+        width = task.size if size is None else size
+        schedule = f"e{task.epochs}-r{task.rate:g}"
+        path = self.cache / "float" / f"{task.name}-{width:g}-{schedule}-s{seed}.safetensors".replace(" ", "-")
+        if path.is_file():
+            model = task.new(seed, size)
+            model.load_state_dict(read_tensors(path)[0])
+            return model
+        model = task.trained(seed, size)
+        write_tensors(path, model.state_dict(), {})
+        return model
 
     def rows(self, study: str) -> Path:
         """The file of a study's sweep; small and full runs are kept apart."""

@@ -9,19 +9,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Literal
 
+from fewbit.analysis.report import Table
 from fewbit.errors import FileFormatError
 
 Verdict = Literal["holds", "holds in part", "does not hold", "no claim"]
-Cell = str | float | int | None
-
-
-@dataclass(frozen=True)
-class TableOf:
-    """A table of a study; cells are texts, numbers or ``None`` (not measured)."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -29,7 +20,7 @@ class Study:
     """A claim of a paper, and what came of it in small.
 
     Args:
-        number: of the method, two digits.
+        number: of the method, two digits; empty where several methods are compared.
         name: of the method, as file name.
         title: of the method, for people.
         claim: what the paper says, in one sentence.
@@ -51,14 +42,19 @@ class Study:
     setting: str
     command: str
     seeds: tuple[int, ...]
-    tables: tuple[TableOf, ...]
+    tables: tuple[Table, ...]
     pictures: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
     machine: str = field(default_factory=lambda: f"{_processor()}, {os.cpu_count()} cores")
 
+    @property
+    def stem(self) -> str:
+        """What its files are called, ``NN-name``."""
+        return "-".join(part for part in (self.number, self.name) if part)
+
     def save(self, folder: str | Path) -> Path:
         """Write ``NN-name.json`` into `folder`."""
-        path = Path(folder) / f"{self.number}-{self.name}.json"
+        path = Path(folder) / f"{self.stem}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return path
@@ -73,7 +69,7 @@ def read_study(path: str | Path) -> Study:
     try:
         values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         tables = tuple(
-            TableOf(table["title"], tuple(table["columns"]), tuple(tuple(row) for row in table["rows"]))
+            Table(table["title"], tuple(table["columns"]), tuple(tuple(row) for row in table["rows"]))
             for table in values.pop("tables")
         )
         pictures = tuple((file, caption) for file, caption in values.pop("pictures"))

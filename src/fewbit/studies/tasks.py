@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewbit.analysis import Task
-from fewbit.data import Characters, Images, TensorBatches, Windows, shift_and_flip
+from fewbit.data import Characters, Images, TensorBatches, Windows, cifar, mnist, shift_and_flip, wikitext2
+from fewbit.errors import DataError
 from fewbit.models import CharLM, ResNet, convnet, mlp
+from fewbit.studies.setting import Setting
 
 
 def error_rate(data: tuple[Tensor, Tensor], model: nn.Module) -> float:
@@ -119,3 +122,43 @@ def _resnet(classes: int, blocks: int, size: float) -> nn.Module:
 
 def _language(classes: int, layers: int, cell: str, size: float) -> nn.Module:
     return CharLM(classes, int(size), layers, cell)
+
+
+def named_task(name: str, data: Setting, **settings: Any) -> Task:
+    """A task of the studies by name, one of `NAMED_TASKS`, on the data of a setting.
+
+    Raises:
+        DataError: no such task, or its data are not there.
+    """
+    if name not in NAMED_TASKS:
+        raise DataError(f"there is no task {name!r}; there are {', '.join(NAMED_TASKS)}")
+    return NAMED_TASKS[name](data, **settings)
+
+
+def _mnist_task(make: Callable[..., Task], data: Setting, **settings: Any) -> Task:
+    return make(_once(mnist, data.folder("mnist")), **settings)
+
+
+def _cifar_task(data: Setting, **settings: Any) -> Task:
+    return resnet_task(_once(cifar, data.folder("cifar10" if data.full else "cifar10_subset")), **settings)
+
+
+def _text_task(cell: str, data: Setting, **settings: Any) -> Task:
+    return language_task(_once(wikitext2, data.folder("wikitext2")), cell=cell, **settings)
+
+
+@cache
+def _once(read: Callable[[Path], Any], folder: Path) -> Any:
+    """Data are read once in a process."""
+    return read(folder)
+
+
+NAMED_TASKS: dict[str, Callable[..., Task]] = {
+    "perceptron": partial(_mnist_task, perceptron_task),
+    "convnet": partial(_mnist_task, convnet_task),
+    "resnet20": _cifar_task,
+    "lstm": partial(_text_task, "lstm"),
+    "gru": partial(_text_task, "gru"),
+    "sru": partial(_text_task, "sru"),
+}
+"""What ``fewbit analyze`` takes beside a file of one's own."""

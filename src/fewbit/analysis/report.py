@@ -1,0 +1,43 @@
+"""What an analysis gives: tables of plain values, as CSV and JSON beside the picture."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+Cell = str | float | int | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns (with units in their names) and rows; ``None`` stands for what was not measured."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+class Report(Protocol):
+    """What every analysis returns: a dataclass of plain values that can be shown as tables."""
+
+    def tables(self) -> Sequence[Table]:
+        """What a person would read, the most important first."""
+        ...
+
+
+def save_report(report: Report, folder: str | Path, stem: str) -> list[Path]:
+    """Write ``stem.json`` (everything) and ``stem.csv``, ``stem-2.csv``, ... (the tables) and return the files."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    values = asdict(cast(Any, report))
+    files = [folder / f"{stem}.json"]
+    files[0].write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for number, table in enumerate(report.tables(), 1):
+        files.append(folder / (f"{stem}.csv" if number == 1 else f"{stem}-{number}.csv"))
+        with files[-1].open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(table.columns)
+            writer.writerows(table.rows)
+    return files

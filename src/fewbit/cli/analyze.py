@@ -1,0 +1,65 @@
+"""``fewbit analyze``: how many bits a network needs, with a picture, for a user's own network or one of the studies'.
+
+A command here trains nothing itself: it finds the task, calls the analysis of the same name, and keeps what comes.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewbit.cli.output import print_table, say
+
+if TYPE_CHECKING:
+    from fewbit.analysis import Executor, Report, Task
+
+app = typer.Typer(help="How many bits does a network need, and where? With a picture.", no_args_is_help=True)
+TaskName = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="file.py:name or module:name of a fewbit.analysis.Task, or perceptron, convnet, resnet20, lstm, gru, sru.",
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder for the picture, the CSV and the JSON.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of data sets for tasks by name; default $FEWBIT_DATA.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ... over which means are taken.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that share the trainings.")]
+Ray = Annotated[bool, typer.Option("--ray", help="Run the trainings on a Ray cluster.")]
+
+
+def find_task(name: str, data: Path | None) -> "Task":
+    """The task that a user names."""
+    from fewbit.analysis import load_task
+    from fewbit.studies import NAMED_TASKS, Setting, named_task
+
+    return named_task(name, Setting(Path(), Path(), data=data)) if name in NAMED_TASKS else load_task(name)
+
+
+def find_executor(workers: int, ray: bool) -> "Executor | None":
+    """Where the trainings run."""
+    from fewbit.analysis import process_executor, ray_executor
+
+    return ray_executor() if ray else process_executor(workers) if workers > 1 else None
+
+
+def rows_of(out: Path, analysis: str, task: "Task") -> Path:
+    """Where a sweep keeps its rows, so that a stopped command goes on."""
+    return out / f"{stem(analysis, task)}.jsonl"
+
+
+def stem(analysis: str, task: "Task") -> str:
+    """The name of the files of an analysis."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", f"{analysis} {task.name}").strip("-").lower()
+
+
+def keep(report: "Report", out: Path, name: str, picture: Path) -> None:
+    """Write the tables, print the first ones, and say where everything is."""
+    from fewbit.analysis import save_report
+
+    files = save_report(report, out, name)
+    for table in report.tables():
+        print_table(table.title, table.columns, table.rows)
+    say(f"picture: {picture}")
+    say(f"figures: {', '.join(str(file) for file in files)}")

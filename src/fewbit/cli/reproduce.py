@@ -1,0 +1,36 @@
+"""``fewbit reproduce``: a method's claim measured in small, or at its published size."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fewbit.cli.output import print_table, say
+
+
+def reproduce(
+    study: Annotated[str, typer.Argument(metavar="NN", help="01 to 09, resnet20, or all.")],
+    out: Annotated[Path, typer.Option(help="Folder for JSON and pictures; the page is OUT.md beside it.")] = (
+        Path("results")
+    ),
+    data: Annotated[Path | None, typer.Option(help="Folder of data sets; default $FEWBIT_DATA.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ...; three or more give a spread.")] = 3,
+    full: Annotated[bool, typer.Option("--full", help="The published setting: hours on a GPU.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the trainings.")] = 1,
+    cache: Annotated[Path | None, typer.Option(help="Folder for rows of stopped runs; default OUT/cache.")] = None,
+) -> None:
+    """Reproduce a method's claim on real data, and write what came of it."""
+    from fewbit.studies import STUDIES, Setting, reproduce, write_results
+
+    setting = Setting(out, cache or out / "cache", tuple(range(seeds)), data, full, workers)
+    for key in STUDIES if study == "all" else [study]:
+        found = reproduce(key, setting)
+        say(f"{found.stem}: {found.title}", style="bold")
+        say(f"claim: {found.claim}")
+        say(f"verdict: {found.verdict}")
+        for finding in found.findings:
+            say(f"- {finding}")
+        for table in found.tables:
+            print_table(table.title, table.columns, table.rows)
+    page = write_results(out, out.with_name(f"{out.name}.md"))
+    say(f"page: {page}")
