@@ -14,10 +14,13 @@ from fewbit.train import CTC, CrossEntropy, CTCBatch, GuidedCTC, constant, linea
 
 QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
     spec: (lambda spec=spec: weight_quantizer(spec))
-    for spec in ("ternary", "binary", "int2", "int3", "int4", "int8", "int4:row", "ternary:row", "int4/3", "binary/5")
+    for spec in (
+        *("ternary", "binary", "int2", "int3", "int4", "int8", "int4:row", "ternary:row", "int4/3", "binary/5"),
+        *("ternary+adaptive", "int4/3+adaptive", "ternary+learned", "int4:row+learned", "int4/3+learned"),
+    )
 } | {
     f"signal {spec}": (lambda spec=spec: activation_quantizer(spec))
-    for spec in ("int4", "int8", "uint8", "ternary", "q3.12", "q1.6", "int8:token")
+    for spec in ("int4", "int8", "uint8", "ternary", "q3.12", "q1.6", "int8:token", "uint2+learned")
 }
 
 FEATURES = 6

@@ -99,7 +99,7 @@ def read_signal(module: nn.Module) -> SignalCodes | None:
             f"its input is quantized as {quantizer.spec}, with steps chosen at run time; Programs have fixed steps: "
             "use int8 or uint8"
         )
-    step = float(quantizer.step)
+    step = float(quantizer.scale)
     if not step > 0:
         raise LoweringError("its input quantizer is not calibrated; call calibrate(model, batches)")
     return SignalCodes(step, quantizer.format.lo, quantizer.format.hi)

@@ -18,17 +18,19 @@ class Quantize:
         weights, activations: a spec, or patterns of which the first match wins (`fewbit.quant.attach`).
         keep: patterns of weights that stay float.
         calibration: batches whose first item is the model's input; needed for activations.
+        replace: whether a new quantizer may take the place of an old one.
     """
 
     weights: Selection = None
     activations: Selection = None
     keep: Sequence[str] = ()
     calibration: Iterable[Any] | None = None
+    replace: bool = False
 
     def __post_init__(self) -> None:
         if self.activations is not None and self.calibration is None:
             raise QuantizationError("Quantize: activations need calibration=batches to choose their steps from")
 
     def __call__(self, model: nn.Module) -> nn.Module:
-        attach(model, self.weights, self.activations, self.keep)
+        attach(model, self.weights, self.activations, self.keep, self.replace)
         return model if self.calibration is None else calibrate(model, self.calibration)

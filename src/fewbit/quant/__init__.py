@@ -2,6 +2,7 @@
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.quant.activation import Activation, Fixed, PerTokenActivation
+from fewbit.quant.adaptive import AdaptiveUniform
 from fewbit.quant.attaching import (
     Selection,
     attach,
@@ -13,15 +14,21 @@ from fewbit.quant.attaching import (
     weight_names,
 )
 from fewbit.quant.base import Codes, Quantizer, check_finite, straight_through
+from fewbit.quant.following import Follower
+from fewbit.quant.learned import LearnedActivation, LearnedUniform
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
-from fewbit.quant.step_size import fit_step
+from fewbit.quant.step_size import fit_step, refine_step
 from fewbit.quant.uniform import BinaryMean, Uniform
 
 __all__ = [
     "Activation",
+    "AdaptiveUniform",
     "BinaryMean",
     "Codes",
     "Fixed",
+    "Follower",
+    "LearnedActivation",
+    "LearnedUniform",
     "PerTokenActivation",
     "Quantizer",
     "Selection",
@@ -36,6 +43,7 @@ __all__ = [
     "input_quantizer",
     "quantizer_of",
     "quantizers",
+    "refine_step",
     "straight_through",
     "weight_names",
     "weight_quantizer",

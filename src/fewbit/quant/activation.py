@@ -39,15 +39,28 @@ class Activation(Quantizer):
         self.step = fit_step(thin.view(1, -1), self.format)[0].to(x.dtype)
         return self
 
+    @property
+    def scale(self) -> Tensor:
+        """The step in use."""
+        return self.step
+
+    def at(self, format: Format) -> "Activation":
+        """A quantizer of the same range in other codes."""
+        other = Activation(format)
+        other.step = self.scale * (self.format.hi / format.hi)
+        return other
+
     def codes(self, x: Tensor) -> Codes:
         if not self.step > 0:
             raise QuantizationError(f"{self.spec} quantizer of a signal is not calibrated; call calibrate first")
         check_finite(x, "signal to quantize")
-        values = torch.floor(x / self.step + 0.5).clamp_(self.format.lo, self.format.hi)
-        return Codes(values, self.step, self.format, self.per)
+        step = self.scale
+        values = torch.floor(x / step + 0.5).clamp_(self.format.lo, self.format.hi)
+        return Codes(values, step, self.format, self.per)
 
     def passes(self, x: Tensor) -> Tensor | None:
-        low, high = (self.format.lo - 0.5) * self.step, (self.format.hi + 0.5) * self.step
+        step = self.scale
+        low, high = (self.format.lo - 0.5) * step, (self.format.hi + 0.5) * step
         return ((x >= low) & (x <= high)).to(x.dtype)
 
 
@@ -62,6 +75,9 @@ class Fixed(Activation):
         check_finite(x, "signal to calibrate with")
         return self
 
+    def at(self, format: Format) -> Activation:
+        raise QuantizationError(f"{self.spec} is fixed point; its range is part of its format")
+
 
 class PerTokenActivation(Quantizer):
     """A step for each time step, from the largest number in it: ``D[t] = max |x[t]| / h`` (dynamic quantization)."""
@@ -70,6 +86,10 @@ class PerTokenActivation(Quantizer):
         super().__init__()
         self.format = format
         self.per = PerToken()
+
+    def at(self, format: Format) -> "PerTokenActivation":
+        """A quantizer of the same range in other codes."""
+        return PerTokenActivation(format)
 
     def fit(self, x: Tensor) -> Self:
         check_finite(x, "signal to calibrate with")

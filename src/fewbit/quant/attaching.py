@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 
 from fewbit.errors import QuantizationError, SelectionError
 from fewbit.quant.base import Quantizer, check_finite
+from fewbit.quant.following import input_of
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
 
 Selection = Spec | Mapping[str, Spec | None] | None
@@ -26,18 +27,23 @@ INPUT = "input_quantizer"
 
 
 def attach(
-    model: nn.Module, weights: Selection = None, activations: Selection = None, keep: Sequence[str] = ()
+    model: nn.Module,
+    weights: Selection = None,
+    activations: Selection = None,
+    keep: Sequence[str] = (),
+    replace: bool = False,
 ) -> nn.Module:
     """Attach quantizers to `model` in place.
 
     A weight is a floating parameter of at least two dimensions whose name contains "weight"; weights that are one
     and the same tensor under two names get one quantizer. Patterns are matched against module names (``rnn0``) and
     full names (``rnn0.weight``). A plain activation spec goes to the input of every module whose weight is quantized
-    and to every signal that is not wide; patterns go to the inputs of modules with weights and to all signals.
+    and to every signal that is not wide; patterns go to the inputs of modules with weights and to all signals. With
+    `replace` a new quantizer takes the place of an old one, in front of the same float master.
 
     Raises:
         SelectionError: a pattern matches nothing.
-        QuantizationError: a weight is quantized already, or not finite.
+        QuantizationError: a weight is quantized already (without `replace`), or not finite.
     """
     names = weight_names(model)
     if weights is not None and not names:
@@ -50,8 +56,8 @@ def attach(
         spec = None if any(_matches(name, pattern) for pattern in keep) else _choose(name, weights)
         if spec is not None:
             chosen[name] = spec
-    _attach_weights(model, chosen)
-    _attach_activations(model, activations)
+    _attach_weights(model, chosen, replace)
+    _attach_activations(model, activations, replace)
     return model
 
 
@@ -146,7 +152,7 @@ def quantizer_of(module: nn.Module, name: str = "weight") -> Quantizer | None:
     return dict(_weight_quantizers(module)).get(name)
 
 
-def _attach_weights(model: nn.Module, chosen: dict[str, Spec]) -> None:
+def _attach_weights(model: nn.Module, chosen: dict[str, Spec], replace: bool) -> None:
     specs: dict[int, Spec] = {}
     homes: list[tuple[str, nn.Module, str, Tensor]] = []
     for path, module in model.named_modules():
@@ -160,18 +166,35 @@ def _attach_weights(model: nn.Module, chosen: dict[str, Spec]) -> None:
         spec = specs.get(id(parameter))
         if spec is None:
             continue
-        if any(True for _ in _weight_quantizers(module, name)):
-            raise QuantizationError(f"{full} is quantized already; detach(model) first")
+        old = next((quantizer for _, quantizer in _weight_quantizers(module, name)), None)
+        if old is not None and not replace:
+            raise QuantizationError(f"{full} is quantized already; detach(model) first, or attach with replace=True")
         try:
             if id(parameter) not in made:
                 quantizer = weight_quantizer(spec) if isinstance(spec, str) else deepcopy(spec)
-                made[id(parameter)] = quantizer.fit(parameter.detach())
+                made[id(parameter)] = quantizer.fit(_input_of_next(module, name, old))
         except QuantizationError as error:
             raise QuantizationError(f"{full}: {error}") from error
-        parametrize.register_parametrization(module, name, made[id(parameter)])
+        if old is None:
+            parametrize.register_parametrization(module, name, made[id(parameter)])
+        else:
+            stack = module.get_submodule(f"parametrizations.{name}")
+            assert isinstance(stack, parametrize.ParametrizationList)
+            stack[list(stack).index(old)] = made[id(parameter)]
 
 
-def _attach_activations(model: nn.Module, activations: Selection) -> None:
+def _input_of_next(module: nn.Module, name: str, old: Quantizer | None) -> Tensor:
+    """What a quantizer at the place of `old`, or behind everything that is there, sees of a weight."""
+    if old is None:
+        weight = getattr(module, name)
+        assert isinstance(weight, Tensor)
+        return weight.detach()
+    stack = module.get_submodule(f"parametrizations.{name}")
+    assert isinstance(stack, parametrize.ParametrizationList)
+    return input_of(old, stack)
+
+
+def _attach_activations(model: nn.Module, activations: Selection, replace: bool) -> None:
     if activations is None:
         return
     modules = {name: module for name, module in model.named_modules() if _has_signal(module)}
@@ -186,9 +209,14 @@ def _attach_activations(model: nn.Module, activations: Selection) -> None:
         spec = _choose(name, activations)
         if spec is None:
             continue
-        if INPUT in module._modules:
-            raise QuantizationError(f"the input of {name} is quantized already; detach(model) first")
-        module.add_module(INPUT, activation_quantizer(spec) if isinstance(spec, str) else deepcopy(spec))
+        there = INPUT in module._modules
+        if there and not replace:
+            raise QuantizationError(
+                f"the input of {name} is quantized already; detach(model) first, or attach with replace=True"
+            )
+        module._modules[INPUT] = activation_quantizer(spec) if isinstance(spec, str) else deepcopy(spec)
+        if there:
+            continue
         module.register_forward_pre_hook(_quantize_input)
 
 

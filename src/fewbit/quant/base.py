@@ -51,6 +51,18 @@ class Quantizer(nn.Module, ABC):
     def codes(self, x: Tensor) -> Codes:
         """The integers for `x`; raises `QuantizationError` if `x` is not finite or no scale was chosen."""
 
+    def follow(self, x: Tensor, progress: float) -> Tensor | None:
+        """Called by `fewbit.train.fit` after every update, with the float weights `x` and how far training is (0..1).
+
+        May move the scale. Returns the largest size that weights keep (a tensor that broadcasts to them), or
+        ``None`` for no limit. The default does nothing.
+        """
+        return None
+
+    def freeze(self) -> None:
+        """Keep the scale as it is from now on, whatever training does; `fit` sets it free again."""
+        return
+
     def passes(self, x: Tensor) -> Tensor | None:
         """Where the gradient passes (1) or is stopped (0); ``None`` means it passes everywhere."""
         return None

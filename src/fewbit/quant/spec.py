@@ -1,10 +1,11 @@
 """Spec strings: the one grammar in which quantizers are named.
 
-    spec        = format [ "/" size | ":row" | ":token" ]
+    spec        = format [ "/" size | ":row" | ":token" ] [ "+adaptive" | "+learned" ]
     format      = "ternary" | "binary" | "int2".."int8" | "uint2".."uint8" | "qM.N"
 
 ``ternary``, ``int4``, ``int4/128`` (a step for each 128 weights), ``int4:row``, ``int8:token`` (a step for each time
-step), ``uint8``, ``q3.12``. Every quantizer prints as its spec (`Quantizer.spec`) and parses back.
+step), ``uint8``, ``q3.12``. What follows the plus says how the step moves in training: ``ternary:row+adaptive``,
+``uint2+learned``. Every quantizer prints as its spec (`Quantizer.spec`) and parses back.
 """
 
 import re
@@ -22,20 +23,24 @@ from fewbit.formats import (
     format_from_name,
 )
 from fewbit.quant.activation import Activation, Fixed, PerTokenActivation
+from fewbit.quant.adaptive import AdaptiveUniform
 from fewbit.quant.base import Quantizer
+from fewbit.quant.learned import LearnedActivation, LearnedUniform
 from fewbit.quant.uniform import BinaryMean, Uniform
 
 Spec = str | Quantizer
 
 
-def _split(spec: str) -> tuple[str, Granularity]:
-    match = re.fullmatch(r"([a-z0-9.]+)(?:/(\d+)|:(row|token))?", spec)
+def _split(spec: str) -> tuple[str, Granularity, str | None]:
+    match = re.fullmatch(r"([a-z0-9.]+)(?:/(\d+)|:(row|token))?(?:\+(adaptive|learned))?", spec)
     if not match:
-        raise FormatError(f"spec {spec!r} is not of the form format[/size|:row|:token], such as int4/128")
-    name, size, per = match.groups()
+        raise FormatError(
+            f"spec {spec!r} is not of the form format[/size|:row|:token][+adaptive|+learned], such as int4/128"
+        )
+    name, size, per, step = match.groups()
     if size:
-        return name, PerGroup(int(size))
-    return name, PerRow() if per == "row" else PerToken() if per == "token" else PerTensor()
+        return name, PerGroup(int(size)), step
+    return name, PerRow() if per == "row" else PerToken() if per == "token" else PerTensor(), step
 
 
 def weight_quantizer(spec: str) -> Quantizer:
@@ -48,11 +53,15 @@ def weight_quantizer(spec: str) -> Quantizer:
         >>> weight_quantizer("int4/128").spec
         'int4/128'
     """
-    name, per = _split(spec)
+    name, per, step = _split(spec)
     format = format_from_name(name)
     if isinstance(format, UInt | FixedPoint) or isinstance(per, PerToken):
         raise FormatError(f"{spec!r} is a spec of signals; weights take ternary, binary or intN, plain, /size or :row")
-    return BinaryMean(format, per) if isinstance(format, Binary) else Uniform(format, per)
+    if isinstance(format, Binary):
+        if step:
+            raise FormatError(f"{spec!r}: a binary step is the mean of |w| and nothing else; write {name!r}")
+        return BinaryMean(format, per)
+    return {None: Uniform, "adaptive": AdaptiveUniform, "learned": LearnedUniform}[step](format, per)
 
 
 def activation_quantizer(spec: str) -> Quantizer:
@@ -61,12 +70,18 @@ def activation_quantizer(spec: str) -> Quantizer:
     Raises:
         FormatError: the spec is not of the grammar, or is one for weights.
     """
-    name, per = _split(spec)
+    name, per, step = _split(spec)
     format = format_from_name(name)
+    if step == "adaptive":
+        raise FormatError(f"{spec!r} is a spec of weights; the step of a signal is fixed or +learned")
     if isinstance(format, Binary) or isinstance(per, PerRow | PerGroup):
         raise FormatError(f"{spec!r} is a spec of weights; signals take intN, uintN, ternary, qM.N or intN:token")
+    if step and (isinstance(per, PerToken) or isinstance(format, FixedPoint)):
+        raise FormatError(f"{spec!r}: this step is not one that can be learned; leave out +{step}")
     if isinstance(per, PerToken):
         if isinstance(format, FixedPoint):
             raise FormatError(f"{spec!r}: fixed point has a fixed step; write {name!r}")
         return PerTokenActivation(format)
-    return Fixed(format) if isinstance(format, FixedPoint) else Activation(format)
+    if isinstance(format, FixedPoint):
+        return Fixed(format)
+    return LearnedActivation(format) if step else Activation(format)

@@ -22,6 +22,25 @@ def round_half_away(x: Tensor) -> Tensor:
     return torch.sign(x) * torch.floor(x.abs() + 0.5)
 
 
+def refine_step(x: Tensor, step: Tensor, format: Format, iterations: int = 5, most: float = 0.2) -> Tensor:
+    """Steps ``(groups,)`` nearer to the optimum for the rows of ``x: (groups, n)`` than `step`, and never worse.
+
+    The alternation of `fit_step` from where `step` is, each step within ``1 - most .. 1 + most`` of it. A row whose
+    codes are all zero keeps its step.
+
+    References:
+        Shin, Boo, Sung 2017 (arXiv 1702.08171).
+    """
+    x, start = x.detach().to(torch.float64), step.detach().to(torch.float64)
+    best = start
+    for _ in range(iterations):
+        z = _codes(x, best, format)
+        power = z.square().sum(1)
+        better = torch.where(power > 0, (x * z).sum(1) / power.clamp_min(1), best)
+        best = torch.minimum(torch.maximum(better, start * (1 - most)), start * (1 + most))
+    return torch.maximum(best, 1e-8 * x.abs().amax(1)).to(step.dtype)
+
+
 def fit_step(x: Tensor, format: Format) -> Tensor:
     """L2-optimal steps ``(groups,)`` for the rows of ``x: (groups, n)``; 1 for a row of zeros."""
     x = x.detach().to(torch.float64)

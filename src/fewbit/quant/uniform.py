@@ -43,8 +43,16 @@ class Uniform(Quantizer):
         if self.step.numel() == 0:
             raise QuantizationError(f"{self.spec} quantizer has no step yet; call fit(weight) first")
         check_finite(x, "weight to quantize")
-        unit = Codes(torch.ones_like(x), self.step, self.format, self.per).dequantize()
-        return Codes(self._round(x, unit), self.step, self.format, self.per)
+        return Codes(self._round(x, self._unit(x, self.scale)), self.scale, self.format, self.per)
+
+    @property
+    def scale(self) -> Tensor:
+        """The steps in use."""
+        return self.step
+
+    def _unit(self, x: Tensor, scale: Tensor) -> Tensor:
+        """For each number of `x` its step."""
+        return Codes(torch.ones_like(x), scale, self.format, self.per).dequantize()
 
     def _round(self, x: Tensor, unit: Tensor) -> Tensor:
         return round_half_away(x / unit).clamp(self.format.lo, self.format.hi)
@@ -52,13 +60,23 @@ class Uniform(Quantizer):
     def _scales(self, x: Tensor) -> Tensor:
         match self.per:
             case PerRow():
-                return self._fit_rows(x.flatten(1)).view(-1, *[1] * (x.dim() - 1))
+                shape = (-1, *[1] * (x.dim() - 1))
+            case PerGroup():
+                shape = (len(x), -1)
+            case _:
+                shape = ()
+        return self._fit_rows(self._rows(x)).view(shape)
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """Numbers that share a step, side by side: ``(steps, n)``; a last group is filled with zeros."""
+        match self.per:
+            case PerRow():
+                return x.flatten(1)
             case PerGroup(size=size):
                 rows = x.flatten(1)
-                padded = functional.pad(rows, (0, -rows.shape[1] % size))
-                return self._fit_rows(padded.reshape(-1, size)).view(len(x), -1)
+                return functional.pad(rows, (0, -rows.shape[1] % size)).reshape(-1, size)
             case _:
-                return self._fit_rows(x.reshape(1, -1)).view(())
+                return x.reshape(1, -1)
 
     def _fit_rows(self, rows: Tensor) -> Tensor:
         return fit_step(rows, self.format)

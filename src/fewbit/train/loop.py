@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from fewbit.errors import DataError
+from fewbit.quant import Follower
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
 from fewbit.train.objectives import Objective
 from fewbit.train.schedules import Schedule
@@ -85,6 +86,7 @@ def fit(
         first_epoch, history.losses = load_checkpoint(checkpoint, model, optimizer, generator)
     wrapped, optimizer_, loader = accelerator.prepare(model, optimizer, batches)
     wrapped.train()
+    follower = Follower(model)
     steps, step = epochs * len(batches), first_epoch * len(batches)
     bar = tqdm(
         total=steps, initial=step, desc=title, unit="step", disable=not (progress and accelerator.is_main_process)
@@ -109,6 +111,7 @@ def fit(
                 return seen[0]
 
             optimizer_.step(closure)
+            follower((step + 1) / steps)
             total += accelerator.reduce(seen[0], "mean")
             step += 1
             bar.update()

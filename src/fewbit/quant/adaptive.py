@@ -1,0 +1,75 @@
+"""A step that follows the weights while they are retrained, and then stands still.
+
+The step is fitted to the float weights; retraining moves them, and the step is no longer the best one. In the first
+part of training it is therefore estimated anew from the float masters, by the same L2 criterion, a few times:
+
+    D <- sum(w z) / sum(z**2),   z = clamp(round(w / D), -h, h)
+
+Then it is frozen, because the network needs the rest of training to settle on a fixed grid. After every update the
+masters are clipped to ``(h + 1/2) D``: beyond that they change no code, they only delay its change and widen D.
+
+References:
+    Shin, Boo, Sung 2017, "Fixed-point optimization of deep neural networks with adaptive step size retraining"
+    (arXiv 1702.08171).
+"""
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from fewbit.errors import QuantizationError
+from fewbit.formats import Binary, Format, Granularity
+from fewbit.quant.step_size import refine_step
+from fewbit.quant.uniform import Uniform
+
+
+class AdaptiveUniform(Uniform):
+    """Signed integer weights whose steps are estimated anew while training runs; spec ``ternary+adaptive``.
+
+    Args:
+        format, per: as in `Uniform`.
+        until: progress of training from which the steps are frozen. They stay frozen in every later training.
+        estimates: how many times they are estimated, evenly spread. Bound to progress and not to epochs, so that
+            trainings of two epochs and of two hundred are treated alike.
+        clip: whether masters are clipped.
+    """
+
+    estimated: Tensor
+
+    def __init__(
+        self,
+        format: Format | None = None,
+        per: Granularity | None = None,
+        until: float = 0.5,
+        estimates: int = 20,
+        clip: bool = True,
+    ) -> None:
+        super().__init__(format, per)
+        if isinstance(self.format, Binary):
+            raise QuantizationError("a binary step is the mean of |w|; write 'binary', without +adaptive")
+        if not 0 <= until <= 1 or estimates < 0:
+            raise QuantizationError(f"AdaptiveUniform: until={until}, estimates={estimates}; wanted 0..1 and 0 or more")
+        self.until, self.estimates, self.clip = until, estimates, clip
+        self.register_buffer("estimated", torch.zeros((), dtype=torch.int64))
+
+    def fit(self, x: Tensor) -> Self:
+        self.estimated.zero_()
+        return super().fit(x)
+
+    def freeze(self) -> None:
+        self.estimated.fill_(self.estimates)
+
+    def follow(self, x: Tensor, progress: float) -> Tensor | None:
+        done = int(self.estimated)
+        if done < self.estimates:
+            due = int(self.estimates * min(1.0, progress / self.until)) if self.until else self.estimates
+            if due > done:
+                flat = refine_step(self._rows(x), self.step.reshape(-1), self.format)
+                self.step = flat.view_as(self.step)
+                self.estimated.fill_(due)
+        return (self.format.hi + 0.5) * self._unit(x, self.step) if self.clip else None
+
+    @property
+    def spec(self) -> str:
+        return f"{super().spec}+adaptive"

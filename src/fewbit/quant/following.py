@@ -1,0 +1,45 @@
+"""Quantizers that follow their weights: what the training loop calls after every update."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from fewbit.quant.base import Quantizer
+
+
+class Follower:
+    """Lets every weight quantizer of `model` that wants to follow its weights do so.
+
+    The network is looked through once; parametrizations may not be added or removed while a follower is in use.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.found: list[tuple[Quantizer, parametrize.ParametrizationList]] = []
+        for stack in model.modules():
+            if isinstance(stack, parametrize.ParametrizationList):
+                for step in stack:
+                    known = any(step is quantizer for quantizer, _ in self.found)
+                    if isinstance(step, Quantizer) and type(step).follow is not Quantizer.follow and not known:
+                        self.found.append((step, stack))
+
+    @torch.no_grad()
+    def __call__(self, progress: float) -> None:
+        """Follow, and clip the float masters where a quantizer asks for it."""
+        for quantizer, stack in self.found:
+            master = stack.original
+            assert isinstance(master, Tensor)
+            limit = quantizer.follow(input_of(quantizer, stack), progress)
+            if limit is not None:
+                torch.clamp(master, -limit, limit, out=master)
+
+
+def input_of(quantizer: nn.Module, stack: parametrize.ParametrizationList) -> Tensor:
+    """The weight as a quantizer of its stack sees it: the float master after masks and norms that stand before."""
+    x = stack.original
+    assert isinstance(x, Tensor)
+    x = x.detach()
+    for step in stack:
+        if step is quantizer:
+            break
+        x = step(x)
+    return x
