@@ -1,5 +1,6 @@
 """The table of everything that obeys a law: one row buys a newcomer all tests of its kind."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -7,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from fewbit import nn as layers
-from fewbit.distill import LogitKD
-from fewbit.passes import Finetune, Quantize
+from fewbit.distill import SPEQ, LogitKD
+from fewbit.passes import SQWA, Finetune, Quantize, compress, gradual
 from fewbit.quant import Quantizer, activation_quantizer, weight_quantizer
-from fewbit.train import CTC, CrossEntropy, CTCBatch, GuidedCTC, constant, linear
+from fewbit.train import CTC, CrossEntropy, CTCBatch, GuidedCTC, SymmetricSGD, constant, linear
 
 QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
     spec: (lambda spec=spec: weight_quantizer(spec))
@@ -64,12 +65,22 @@ def classifier(seed: int = 0) -> layers.Chain:
     return layers.Chain(layers.SRU(FEATURES, 8), nn.Linear(8, 4))
 
 
+def as_it_is(model: nn.Module) -> nn.Module:
+    return model
+
+
+def coarse_signals(model: nn.Module) -> nn.Module:
+    """With signals of so few bits that there is something to draw."""
+    return Quantize("ternary", "int2", calibration=[labelled()])(model)
+
+
 class ObjectiveCase(NamedTuple):
-    """An objective, its batch, and the networks that it must leave alone."""
+    """An objective, its batch, the networks that it must leave alone, and what it wants done to the model first."""
 
     objective: Any
     batch: Any
     others: list[nn.Module]
+    prepare: Callable[[nn.Module], nn.Module] = as_it_is
 
 
 def distilled(batch: Any, **arguments: Any) -> ObjectiveCase:
@@ -84,8 +95,19 @@ OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     "LogitKD": lambda: distilled(labelled()),
     "LogitKD decaying": lambda: distilled(labelled(), weight=linear(1.0, 0.0), temperature=2.0),
     "LogitKD soft only": lambda: distilled(labelled(), weight=constant(1.0)),
+    "SPEQ": lambda: ObjectiveCase(SPEQ(), labelled(), [], coarse_signals),
     "LogitKD on CTC": lambda: distilled(unaligned(), hard=CTC()),
 }
+
+
+class InTurn:
+    """Passes that belong together, as one."""
+
+    def __init__(self, *passes: Any) -> None:
+        self.passes = passes
+
+    def __call__(self, model: nn.Module) -> nn.Module:
+        return compress(model, *self.passes, copy=False)
 
 
 def loader() -> Any:
@@ -97,6 +119,16 @@ PASSES: dict[str, Callable[[], Any]] = {
     "Quantize weights": lambda: Quantize(weights="ternary"),
     "Quantize both": lambda: Quantize(weights={"1": "int8", "*": "int4/3"}, activations="int8", calibration=loader()),
     "Finetune": lambda: Finetune(loader(), CrossEntropy(), epochs=2, progress=False),
+    "Finetune symmetric": lambda: Finetune(
+        loader(), CrossEntropy(), epochs=2, optimizer=SymmetricSGD, clip_norm=math.inf, progress=False
+    ),
+    "gradual": lambda: InTurn(*gradual(["int4", "ternary"], Finetune(loader(), CrossEntropy(), 2, progress=False))),
+    "SQWA": lambda: InTurn(
+        Quantize(weights="ternary+adaptive"), SQWA(loader(), CrossEntropy(), 1, 1, cycles=3, progress=False)
+    ),
+    "SQWA mean": lambda: InTurn(
+        Quantize(weights="ternary"), SQWA(loader(), CrossEntropy(), 1, 0, cycles=3, average=True, progress=False)
+    ),
 }
 
 PROGRAMS: dict[str, Callable[[], nn.Module]] = {

@@ -14,7 +14,7 @@ from fewbit.train import CTC, CrossEntropy, GuidedCTC, constant
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_laws(name):
     case = OBJECTIVES[name]()
-    check_objective(case.objective, classifier(), case.batch, case.others)
+    check_objective(case.objective, case.prepare(classifier()), case.batch, case.others)
 
 
 def test_distillation_without_soft_part_is_cross_entropy():

@@ -2,7 +2,9 @@
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.passes.finetune import Finetune
+from fewbit.passes.gradual_bits import gradual
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass, compress, describe
+from fewbit.passes.weight_averaging import SQWA
 
-__all__ = ["Finetune", "Pass", "Quantize", "compress", "describe"]
+__all__ = ["SQWA", "Finetune", "Pass", "Quantize", "compress", "describe", "gradual"]

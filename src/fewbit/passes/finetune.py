@@ -1,12 +1,12 @@
 """The pass that trains: what direct quantization lost is learned again."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 from fewbit.train import Objective, Schedule, cosine, fit
 
@@ -17,9 +17,11 @@ class Finetune:
 
     Args:
         batches, objective, epochs: as in `fewbit.train.fit`.
-        rate: peak learning rate of AdamW, without weight decay (it would pull masters to 0 and codes with them).
+        rate: peak learning rate.
         schedule: progress -> factor of the rate; default a half cosine down to 0.
-        seed, checkpoint, progress, title: as in `fewbit.train.fit`.
+        optimizer: makes the optimizer from parameters and ``lr=rate``; default AdamW without weight decay (it would
+            pull masters to 0 and codes with them).
+        clip_norm, seed, checkpoint, progress, title: as in `fewbit.train.fit`.
 
     References:
         Hwang, Sung 2014; Sung, Shin, Hwang 2015 (arXiv 1511.06488).
@@ -30,6 +32,8 @@ class Finetune:
     epochs: int
     rate: float = 1e-3
     schedule: Schedule | None = None
+    optimizer: Callable[..., Optimizer] | None = None
+    clip_norm: float = 1.0
     seed: int = 0
     checkpoint: str | Path | None = None
     progress: bool = True
@@ -41,11 +45,18 @@ class Finetune:
             self.batches,
             self.objective,
             epochs=self.epochs,
-            optimizer=AdamW(model.parameters(), lr=self.rate, weight_decay=0.0),
+            optimizer=make_optimizer(self.optimizer, model, self.rate),
             schedule=self.schedule or cosine(),
+            clip_norm=self.clip_norm,
             seed=self.seed,
             checkpoint=self.checkpoint,
             progress=self.progress,
             title=self.title,
         )
         return model
+
+
+def make_optimizer(factory: Callable[..., Optimizer] | None, model: nn.Module, rate: float) -> Optimizer:
+    """The optimizer of a pass: of what can be trained, AdamW without weight decay if nothing else was asked for."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return factory(parameters, lr=rate) if factory else AdamW(parameters, lr=rate, weight_decay=0.0)

@@ -3,8 +3,19 @@
 import fewbit.torch_side  # noqa: F401
 from fewbit.train.checkpoint import read_tensors, write_tensors
 from fewbit.train.loop import History, fit
-from fewbit.train.objectives import CTC, CrossEntropy, CTCBatch, GuidedCTC, HardLoss, Objective, outputs_of
+from fewbit.train.norms import refresh_norms
+from fewbit.train.objectives import (
+    CTC,
+    CrossEntropy,
+    CTCBatch,
+    GuidedCTC,
+    HardLoss,
+    Objective,
+    PartOf,
+    outputs_of,
+)
 from fewbit.train.schedules import Schedule, constant, cosine, linear
+from fewbit.train.symmetric_sgd import SymmetricSGD
 
 __all__ = [
     "CTC",
@@ -14,12 +25,15 @@ __all__ = [
     "HardLoss",
     "History",
     "Objective",
+    "PartOf",
     "Schedule",
+    "SymmetricSGD",
     "constant",
     "cosine",
     "fit",
     "linear",
     "outputs_of",
     "read_tensors",
+    "refresh_norms",
     "write_tensors",
 ]

@@ -55,6 +55,23 @@ def outputs_of(model: nn.Module, batch: Any) -> Tensor:
     return cast(Tensor, result[0] if isinstance(result, tuple) else result)
 
 
+class PartOf:
+    """An objective in one of several trainings that follow each other: it sees its progress through all of them.
+
+    So a weight that falls from 1 to 0 falls once, and not anew in each training.
+
+    Args:
+        objective: what is minimised.
+        start, end: where in the whole this training lies, 0..1.
+    """
+
+    def __init__(self, objective: Objective, start: float, end: float) -> None:
+        self.objective, self.start, self.end = objective, start, end
+
+    def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
+        return self.objective(model, batch, self.start + (self.end - self.start) * progress)
+
+
 class CrossEntropy:
     """Cross-entropy of ``outputs (..., classes)`` against ``batch[1]`` of the same leading shape.
 

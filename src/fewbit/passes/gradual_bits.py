@@ -1,0 +1,69 @@
+"""Gradual quantization: the bits go down in stages, and every stage starts from the masters of the one before.
+
+References:
+    Shin, Boo, Sung 2017 (arXiv 1702.08171), section on gradual quantization.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from fewbit.errors import QuantizationError
+from fewbit.passes.finetune import Finetune
+from fewbit.passes.quantize import Quantize
+from fewbit.passes.recipe import Pass
+from fewbit.quant import weight_quantizer
+from fewbit.train import PartOf
+
+
+def gradual(
+    specs: Sequence[str], finetune: Finetune, shares: Sequence[float] | None = None, keep: Sequence[str] = ()
+) -> list[Pass]:
+    """Passes that quantize weights to each spec in turn and retrain after each.
+
+    Args:
+        specs: of weights, each with fewer levels than the one before, such as ``["int8", "int4", "ternary"]``.
+        finetune: the retraining; its epochs are all epochs together, its objective sees one progress through all
+            stages. The rate starts anew in each stage, and with it the optimizer.
+        shares: of the epochs, one for each stage; default half for the last stage, the rest evenly.
+        keep: as in `Quantize`.
+
+    Raises:
+        QuantizationError: levels do not fall, or there are fewer epochs than stages.
+
+    Example:
+        >>> from fewbit.train import CrossEntropy
+        >>> passes = gradual(["int8", "int4", "ternary"], Finetune([], CrossEntropy(), epochs=12))
+        >>> [(step.epochs) for step in passes if isinstance(step, Finetune)]
+        [3, 3, 6]
+    """
+    levels = [weight_quantizer(spec).format.hi for spec in specs]
+    if not specs or any(b >= a for a, b in pairwise(levels)):
+        raise QuantizationError(f"gradual: levels must fall from stage to stage, not {list(specs)}")
+    epochs = _split(finetune.epochs, shares or [*[0.5 / max(1, len(specs) - 1)] * (len(specs) - 1), 0.5])
+    if len(epochs) != len(specs) or min(epochs) < 1:
+        raise QuantizationError(
+            f"gradual: {len(specs)} stages, {finetune.epochs} epochs, shares {shares}; wanted a share and at least one "
+            "epoch for each stage"
+        )
+    passes: list[Pass] = []
+    done = 0
+    for spec, count in zip(specs, epochs, strict=True):
+        part = PartOf(finetune.objective, done / finetune.epochs, (done + count) / finetune.epochs)
+        title, checkpoint = f"{finetune.title} {spec}", finetune.checkpoint
+        if checkpoint is not None:
+            name = spec.replace("/", "-").replace(":", "-")
+            checkpoint = Path(checkpoint).with_stem(f"{Path(checkpoint).stem}-{name}")
+        passes += [
+            Quantize(weights=spec, keep=keep, replace=True),
+            replace(finetune, objective=part, epochs=count, title=title, checkpoint=checkpoint),
+        ]
+        done += count
+    return passes
+
+
+def _split(epochs: int, shares: Sequence[float]) -> list[int]:
+    """Whole epochs by share; what rounding leaves goes to the last."""
+    whole = [max(1, int(epochs * share / sum(shares))) for share in shares[:-1]]
+    return [*whole, epochs - sum(whole)]

@@ -1,0 +1,202 @@
+"""SQWA: the average of low-precision networks along a cyclic retraining, quantized again.
+
+Retraining with a rate that falls in cycles passes through several good few-bit networks. Their codes, all on one grid,
+are summed; the mean lies in the middle of a flat region and has more levels than its members (seven ternary networks:
+15 levels). It is quantized again and retrained at a low rate.
+
+    lr(t) = hi - (hi - lo) t / (c U)   in a cycle of c epochs of U updates;   w <- D * sum_j z_j / m
+
+References:
+    Shin, Boo, Sung 2020, "SQWA: stochastic quantized weight averaging for improving the generalization capability of
+    low-precision deep neural networks" (arXiv 2002.00343).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.optim import Optimizer
+
+from fewbit.errors import QuantizationError
+from fewbit.formats import Int, Ternary
+from fewbit.passes.finetune import make_optimizer
+from fewbit.quant import Quantizer, Uniform
+from fewbit.train import Objective, PartOf, cosine, fit, linear, refresh_norms
+
+
+@dataclass(frozen=True)
+class SQWA:
+    """Retrain, average the codes of `cycles` networks, quantize the mean, retrain gently.
+
+    The network must have integer weight quantizers (`Quantize`). Their steps are frozen after the warm-up, so that
+    all captured codes lie on one grid. Quantizers of signals and objectives of any kind take part.
+
+    Args:
+        batches, objective, seed, optimizer, clip_norm: as in `Finetune`; the objective sees one progress through all
+            parts.
+        warmup_epochs: of plain retraining before the cycles (0: the network comes retrained).
+        cycles: networks to average; an odd number leaves no ties.
+        cycle_epochs: epochs of a cycle.
+        finetune_epochs: of the gentle retraining at the end.
+        rate: peak rate of the warm-up.
+        high: rate at the start of a cycle, in units of `rate`.
+        low: rate at the end of a cycle, as a share of its start.
+        gentle: peak rate of the last part, in units of `rate`.
+        refit: whether the step is fitted anew to the mean; else it is kept.
+        average: whether to stop at the mean: weights become ``intN`` with 1/m of the step, an exact sum of the codes.
+        on_capture: called with (number of the capture, network) at the end of every cycle; may look, not change.
+        checkpoint: a folder; a stopped pass goes on from there and ends in the same weights.
+    """
+
+    batches: Iterable[Any]
+    objective: Objective
+    warmup_epochs: int
+    finetune_epochs: int
+    cycles: int = 7
+    cycle_epochs: int = 1
+    rate: float = 1e-3
+    high: float = 1.0
+    low: float = 0.01
+    gentle: float = 0.1
+    refit: bool = False
+    average: bool = False
+    optimizer: Callable[..., Optimizer] | None = None
+    clip_norm: float = 1.0
+    seed: int = 0
+    on_capture: Callable[[int, nn.Module], None] | None = None
+    checkpoint: str | Path | None = None
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.cycles < 1 or self.cycle_epochs < 1 or self.warmup_epochs < 0 or self.finetune_epochs < 0:
+            raise QuantizationError(
+                f"SQWA: {self.warmup_epochs} warm-up epochs, {self.cycles} cycles of {self.cycle_epochs}, "
+                f"{self.finetune_epochs} to finetune; wanted at least one cycle of one epoch"
+            )
+
+    @property
+    def epochs(self) -> int:
+        """All epochs together: the budget that plain retraining should have in a comparison."""
+        return self.warmup_epochs + self.cycles * self.cycle_epochs + self.finetune_epochs
+
+    def __call__(self, model: nn.Module) -> nn.Module:
+        groups = _groups(model)
+        wide = max(_wide_bits(quantizer, self.cycles) for quantizer in groups)
+        if self.average and wide > 8:
+            raise QuantizationError(f"SQWA: the mean of {self.cycles} such networks needs {wide} bits, above 8")
+        if self.warmup_epochs:
+            self._fit(model, "warmup", 0, self.warmup_epochs, self.rate)
+        for quantizer in groups:
+            quantizer.freeze()
+        mean = _Mean(model, groups)
+        optimizer = make_optimizer(self.optimizer, model, self.rate * self.high)
+        for cycle in range(self.cycles):
+            start = self.warmup_epochs + cycle * self.cycle_epochs
+            self._fit(model, f"cycle{cycle + 1}", start, self.cycle_epochs, 0.0, optimizer)
+            mean.add()
+            if self.on_capture is not None:
+                self.on_capture(cycle + 1, model)
+        mean.put()
+        if self.average:
+            _widen(groups, self.cycles)
+            return refresh_norms(model, self.batches)
+        if self.refit:
+            for quantizer, stack in groups.items():
+                quantizer.fit(_master(stack))
+                quantizer.freeze()
+        refresh_norms(model, self.batches)
+        if self.finetune_epochs:
+            start = self.epochs - self.finetune_epochs
+            self._fit(model, "finetune", start, self.finetune_epochs, self.rate * self.gentle)
+        return model
+
+    def _fit(
+        self, model: nn.Module, title: str, start: int, epochs: int, rate: float, optimizer: Optimizer | None = None
+    ) -> None:
+        fit(
+            model,
+            self.batches,
+            PartOf(self.objective, start / self.epochs, (start + epochs) / self.epochs),
+            epochs=epochs,
+            optimizer=optimizer or make_optimizer(self.optimizer, model, rate),
+            schedule=cosine() if optimizer is None else linear(1.0, self.low),
+            clip_norm=self.clip_norm,
+            seed=self.seed + start,
+            checkpoint=None if self.checkpoint is None else Path(self.checkpoint) / f"{title}.safetensors",
+            progress=self.progress,
+            title=f"SQWA {title}",
+        )
+
+
+Groups = dict[Quantizer, parametrize.ParametrizationList]
+
+
+class _Mean:
+    """Running sums: of codes as exact integers, of all other parameters as they are."""
+
+    def __init__(self, model: nn.Module, groups: Groups) -> None:
+        self.groups, self.count = groups, 0
+        masters = {id(_master(stack)) for stack in groups.values()}
+        self.others = [
+            parameter for parameter in model.parameters() if id(parameter) not in masters and parameter.requires_grad
+        ]
+        self.codes: dict[Quantizer, Tensor] = {}
+        self.sums = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in self.others]
+
+    @torch.no_grad()
+    def add(self) -> None:
+        self.count += 1
+        for quantizer, stack in self.groups.items():
+            z = quantizer.codes(_master(stack)).values.to(torch.int32)
+            self.codes[quantizer] = self.codes[quantizer] + z if quantizer in self.codes else z
+        for total, parameter in zip(self.sums, self.others, strict=True):
+            total += parameter
+
+    @torch.no_grad()
+    def put(self) -> None:
+        """Make the mean the weights of the network; masters become ``D * sum / count``."""
+        for quantizer, stack in self.groups.items():
+            master = _master(stack)
+            codes = quantizer.codes(master)
+            codes = type(codes)(self.codes[quantizer].to(master.dtype), codes.scale, codes.format, codes.per)
+            master.copy_(codes.dequantize() / self.count)
+        for total, parameter in zip(self.sums, self.others, strict=True):
+            parameter.copy_(total / self.count)
+
+
+def _groups(model: nn.Module) -> Groups:
+    """Weight quantizers and the stacks they stand in, each weight once."""
+    found: Groups = {}
+    for stack in model.modules():
+        if isinstance(stack, parametrize.ParametrizationList):
+            found |= {step: stack for step in stack if isinstance(step, Quantizer) and step not in found}
+    odd = [quantizer.spec for quantizer in found if not isinstance(quantizer.format, Int | Ternary)]
+    if not found or odd:
+        raise QuantizationError(
+            f"SQWA: {type(model).__name__} has {f'weights as {odd[0]}' if odd else 'no quantized weights'}; wanted "
+            "integer codes: put Quantize(weights='ternary') or intN before it"
+        )
+    return found
+
+
+def _master(stack: parametrize.ParametrizationList) -> Tensor:
+    master = stack.original
+    assert isinstance(master, Tensor)
+    return master
+
+
+def _wide_bits(quantizer: Quantizer, count: int) -> int:
+    """Bits that hold every sum of `count` codes."""
+    return (2 * count * quantizer.format.hi).bit_length()
+
+
+def _widen(groups: Groups, count: int) -> None:
+    """Quantizers for the mean itself: `count` times the levels, each `count` times finer."""
+    for quantizer, stack in groups.items():
+        wide = Uniform(Int(_wide_bits(quantizer, count)), quantizer.per)
+        wide.step = quantizer.codes(_master(stack)).scale / count
+        stack[list(stack).index(quantizer)] = wide
