@@ -45,5 +45,6 @@ def test_passes_are_described_by_plain_values():
             "activations": "int8",
             "keep": [],
             "calibration": "DataLoader",
+            "replace": False,
         }
     ]
