@@ -23,7 +23,7 @@ from fewbit.train import Objective, cosine, linear, read_tensors, write_tensors
 
 ARMS = {
     "float": "float, as it is quantized",
-    "float, all epochs": "float, trained as long as the others",
+    "float, retrained": "float, trained on as long as the others",
     "direct": "ternary, direct",
     "retrained": "ternary, retrained",
     "+ KD": "ternary, retrained + KD",
@@ -90,12 +90,9 @@ def run(setting: Setting) -> Study:
 def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any]:
     torch.set_num_threads(1)
     task = replace(named_task("resnet20", setting), epochs=scale.epochs, rate=RATE, retrain_epochs=scale.retrain)
-    if arm == "float, all epochs":
-        task = replace(task, epochs=scale.epochs + scale.retrain)
     path = setting.cache / "float" / f"resnet20-e{task.epochs}-s{seed}.safetensors"
     model = _float(task, seed, path)
-    passes = [] if arm.startswith("float") else _passes(arm, task, scale, seed, model)
-    result = compress(model, *passes)
+    result = compress(model, *_passes(arm, task, scale, seed, model))
     return {"dev": task.measure(result), "test": task.score(result), "bytes": stored_bytes(result)}
 
 
@@ -126,6 +123,10 @@ def _passes(arm: str, task: Task, scale: Scale, seed: int, teacher: nn.Module) -
         quantize = Quantize(WEIGHTS, SIGNALS, calibration=calibration)
     else:
         quantize = Quantize(WEIGHTS)
+    if arm == "float":
+        return []
+    if arm == "float, retrained":
+        return [plain]
     if arm.startswith("direct"):
         return [quantize]
     if arm == "+ SQWA":
@@ -161,7 +162,7 @@ def _findings(test: dict[str, list[float]]) -> tuple[str, ...]:
 
     pairs = [
         ("retrained", "direct"),
-        ("retrained", "float, all epochs"),
+        ("retrained", "float, retrained"),
         ("+ KD", "retrained"),
         ("+ SQWA", "retrained"),
         ("retrained, 2-bit signals", "direct, 2-bit signals"),
