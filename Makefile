@@ -19,12 +19,13 @@ check: $(VENV)/ready
 	$(BIN)/lint-imports
 
 results: $(VENV)/ready
-	$(BIN)/python benchmarks/digits.py --seeds 0 1 2 --out build/benchmarks/digits.json
-	$(BIN)/python benchmarks/digits.py --report build/benchmarks/digits.json --out docs/results.md
+	$(BIN)/fewbit reproduce all --out docs/results --cache build/studies
+	$(BIN)/python scripts/write_measured.py
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/stream_speed.py --out build/benchmarks
 	$(BIN)/python benchmarks/torch_free.py --out build/benchmarks
+	$(BIN)/python benchmarks/training_overhead.py --out build/benchmarks
 
 docs: $(VENV)/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

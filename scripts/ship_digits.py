@@ -1,8 +1,8 @@
 """Put the network of a finished demo into the package, with a card whose figures come from the results.
 
-    python scripts/ship_digits.py build/benchmarks/digits.json build/benchmarks/demo0
+    python scripts/ship_digits.py build/studies/digits.jsonl build/studies/digits/seed0
 
-The first argument is what `benchmarks/digits.py` measured, the second the folder that one of its demos left.
+The first argument holds the rows of `fewbit reproduce digits`, the second is the folder that one of its demos left.
 """
 
 import json
@@ -20,8 +20,9 @@ def main(results: Path, folder: Path) -> None:
     target = PACKAGE / "digits.fewbit"
     shutil.copyfile(folder / "digits.fewbit", target)
     shutil.copyfile(folder / "retrained.safetensors", TESTS / "digits.safetensors")  # the same network in torch
-    seed = int(folder.name.removeprefix("demo"))
-    row = next(r for r in json.loads(results.read_text()) if r["seed"] == seed)["rows"][2]
+    seed = int(folder.name.removeprefix("seed"))
+    measured = [json.loads(line)["result"] for line in results.read_text().splitlines()]
+    row = next(result for result in measured if result["seed"] == seed)["rows"][2]
     cost = show(target)
     card = f"""# digits.fewbit
 

@@ -9,7 +9,7 @@ from fewbit.cli.output import print_table, say
 
 
 def reproduce(
-    study: Annotated[str, typer.Argument(metavar="NN", help="01 to 09, resnet20, or all.")],
+    study: Annotated[str, typer.Argument(metavar="NN", help="01 to 09, resnet20, digits, or all.")],
     out: Annotated[Path, typer.Option(help="Folder for JSON and pictures; the page is OUT.md beside it.")] = (
         Path("results")
     ),

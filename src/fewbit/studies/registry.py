@@ -1,15 +1,19 @@
 """The list of studies, and how one is run and kept."""
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 from fewbit.errors import DataError
 from fewbit.studies.setting import Setting
 from fewbit.studies.study import Study
 
 STUDIES: dict[str, str] = {
+    "digits": "digits",
     "01": "resiliency",
     "02": "recurrent_bits",
     "03": "compression_ratio",
@@ -38,8 +42,22 @@ def reproduce(key: str, setting: Setting) -> Study:
         raise DataError(f"there is no study {key!r}; there are {', '.join(STUDIES)}")
     setting.out.mkdir(parents=True, exist_ok=True)
     run: Callable[[Setting], Study] = import_module(f"fewbit.studies.{STUDIES[key]}").run
-    start = time.perf_counter()
-    study = run(setting)
-    study = replace(study, seconds=round(time.perf_counter() - start, 1))
+    with _stopwatch(setting.cache / "seconds.json", key) as seconds:
+        study = run(setting)
+    study = replace(study, seconds=round(seconds[key], 1))
     study.save(setting.out)
     return study
+
+
+@contextmanager
+def _stopwatch(path: Path, key: str) -> Iterator[dict[str, float]]:
+    """Adds the time of the block to what earlier, stopped runs of the same study took."""
+    seconds: dict[str, float] = {}
+    start = time.perf_counter()
+    try:
+        yield seconds
+    finally:
+        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        seconds |= kept | {key: kept.get(key, 0.0) + time.perf_counter() - start}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(seconds) + "\n", encoding="utf-8")
