@@ -55,13 +55,13 @@ class Activation(Quantizer):
             raise QuantizationError(f"{self.spec} quantizer of a signal is not calibrated; call calibrate first")
         check_finite(x, "signal to quantize")
         step = self.scale
-        values = torch.floor(x / step + 0.5).clamp_(self.format.lo, self.format.hi)
+        values = (x / step).add_(0.5).floor_().clamp_(self.format.lo, self.format.hi)
         return Codes(values, step, self.format, self.per)
 
     def passes(self, x: Tensor) -> Tensor | None:
         step = self.scale
         low, high = (self.format.lo - 0.5) * step, (self.format.hi + 0.5) * step
-        return ((x >= low) & (x <= high)).to(x.dtype)
+        return (x >= low) & (x <= high)
 
 
 class Fixed(Activation):

@@ -64,7 +64,7 @@ class Quantizer(nn.Module, ABC):
         return
 
     def passes(self, x: Tensor) -> Tensor | None:
-        """Where the gradient passes (1) or is stopped (0); ``None`` means it passes everywhere."""
+        """Where the gradient passes, as booleans; ``None`` means it passes everywhere."""
         return None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,7 +102,8 @@ def straight_through(x: Tensor, quantized: Tensor, passes: Tensor | None = None)
 
 def check_finite(x: Tensor, where: str) -> None:
     """Raise `QuantizationError` if `x` holds NaN or infinity."""
-    if not torch.isfinite(x).all():
+    # The sum is one pass without a copy; it may overflow where all is well, and then each number is looked at.
+    if not torch.isfinite(x.sum()) and not torch.isfinite(x).all():
         count = int((~torch.isfinite(x)).sum())
         raise QuantizationError(
             f"{where}: {count} of {x.numel()} numbers are NaN or infinite; train or load the network anew"

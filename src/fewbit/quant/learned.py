@@ -48,7 +48,7 @@ class LearnedUniform(Uniform):
         return self.step * self.factor.detach().clamp_min(LEAST)
 
     def passes(self, x: Tensor) -> Tensor:
-        return _inside(x, self.codes(x), self._unit(x, self.scale)).to(x.dtype)
+        return _inside(x, self.codes(x), self._unit(x, self.scale))
 
     def forward(self, x: Tensor) -> Tensor:
         unit = self._unit(x.detach(), self.step * self.factor.clamp_min(LEAST))

@@ -46,7 +46,7 @@ def check_quantizer(quantizer: Quantizer, x: Tensor) -> None:
     leaf = x.clone().requires_grad_()
     quantizer(leaf).sum().backward()
     passes = quantizer.passes(x)
-    wanted = torch.ones_like(x) if passes is None else passes
+    wanted = torch.ones_like(x) if passes is None else passes.to(x.dtype)
     assert leaf.grad is not None, "no gradient passes"
     assert torch.equal(leaf.grad, wanted), "the gradient is not straight-through"
     if x.numel():
