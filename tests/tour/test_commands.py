@@ -1,11 +1,14 @@
 """The command line end to end on small settings: train, compress, pack, show, run, stream, demo."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import soundfile
 
 from fewbit.cli import main as cli
+from fewbit.passes import Recipe, read_recipe
+from fewbit.program import load
 from fewbit.tour import demo
 
 ROW = {
@@ -60,6 +63,59 @@ def test_train_compress_pack_show_run_stream(tmp_path, monkeypatch, capsys, digi
     lines = [json.loads(line) for line in say("stream", "a.wav", "a.wav", "--model", "d.fewbit", "--json").splitlines()]
     assert [set(line) for line in lines] == [{"file", "text", "audio_seconds", "real_time_factor"}] * 2
     assert say("stream", "d.fewbit", "a.wav")
+
+
+RECIPE = """
+[[pass]]
+kind = "Quantize"
+weights = { "rnn0.weight" = "int4:row", "head" = "int5", "*" = "ternary+adaptive" }
+activations = "int8"
+
+[[pass]]
+kind = "SQWA"
+warmup_epochs = 0
+cycles = 2
+finetune_epochs = 0
+average = true
+objective = { kind = "LogitKD", weight = { from = 0.9, to = 0.0 } }
+optimizer = { kind = "SymmetricSGD", alpha = 0.1 }
+"""
+
+
+def test_a_recipe_goes_through_the_packed_file_and_comes_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def say(*words, code=0):
+        assert cli.main([str(word) for word in words]) == code
+        return capsys.readouterr()
+
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    say("train", "--hidden", 16, "--layers", 1, "--epochs", 1, "--utterances", 32, "--out", "f.safetensors")
+    say("compress", "f.safetensors", "--recipe", "recipe.toml", "--utterances", 32, "--out", "q.safetensors")
+    say("pack", "q.safetensors", "--out", "d.fewbit")
+    (tmp_path / "again.toml").write_text(say("show", "d.fewbit", "--recipe").out)
+    assert read_recipe("again.toml") == read_recipe("recipe.toml")
+    assert json.loads(say("show", "d.fewbit", "--recipe", "--json").out) == read_recipe("recipe.toml").to_dict()
+    formats = {op["name"]: op["format"] for op in json.loads(say("show", "d.fewbit", "--json").out)["ops"]}
+    assert [formats[name] for name in ("conv", "rnn0", "head")] == ["int3", "int5", "int6"]  # two codes in one
+    doubled = say("compress", "f.safetensors", "--recipe", "recipe.toml", "--epochs", 3, code=2)
+    assert "the recipe says what --epochs would" in doubled.err
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("cycles", "cycels"))
+    wrong = say("compress", "f.safetensors", "--recipe", "recipe.toml", code=1)
+    assert "recipe.toml: pass 2 (SQWA): unknown key 'cycels'" in wrong.err
+
+
+def test_the_recipe_of_the_tour_is_a_recipe_too(finished):
+    folder, _ = finished
+    found = Recipe.from_dict(load(folder / "digits.fewbit").recipe)
+    assert [step["kind"] for step in found.steps] == ["Quantize", "Finetune"]
+    assert Recipe.from_dict(load(folder / "direct.fewbit").recipe).steps == found.steps[:1]
+
+
+def test_a_file_without_a_recipe_says_so(program, tmp_path, capsys):
+    bare = replace(program, recipe={}).save(tmp_path / "bare.fewbit")
+    assert cli.main(["show", str(bare), "--recipe"]) == 1
+    assert "bare.fewbit: its recipe: passes: saw None" in capsys.readouterr().err
 
 
 def test_packing_a_float_network_is_refused_with_the_way_out(tmp_path, capsys):

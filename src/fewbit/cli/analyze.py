@@ -12,7 +12,7 @@ import typer
 from fewbit.cli.output import print_table, say
 
 if TYPE_CHECKING:
-    from fewbit.analysis import Executor, Report, Task
+    from fewbit.analysis import Executor, Report, Resilience, Task
 
 app = typer.Typer(help="How many bits does a network need, and where? With a picture.", no_args_is_help=True)
 TaskName = Annotated[
@@ -63,3 +63,64 @@ def keep(report: "Report", out: Path, name: str, picture: Path) -> None:
         print_table(table.title, table.columns, table.rows)
     say(f"picture: {picture}")
     say(f"figures: {', '.join(str(file) for file in files)}")
+
+
+Specs = Annotated[str, typer.Option(help="Formats of weights to measure beside float, with commas.")]
+Sizes = Annotated[str | None, typer.Option(help="Sizes of the network, with commas; default the task's own.")]
+
+
+@app.command()
+def resilience(
+    task: TaskName,
+    specs: Specs = "ternary,int3",
+    sizes: Sizes = None,
+    out: Out = Path("results"),
+    data: Data = None,
+    seeds: Seeds = 3,
+    workers: Workers = 1,
+    ray: Ray = False,
+) -> None:
+    """Is the network large enough for few bits? Several sizes in float, quantized directly, and retrained."""
+    from fewbit.plot import plot_resilience
+
+    found = find_task(task, data)
+    report = _resilience(found, specs, sizes, out, seeds, find_executor(workers, ray))
+    name = stem("resilience", found)
+    keep(report, out, name, plot_resilience(report, out / f"{name}.png"))
+
+
+@app.command()
+def capacity(
+    task: TaskName,
+    bytes: Annotated[int | None, typer.Option(min=1, help="Memory that the network may take.")] = None,
+    specs: Specs = "ternary,int3,int4,int8",
+    sizes: Sizes = None,
+    out: Out = Path("results"),
+    data: Data = None,
+    seeds: Seeds = 3,
+    workers: Workers = 1,
+    ray: Ray = False,
+) -> None:
+    """Many weights of few bits, or few of many? What a memory gives; goes on with the rows of `resilience`."""
+    from fewbit import analysis
+    from fewbit.plot import plot_capacity
+
+    found = find_task(task, data)
+    report = analysis.capacity(_resilience(found, specs, sizes, out, seeds, find_executor(workers, ray)), bytes)
+    name = stem("capacity", found)
+    keep(report, out, name, plot_capacity(report, out / f"{name}.png"))
+
+
+def _resilience(
+    task: "Task", specs: str, sizes: str | None, out: Path, seeds: int, executor: "Executor | None"
+) -> "Resilience":
+    from fewbit.analysis import resilience
+    from fewbit.errors import DataError
+
+    try:
+        numbers = None if sizes is None else [float(size) for size in sizes.split(",")]
+    except ValueError as error:
+        raise DataError(f"--sizes {sizes}: wanted numbers with commas between, such as 8,16,32") from error
+    names = [spec.strip() for spec in specs.split(",")]
+    rows = rows_of(out, "resilience", task)
+    return resilience(task, names, numbers, range(seeds), executor=executor, out=rows)

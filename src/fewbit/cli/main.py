@@ -66,20 +66,34 @@ def train(
 def compress(
     model: Annotated[Path, typer.Argument(help="A float network made by fewbit train.")],
     out: Annotated[Path, typer.Option(help="Where the quantized network goes.")] = Path("quantized.safetensors"),
-    weights: Annotated[str, typer.Option(help="Format of the weights; the head gets int8.")] = "ternary",
-    activations: Annotated[str, typer.Option(help="Format of the signals.")] = "int8",
-    epochs: Annotated[int, typer.Option(min=0, help="Epochs of retraining; 0 is direct quantization.")] = 32,
+    weights: Annotated[
+        str | None, typer.Option(help="Format of the weights; the head gets int8.", show_default="ternary")
+    ] = None,
+    activations: Annotated[str | None, typer.Option(help="Format of the signals.", show_default="int8")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=0, help="Epochs of retraining; 0 is direct quantization.", show_default="32")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A recipe file (TOML), in place of --weights, --activations and --epochs.")
+    ] = None,
     utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1200,
     data: Annotated[Path | None, typer.Option(help="As in fewbit train.")] = None,
     seed: Seed = 0,
     checkpoint: Annotated[Path | None, typer.Option(help="Go on from here if it exists, and save here.")] = None,
 ) -> None:
     """Quantize a float recogniser and retrain it with its float self as the teacher."""
+    from fewbit.passes import read_recipe
     from fewbit.tour import Recipe, compress
 
-    recipe = Recipe(retrain_epochs=epochs, utterances=utterances)
-    how = {"weights": weights, "activations": activations}
-    result = compress(model, out, **how, data=data, recipe=recipe, seed=seed, checkpoint=checkpoint)
+    how: dict[str, Any] = {"weights": weights or "ternary", "activations": activations or "int8"}
+    if recipe is not None:
+        given = {"--weights": weights, "--activations": activations, "--epochs": epochs}
+        doubled = [name for name, value in given.items() if value is not None]
+        if doubled:
+            raise typer.BadParameter(f"the recipe says what {doubled[0]} would; leave one of them out")
+        how = {"how": read_recipe(recipe)}
+    sizes = Recipe(utterances=utterances) if epochs is None else Recipe(retrain_epochs=epochs, utterances=utterances)
+    result = compress(model, out, **how, data=data, recipe=sizes, seed=seed, checkpoint=checkpoint)
     say(f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}")
 
 
@@ -96,8 +110,20 @@ def pack(
 
 
 @app.command()
-def show(file: Packed, json: Json = False) -> None:
-    """Show what a packed network is made of and what it costs."""
+def show(
+    file: Packed,
+    recipe: Annotated[
+        bool, typer.Option("--recipe", help="Print the recipe that made it, as TOML for fewbit compress --recipe.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what a packed network is made of and what it costs, or how it was made."""
+    if recipe:
+        from fewbit.passes import Recipe
+
+        found = Recipe.from_dict(fewbit.load(file).recipe, f"{file}: its recipe")
+        print_json(found.to_dict()) if json else print(found.to_toml(), end="")
+        return
     cost = fewbit.show(file)
     if json:
         print_json({"file": str(file)} | cost.to_dict())

@@ -5,6 +5,7 @@ from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass, compress, describe
+from fewbit.passes.recipe_file import Recipe, read_recipe
 from fewbit.passes.weight_averaging import SQWA
 
-__all__ = ["SQWA", "Finetune", "Pass", "Quantize", "compress", "describe", "gradual"]
+__all__ = ["SQWA", "Finetune", "Pass", "Quantize", "Recipe", "compress", "describe", "gradual", "read_recipe"]

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
+from fewbit.errors import DataError
 from fewbit.train import Objective, Schedule, cosine, fit
 
 
@@ -57,6 +58,12 @@ class Finetune:
 
 
 def make_optimizer(factory: Callable[..., Optimizer] | None, model: nn.Module, rate: float) -> Optimizer:
-    """The optimizer of a pass: of what can be trained, AdamW without weight decay if nothing else was asked for."""
+    """The optimizer of a pass: of what can be trained, AdamW without weight decay if nothing else was asked for.
+
+    Raises:
+        DataError: nothing can be trained.
+    """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise DataError(f"{type(model).__name__} has nothing to train: no parameter has requires_grad=True")
     return factory(parameters, lr=rate) if factory else AdamW(parameters, lr=rate, weight_decay=0.0)

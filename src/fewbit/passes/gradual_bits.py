@@ -35,8 +35,8 @@ def gradual(
     Example:
         >>> from fewbit.train import CrossEntropy
         >>> passes = gradual(["int8", "int4", "ternary"], Finetune([], CrossEntropy(), epochs=12))
-        >>> [(step.epochs) for step in passes if isinstance(step, Finetune)]
-        [3, 3, 6]
+        >>> tuple(step.epochs for step in passes if isinstance(step, Finetune))
+        (3, 3, 6)
     """
     levels = [weight_quantizer(spec).format.hi for spec in specs]
     if not specs or any(b >= a for a, b in pairwise(levels)):

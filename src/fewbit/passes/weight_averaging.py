@@ -33,7 +33,8 @@ class SQWA:
     """Retrain, average the codes of `cycles` networks, quantize the mean, retrain gently.
 
     The network must have integer weight quantizers (`Quantize`). Their steps are frozen after the warm-up, so that
-    all captured codes lie on one grid. Quantizers of signals and objectives of any kind take part.
+    all captured codes lie on one grid. Quantizers of signals and objectives of any kind take part. Frozen weights stay
+    as they are.
 
     Args:
         batches, objective, seed, optimizer, clip_norm: as in `Finetune`; the objective sees one progress through all
@@ -92,6 +93,7 @@ class SQWA:
             self._fit(model, "warmup", 0, self.warmup_epochs, self.rate)
         for quantizer in groups:
             quantizer.freeze()
+        groups = {quantizer: stack for quantizer, stack in groups.items() if _master(stack).requires_grad}
         mean = _Mean(model, groups)
         optimizer = make_optimizer(self.optimizer, model, self.rate * self.high)
         for cycle in range(self.cycles):
@@ -102,7 +104,7 @@ class SQWA:
                 self.on_capture(cycle + 1, model)
         mean.put()
         if self.average:
-            _widen(groups, self.cycles)
+            _widen(model, groups, self.cycles)
             return refresh_norms(model, self.batches)
         if self.refit:
             for quantizer, stack in groups.items():
@@ -194,9 +196,14 @@ def _wide_bits(quantizer: Quantizer, count: int) -> int:
     return (2 * count * quantizer.format.hi).bit_length()
 
 
-def _widen(groups: Groups, count: int) -> None:
+def _widen(model: nn.Module, groups: Groups, count: int) -> None:
     """Quantizers for the mean itself: `count` times the levels, each `count` times finer."""
+    wide: dict[nn.Module, Uniform] = {}
     for quantizer, stack in groups.items():
-        wide = Uniform(Int(_wide_bits(quantizer, count)), quantizer.per)
-        wide.step = quantizer.codes(_master(stack)).scale / count
-        stack[list(stack).index(quantizer)] = wide
+        wide[quantizer] = Uniform(Int(_wide_bits(quantizer, count)), quantizer.per)
+        wide[quantizer].step = quantizer.codes(_master(stack)).scale / count
+    for module in model.modules():  # tied weights have a stack in each place
+        if isinstance(module, parametrize.ParametrizationList):
+            for place, step in enumerate(list(module)):
+                if step in wide:
+                    module[place] = wide[step]

@@ -9,8 +9,20 @@ if find_spec("matplotlib") is None:
 
 from fewbit.plot.arms import plot_arms
 from fewbit.plot.capacities import plot_capacity
+from fewbit.plot.curves import Panel, plot_curves
 from fewbit.plot.heard import plot_heard
 from fewbit.plot.levels import plot_levels
 from fewbit.plot.resiliences import plot_resilience
+from fewbit.plot.surfaces import plot_loss_surface, plot_sharpness
 
-__all__ = ["plot_arms", "plot_capacity", "plot_heard", "plot_levels", "plot_resilience"]
+__all__ = [
+    "Panel",
+    "plot_arms",
+    "plot_capacity",
+    "plot_curves",
+    "plot_heard",
+    "plot_levels",
+    "plot_loss_surface",
+    "plot_resilience",
+    "plot_sharpness",
+]

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe-Ito: told apart by colour-blind eyes
 
 
-def plot_arms(values: Mapping[str, Sequence[float]], measure: str, path: str | Path, title: str) -> Path:
+def plot_arms(
+    values: Mapping[str, Sequence[float]], measure: str, path: str | Path, title: str, digits: int = 1
+) -> Path:
     """One row for each name, a dot for each seed and a line at the mean; the first name stands on top.
 
     Args:
@@ -17,6 +19,7 @@ def plot_arms(values: Mapping[str, Sequence[float]], measure: str, path: str | P
         measure: its name and unit.
         path: where the picture goes.
         title: above it.
+        digits: of the means after the point.
     """
     figure = Figure(figsize=(8, 1.2 + 0.42 * len(values)), layout="constrained")
     axes = figure.subplots()
@@ -24,7 +27,7 @@ def plot_arms(values: Mapping[str, Sequence[float]], measure: str, path: str | P
         axes.plot(found, [row] * len(found), "o", color=BLUE, alpha=0.7, label="one seed" if not row else None)
         middle = mean(found)
         axes.plot([middle] * 2, [row - 0.3, row + 0.3], color=ORANGE, lw=3, label="mean" if not row else None)
-        axes.annotate(f"{middle:.1f}", (middle, row - 0.32), ha="center", va="bottom", color=ORANGE, fontsize=9)
+        axes.annotate(f"{middle:.{digits}f}", (middle, row - 0.32), ha="center", va="bottom", color=ORANGE, fontsize=9)
     axes.set_yticks(range(len(values)), list(values))
     axes.set_ylim(len(values) - 0.4, -0.7)
     axes.set_xlabel(measure)

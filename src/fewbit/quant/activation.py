@@ -11,11 +11,14 @@ from torch import Tensor
 
 from fewbit.errors import QuantizationError
 from fewbit.formats import FixedPoint, Format, PerTensor, PerToken
-from fewbit.quant.base import Codes, Quantizer, check_finite
+from fewbit.quant.base import Codes, Quantizer, check_finite, check_step
 from fewbit.quant.step_size import fit_step
 
 SAMPLE = 20_000
 """Numbers that a step is fitted to, at most; of more, so many are drawn at random (always the same)."""
+
+
+LOOK = "look for NaN in the data, and in the layers before it"
 
 
 class Activation(Quantizer):
@@ -30,13 +33,14 @@ class Activation(Quantizer):
         self.register_buffer("step", torch.zeros(()))
 
     def fit(self, x: Tensor) -> Self:
-        check_finite(x, "signal to calibrate with")
+        check_finite(x, "signal to calibrate with", LOOK)
         flat = x.detach().flatten()
         if len(flat) > SAMPLE:  # at random: an even stride may meet a few features only
             generator = torch.Generator().manual_seed(0)
             flat = flat[torch.randint(len(flat), (SAMPLE,), generator=generator).to(flat.device)]
         thin = flat if len(flat) else torch.zeros(1)
-        self.step = fit_step(thin.view(1, -1), self.format)[0].to(x.dtype)
+        step = fit_step(thin.view(1, -1), self.format)[0].to(x.dtype)
+        self.step = check_step(step, "signal to calibrate with")
         return self
 
     @property
@@ -53,7 +57,7 @@ class Activation(Quantizer):
     def codes(self, x: Tensor) -> Codes:
         if not self.step > 0:
             raise QuantizationError(f"{self.spec} quantizer of a signal is not calibrated; call calibrate first")
-        check_finite(x, "signal to quantize")
+        check_finite(x, "signal to quantize", LOOK)
         step = self.scale
         values = (x / step).add_(0.5).floor_().clamp_(self.format.lo, self.format.hi)
         return Codes(values, step, self.format, self.per)
@@ -72,7 +76,7 @@ class Fixed(Activation):
         self.step = torch.tensor(2.0**-format.n)
 
     def fit(self, x: Tensor) -> Self:
-        check_finite(x, "signal to calibrate with")
+        check_finite(x, "signal to calibrate with", LOOK)
         return self
 
     def at(self, format: Format) -> Activation:
@@ -92,12 +96,13 @@ class PerTokenActivation(Quantizer):
         return PerTokenActivation(format)
 
     def fit(self, x: Tensor) -> Self:
-        check_finite(x, "signal to calibrate with")
+        check_finite(x, "signal to calibrate with", LOOK)
         return self
 
     def codes(self, x: Tensor) -> Codes:
-        check_finite(x, "signal to quantize")
+        check_finite(x, "signal to quantize", LOOK)
         largest = x.abs().amax(-1, keepdim=True)
-        step = torch.where(largest > 0, largest / self.format.hi, 1.0)
+        step = largest / self.format.hi
+        step = torch.where(step > 0, step, 1.0)  # 0 for zeros, and for what vanishes in half precision
         values = torch.floor(x / step + 0.5).clamp_(self.format.lo, self.format.hi)
         return Codes(values, step, self.format, self.per)

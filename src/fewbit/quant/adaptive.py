@@ -62,8 +62,8 @@ class AdaptiveUniform(Uniform):
 
     def follow(self, x: Tensor, progress: float) -> Tensor | None:
         done = int(self.estimated)
-        if done < self.estimates:
-            due = int(self.estimates * min(1.0, progress / self.until)) if self.until else self.estimates
+        if done < self.estimates and self.until:
+            due = int(self.estimates * min(1.0, progress / self.until))
             if due > done:
                 flat = refine_step(self._rows(x), self.step.reshape(-1), self.format)
                 self.step = flat.view_as(self.step)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.errors import QuantizationError, SelectionError
+from fewbit.quant.activation import LOOK
 from fewbit.quant.base import Quantizer, check_finite
 from fewbit.quant.following import input_of
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
@@ -42,7 +43,7 @@ def attach(
     `replace` a new quantizer takes the place of an old one, in front of the same float master.
 
     Raises:
-        SelectionError: a pattern matches nothing.
+        SelectionError: a pattern matches nothing, or a plain activation spec finds no signal.
         QuantizationError: a weight is quantized already (without `replace`), or not finite.
     """
     names = weight_names(model)
@@ -86,7 +87,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
     A quantizer on a module that is never called (its weight is read by its parent) is taken off again.
 
     Raises:
-        QuantizationError: no quantizer saw a signal.
+        QuantizationError: no quantizer saw a signal, or one saw empty signals only, or NaN.
     """
     watched = {name: module for name, module in model.named_modules() if INPUT in module._modules}
     seen: dict[str, list[Tensor]] = {name: [] for name in watched}
@@ -95,7 +96,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
     handles = []
     for name, module in watched.items():
         quantizers[name] = module._modules.pop(INPUT)
-        handles.append(module.register_forward_pre_hook(_watcher(seen[name])))
+        handles.append(module.register_forward_pre_hook(_watcher(name, seen[name])))
     try:
         model.eval()
         with torch.no_grad(), parametrize.cached():
@@ -114,8 +115,11 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
         if not seen[name]:
             _unhook(watched[name])
             continue
+        signal = torch.cat([part.flatten() for part in seen[name]])
+        if not signal.numel():
+            raise QuantizationError(f"{name or 'model'}: all signals in calibration are empty; give batches with rows")
         try:
-            quantizer.fit(torch.cat([signal.flatten() for signal in seen[name]]))
+            quantizer.fit(signal)
         except QuantizationError as error:
             raise QuantizationError(f"{name}: {error}") from error
     return model
@@ -202,10 +206,12 @@ def _attach_activations(model: nn.Module, activations: Selection, replace: bool)
     if isinstance(activations, Mapping):
         for pattern in activations:
             _demand_match(pattern, list(modules), "module")
+    found = False
     for name, module in modules.items():
         quantized = any(True for _ in _weight_quantizers(module))
         if plain and not (quantized or getattr(module, "wide", True) is False):
             continue
+        found = True
         spec = _choose(name, activations)
         if spec is None:
             continue
@@ -218,6 +224,11 @@ def _attach_activations(model: nn.Module, activations: Selection, replace: bool)
         if there:
             continue
         module.register_forward_pre_hook(_quantize_input)
+    if plain and not found:
+        raise SelectionError(
+            f"activations={activations!r} finds no signal: no module has quantized weights; give weights as well, or "
+            f"activations as patterns, such as {{'*': {activations!r}}}"
+        )
 
 
 def _has_signal(module: nn.Module) -> bool:
@@ -240,9 +251,9 @@ def _quantize_input(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ..
     return inputs if quantizer is None else (quantizer(inputs[0]), *inputs[1:])
 
 
-def _watcher(seen: list[Tensor]) -> Any:
+def _watcher(name: str, seen: list[Tensor]) -> Any:
     def watch(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        check_finite(inputs[0], "signal in calibration")
+        check_finite(inputs[0], f"{name or 'model'}: signal in calibration", LOOK)
         seen.append(inputs[0].detach())
 
     return watch

@@ -100,11 +100,19 @@ def straight_through(x: Tensor, quantized: Tensor, passes: Tensor | None = None)
     return cast(Tensor, _StraightThrough.apply(x, quantized, passes))  # type: ignore[no-untyped-call]
 
 
-def check_finite(x: Tensor, where: str) -> None:
+def check_finite(x: Tensor, where: str, advice: str = "train or load the network anew") -> None:
     """Raise `QuantizationError` if `x` holds NaN or infinity."""
     # The sum is one pass without a copy; it may overflow where all is well, and then each number is looked at.
     if not torch.isfinite(x.sum()) and not torch.isfinite(x).all():
         count = int((~torch.isfinite(x)).sum())
+        raise QuantizationError(f"{where}: {count} of {x.numel()} numbers are NaN or infinite; {advice}")
+
+
+def check_step(step: Tensor, where: str) -> Tensor:
+    """Return `step`; raise `QuantizationError` if it is 0, as that of tiny numbers may be in half precision."""
+    if not (step > 0).all():
         raise QuantizationError(
-            f"{where}: {count} of {x.numel()} numbers are NaN or infinite; train or load the network anew"
+            f"{where}: its numbers are so small that their step is 0 in {str(step.dtype).removeprefix('torch.')}; "
+            "scale them up, or use float32"
         )
+    return step

@@ -11,12 +11,16 @@ class Follower:
     """Lets every weight quantizer of `model` that wants to follow its weights do so.
 
     The network is looked through once; parametrizations may not be added or removed while a follower is in use.
+    Frozen weights have nothing to follow, and stay as they are.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.found: list[tuple[Quantizer, parametrize.ParametrizationList]] = []
         for stack in model.modules():
             if isinstance(stack, parametrize.ParametrizationList):
+                master = stack.original
+                if isinstance(master, Tensor) and not master.requires_grad:
+                    continue
                 for step in stack:
                     known = any(step is quantizer for quantizer, _ in self.found)
                     if isinstance(step, Quantizer) and type(step).follow is not Quantizer.follow and not known:

@@ -3,6 +3,8 @@
 The step is ``D = D0 * f``: D0 fitted as usual, the factor f a parameter that starts at 1, so that an optimizer moves it
 by shares of itself whatever the scale of the network. With ``v = x / D`` and codes z the gradient with regard to D is
 ``z - v`` inside the range of the codes and ``z`` outside, times ``1 / sqrt(n h)`` for n numbers that share a step.
+Where weights change their step, the range ends at the last code, as published: with half a step more, ternary steps
+shrink until the largest weights are cut off. For signals it ends half a step later, where rounding starts to clip.
 
 References:
     Esser, McKinstry, Bablani, Appuswamy, Modha 2019, "Learned step size quantization" (arXiv 1902.08153); for signals
@@ -37,7 +39,8 @@ class LearnedUniform(Uniform):
 
     def fit(self, x: Tensor) -> Self:
         super().fit(x)
-        self.factor = nn.Parameter(torch.ones_like(self.step))
+        # One axis, whatever the steps have, so that optimizers can tell it from a weight.
+        self.factor = nn.Parameter(torch.ones_like(self.step).reshape(-1))
         return self
 
     def freeze(self) -> None:
@@ -45,15 +48,18 @@ class LearnedUniform(Uniform):
 
     @property
     def scale(self) -> Tensor:
-        return self.step * self.factor.detach().clamp_min(LEAST)
+        return self._learned().detach()
+
+    def _learned(self) -> Tensor:
+        return self.step * self.factor.clamp_min(LEAST).view_as(self.step)
 
     def passes(self, x: Tensor) -> Tensor:
         return _inside(x, self.codes(x), self._unit(x, self.scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        unit = self._unit(x.detach(), self.step * self.factor.clamp_min(LEAST))
+        unit = self._unit(x.detach(), self._learned())
         share = (x.numel() / self.step.numel() * self.format.hi) ** -0.5
-        return _quantized(x, unit, self.codes(x.detach()), share)
+        return _quantized(x, unit, self.codes(x.detach()), share, margin=0.0)
 
     @property
     def spec(self) -> str:
@@ -77,8 +83,7 @@ class LearnedActivation(Activation):
 
     def fit(self, x: Tensor) -> Self:
         super().fit(x)
-        with torch.no_grad():
-            self.factor.fill_(1.0)
+        self.factor = nn.Parameter(torch.ones_like(self.step))
         return self
 
     def freeze(self) -> None:
@@ -91,35 +96,43 @@ class LearnedActivation(Activation):
     def forward(self, x: Tensor) -> Tensor:
         found = self.codes(x.detach())
         unit = (self.step * self.factor.clamp_min(LEAST)).to(x.dtype)
-        return _quantized(x, unit, found, (x.numel() * self.format.hi) ** -0.5)
+        return _quantized(x, unit, found, (max(x.numel(), 1) * self.format.hi) ** -0.5)
 
     @property
     def spec(self) -> str:
         return f"{super().spec}+learned"
 
 
-def _inside(x: Tensor, codes: Codes, unit: Tensor) -> Tensor:
-    return (x >= (codes.format.lo - 0.5) * unit) & (x <= (codes.format.hi + 0.5) * unit)
+def _inside(x: Tensor, codes: Codes, unit: Tensor, margin: float = 0.5) -> Tensor:
+    return (x >= (codes.format.lo - margin) * unit) & (x <= (codes.format.hi + margin) * unit)
 
 
-def _quantized(x: Tensor, unit: Tensor, codes: Codes, share: float) -> Tensor:
-    inside = _inside(x.detach(), codes, unit.detach())
-    value: Tensor = _Learned.apply(x, unit, codes.dequantize(), codes.values, inside, share)  # type: ignore[no-untyped-call]
+def _quantized(x: Tensor, unit: Tensor, codes: Codes, share: float, margin: float = 0.5) -> Tensor:
+    plain, step = x.detach(), unit.detach()
+    passes, inside = _inside(plain, codes, step), _inside(plain, codes, step, margin)
+    value: Tensor = _Learned.apply(x, unit, codes.dequantize(), codes.values, passes, inside, share)  # type: ignore[no-untyped-call]
     return value
 
 
 class _Learned(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, unit: Tensor, quantized: Tensor, values: Tensor, inside: Tensor, share: float
+        ctx: Any,
+        x: Tensor,
+        unit: Tensor,
+        quantized: Tensor,
+        values: Tensor,
+        passes: Tensor,
+        inside: Tensor,
+        share: float,
     ) -> Tensor:
-        ctx.save_for_backward(x, unit, values, inside)
+        ctx.save_for_backward(x, unit, values, passes, inside)
         ctx.share = share
         return quantized
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
-        x, unit, values, inside = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None, None, None]:
+        x, unit, values, passes, inside = ctx.saved_tensors
         slope = torch.where(inside, values - x / unit, values)
         for_unit = (gradients[0] * slope * ctx.share).sum_to_size(unit.shape)
-        return gradients[0] * inside, for_unit, None, None, None, None
+        return gradients[0] * passes, for_unit, None, None, None, None, None

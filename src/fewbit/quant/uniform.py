@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from fewbit.errors import QuantizationError
 from fewbit.formats import Format, Granularity, Int, PerGroup, PerRow, PerTensor
-from fewbit.quant.base import Codes, Quantizer, check_finite
+from fewbit.quant.base import Codes, Quantizer, check_finite, check_step
 from fewbit.quant.step_size import fit_step, round_half_away
 
 
@@ -36,7 +36,9 @@ class Uniform(Quantizer):
 
     def fit(self, x: Tensor) -> Self:
         check_finite(x, "weight to quantize")
-        self.step = self._scales(x.detach()).to(x.dtype)
+        if not x.numel():
+            raise QuantizationError(f"a weight of shape {tuple(x.shape)} has no numbers to quantize; keep it float")
+        self.step = check_step(self._scales(x.detach()).to(x.dtype), "weight to quantize")
         return self
 
     def codes(self, x: Tensor) -> Codes:

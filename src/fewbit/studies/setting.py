@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from fewbit.analysis.sweep import Executor, process_executor
+from fewbit.analysis.trials import Executor, process_executor
 from fewbit.analysis.task import Task
 from fewbit.errors import DataError
 from fewbit.train import read_tensors, write_tensors

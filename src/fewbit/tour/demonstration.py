@@ -16,11 +16,21 @@ from fewbit.data import Digits, Spoken, join, spoken_digits
 from fewbit.decode import Final
 from fewbit.features import CHUNK_SECONDS
 from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
-from fewbit.passes import Pass, compress, describe
+from fewbit.passes import Recipe as Passes
 from fewbit.program import Program, cost, load
 from fewbit.streams import Network, stream
 from fewbit.text import wer
-from fewbit.tour.recipe import FEATURES, Recipe, batches, direct, new_model, one_thread, retrain, selection, train_float
+from fewbit.tour.recipe import (
+    FEATURES,
+    Recipe,
+    batches,
+    compression,
+    new_model,
+    one_thread,
+    run,
+    selection,
+    train_float,
+)
 from fewbit.tour.steps import to_program
 
 PICTURE_SECONDS = 8.0
@@ -80,14 +90,11 @@ def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Dem
     float_file = save_model(out / "float.safetensors", Trained(teacher, recipe={"demo": asdict(recipe)}))
     networks: dict[str, Network] = {"float": TorchStream(teacher, FEATURES, digits.alphabet)}
     students: dict[str, SpeechRNN] = {}
-    for name in ("direct", "retrained"):
-        passes: list[Pass] = [direct(loader), retrain(teacher, loader, recipe, seed)]
-        passes = passes[:1] if name == "direct" else passes
-        student = compress(teacher, *passes)
-        assert isinstance(student, SpeechRNN)
-        students[name] = student.eval()
-        about = {"demo": asdict(recipe), "model": teacher.config, "passes": describe(*passes), "seed": seed}
-        save_model(out / f"{name}.safetensors", Trained(students[name], selection(), about))
+    whole = compression(recipe)
+    for name, how in {"direct": Passes(whole.steps[:1]), "retrained": whole}.items():
+        student = students[name] = run(how, teacher, loader, seed)
+        about = {"demo": asdict(recipe), "model": teacher.config} | how.to_dict() | {"seed": seed}
+        save_model(out / f"{name}.safetensors", Trained(student, selection(student), about))
         file = out / ("digits.fewbit" if name == "retrained" else "direct.fewbit")
         networks[name] = load(to_program(student, digits, about).save(file))
     rows = _measure(networks, digits, float_file, teacher)

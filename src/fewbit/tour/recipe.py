@@ -4,17 +4,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
+from fewbit import passes
 from fewbit.data import Digits
-from fewbit.distill import LogitKD
 from fewbit.features import LogMel
 from fewbit.models import SpeechRNN
-from fewbit.passes import Finetune, Quantize
-from fewbit.train import CTC, CTCBatch, GuidedCTC, cosine, fit, linear
+from fewbit.quant import quantizers
+from fewbit.train import CTC, CTCBatch, GuidedCTC, cosine, fit
 
 FEATURES = LogMel(mels=40, rate=8_000, window_ms=25, hop_ms=10)
 HEAD = "int8"
@@ -86,27 +87,34 @@ def train_float(
     )
 
 
-def selection(weights: str = "ternary", activations: str = "int8") -> dict[str, Any]:
-    """What is quantized and how: the arguments of `fewbit.quant.attach`."""
-    return {"weights": {"head": HEAD, "*": weights}, "activations": activations}
+def compression(recipe: Recipe, weights: str = "ternary", activations: str = "int8") -> passes.Recipe:
+    """Direct quantization, then training with the float network as the teacher whose part falls from all to nothing."""
+    steps: list[dict[str, Any]] = [
+        {"kind": "Quantize", "weights": {"head": HEAD, "*": weights}, "activations": activations}
+    ]
+    if recipe.retrain_epochs:
+        distil = {"kind": "LogitKD", "temperature": recipe.temperature, "weight": {"from": 1.0, "to": 0.0}}
+        retrain = {"epochs": recipe.retrain_epochs, "rate": recipe.retrain_rate, "title": "retraining"}
+        steps.append({"kind": "Finetune", "objective": distil | {"hard": "CTC"}} | retrain)
+    return passes.Recipe.from_dict({"passes": steps})
 
 
-def direct(loader: "DataLoader[CTCBatch]", weights: str = "ternary", activations: str = "int8") -> Quantize:
-    """The pass that quantizes without training."""
-    return Quantize(**selection(weights, activations), calibration=loader)
+def run(
+    how: passes.Recipe,
+    teacher: SpeechRNN,
+    loader: "DataLoader[CTCBatch]",
+    seed: int,
+    checkpoint: str | Path | None = None,
+) -> SpeechRNN:
+    """The student that the passes of `how` make of its float self."""
+    given: dict[str, Any] = {"batches": loader, "objective": CTC(), "teacher": teacher}
+    student = passes.compress(teacher, *how.passes(**given, seed=seed, checkpoint=checkpoint))
+    assert isinstance(student, SpeechRNN)
+    return student.eval()
 
 
-def retrain(
-    teacher: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: Recipe, seed: int, checkpoint: Any = None
-) -> Finetune:
-    """The pass that trains again, with the float network as the teacher whose part falls from all to nothing."""
-    objective = LogitKD(teacher, temperature=recipe.temperature, weight=linear(1.0, 0.0), hard=CTC())
-    return Finetune(
-        loader,
-        objective,
-        recipe.retrain_epochs,
-        rate=recipe.retrain_rate,
-        seed=seed + 1,
-        checkpoint=checkpoint,
-        title="retraining",
-    )
+def selection(model: SpeechRNN) -> dict[str, Any]:
+    """The arguments of `fewbit.quant.attach` that put the quantizers of `model` on a network like it."""
+    found = {name: quantizer.spec for name, quantizer in quantizers(model)}
+    signals = {name.removesuffix(".input"): found.pop(name) for name in list(found) if name.endswith(".input")}
+    return {"weights": found or None, "activations": signals or None}

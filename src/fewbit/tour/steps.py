@@ -3,16 +3,25 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fewbit import passes
 from fewbit.data import Digits, spoken_digits
 from fewbit.errors import DataError, LoweringError
 from fewbit.lower import pack as pack_model
 from fewbit.models import SpeechRNN, TorchStream, Trained, load_model, save_model
-from fewbit.passes import Pass, describe
-from fewbit.passes import compress as run_passes
 from fewbit.program import Program
 from fewbit.streams import Network, stream
 from fewbit.text import wer
-from fewbit.tour.recipe import FEATURES, Recipe, batches, direct, new_model, one_thread, retrain, selection, train_float
+from fewbit.tour.recipe import (
+    FEATURES,
+    Recipe,
+    batches,
+    compression,
+    new_model,
+    one_thread,
+    run,
+    selection,
+    train_float,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ def compress(
     *,
     weights: str = "ternary",
     activations: str = "int8",
+    how: passes.Recipe | None = None,
     data: str | Path | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
@@ -70,6 +80,8 @@ def compress(
         model: file of a float network made by `train`.
         out: file for the quantized network.
         weights, activations: specs; the last layer gets int8 weights.
+        how: other passes than those of the tour, such as `fewbit.passes.read_recipe` gives; they say all that weights,
+            activations and the epochs and rates of `recipe` would.
         data, recipe, seed, checkpoint: as in `train`; no epochs of retraining is direct quantization.
     """
     check_target(out)
@@ -77,13 +89,10 @@ def compress(
     digits = spoken_digits(data)
     recipe = recipe or Recipe()
     loader = batches(digits, recipe, seed)
-    passes: list[Pass] = [direct(loader, weights, activations)]
-    if recipe.retrain_epochs:
-        passes.append(retrain(teacher.model, loader, recipe, seed, checkpoint))
-    student = run_passes(teacher.model, *passes)
-    assert isinstance(student, SpeechRNN)
-    about = teacher.recipe | {"passes": describe(*passes), "seed": seed}
-    return _step(save_model(out, Trained(student, selection(weights, activations), about)), student, digits)
+    how = how or compression(recipe, weights, activations)
+    student = run(how, teacher.model, loader, seed, checkpoint)
+    about = teacher.recipe | how.to_dict() | {"seed": seed}
+    return _step(save_model(out, Trained(student, selection(student), about)), student, digits)
 
 
 def pack(model: str | Path, out: str | Path) -> Path:

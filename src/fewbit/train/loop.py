@@ -21,11 +21,13 @@ from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from fewbit.errors import DataError
+from fewbit.errors import DataError, QuantizationError
 from fewbit.quant import Follower
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
 from fewbit.train.objectives import Objective
 from fewbit.train.schedules import Schedule
+
+LOOK = "look for NaN in the data or lower the learning rate (a checkpoint, if asked for, holds the epoch before)"
 
 
 @dataclass
@@ -67,10 +69,11 @@ def fit(
         title: what the bar is called.
 
     Raises:
-        DataError: there are no batches, or the loss is no longer finite.
+        DataError: there are no batches, there is nothing to train, or the loss or a parameter is no longer finite.
     """
     accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(split_batches=True))
     _seed(seed)
+    _demand_trainable(model)
     optimizer = optimizer or AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
     if not isinstance(batches, Sized) or len(batches) == 0:
         raise DataError("fit: there are no batches to train on; wanted a DataLoader or a list of batches, not empty")
@@ -110,17 +113,19 @@ def fit(
                 seen.append(loss.detach())
                 return seen[0]
 
-            optimizer_.step(closure)
+            try:
+                optimizer_.step(closure)
+            except QuantizationError:  # often only the sign that an update before it went wrong
+                _demand_finite(model, epoch, epochs)
+                raise
             follower((step + 1) / steps)
             total += accelerator.reduce(seen[0], "mean")
             step += 1
             bar.update()
         history.losses.append(float(total) / len(batches))
         if not math.isfinite(history.losses[-1]):
-            raise DataError(
-                f"fit: the loss became {history.losses[-1]} in epoch {epoch + 1} of {epochs}; look for NaN in the data "
-                "or lower the learning rate (a checkpoint, if asked for, holds the epoch before)"
-            )
+            raise DataError(f"fit: the loss became {history.losses[-1]} in epoch {epoch + 1} of {epochs}; {LOOK}")
+        _demand_finite(model, epoch, epochs)
         bar.set_postfix(loss=f"{history.losses[-1]:.4f}")
         if checkpoint is not None and accelerator.is_main_process:
             save_checkpoint(checkpoint, model, optimizer, generator, epoch + 1, history.losses)
@@ -130,6 +135,29 @@ def fit(
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     model.to(home)
     return history
+
+
+def _demand_trainable(model: nn.Module) -> None:
+    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if not trainable:
+        raise DataError(f"fit: {type(model).__name__} has nothing to train: no parameter has requires_grad=True")
+    for name, parameter in trainable.items():
+        if parameter.dtype == torch.float16:  # AdamW divides by a root that is 0 there, and small updates vanish
+            raise DataError(
+                f"fit: {_plain(name)} is float16, in which updates vanish or overflow; train model.float(), and turn "
+                "the result into half precision"
+            )
+
+
+def _demand_finite(model: nn.Module, epoch: int, epochs: int) -> None:
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise DataError(f"fit: {_plain(name)} became NaN or infinite in epoch {epoch + 1} of {epochs}; {LOOK}")
+
+
+def _plain(name: str) -> str:
+    """The name that a parameter has without its quantizer."""
+    return name.replace("parametrizations.", "").removesuffix(".original")
 
 
 def _seed(seed: int) -> None:

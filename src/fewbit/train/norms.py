@@ -9,16 +9,22 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
+from fewbit.errors import DataError
+
 
 def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> nn.Module:
     """Replace the running mean and variance of every batch norm by those of the first `limit` batches, in place.
 
     Needed wherever weights come from averaging, noise or another number of bits. Networks without batch norm are left
-    as they are, and no batch is read. The first item of a batch is the model's input.
+    as they are, and no batch is read. The first item of a batch is the model's input; empty batches do not count.
+
+    Raises:
+        DataError: there is no batch, or the statistics are not finite; the old ones are then kept.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     if not norms:
         return model
+    before = {norm: {name: value.clone() for name, value in norm.named_buffers()} for norm in norms}
     modes = {module: module.training for module in model.modules()}
     momenta = [norm.momentum for norm in norms]
     model.eval()
@@ -26,13 +32,23 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over the batches
         norm.train()
+    done = False
     try:
         with torch.no_grad(), parametrize.cached():
             for batch in islice(batches, limit):
-                model(batch[0] if isinstance(batch, tuple | list) else batch)
+                x = batch[0] if isinstance(batch, tuple | list) else batch
+                if not isinstance(x, torch.Tensor) or x.numel():
+                    model(x)
+        if not any(norm.num_batches_tracked for norm in norms):
+            raise DataError("refresh_norms: no batch norm saw a batch; wanted at least one that is not empty")
+        if not all(value.isfinite().all() for norm in norms for value in norm.buffers()):
+            raise DataError("refresh_norms: the statistics became NaN or infinite; look for NaN in data and weights")
+        done = True
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+            if not done or not norm.num_batches_tracked:  # nothing came by
+                norm.load_state_dict(before[norm], strict=False)
         for module, training in modes.items():
             module.training = training
     return model

@@ -50,7 +50,13 @@ class CTCBatch(NamedTuple):
 
 
 def outputs_of(model: nn.Module, batch: Any) -> Tensor:
-    """The model's output for the first item of a batch, without the state that layers return beside it."""
+    """The model's output for the first item of a batch, without the state that layers return beside it.
+
+    Raises:
+        DataError: the batch is empty.
+    """
+    if isinstance(batch[0], Tensor) and not batch[0].numel():
+        raise DataError(f"a batch of shape {tuple(batch[0].shape)} is empty and has no loss; leave empty batches out")
     result = model(batch[0])
     return cast(Tensor, result[0] if isinstance(result, tuple) else result)
 

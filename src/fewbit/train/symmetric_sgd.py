@@ -33,7 +33,8 @@ class SymmetricSGD(SGD):
     Weights are the parameters with two or more axes longer than 1; biases, gains and learned steps get no noise.
     After a step they are what a plain optimizer would have made of the clean weights and the mean gradient. Where a
     loss is not finite, nothing is updated and `skipped` counts one more. Noise is seeded by the number of the step, so
-    it is the same in every process and after a resume; dropout draws the same masks at both points.
+    it is the same in every process and after a resume; dropout draws the same masks at both points. Running statistics
+    of batch norm are those of noisy weights: call `refresh_norms` after training.
 
     Args:
         params, lr, momentum, weight_decay, nesterov: as in `torch.optim.SGD`.
@@ -161,7 +162,8 @@ class SymmetricSGD(SGD):
 def _rms(weight: Tensor) -> Tensor:
     """Of what a weight varies by; that of a fresh layer where it does not vary at all."""
     rms = (weight - weight.mean()).square().mean().sqrt()
-    return torch.where(rms > 0, rms, weight[0].numel() ** -0.5)
+    varies = rms > 1e-6 * weight.abs().amax()  # a mean of equal numbers is rounded
+    return torch.where(varies, rms, weight[0].numel() ** -0.5)
 
 
 def _copy(gradient: Tensor | None) -> Tensor | None:

@@ -1,0 +1,105 @@
+"""Which weights and signals of a network lie inside it: all but those of the first and the last layer.
+
+The first layer reads the input and the last one writes the scores; few bits there hide what they do everywhere else.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from fewbit.errors import DataError
+from fewbit.passes import Quantize
+from fewbit.quant import weight_names
+
+
+@dataclass(frozen=True)
+class InnerLayers:
+    """Inner weights by name, and the modules that read an inner signal, in the order of their calls.
+
+    signed: for each of `signals`, whether negative numbers were seen in it (after ReLU there are none).
+    """
+
+    weights: tuple[str, ...]
+    signals: tuple[str, ...]
+    signed: tuple[bool, ...]
+
+    def quantize(self, batches: Iterable[Any], weight_bits: int | None, signal_bits: int | None) -> Quantize:
+        """The pass that quantizes them; ``None`` leaves weights or signals float.
+
+        Args:
+            batches: to calibrate signals with.
+            weight_bits: 2 means ternary.
+            signal_bits: unsigned codes where nothing negative was seen, else signed ones.
+        """
+        weights = None if weight_bits is None else dict.fromkeys(self.weights, weight_spec(weight_bits))
+        if signal_bits is None:
+            return Quantize(weights)
+        signals = {name: self.signal_spec(name, signal_bits) for name in self.signals}
+        return Quantize(weights, signals, calibration=batches)
+
+    def signal_spec(self, name: str, bits: int) -> str:
+        """The spec of an inner signal in so many bits."""
+        return f"{'int' if self.signed[self.signals.index(name)] else 'uint'}{bits}"
+
+
+def weight_spec(bits: int) -> str:
+    """The spec of weights in so many bits."""
+    return "ternary" if bits == 2 else f"int{bits}"
+
+
+def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
+    """Run a batch and see what lies inside.
+
+    Raises:
+        DataError: there are no weights between the first and the last layer.
+    """
+    homes: dict[str, list[str]] = {}
+    for full in weight_names(model):
+        homes.setdefault(full.rpartition(".")[0], []).append(full)
+    seen: dict[str, bool | None] = {}
+    handles = []
+    for name, module in model.named_modules():
+        if name in homes or getattr(module, "wide", True) is False:
+            handles.append(module.register_forward_pre_hook(_watch(name, seen)))
+    try:
+        outputs(model, batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    layers = [name for name in seen if name in homes]
+    inner = [full for name in layers[1:-1] for full in homes[name]]
+    if not inner:
+        raise DataError(
+            f"{type(model).__name__}: {len(layers)} layers with weights were called, so none lies between the first "
+            "and the last; wanted three or more"
+        )
+    signals = {name: signed for name, signed in seen.items() if name != layers[0] and signed is not None}
+    return InnerLayers(tuple(inner), tuple(signals), tuple(signals.values()))
+
+
+def outputs(model: nn.Module, batch: Any) -> Tensor:
+    """What a network in eval mode gives for the first item of a batch, without gradient and without state."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad(), parametrize.cached():
+            result = model(batch[0] if isinstance(batch, tuple | list) else batch)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    found = result[0] if isinstance(result, tuple) else result
+    assert isinstance(found, Tensor)
+    return found
+
+
+def _watch(name: str, seen: dict[str, bool | None]) -> Any:
+    def watch(module: nn.Module, inputs: Sequence[Tensor]) -> None:
+        signal = inputs[0]
+        negative = bool((signal < 0).any()) if signal.is_floating_point() else None  # indices are no signal
+        seen[name] = negative or seen.get(name, negative)
+
+    return watch

@@ -1,0 +1,216 @@
+"""Whether a network is large enough for few bits: networks of several sizes, in float, quantized and retrained.
+
+A network whose size limits it loses much when its weights are quantized, and retraining brings only a part back; one
+that is limited by its training data loses almost nothing.
+
+References:
+    Sung, Shin, Hwang 2015 (arXiv 1511.06488).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import nn
+
+from fewbit.analysis.report import Cell, Table
+from fewbit.analysis.trials import FAILED, Executor, grid, sweep
+from fewbit.analysis.task import Task
+from fewbit.analysis.weight_memory import stored_bytes
+from fewbit.errors import DataError
+from fewbit.passes import Quantize, compress
+from fewbit.quant import weight_names, weight_quantizer
+from fewbit.train import read_tensors, write_tensors
+
+FLOAT = "float"
+Network = Callable[[Task, int, float], nn.Module]
+
+
+@dataclass(frozen=True)
+class SizedNetwork:
+    """One network: its size, its bits, its seed, and how wrong it is.
+
+    bytes: of all that was trained (`stored_bytes`). zeros: largest share of zero weights in a layer after retraining,
+    in %. direct, retrained: the metric on development data after quantization and after retraining, with ``_test`` on
+    test data. For the spec ``float``, `direct` is the network as trained and `retrained` the same network after as
+    many additional epochs as the quantized ones got.
+    """
+
+    size: float
+    spec: str
+    seed: int
+    parameters: int
+    bytes: int
+    zeros: float
+    direct: float
+    retrained: float
+    direct_test: float
+    retrained_test: float
+
+
+@dataclass(frozen=True)
+class Resilience:
+    """What `resilience` measured; `failed` names the runs that gave no figures."""
+
+    task: str
+    metric: str
+    rows: tuple[SizedNetwork, ...]
+    failed: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """All sizes, smallest first."""
+        return tuple(sorted({row.size for row in self.rows}))
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """All specs as they were asked for, ``float`` first."""
+        return tuple(dict.fromkeys(row.spec for row in self.rows))
+
+    def of(self, size: float, spec: str) -> tuple[SizedNetwork, ...]:
+        """The networks of a size and a spec, by seed."""
+        return tuple(row for row in self.rows if row.size == size and row.spec == spec)
+
+    def gaps(self, size: float, spec: str, direct: bool = False) -> tuple[float, ...]:
+        """Test metric less that of the float network of the same seed, for each seed; positive is worse.
+
+        The float network has had the epochs of retraining as well.
+        """
+        base = {row.seed: row.retrained_test for row in self.of(size, FLOAT)}
+        found = [row for row in self.of(size, spec) if row.seed in base]
+        return tuple((row.direct_test if direct else row.retrained_test) - base[row.seed] for row in found)
+
+    def tables(self) -> tuple[Table, ...]:
+        """Means over seeds, of test data."""
+        network = ("size", "weights", "parameters", "bytes")
+        columns = (*network, "direct", "retrained", "gap to float", "spread of gap", "most zeros in a layer (%)")
+        means = [self._means(size, spec) for spec in self.specs for size in self.sizes if self.of(size, spec)]
+        return (Table(f"{self.task}: {self.metric} of test data, means over seeds", columns, tuple(means)),)
+
+    def _means(self, size: float, spec: str) -> tuple[Cell, ...]:
+        rows, gaps = self.of(size, spec), self.gaps(size, spec)
+        direct, retrained = (mean(getattr(row, f"{name}_test") for row in rows) for name in ("direct", "retrained"))
+        gap: tuple[Cell, ...] = (mean(gaps), stdev(gaps)) if len(gaps) > 1 else (*gaps, None) if gaps else (None, None)
+        zeros = max(row.zeros for row in rows)
+        return (size, spec, rows[0].parameters, rows[0].bytes, direct, retrained, *gap, zeros)
+
+
+def resilience(
+    task: Task,
+    specs: Sequence[str] = ("ternary", "int3"),
+    sizes: Sequence[float] | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    *,
+    keep: Sequence[str] = (),
+    activations: str | None = None,
+    network: Network | None = None,
+    executor: Executor | None = None,
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> Resilience:
+    """Train `task` in float at every size, then quantize it to every spec and retrain it.
+
+    Args:
+        specs: of weights, such as ``ternary`` or ``int3``; all weights are quantized, the first and last layer too.
+        sizes: default ``task.sizes``.
+        keep: patterns of weights that stay float.
+        activations: spec of signals; default none, they stay float.
+        network: (task, seed, size) -> trained float network, where you have a store of them; default they are trained
+            once and kept beside `out`.
+        executor, out, progress: as in `sweep`; `out` may hold rows of other tasks, specs and sizes.
+
+    Raises:
+        DataError: there are no sizes or no specs, or two are equal.
+        FormatError: a spec is none of weights.
+    """
+    sizes = task.sizes if sizes is None else tuple(sizes)
+    if not sizes or not specs:
+        raise DataError(f"{task.name}: no {'sizes' if specs else 'specs'} to measure; give some, such as sizes=(8, 16)")
+    for spec in specs:
+        weight_quantizer(spec)
+    settings: dict[str, list[Any]] = {
+        "task_name": [task.name],
+        "schedule": [f"{task.epochs} x {task.rate:g}, {task.retrain_epochs} x {task.retrain_rate:g}"],
+        "keep": [list(keep)],
+        "activations": [activations],
+    }
+    with _store(out) as folder:
+        trial = partial(_trial, task, network or partial(_kept, folder))
+        found: list[dict[str, Any]] = []
+        for group in ((FLOAT,), specs):  # first all float networks, from which the others start
+            configs = grid(**settings, spec=group, size=[float(size) for size in sizes], seed=seeds)
+            found += sweep(
+                trial, configs, out=out, executor=executor, progress=progress, title=f"{task.name}, {', '.join(group)}"
+            )
+    names = tuple(SizedNetwork.__dataclass_fields__)
+    rows = tuple(SizedNetwork(**{name: row[name] for name in names}) for row in found if FAILED not in row)
+    lost = [
+        f"{row['spec']} of size {row['size']:g}, seed {row['seed']}: {row[FAILED]}" for row in found if FAILED in row
+    ]
+    return Resilience(task.name, task.metric, rows, tuple(lost))
+
+
+def _trial(
+    task: Task,
+    network: Network,
+    size: float,
+    spec: str,
+    seed: int,
+    keep: Sequence[str],
+    activations: str | None,
+    **_: Any,
+) -> dict[str, Any]:
+    model = network(task, seed, size)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if spec != FLOAT:
+        calibration = None if activations is None else task.batches(seed)
+        model = compress(model, Quantize(spec, activations, keep, calibration))
+    direct = {"direct": task.measure(model), "direct_test": task.score(model)}
+    model = compress(model, task.retraining(seed), copy=False)
+    return {
+        "parameters": parameters,
+        "bytes": stored_bytes(model),
+        "zeros": _most_zeros(model),
+        **direct,
+        "retrained": task.measure(model),
+        "retrained_test": task.score(model),
+    }
+
+
+def _most_zeros(model: nn.Module) -> float:
+    """Largest share of zero weights in a layer, in %."""
+    with torch.no_grad():
+        weights = []
+        for full in weight_names(model):
+            path, _, name = full.rpartition(".")
+            weights.append(getattr(model.get_submodule(path), name))
+        return max((100 * float((weight == 0).double().mean()) for weight in weights), default=0.0)
+
+
+def _kept(folder: Path, task: Task, seed: int, size: float) -> nn.Module:
+    """The float network of a size and a seed, trained where it is not in `folder` yet."""
+    name = f"{task.name}-{size:g}-e{task.epochs}-r{task.rate:g}-s{seed}".replace(" ", "-")
+    path = folder / f"{name}.safetensors"
+    if path.is_file():
+        model = task.new(seed, size)
+        model.load_state_dict(read_tensors(path)[0])
+        return model
+    model = task.trained(seed, size)
+    write_tensors(path, model.state_dict(), {})
+    return model
+
+
+@contextmanager
+def _store(out: str | Path | None) -> Iterator[Path]:
+    """Where float networks are kept: beside the rows, or for this call only."""
+    if out is not None:
+        yield Path(out).with_suffix("")
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(folder)

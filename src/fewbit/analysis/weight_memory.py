@@ -1,0 +1,43 @@
+"""How many bytes the trained numbers of a network take."""
+
+from torch import nn
+from torch.nn.utils import parametrize
+
+from fewbit.formats import row_bytes
+from fewbit.quant import Quantizer, quantizers
+
+FLOAT_BYTES = 4
+
+
+def stored_bytes(model: nn.Module) -> int:
+    """Bytes of packed codes and their scales, and 4 bytes for every number that is not quantized.
+
+    Codes are packed row by row as in a ``*.fewbit`` file (`fewbit.formats.row_bytes`). Biases, norms and running
+    statistics are floats; one tensor under two names is counted once, the scales of signals are not counted.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.passes import Quantize, compress
+        >>> layer = torch.nn.Linear(10, 3)  # 30 weights and 3 biases
+        >>> stored_bytes(layer), stored_bytes(compress(layer, Quantize(weights="int4")))
+        (132, 31)
+    """
+    total, known = 0, set()
+    for full, quantizer in quantizers(model):
+        path, _, name = full.rpartition(".")
+        module = model.get_submodule(path)
+        if not parametrize.is_parametrized(module, name):  # the quantizer of a signal
+            continue
+        master = module.get_submodule(f"parametrizations.{name}").get_parameter("original")
+        if id(master) in known:
+            continue
+        known.add(id(master))
+        codes = quantizer.codes(master.detach())
+        total += len(master) * row_bytes(master[0].numel(), codes.format) + FLOAT_BYTES * codes.scale.numel()
+    for module in model.modules():
+        if isinstance(module, Quantizer):
+            known |= {id(tensor) for tensor in [*module.parameters(), *module.buffers()]}
+    for tensor in [*model.parameters(), *model.buffers()]:
+        if tensor.is_floating_point() and id(tensor) not in known:
+            total += FLOAT_BYTES * tensor.numel()
+    return total
