@@ -1,40 +1,60 @@
 """Floor 4: how many bits a network needs, and where."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.analysis.bit_assignment import BitAssignment, Candidate, assign_bits, uniform_bytes
 from fewbit.analysis.compression_ratio import Capacity, Design, Ratio, capacity
+from fewbit.analysis.error_maps import ErrorMap, ErrorMaps, map_errors
 from fewbit.analysis.flatness import Sharpness, sharpness
+from fewbit.analysis.inner_layers import InnerLayers, inner_layers
+from fewbit.analysis.layer_noise import LayerNoise, noise_gain, time_gain
 from fewbit.analysis.monotone_curve import MonotoneCurve, fit_monotone
 from fewbit.analysis.report import Report, Table, save_report
 from fewbit.analysis.size_resilience import Resilience, SizedNetwork, resilience
 from fewbit.analysis.surface_grid import LossSurface, SurfacePoint, loss_surface
-from fewbit.analysis.trials import Executor, grid, process_executor, ray_executor, sweep
 from fewbit.analysis.task import Task, load_task
+from fewbit.analysis.trials import Executor, grid, process_executor, ray_executor, sweep
 from fewbit.analysis.weight_memory import stored_bytes
+from fewbit.analysis.weight_sensitivity import QuantizedGroup, Sensitivity, sensitivity
 
 __all__ = [
+    "BitAssignment",
+    "Candidate",
     "Capacity",
     "Design",
+    "ErrorMap",
+    "ErrorMaps",
     "Executor",
+    "InnerLayers",
+    "LayerNoise",
     "LossSurface",
     "MonotoneCurve",
+    "QuantizedGroup",
     "Ratio",
     "Report",
     "Resilience",
+    "Sensitivity",
     "Sharpness",
     "SizedNetwork",
     "SurfacePoint",
     "Table",
     "Task",
+    "assign_bits",
     "capacity",
     "fit_monotone",
     "grid",
+    "inner_layers",
     "load_task",
     "loss_surface",
+    "map_errors",
+    "noise_gain",
     "process_executor",
     "ray_executor",
     "resilience",
     "save_report",
+    "sensitivity",
     "sharpness",
     "stored_bytes",
     "sweep",
+    "time_gain",
+    "uniform_bytes",
 ]

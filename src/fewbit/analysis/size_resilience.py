@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 from fewbit.analysis.report import Cell, Table
-from fewbit.analysis.trials import FAILED, Executor, grid, sweep
 from fewbit.analysis.task import Task
+from fewbit.analysis.trials import FAILED, Executor, grid, sweep
 from fewbit.analysis.weight_memory import stored_bytes
 from fewbit.errors import DataError
 from fewbit.passes import Quantize, compress

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import nn
 
-from fewbit.analysis.trials import Executor, process_executor
 from fewbit.analysis.task import Task
+from fewbit.analysis.trials import Executor, process_executor
 from fewbit.errors import DataError
 from fewbit.train import read_tensors, write_tensors
 
