@@ -2,12 +2,15 @@
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.analysis.bit_assignment import BitAssignment, Candidate, assign_bits, uniform_bytes
+from fewbit.analysis.bit_combinations import BitCell, BitGrid, bit_grid
 from fewbit.analysis.compression_ratio import Capacity, Design, Ratio, capacity
+from fewbit.analysis.design_choice import DesignChoice, NetworkDesign, choose_design
 from fewbit.analysis.error_maps import ErrorMap, ErrorMaps, map_errors
 from fewbit.analysis.flatness import Sharpness, sharpness
 from fewbit.analysis.inner_layers import InnerLayers, inner_layers
 from fewbit.analysis.layer_noise import LayerNoise, noise_gain, time_gain
 from fewbit.analysis.monotone_curve import MonotoneCurve, fit_monotone
+from fewbit.analysis.multiplication_count import multiplications
 from fewbit.analysis.report import Report, Table, save_report
 from fewbit.analysis.size_resilience import Resilience, SizedNetwork, resilience
 from fewbit.analysis.surface_grid import LossSurface, SurfacePoint, loss_surface
@@ -18,9 +21,12 @@ from fewbit.analysis.weight_sensitivity import QuantizedGroup, Sensitivity, sens
 
 __all__ = [
     "BitAssignment",
+    "BitCell",
+    "BitGrid",
     "Candidate",
     "Capacity",
     "Design",
+    "DesignChoice",
     "ErrorMap",
     "ErrorMaps",
     "Executor",
@@ -28,6 +34,7 @@ __all__ = [
     "LayerNoise",
     "LossSurface",
     "MonotoneCurve",
+    "NetworkDesign",
     "QuantizedGroup",
     "Ratio",
     "Report",
@@ -39,13 +46,16 @@ __all__ = [
     "Table",
     "Task",
     "assign_bits",
+    "bit_grid",
     "capacity",
+    "choose_design",
     "fit_monotone",
     "grid",
     "inner_layers",
     "load_task",
     "loss_surface",
     "map_errors",
+    "multiplications",
     "noise_gain",
     "process_executor",
     "ray_executor",

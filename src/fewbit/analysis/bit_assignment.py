@@ -10,6 +10,7 @@ References:
     metric bears it; here the sum is minimised for a memory that is given.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -88,11 +89,12 @@ def assign_bits(
             number that stays float.
         measure: specs by name of a weight -> metric of the network with all of them, smaller is better. Then the best
             few by prediction and every uniform spec that fits are measured, and the best of them is taken, so that it
-            is not worse than uniform bits on the data of `measure`.
+            is not worse than uniform bits on the data of `measure`. What is not finite is never taken.
         candidates: how many of the best by prediction are measured.
 
     Raises:
-        DataError: the smallest assignment is larger than `bytes`, or a group has no figure at all.
+        DataError: the smallest assignment is larger than `bytes`, a group has no figure at all, or `measure` gives
+            none that is finite.
     """
     options = _options(report)
     smallest = report.rest_bytes + sum(min(row.bytes for row in rows) for rows in options.values())
@@ -109,7 +111,11 @@ def assign_bits(
         found = [
             Candidate(one.groups, one.bytes, one.predicted, measure(_by_name(report, one.groups))) for one in found
         ]
-    best = min(found, key=lambda one: one.predicted if one.measured is None else one.measured)
+    finite = [one for one in found if one.measured is None or math.isfinite(one.measured)]
+    if not finite:
+        seen = [one.measured for one in found]
+        raise DataError(f"{report.network}: `measure` gave {seen}; wanted a finite {report.metric} at least once")
+    best = min(finite, key=lambda one: one.predicted if one.measured is None else one.measured)
     return BitAssignment(
         network=report.network,
         metric=report.metric,
@@ -141,8 +147,9 @@ def _options(report: Sensitivity) -> dict[str, list[QuantizedGroup]]:
         cells = [report.of(group, spec) for spec in report.specs()]
         options[group] = [cell for cell in cells if cell is not None]
     lost = [line for line in report.failed if line.startswith("weights ")]
-    if not options or any(f"weights {group}," in " ".join(lost) and not rows for group, rows in options.items()):
-        raise DataError(f"{report.network}: there are no figures of weights to choose from: {'; '.join(lost) or '-'}")
+    bare = [line for line in lost if not any(line.startswith(f"weights {group}, ") for group in options)]
+    if bare or not options:
+        raise DataError(f"{report.network}: there are no figures of weights to choose from: {'; '.join(bare) or '-'}")
     return options
 
 

@@ -98,8 +98,12 @@ class Capacity:
         return tuple(sorted(found, key=lambda design: (design.dev, design.measured_bytes)))
 
     def best_at(self, bytes: float) -> str | None:
-        """The spec that is best at `bytes` by development data, of those measured below and above."""
-        reach = {spec: curve.at(bytes) for spec, curve in self.dev_curves.items() if curve.spans(bytes)}
+        """The spec that is best at `bytes` by development data; beyond its largest network a spec stays as it is."""
+        reach = {
+            spec: curve.at(min(bytes, curve.bytes[-1]))
+            for spec, curve in self.dev_curves.items()
+            if curve.bytes[0] <= bytes
+        }
         return min(reach, key=lambda spec: reach[spec], default=None)
 
     def tables(self) -> tuple[Table, ...]:

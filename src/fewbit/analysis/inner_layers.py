@@ -3,6 +3,7 @@
 The first layer reads the input and the last one writes the scores; few bits there hide what they do everywhere else.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,9 +58,7 @@ def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
     Raises:
         DataError: there are no weights between the first and the last layer.
     """
-    homes: dict[str, list[str]] = {}
-    for full in weight_names(model):
-        homes.setdefault(full.rpartition(".")[0], []).append(full)
+    homes = _homes(model)
     seen: dict[str, bool | None] = {}
     handles = []
     for name, module in model.named_modules():
@@ -71,14 +70,29 @@ def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
         for handle in handles:
             handle.remove()
     layers = [name for name in seen if name in homes]
-    inner = [full for name in layers[1:-1] for full in homes[name]]
+    outer = {full for name in layers[:1] + layers[-1:] for full in homes[name]}
+    inner = [full for name in layers for full in homes[name] if full not in outer]
     if not inner:
         raise DataError(
             f"{type(model).__name__}: {len(layers)} layers with weights were called, so none lies between the first "
             "and the last; wanted three or more"
         )
     signals = {name: signed for name, signed in seen.items() if name != layers[0] and signed is not None}
-    return InnerLayers(tuple(inner), tuple(signals), tuple(signals.values()))
+    return InnerLayers(tuple(dict.fromkeys(inner)), tuple(signals), tuple(signals.values()))
+
+
+def _homes(model: nn.Module) -> dict[str, list[str]]:
+    """Modules with weights, and those of each; a shared weight has one name and is in every module that holds it."""
+    held = {
+        re.sub(r"parametrizations\.(\w+)\.original$", r"\1", name): id(parameter)
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+    }
+    names = {held[full]: full for full in weight_names(model)}
+    homes: dict[str, list[str]] = {}
+    for name, key in held.items():
+        if key in names:
+            homes.setdefault(name.rpartition(".")[0], []).append(names[key])
+    return homes
 
 
 def outputs(model: nn.Module, batch: Any) -> Tensor:

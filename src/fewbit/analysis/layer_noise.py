@@ -73,10 +73,23 @@ def time_gain(
         layer: name of a module that is called with all frames, such as ``rnn0``.
         frame: where the noise is.
         size, seed: as in `noise_gain`.
+
+    Raises:
+        DataError: there is no such layer, it is not called once with all frames, or there is no such frame.
     """
     generator = torch.Generator().manual_seed(seed)
+    layers = [name for name, _ in model.named_modules() if name]
+    if layer not in layers:
+        raise DataError(f"time_gain: no layer {layer!r}; the model has {layers}")
     plain = outputs(model, batch)
-    rms = _rms(_signals(model, [batch], layer))
+    signals = _signals(model, [batch], layer)
+    shape = tuple(signals[0].shape)
+    if len(signals) > 1 or len(shape) < 3 or not 0 <= frame < shape[1]:
+        raise DataError(
+            f"time_gain: {layer} was called {len(signals)} times, first with {shape}, and frame={frame}; wanted one "
+            "call with (batch, time, features), and one of its frames"
+        )
+    rms = _rms(signals)
 
     def change(x: Tensor) -> Tensor:
         noise = torch.zeros_like(x)
@@ -84,7 +97,8 @@ def time_gain(
         return x + noise
 
     moved = _with(model, layer, change, [batch])
-    found: list[float] = ((moved - plain).square().mean((0, 2)) / (size * rms) ** 2).tolist()
+    variance = max((size * rms) ** 2, torch.finfo(plain.dtype).tiny)
+    found: list[float] = ((moved - plain).square().mean((0, 2)) / variance).tolist()
     return tuple(found[frame:])
 
 

@@ -24,7 +24,8 @@ class Task:
 
     Args:
         name: what it is called in tables and pictures.
-        build: size -> untrained network. The size is what you like: units, feature maps, a width factor.
+        build: size -> untrained network. The size is what you like: units, feature maps, a width factor; a whole
+            number comes as `int`.
         batches: seed -> training batches.
         evaluate: network in eval mode -> metric on held-out data, *smaller is better* (error rate, bits per
             character). Choices are made by it.
@@ -56,7 +57,8 @@ class Task:
     def new(self, seed: int, size: float | None = None) -> nn.Module:
         """An untrained network."""
         torch.manual_seed(seed)
-        return self.build(self.size if size is None else size)
+        wanted = self.size if size is None else size
+        return self.build(int(wanted) if float(wanted).is_integer() else wanted)
 
     def trained(self, seed: int, size: float | None = None, **changes: Any) -> nn.Module:
         """A float network: a copy of the one you have, where there is one and no size is asked for, else trained

@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -25,7 +26,7 @@ from fewbit.analysis.trials import FAILED, Executor, sweep
 from fewbit.analysis.weight_memory import FLOAT_BYTES, stored_bytes
 from fewbit.errors import DataError, QuantizationError, SelectionError
 from fewbit.passes import Pass, Quantize, compress, describe
-from fewbit.quant import Quantizer, activation_quantizer, attach, calibrate, input_quantizer, weight_names
+from fewbit.quant import Quantizer, activation_quantizer, attach, calibrate, input_quantizer, quantizers, weight_names
 from fewbit.quant import weight_quantizer as _weight_quantizer
 
 WEIGHTS, SIGNAL = "weights", "signal"
@@ -139,6 +140,8 @@ def sensitivity(
         FormatError: a spec is not one of weights, or of signals.
         QuantizationError: the network is quantized already, or signals are asked for without `calibration`.
     """
+    for name, _ in quantizers(model):
+        raise QuantizationError(f"{network}: {name} is quantized already; wanted a float network: detach(model) first")
     found = _groups(model, groups)
     if not weights and not activations:
         raise DataError(f"{network}: no specs to measure; give some, such as weights=('ternary', 'int4')")
@@ -148,7 +151,7 @@ def sensitivity(
     cells = [
         (WEIGHTS, group, names, spec) for group, names in found.items() for spec in weights
     ] + [(SIGNAL, _label(model, name), [name], spec) for name in _names(signals) for spec in signals]  # fmt: skip
-    key = {"network": _fingerprint(model), "retrain": None if retrain is None else describe(retrain)}
+    key = {"network": _fingerprint(model), "retraining": None if retrain is None else describe(retrain)}
     configs = [
         key | {"kind": kind, "group": group, "names": list(names), "spec": spec}
         for kind, group, names, spec in [("float", "", (), "float"), *cells]
@@ -230,7 +233,7 @@ def _signals(
         activation_quantizer(spec)
     if specs and calibration is None:
         raise QuantizationError("sensitivity: activations need calibration=batches to choose their steps from")
-    batches = list(calibration or ())[:8]
+    batches = list(islice(calibration or (), 8))
     found: dict[str, dict[str, Quantizer]] = {}
     for spec in specs:
         probe = calibrate(attach(deepcopy(model), activations={"*": spec}), batches)

@@ -104,11 +104,10 @@ def finer_sites(model: nn.Module, bits: int, patterns: Sequence[str] = ("*",)) -
     Raises:
         SelectionError: there are none.
     """
-    fine = 2 ** (bits - 1) - 1
     sites = [
         module
         for name, module in model.named_modules()
-        if any(fnmatchcase(name, pattern) for pattern in patterns) and _coarse(input_quantizer(module), fine)
+        if any(fnmatchcase(name, pattern) for pattern in patterns) and _coarse(input_quantizer(module), bits)
     ]
     if not sites:
         raise SelectionError(
@@ -147,11 +146,11 @@ def unchanged_buffers(model: nn.Module) -> Iterator[None]:
             module._buffers.update(buffers)
 
 
-def _coarse(quantizer: Quantizer | None, fine: int) -> bool:
+def _coarse(quantizer: Quantizer | None, bits: int) -> bool:
     return (
         isinstance(quantizer, Activation | PerTokenActivation)
         and isinstance(quantizer.format, Int | UInt | Ternary)
-        and quantizer.format.hi < fine
+        and quantizer.format.bits < bits
     )
 
 

@@ -38,7 +38,7 @@ def gradual(
         >>> tuple(step.epochs for step in passes if isinstance(step, Finetune))
         (3, 3, 6)
     """
-    levels = [weight_quantizer(spec).format.hi for spec in specs]
+    levels = [len(weight_quantizer(spec).format.levels()) for spec in specs]
     if not specs or any(b >= a for a, b in pairwise(levels)):
         raise QuantizationError(f"gradual: levels must fall from stage to stage, not {list(specs)}")
     epochs = _split(finetune.epochs, shares or [*[0.5 / max(1, len(specs) - 1)] * (len(specs) - 1), 0.5])

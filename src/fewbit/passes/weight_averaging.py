@@ -82,7 +82,7 @@ class SQWA:
     @property
     def epochs(self) -> int:
         """All epochs together: the budget that plain retraining should have in a comparison."""
-        return self.warmup_epochs + self.cycles * self.cycle_epochs + self.finetune_epochs
+        return self.warmup_epochs + self.cycles * self.cycle_epochs + (0 if self.average else self.finetune_epochs)
 
     def __call__(self, model: nn.Module) -> nn.Module:
         groups = _groups(model)

@@ -68,7 +68,10 @@ def _overview(studies: Sequence[Study]) -> str:
 
 def _table(table: Table) -> list[str]:
     numeric = [
-        all(isinstance(row[place], int | float | None) or "±" in str(row[place]) for row in table.rows)
+        all(
+            row[place] == "" or isinstance(row[place], int | float | None) or "±" in str(row[place])
+            for row in table.rows
+        )
         for place in range(len(table.columns))
     ]
     lines = [

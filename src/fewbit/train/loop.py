@@ -111,7 +111,7 @@ def fit(
                     accelerator.backward(loss)
                 accelerator.clip_grad_norm_(wrapped.parameters(), clip_norm)
                 seen.append(loss.detach())
-                return seen[0]
+                return seen[-1]  # of this call: an optimizer may call more than once
 
             try:
                 optimizer_.step(closure)
@@ -119,7 +119,7 @@ def fit(
                 _demand_finite(model, epoch, epochs)
                 raise
             follower((step + 1) / steps)
-            total += accelerator.reduce(seen[0], "mean")
+            total += accelerator.reduce(torch.stack(seen).mean(), "mean")
             step += 1
             bar.update()
         history.losses.append(float(total) / len(batches))

@@ -32,7 +32,8 @@ class SymmetricSGD(SGD):
 
     Weights are the parameters with two or more axes longer than 1; biases, gains and learned steps get no noise.
     After a step they are what a plain optimizer would have made of the clean weights and the mean gradient. Where a
-    loss is not finite, nothing is updated and `skipped` counts one more. Noise is seeded by the number of the step, so
+    loss is not finite, nothing is updated and `skipped` counts one more (`fewbit.train.fit` refuses to go on after such
+    an epoch; a loop of your own may). Noise is seeded by the number of the step, so
     it is the same in every process and after a resume; dropout draws the same masks at both points. Running statistics
     of batch norm are those of noisy weights: call `refresh_norms` after training.
 

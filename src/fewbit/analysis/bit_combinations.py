@@ -1,0 +1,148 @@
+"""Does a network need bits in its weights or in its signals? Both quantized in all combinations, and retrained.
+
+Networks differ: a narrow one loses by coarse weights, a deep one by coarse signals, whose noise its layers pass on. Two
+numbers tell which: what is lost with 2-bit weights and float signals, and with float weights and 2-bit signals.
+
+References:
+    Boo, Shin, Sung 2020 (arXiv 2006.00530).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from torch import nn
+
+from fewbit.analysis.inner_layers import inner_layers
+from fewbit.analysis.report import Table
+from fewbit.analysis.task import Task
+from fewbit.analysis.trials import FAILED, Executor, grid, sweep
+from fewbit.errors import DataError
+from fewbit.passes import compress
+
+Bits = int | None
+
+
+@dataclass(frozen=True)
+class BitCell:
+    """One network of the grid; ``None`` bits are float. direct, retrained: the metric on development data."""
+
+    seed: int
+    weight_bits: Bits
+    signal_bits: Bits
+    direct: float
+    retrained: float
+    retrained_test: float
+
+
+@dataclass(frozen=True)
+class BitGrid:
+    """What `bit_grid` measured; `failed` names the runs that gave no figures."""
+
+    task: str
+    metric: str
+    cells: tuple[BitCell, ...]
+    failed: tuple[str, ...] = ()
+
+    @property
+    def weight_bits(self) -> tuple[Bits, ...]:
+        """Bits of weights, as they were asked for."""
+        return tuple(dict.fromkeys(cell.weight_bits for cell in self.cells))
+
+    @property
+    def signal_bits(self) -> tuple[Bits, ...]:
+        """Bits of signals, as they were asked for."""
+        return tuple(dict.fromkeys(cell.signal_bits for cell in self.cells))
+
+    def of(self, weight_bits: Bits, signal_bits: Bits, which: str = "retrained_test") -> tuple[float, ...]:
+        """A measure of one combination for each seed."""
+        found = [cell for cell in self.cells if (cell.weight_bits, cell.signal_bits) == (weight_bits, signal_bits)]
+        return tuple(getattr(cell, which) for cell in found)
+
+    def loss(self, weight_bits: Bits, signal_bits: Bits) -> float:
+        """Mean test metric above the network in float."""
+        return mean(self.of(weight_bits, signal_bits)) - mean(self.of(None, None))
+
+    def tables(self) -> tuple[Table, ...]:
+        """Means over seeds of test data after retraining."""
+        columns = ("weights", *(f"signals {_name(bits)}" for bits in self.signal_bits))
+        rows = tuple(
+            (_name(w), *(mean(found) if (found := self.of(w, a)) else None for a in self.signal_bits))
+            for w in self.weight_bits
+        )
+        return (Table(f"{self.task}: {self.metric} of test data after retraining", columns, rows),)
+
+
+def bit_grid(
+    task: Task,
+    weight_bits: Sequence[Bits] = (None, 8, 4, 3, 2),
+    signal_bits: Sequence[Bits] = (None, 8, 4, 3, 2),
+    seeds: Sequence[int] = (0, 1, 2),
+    *,
+    network: Callable[[Task, int], nn.Module] | None = None,
+    executor: Executor | None = None,
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> BitGrid:
+    """Quantize inner weights and inner signals (all but those of the first and last layer) and retrain, in every
+    combination of bits; the float network is retrained for as long.
+
+    Args:
+        task: whose network of its own size is meant.
+        weight_bits, signal_bits: ``None`` is float, 2 bits of weights are ternary.
+        network: (task, seed) -> trained float network, where you have a store of them; default it is trained.
+        executor, out, progress: as in `sweep`.
+
+    Raises:
+        DataError: float is missing on one side, or the network has no layer between the first and the last.
+    """
+    if None not in weight_bits or None not in signal_bits:
+        raise DataError(
+            f"{task.name}: bits {tuple(weight_bits)} x {tuple(signal_bits)}; both need None, the float base"
+        )
+    configs = grid(
+        task_name=[task.name],
+        schedule=[f"{task.size:g}, {task.epochs} x {task.rate:g}, {task.retrain_epochs} x {task.retrain_rate:g}"],
+        seed=seeds,
+        weight_bits=weight_bits,
+        signal_bits=signal_bits,
+    )
+    trial = partial(_trial, task, network)
+    found = sweep(trial, configs, out=out, executor=executor, progress=progress, title=f"{task.name}, bits")
+    names = tuple(BitCell.__dataclass_fields__)
+    cells = tuple(BitCell(**{name: row[name] for name in names}) for row in found if FAILED not in row)
+    lost = tuple(
+        f"weights {_name(row['weight_bits'])}, signals {_name(row['signal_bits'])}, seed {row['seed']}: {row[FAILED]}"
+        for row in found
+        if FAILED in row
+    )
+    return BitGrid(task.name, task.metric, cells, lost)
+
+
+def _trial(
+    task: Task,
+    network: Callable[[Task, int], nn.Module] | None,
+    seed: int,
+    weight_bits: Bits,
+    signal_bits: Bits,
+    **_: Any,
+) -> dict[str, Any]:
+    model = network(task, seed) if network else task.trained(seed)
+    batches = list(islice(task.batches(seed), 4))
+    inner = inner_layers(model, batches[0])
+    quantized = weight_bits is not None or signal_bits is not None
+    direct = compress(model, *([inner.quantize(batches, weight_bits, signal_bits)] if quantized else []))
+    retrained = compress(direct, task.retraining(seed))
+    return {
+        "direct": task.measure(direct),
+        "retrained": task.measure(retrained),
+        "retrained_test": task.score(retrained),
+    }
+
+
+def _name(bits: Bits) -> str:
+    return "float" if bits is None else f"{bits} bits"

@@ -1,0 +1,44 @@
+"""Pictures of designs: what networks of one memory reach, by the work they do."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from fewbit.analysis import DesignChoice
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
+MARKERS = ("o", "^", "s", "D", "v", "P")
+
+
+def plot_designs(report: DesignChoice, path: str | Path) -> Path:
+    """The metric of the short recipe by bit operations: colours are depths, shapes bits of weights, numbers bits of
+    signals; stars are those that got the whole recipe, at its metric.
+    """
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    axes = figure.subplots()
+    depths = sorted({design.depth for design in report.designs})
+    bits = sorted({design.weight_bits for design in report.designs})
+    for design in report.designs:
+        colour = COLOURS[depths.index(design.depth) % len(COLOURS)]
+        marker = MARKERS[bits.index(design.weight_bits) % len(MARKERS)]
+        assert design.probe is not None
+        axes.plot(design.bit_operations, design.probe, marker, color=colour, ms=8, alpha=0.8)
+        place = (design.bit_operations, design.probe)
+        axes.annotate(str(design.signal_bits), place, (7, -3), textcoords="offset points", fontsize=8)
+        if design.dev is not None:
+            axes.plot(design.bit_operations, design.dev, "*", color=colour, ms=15, markeredgecolor="black")
+    for depth, colour in zip(depths, COLOURS, strict=False):
+        axes.plot([], [], "o", color=colour, label=f"{depth} hidden layers")
+    for count, marker in zip(bits, MARKERS, strict=False):
+        axes.plot([], [], marker, color="grey", label=f"weights of {count} bits")
+    axes.plot([], [], "*", color="white", markeredgecolor="black", ms=13, label="whole recipe")
+    best = report.best
+    axes.annotate(f"chosen: {best.name}", (best.bit_operations, best.dev or 0.0), (12, -14), textcoords="offset points")
+    axes.set_xscale("log")
+    axes.set_xlabel("multiplications for one input x bits of weights x bits of signals")
+    axes.set_ylabel(f"development data, {report.metric}")
+    axes.set_title(f"{report.task} in {report.budget:,} bytes (numbers: bits of signals)", loc="left")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.savefig(path, dpi=130)
+    return Path(path)
