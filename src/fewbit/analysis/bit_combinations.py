@@ -17,6 +17,7 @@ from typing import Any
 
 from torch import nn
 
+from fewbit.analysis.float_store import kept_network, store_beside
 from fewbit.analysis.inner_layers import inner_layers
 from fewbit.analysis.report import Table
 from fewbit.analysis.task import Task
@@ -111,8 +112,9 @@ def bit_grid(
         weight_bits=weight_bits,
         signal_bits=signal_bits,
     )
-    trial = partial(_trial, task, network)
-    found = sweep(trial, configs, out=out, executor=executor, progress=progress, title=f"{task.name}, bits")
+    with store_beside(out) as folder:
+        trial = partial(_trial, task, network or partial(kept_network, folder))
+        found = sweep(trial, configs, out=out, executor=executor, progress=progress, title=f"{task.name}, bits")
     names = tuple(BitCell.__dataclass_fields__)
     cells = tuple(BitCell(**{name: row[name] for name in names}) for row in found if FAILED not in row)
     lost = tuple(
@@ -125,13 +127,13 @@ def bit_grid(
 
 def _trial(
     task: Task,
-    network: Callable[[Task, int], nn.Module] | None,
+    network: Callable[[Task, int], nn.Module],
     seed: int,
     weight_bits: Bits,
     signal_bits: Bits,
     **_: Any,
 ) -> dict[str, Any]:
-    model = network(task, seed) if network else task.trained(seed)
+    model = network(task, seed)
     batches = list(islice(task.batches(seed), 4))
     inner = inner_layers(model, batches[0])
     quantized = weight_bits is not None or signal_bits is not None

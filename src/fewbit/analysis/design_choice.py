@@ -17,8 +17,6 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fewbit.analysis.inner_layers import inner_layers, weight_spec
 from fewbit.analysis.multiplication_count import multiplications
 from fewbit.analysis.report import Table
@@ -200,7 +198,6 @@ def _trial(
     short: bool,
     **_: Any,
 ) -> dict[str, Any]:
-    torch.set_num_threads(1)
     task = families[depth]
     if short:
         epochs, again = (max(1, count // 4) for count in (task.epochs, task.retrain_epochs))

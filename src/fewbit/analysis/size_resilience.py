@@ -7,18 +7,17 @@ References:
     Sung, Shin, Hwang 2015 (arXiv 1511.06488).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch import nn
 
+from fewbit.analysis.float_store import Network, kept_network, store_beside
 from fewbit.analysis.report import Cell, Table
 from fewbit.analysis.task import Task
 from fewbit.analysis.trials import FAILED, Executor, grid, sweep
@@ -26,10 +25,8 @@ from fewbit.analysis.weight_memory import stored_bytes
 from fewbit.errors import DataError
 from fewbit.passes import Quantize, compress
 from fewbit.quant import weight_names, weight_quantizer
-from fewbit.train import read_tensors, write_tensors
 
 FLOAT = "float"
-Network = Callable[[Task, int, float], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -140,8 +137,8 @@ def resilience(
         "keep": [list(keep)],
         "activations": [activations],
     }
-    with _store(out) as folder:
-        trial = partial(_trial, task, network or partial(_kept, folder))
+    with store_beside(out) as folder:
+        trial = partial(_trial, task, network or partial(kept_network, folder))
         found: list[dict[str, Any]] = []
         for group in ((FLOAT,), specs):  # first all float networks, from which the others start
             configs = grid(**settings, spec=group, size=[float(size) for size in sizes], seed=seeds)
@@ -191,26 +188,3 @@ def _most_zeros(model: nn.Module) -> float:
             path, _, name = full.rpartition(".")
             weights.append(getattr(model.get_submodule(path), name))
         return max((100 * float((weight == 0).double().mean()) for weight in weights), default=0.0)
-
-
-def _kept(folder: Path, task: Task, seed: int, size: float) -> nn.Module:
-    """The float network of a size and a seed, trained where it is not in `folder` yet."""
-    name = f"{task.name}-{size:g}-e{task.epochs}-r{task.rate:g}-s{seed}".replace(" ", "-")
-    path = folder / f"{name}.safetensors"
-    if path.is_file():
-        model = task.new(seed, size)
-        model.load_state_dict(read_tensors(path)[0])
-        return model
-    model = task.trained(seed, size)
-    write_tensors(path, model.state_dict(), {})
-    return model
-
-
-@contextmanager
-def _store(out: str | Path | None) -> Iterator[Path]:
-    """Where float networks are kept: beside the rows, or for this call only."""
-    if out is not None:
-        yield Path(out).with_suffix("")
-        return
-    with TemporaryDirectory() as folder:
-        yield Path(folder)

@@ -54,14 +54,15 @@ def stem(analysis: str, task: "Task") -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", f"{analysis} {task.name}").strip("-").lower()
 
 
-def keep(report: "Report", out: Path, name: str, picture: Path) -> None:
+def keep(report: "Report", out: Path, name: str, picture: Path | None) -> None:
     """Write the tables, print the first ones, and say where everything is."""
     from fewbit.analysis import save_report
 
     files = save_report(report, out, name)
     for table in report.tables():
         print_table(table.title, table.columns, table.rows)
-    say(f"picture: {picture}")
+    if picture is not None:
+        say(f"picture: {picture}")
     say(f"figures: {', '.join(str(file) for file in files)}")
 
 

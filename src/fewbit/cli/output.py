@@ -54,18 +54,24 @@ def print_cost(cost: Cost, title: str) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> None:
-    """Plain values in columns; numbers to the right, nothing for ``None``."""
+    """Plain values in columns; numbers to the right, nothing for ``None``. Cells are never cut, headings wrap."""
     table = Table(title=Text(title), title_justify="left")
+    needed = 1
     for place, column in enumerate(columns):
         numeric = all(isinstance(row[place], int | float | None) for row in rows)
-        table.add_column(Text(column), justify="right" if numeric else "left")
+        longest = max([len(_cell(row[place])) for row in rows], default=0)
+        least = max(min(longest, 40), *(len(word) for word in column.split() or [""]))
+        table.add_column(Text(column), justify="right" if numeric else "left", min_width=least)
+        needed += least + 3
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
-    console.print(table)
+    console.print(table, width=max(console.width, needed), crop=False)
 
 
 def _cell(value: str | float | None) -> str:
-    return "" if value is None else f"{value:,.4g}" if isinstance(value, float) else f"{value}"
+    if value is None:
+        return ""
+    return f"{0.0 if abs(value) < 1e-9 else value:,.4g}" if isinstance(value, float) else f"{value}"
 
 
 def print_event(event: Event) -> None:

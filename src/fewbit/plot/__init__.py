@@ -14,6 +14,7 @@ from fewbit.plot.curves import Panel, plot_curves
 from fewbit.plot.designs import plot_designs
 from fewbit.plot.error_pictures import plot_error_maps
 from fewbit.plot.heard import plot_heard
+from fewbit.plot.layer_noises import plot_noise_gain
 from fewbit.plot.levels import plot_levels
 from fewbit.plot.resiliences import plot_resilience
 from fewbit.plot.sensitivities import plot_sensitivity
@@ -30,6 +31,7 @@ __all__ = [
     "plot_heard",
     "plot_levels",
     "plot_loss_surface",
+    "plot_noise_gain",
     "plot_resilience",
     "plot_sensitivity",
     "plot_sharpness",

@@ -137,7 +137,6 @@ def _sweep(
 def _trial(
     setting: Setting, scale: Scale, network: str, seed: int, repeat: int, arm: str, rate: float
 ) -> dict[str, Any]:
-    torch.set_num_threads(1)
     task = _task(setting, scale, network)
     model = setting.network(task, seed)
     result = compress(model, *passes(arm, task.retraining(1000 * repeat + seed, rate=rate)))

@@ -157,7 +157,6 @@ def flatness(rows: Rows) -> tuple[bool, str]:
 
 
 def _trial(setting: Setting, scale: Scale, network: str, seed: int, repeat: int, arm: str) -> dict[str, Any]:
-    torch.set_num_threads(1)
     task, cycles = _task(setting, scale, network)
     model = setting.network(task, seed)
     start = 1000 * repeat + seed

@@ -10,8 +10,6 @@ from functools import partial
 from statistics import mean
 from typing import Any
 
-import torch
-
 from fewbit.analysis import (
     BitGrid,
     DesignChoice,
@@ -75,7 +73,6 @@ FULL = Scale(
 
 def run(setting: Setting) -> Study:
     """The four charts and what they say."""
-    torch.set_num_threads(1)
     scale = FULL if setting.full else SMALL
     rows = sweep(
         partial(_maps, scale),
@@ -180,7 +177,6 @@ def amplification(setting: Setting, scale: Scale) -> str:
 
 
 def _maps(scale: Scale, seed: int, depth: int, width: int) -> dict[str, Any]:
-    torch.set_num_threads(1)
     found = map_errors(width, depth, epochs=scale.map_epochs, seed=seed)
     rows = {}
     for arm, retrained in ARMS:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+import torch
+
 from fewbit.errors import DataError
 from fewbit.studies.setting import Setting
 from fewbit.studies.study import Study
@@ -42,8 +44,13 @@ def reproduce(key: str, setting: Setting) -> Study:
         raise DataError(f"there is no study {key!r}; there are {', '.join(STUDIES)}")
     setting.out.mkdir(parents=True, exist_ok=True)
     run: Callable[[Setting], Study] = import_module(f"fewbit.studies.{STUDIES[key]}").run
-    with _stopwatch(setting.cache / "seconds.json", key) as seconds:
-        study = run(setting)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the networks are small, and several trainings may share the cores
+    try:
+        with _stopwatch(setting.cache / "seconds.json", key) as seconds:
+            study = run(setting)
+    finally:
+        torch.set_num_threads(threads)
     study = replace(study, seconds=round(seconds[key], 1))
     study.save(setting.out)
     return study

@@ -88,7 +88,6 @@ def run(setting: Setting) -> Study:
 
 
 def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any]:
-    torch.set_num_threads(1)
     task = replace(named_task("resnet20", setting), epochs=scale.epochs, rate=RATE, retrain_epochs=scale.retrain)
     path = setting.cache / "float" / f"resnet20-e{task.epochs}-s{seed}.safetensors"
     model = _float(task, seed, path)

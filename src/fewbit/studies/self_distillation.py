@@ -136,7 +136,6 @@ def _sweep(
 def _trial(
     setting: Setting, scale: Scale, network: str, seed: int, repeat: int, arm: str, chance: float | None
 ) -> dict[str, Any]:
-    torch.set_num_threads(1)
     task = _task(setting, scale, network)
     model = setting.network(task, seed)
     start = 1000 * repeat + seed

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from torch import nn
 
+from fewbit.analysis.float_store import kept_network
 from fewbit.analysis.task import Task
 from fewbit.analysis.trials import Executor, process_executor
 from fewbit.errors import DataError
-from fewbit.train import read_tensors, write_tensors
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,7 @@ class Setting:
 
     def network(self, task: Task, seed: int, size: float | None = None) -> nn.Module:
         """The float network of a task, trained once and kept in the cache for all studies."""
-        width = task.size if size is None else size
-        schedule = f"e{task.epochs}-r{task.rate:g}"
-        path = self.cache / "float" / f"{task.name}-{width:g}-{schedule}-s{seed}.safetensors".replace(" ", "-")
-        if path.is_file():
-            model = task.new(seed, size)
-            model.load_state_dict(read_tensors(path)[0])
-            return model
-        model = task.trained(seed, size)
-        write_tensors(path, model.state_dict(), {})
-        return model
+        return kept_network(self.cache / "float", task, seed, size)
 
     def rows(self, study: str) -> Path:
         """The file of a study's sweep; small and full runs are kept apart."""

@@ -9,8 +9,6 @@ from functools import partial
 from statistics import mean
 from typing import Any
 
-import torch
-
 from fewbit.analysis import Table, Task, grid, sweep
 from fewbit.distill import LogitKD
 from fewbit.passes import Quantize, compress
@@ -156,7 +154,6 @@ def _trial(
     temperature: float,
     coefficient: str,
 ) -> dict[str, Any]:
-    torch.set_num_threads(1)
     task = _task(setting, scale)
     model = setting.network(task, seed)
     retraining = task.retraining(1000 * repeat + seed)

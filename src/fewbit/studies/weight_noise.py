@@ -135,7 +135,6 @@ def _arm(rows: Rows, kind: str, alpha: float, times: int = 1) -> tuple[str, Rows
 def _trial(
     setting: Setting, scale: Scale, seed: int, repeat: int, kind: str, alpha: float, times: int
 ) -> dict[str, Any]:
-    torch.set_num_threads(1)
     task = _task(setting, scale)
     start = 1000 * repeat + seed
     noise = partial(SymmetricSGD, alpha=alpha, momentum=0.9, weight_decay=1e-4, seed=start, **KINDS.get(kind, {}))

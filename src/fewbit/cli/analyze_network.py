@@ -1,0 +1,292 @@
+"""``fewbit analyze``, the commands about one network: where it needs bits, and how it lies in its loss.
+
+As in `fewbit.cli.analyze`, a command finds the task, calls the analysis, and keeps what comes.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewbit.cli.analyze import Data, Out, Seeds, TaskName, Workers, find_executor, find_task, keep, rows_of, stem
+from fewbit.cli.output import say
+from fewbit.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from fewbit.analysis import LayerNoise, Table, Task
+
+Seed = Annotated[int, typer.Option(help="Seed of the network and of all randomness.")]
+Spec = Annotated[str, typer.Option(help="Format of the weights.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    for command in (sensitivity, bits, noise, surface, sharpness, errors, design):
+        app.command()(command)
+
+
+def sensitivity(
+    task: TaskName,
+    bytes: Annotated[int | None, typer.Option(min=1, help="Also assign bits to keep this memory.")] = None,
+    specs: Annotated[str, typer.Option(help="Formats of weights, with commas.")] = "ternary,int3,int4,int8",
+    signals: Annotated[str, typer.Option(help="Formats of signals, with commas; '' for none.")] = "int4,int8",
+    retrain: Annotated[int, typer.Option(min=0, help="Epochs of retraining before a group is measured.")] = 0,
+    out: Out = Path("results"),
+    data: Data = None,
+    seed: Seed = 0,
+    workers: Workers = 1,
+) -> None:
+    """Which weights and which signals need bits? Each quantized alone; with --bytes, bits for all of them."""
+    from fewbit import analysis
+    from fewbit.passes import Quantize, compress
+    from fewbit.plot import plot_sensitivity
+
+    found, model = _network(task, data, seed)
+    passes = found.retraining(seed, epochs=retrain) if retrain else None
+    report = analysis.sensitivity(
+        model,
+        found.measure,
+        weights=_names(specs),
+        activations=_names(signals),
+        calibration=found.batches(seed),
+        retrain=passes,
+        network=found.name,
+        metric=found.metric,
+        executor=find_executor(workers, False),
+        out=rows_of(out, f"sensitivity {retrain}", found),
+    )
+    name = stem("sensitivity", found)
+    keep(report, out, name, plot_sensitivity(report, out / f"{name}.png"))
+    if bytes is None:
+        return
+
+    def measured(chosen: Any) -> float:
+        return found.measure(compress(model, Quantize(dict(chosen)), *([passes] if passes else [])))
+
+    assigned = analysis.assign_bits(report, bytes, measure=measured)
+    name = stem("assigned bits", found)
+    recipe = out / f"{name}.toml"
+    recipe.write_text(assigned.toml(), encoding="utf-8")
+    keep(assigned, out, name, None)
+    say(f"recipe: {recipe}")
+
+
+def bits(
+    task: TaskName,
+    weights: Annotated[str, typer.Option(help="Bits of inner weights, with commas; float is added.")] = "8,4,3,2",
+    signals: Annotated[str, typer.Option(help="Bits of inner signals, with commas; float is added.")] = "8,4,3,2",
+    out: Out = Path("results"),
+    data: Data = None,
+    seeds: Seeds = 3,
+    workers: Workers = 1,
+) -> None:
+    """Bits in the weights or in the signals? Both in all combinations, retrained."""
+    from fewbit.analysis import bit_grid
+    from fewbit.plot import plot_bit_grid
+
+    found = find_task(task, data)
+    report = bit_grid(
+        found,
+        (None, *_numbers("--weights", weights)),
+        (None, *_numbers("--signals", signals)),
+        range(seeds),
+        executor=find_executor(workers, False),
+        out=rows_of(out, "bits", found),
+    )
+    name = stem("bits", found)
+    keep(report, out, name, plot_bit_grid([report], out / f"{name}.png"))
+
+
+@dataclass(frozen=True)
+class NoiseReport:
+    """Noise gains as a report."""
+
+    network: str
+    layers: "tuple[LayerNoise, ...]"
+
+    def tables(self) -> "tuple[Table, ...]":
+        """One row for each signal."""
+        from fewbit.analysis import Table
+
+        columns = ("signal", "gain", "relative gain", "error power / output power")
+        rows = tuple((layer.layer, layer.gain, layer.relative, layer.error) for layer in self.layers)
+        return (Table(f"{self.network}: noise of each signal at the output", columns, rows),)
+
+
+def noise(
+    task: TaskName,
+    bits: Annotated[int, typer.Option(min=2, max=8, help="Of the signal that is quantized.")] = 3,
+    out: Out = Path("results"),
+    data: Data = None,
+    seed: Seed = 0,
+) -> None:
+    """Which signals' noise arrives at the output? Noise on one after the other."""
+    from fewbit.analysis import noise_gain
+    from fewbit.plot import plot_noise_gain
+
+    found, model = _network(task, data, seed)
+    layers = noise_gain(model, found.batches(seed), bits=bits, seed=seed)
+    name = stem("noise", found)
+    out.mkdir(parents=True, exist_ok=True)
+    picture = plot_noise_gain(layers, bits, out / f"{name}.png", f"{found.name}: noise of each signal at the output")
+    keep(NoiseReport(found.name, layers), out, name, picture)
+
+
+def surface(
+    task: TaskName,
+    spec: Spec = "ternary",
+    grid: Annotated[int, typer.Option(min=2, help="Points along each side.")] = 21,
+    out: Out = Path("results"),
+    data: Data = None,
+    seed: Seed = 0,
+) -> None:
+    """The loss around quantized networks: the first and the last that SQWA captures, and their average retrained."""
+    from fewbit.analysis import loss_surface
+    from fewbit.passes import SQWA, Quantize, compress
+    from fewbit.plot import plot_loss_surface
+
+    found, model = _network(task, data, seed)
+    captured: list[Any] = []
+    sqwa = SQWA(
+        found.batches(seed),
+        found.objective,
+        warmup_epochs=max(1, found.retrain_epochs // 2),
+        finetune_epochs=1,
+        cycles=max(3, found.retrain_epochs // 2 | 1),
+        rate=found.retrain_rate,
+        seed=seed,
+        on_capture=lambda _, net: captured.append(deepcopy(net)),
+    )
+    result = compress(model, Quantize(spec), sqwa)
+    some = list(islice(found.batches(seed), 8))
+    report = loss_surface(
+        [captured[0], captured[-1], result],
+        _loss(found, some),
+        names=("first", "last", "SQWA"),
+        grid=grid,
+        refresh=some,
+        progress=True,
+    )
+    name = stem("surface", found)
+    out.mkdir(parents=True, exist_ok=True)
+    keep(report, out, name, plot_loss_surface(report, out / f"{name}.png", f"{found.name}: training loss, {spec}"))
+
+
+def sharpness(
+    task: TaskName,
+    spec: Spec = "ternary",
+    out: Out = Path("results"),
+    data: Data = None,
+    seed: Seed = 0,
+) -> None:
+    """How flat is the loss around the float network, and around the same one quantized and retrained?"""
+    from fewbit import analysis
+    from fewbit.passes import Quantize, compress
+    from fewbit.plot import plot_sharpness
+
+    found, model = _network(task, data, seed)
+    loss = _loss(found, list(islice(found.batches(seed), 8)))
+    networks = {"float": model, f"{spec}, retrained": compress(model, Quantize(spec), found.retraining(seed))}
+    reports = {name: analysis.sharpness(network, loss, seed=seed) for name, network in networks.items()}
+    name = stem("sharpness", found)
+    out.mkdir(parents=True, exist_ok=True)
+    picture = plot_sharpness(reports, out / f"{name}.png", f"{found.name}: loss under noise on the weights")
+    for label, report in reports.items():
+        keep(report, out, stem(f"sharpness {label}", found), picture)
+
+
+def errors(
+    width: Annotated[int, typer.Option(min=1, help="Units of a hidden layer.")] = 64,
+    depth: Annotated[int, typer.Option(min=2, help="Hidden layers.")] = 4,
+    target: Annotated[str, typer.Option(help="waves or spirals.")] = "waves",
+    weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of inner weights.")] = 2,
+    signals: Annotated[int, typer.Option(min=2, max=8, help="Bits of inner signals.")] = 3,
+    out: Out = Path("results"),
+    seed: Seed = 0,
+) -> None:
+    """What do few bits do to a function? A small network on two inputs, its errors as pictures; no data needed."""
+    from fewbit.analysis import map_errors
+    from fewbit.plot import plot_error_maps
+
+    report = map_errors(
+        width, depth, target=target, weight_bits=weights, signal_bits=signals, grid=128, seed=seed
+    )  # fmt: skip
+    name = f"errors-{target}-{depth}x{width}"
+    out.mkdir(parents=True, exist_ok=True)
+    keep(report, out, name, plot_error_maps(report, out / f"{name}.png"))
+
+
+def design(
+    tasks: Annotated[
+        list[str], typer.Argument(metavar="DEPTH=TASK...", help="A task for each depth, such as 2=nets.py:two.")
+    ],
+    bytes: Annotated[int, typer.Option(min=1, help="Memory that the network may take.")],
+    weights: Annotated[str, typer.Option(help="Bits of weights, with commas.")] = "2,3,4,8",
+    signals: Annotated[str, typer.Option(help="Bits of signals, with commas.")] = "2,3,4,8",
+    bit_operations: Annotated[float | None, typer.Option(help="Most multiplications x bits x bits.")] = None,
+    out: Out = Path("results"),
+    data: Data = None,
+    seed: Seed = 0,
+    workers: Workers = 1,
+) -> None:
+    """Depth, width and bits together for a memory: all designs that fit briefly, the best few in full."""
+    from fewbit.analysis import choose_design
+    from fewbit.plot import plot_designs
+
+    families = {}
+    for given in tasks:
+        depth, _, name = given.partition("=")
+        if not depth.isdecimal() or not name:
+            raise DataError(f"{given!r}: wanted DEPTH=TASK, such as 2=nets.py:two")
+        families[int(depth)] = find_task(name, data)
+    first = next(iter(families.values()))
+    report = choose_design(
+        families,
+        bytes,
+        weight_bits=_numbers("--weights", weights),
+        signal_bits=_numbers("--signals", signals),
+        bit_operations=bit_operations,
+        seed=seed,
+        executor=find_executor(workers, False),
+        out=rows_of(out, "design", first),
+    )
+    name = stem("design", first)
+    keep(report, out, name, plot_designs(report, out / f"{name}.png"))
+    for line in report.dropped:
+        say(f"left out: {line}")
+
+
+def _network(task: str, data: Path | None, seed: int) -> "tuple[Task, nn.Module]":
+    """The task and its float network, the user's own or one trained now, with a bar."""
+    found = find_task(task, data)
+    if found.network is not None:
+        return found, found.trained(seed)
+    finetune = replace(found.retraining(seed, epochs=found.epochs, rate=found.rate), progress=True, title="float")
+    return found, finetune(found.new(seed))
+
+
+def _loss(task: "Task", batches: list[Any]) -> "Callable[[nn.Module], float]":
+    """Mean of the task's objective over fixed batches."""
+    return partial(_mean_loss, task, batches)
+
+
+def _mean_loss(task: "Task", batches: list[Any], model: "nn.Module") -> float:
+    return sum(float(task.objective(model, batch, 1.0)) for batch in batches) / len(batches)
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in _names(text)]
+    except ValueError as error:
+        raise DataError(f"{option} {text}: wanted whole numbers with commas between, such as 8,4,2") from error
