@@ -81,6 +81,11 @@ def test_snippets_are_found() -> None:
     assert sum(len(snippets(page)) for page in WITH_SNIPPETS) >= 45
 
 
+def test_the_guide_shows_the_example() -> None:
+    example = (ROOT / "examples" / "one_digit.py").read_text().partition('"""\n\n')[2]
+    assert snippets(ROOT / "docs" / "guides" / "how-many-bits.md")[0].code == example
+
+
 def test_a_broken_snippet_fails_with_its_line(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Page\n\n```python\na = 1\n```\n\nText.\n\n```python\nassert a == 1\nassert a == 2\n```\n")

@@ -7,7 +7,7 @@ import pytest
 from fewbit.cli import main as cli
 from fewbit.passes import read_recipe
 
-TASK = '''
+TASK = """
 import torch
 from torch import nn
 from fewbit.analysis import Task
@@ -37,7 +37,7 @@ settings = {"batches": batches, "evaluate": evaluate, "size": 8, "sizes": (4, 8,
 settings |= {"rate": 0.02, "retrain_rate": 0.02}
 task = Task("toy", net(2), **settings)
 three = Task("toy", net(3), **settings)
-'''
+"""
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_measures_are_those_of_their_equations() -> None:
         power = float(plain.var(0, correction=0).mean())
         inner = compress(model, Quantize(activations={"1": "int4"}, calibration=[X]))
         error = float((inner(X) - plain).square().mean()) / power
-    assert found[0].relative == pytest.approx(found[0].gain * float(signal.square().mean()) / power, rel=1e-4)
+    assert found[0].relative == pytest.approx(found[0].gain * float(signal.var(correction=0)) / power, rel=1e-4)
     assert found[0].error == pytest.approx(error, rel=1e-4)
     more, few = noise_gain(model, [X], bits=6), noise_gain(model, [X], bits=2)
     assert all(8 * a.error < b.error < c.error / 8 for a, b, c in zip(more, found, few, strict=True))

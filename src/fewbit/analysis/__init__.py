@@ -7,10 +7,10 @@ from fewbit.analysis.compression_ratio import Capacity, Design, Ratio, capacity
 from fewbit.analysis.design_choice import DesignChoice, NetworkDesign, choose_design
 from fewbit.analysis.error_maps import ErrorMap, ErrorMaps, map_errors
 from fewbit.analysis.flatness import Sharpness, sharpness
-from fewbit.analysis.inner_layers import InnerLayers, inner_layers
 from fewbit.analysis.layer_noise import LayerNoise, noise_gain, time_gain
 from fewbit.analysis.monotone_curve import MonotoneCurve, fit_monotone
 from fewbit.analysis.multiplication_count import multiplications
+from fewbit.analysis.network_interior import InnerLayers, inner_layers
 from fewbit.analysis.report import Report, Table, save_report
 from fewbit.analysis.size_resilience import Resilience, SizedNetwork, resilience
 from fewbit.analysis.surface_grid import LossSurface, SurfacePoint, loss_surface

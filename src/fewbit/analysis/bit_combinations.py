@@ -18,7 +18,7 @@ from typing import Any
 from torch import nn
 
 from fewbit.analysis.float_store import kept_network, store_beside
-from fewbit.analysis.inner_layers import inner_layers
+from fewbit.analysis.network_interior import inner_layers
 from fewbit.analysis.report import Table
 from fewbit.analysis.task import Task
 from fewbit.analysis.trials import FAILED, Executor, grid, sweep

@@ -17,8 +17,8 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-from fewbit.analysis.inner_layers import inner_layers, weight_spec
 from fewbit.analysis.multiplication_count import multiplications
+from fewbit.analysis.network_interior import inner_layers, weight_spec
 from fewbit.analysis.report import Table
 from fewbit.analysis.task import Task
 from fewbit.analysis.trials import FAILED, Executor, sweep

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewbit.analysis.inner_layers import inner_layers, outputs
+from fewbit.analysis.network_interior import inner_layers, outputs
 from fewbit.analysis.report import Table
 from fewbit.errors import DataError
 from fewbit.passes import Finetune, compress

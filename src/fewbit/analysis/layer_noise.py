@@ -1,8 +1,8 @@
 """Which layers amplify noise: the noise of one signal alone, and what arrives of it at the output.
 
     gain     = mean square of the change of the output / variance of the noise at one signal
-    relative = the same with output and signal both measured in units of their own power
-    error    = power of the change of the output / power of the output, with that one signal in few bits
+    relative = the same with output and signal both measured in units of their own variance
+    error    = power of the change of the output / variance of the output, with that one signal in few bits
 
 Weight quantization changes the function that a network computes; signal quantization adds noise, which the layers
 behind amplify or lose. The gain shows where, and the gain through time shows it for recurrent networks.
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fewbit.analysis.inner_layers import InnerLayers, inner_layers, outputs
+from fewbit.analysis.network_interior import InnerLayers, inner_layers, outputs
 from fewbit.errors import DataError
 from fewbit.quant import activation_quantizer
 
@@ -55,7 +55,7 @@ def noise_gain(
     if not some:
         raise DataError("noise_gain: there are no batches; wanted one at least")
     inner = inner_layers(model, some[0])
-    plain = torch.cat([outputs(model, batch) for batch in some])
+    plain = _joined([outputs(model, batch) for batch in some])
     power = float((plain - plain.mean(0)).square().mean())
     generator = torch.Generator().manual_seed(seed)
     return tuple(_layer(model, some, inner, name, plain, power, bits, size, generator) for name in inner.signals)
@@ -96,7 +96,7 @@ def time_gain(
         noise[:, frame] = size * rms * torch.randn(x[:, frame].shape, generator=generator).to(x)
         return x + noise
 
-    moved = _with(model, layer, change, [batch])
+    moved = _with(model, layer, change, [batch]).view_as(plain)
     variance = max((size * rms) ** 2, torch.finfo(plain.dtype).tiny)
     found: list[float] = ((moved - plain).square().mean((0, 2)) / variance).tolist()
     return tuple(found[frame:])
@@ -124,7 +124,9 @@ def _layer(
     coarse = float((_with(model, name, quantizer, batches) - plain).square().mean())
     tiny = torch.finfo(plain.dtype).tiny
     gain = moved / max((size * rms) ** 2, tiny)
-    return LayerNoise(name, gain, moved / max(power, tiny) / size**2, coarse / max(power, tiny))
+    varied = torch.cat([signal.flatten() for signal in signals]).double().var(correction=0)
+    relative = gain * float(varied) / max(power, tiny)
+    return LayerNoise(name, gain, relative, coarse / max(power, tiny))
 
 
 def _signals(model: nn.Module, batches: Sequence[Any], name: str) -> list[Tensor]:
@@ -148,9 +150,14 @@ def _with(model: nn.Module, name: str, change: Change, batches: Sequence[Any]) -
 
     handle = model.get_submodule(name).register_forward_pre_hook(hook)
     try:
-        return torch.cat([outputs(model, batch) for batch in batches])
+        return _joined([outputs(model, batch) for batch in batches])
     finally:
         handle.remove()
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """All positions of all outputs ``(n, features)``; batches may differ in length."""
+    return torch.cat([part.reshape(-1, part.shape[-1]) for part in parts])
 
 
 def _rms(signals: Sequence[Tensor]) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from fewbit.analysis.inner_layers import outputs
+from fewbit.analysis.network_interior import outputs
 from fewbit.quant import weight_names
 
 

@@ -176,6 +176,7 @@ def _excess(model: nn.Module) -> float | None:
             quantizer, master = stack[0], stack.original
             assert isinstance(quantizer, Uniform)
             assert isinstance(master, torch.Tensor)
+            master = master.detach()
             best = Uniform(quantizer.format)
             best.step = fit_step(master.reshape(1, -1), quantizer.format)[0].to(master)
             errors = [(master - each.codes(master).dequantize()).square().sum() for each in (quantizer, best)]

@@ -1,0 +1,90 @@
+"""Every study end to end, on made-up data and networks so small that only the way through is tested."""
+
+import csv
+import json
+import lzma
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fewbit.cli import main as cli
+from fewbit.studies import STUDIES, read_study, tasks
+from fewbit.studies import averaged_weights as averaged
+
+TINY = {
+    "01": ("resiliency", (2, (3, 4, 5), 1, 1, (1, 2, 3), 1, 1)),
+    "02": ("recurrent_bits", (6, 1, 1, 2, 8, 1, 1)),
+    "03": ("resiliency", (2, (3, 4, 5), 1, 1, (1, 2, 3), 1, 1)),
+    "04": ("adaptive_steps", (4, 1, 4, 1, 6, 1, 4)),
+    "05": ("soft_labels", (200, 4, 6, 1, 1, 1, 3e-3)),
+    "06": (
+        "averaged_weights",
+        (200, averaged.Cycles(4, 1, 1, 3, 1, 1, 3e-2, 1), averaged.Cycles(6, 1, 1, 1, 1, 1, 2e-3, 1), 3),
+    ),
+    "07": ("error_sources", ((3, 4), (2, 3), 200, (4, 3), (4, 4), 1, 1, 3000, (3, 4, 6), (2, 3), 1)),
+    "08": ("self_distillation", (200, 4, 2, 1, 1, 1, 6, 1, 1)),
+    "09": ("weight_noise", (200, 4, 1, 0.05, 1, (0.1, 0.4))),
+    "resnet20": ("resnet20", (1, 1, 1, 1, 1, 1)),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data set of each kind, of noise and nonsense."""
+    root = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for folder, name, shape in (("mnist", "mnist", (28, 28)), ("cifar10_subset", "cifar", (32, 32, 3))):
+        (root / folder).mkdir()
+        arrays = {}
+        for part, count in (("train", 300), ("test", 40)):
+            arrays[f"x_{part}"] = random.integers(0, 256, (count, *shape), dtype=np.uint8)
+            arrays[f"y_{part}"] = np.arange(count, dtype=np.uint8) % 10
+        np.savez(root / folder / f"{name}.npz", **arrays)
+    (root / "wikitext2").mkdir()
+    letters = np.array(list("abcdefgh \n"))
+    for name in ("train", "valid", "test"):
+        text = "".join(letters[random.integers(0, len(letters), 4000)])
+        (root / "wikitext2" / f"{name}.txt.xz").write_bytes(lzma.compress(text.encode()))
+    (root / "an4").mkdir()
+    with (root / "an4" / "manifest.tsv").open("w", newline="") as file:
+        rows = csv.writer(file, delimiter="\t")
+        rows.writerow(["path", "split", "speaker", "seconds", "text"])
+        for i in range(48):
+            split = "test" if i % 8 == 7 else "train"
+            soundfile.write(root / "an4" / f"{i}.flac", random.uniform(-0.3, 0.3, 12_000), 16_000)
+            rows.writerow([f"{i}.flac", split, f"speaker{i % 16}", 0.75, "GO ON"])
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+@pytest.mark.parametrize("key", [key for key in STUDIES if key != "digits"])
+def test_a_study_runs_from_the_command_line(key, data, tmp_path, monkeypatch, capsys):
+    name, sizes = TINY[key]
+    module = import_module(f"fewbit.studies.{name}")
+    monkeypatch.setattr(module, "SMALL", module.Scale(*sizes))
+    monkeypatch.setattr(tasks, "language_task", partial(tasks.language_task, updates=2))
+    seeds = "1" if key == "resnet20" else "2"
+    words = ["reproduce", key, "--out", str(tmp_path / "out"), "--data", str(data), "--seeds", seeds]
+    assert cli.main(words) == 0, capsys.readouterr().err
+    shown = capsys.readouterr().out
+    (path,) = (tmp_path / "out").glob("*.json")
+    study = read_study(path)
+    assert study.verdict in ("holds", "holds in part", "does not hold", "no claim")
+    assert study.findings
+    assert all(table.rows for table in study.tables)
+    assert study.pictures
+    for picture, caption in study.pictures:
+        assert (tmp_path / "out" / picture).is_file()
+        assert caption
+    assert f"fewbit reproduce {key}" in study.command
+    assert study.title in (tmp_path / "out.md").read_text()
+    assert "verdict" in shown
+    # All rows are kept: a second run trains nothing and says the same.
+    assert cli.main(words) == 0
+    again = json.loads(path.read_text())
+    assert again["findings"] == list(study.findings)
