@@ -20,6 +20,7 @@ check: $(VENV)/ready
 
 results: $(VENV)/ready
 	$(BIN)/fewbit reproduce all --out docs/results --cache build/studies
+	$(BIN)/python benchmarks/training_overhead.py --out build/benchmarks --results docs/results
 	$(BIN)/python scripts/write_measured.py
 
 bench: $(VENV)/ready
