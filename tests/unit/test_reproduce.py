@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from fewbit.cli import main as cli
-from fewbit.studies import STUDIES, read_study, tasks
+from fewbit.studies import FULL_ONLY, STUDIES, read_study, resnet20, tasks
 from fewbit.studies import averaged_weights as averaged
 
 TINY = {
@@ -29,6 +30,8 @@ TINY = {
     "08": ("self_distillation", (200, 4, 2, 1, 1, 1, 6, 1, 1)),
     "09": ("weight_noise", (200, 4, 1, 0.05, 1, (0.1, 0.4))),
     "resnet20": ("resnet20", (1, 1, 1, 1, 1, 1)),
+    "cifar100": ("resnet20", (1, 1, 1, 1, 1, 1)),
+    "imagenet": ("imagenet_networks", (1, 1, 1, 1, 1, 1)),
 }
 
 
@@ -37,13 +40,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a data set of each kind, of noise and nonsense."""
     root = tmp_path_factory.mktemp("data")
     random = np.random.default_rng(0)
-    for folder, name, shape in (("mnist", "mnist", (28, 28)), ("cifar10_subset", "cifar", (32, 32, 3))):
+    shapes = {"mnist": (28, 28), "cifar10_subset": (32, 32, 3), "cifar100": (32, 32, 3)}
+    for folder, shape in shapes.items():
         (root / folder).mkdir()
         arrays = {}
         for part, count in (("train", 300), ("test", 40)):
             arrays[f"x_{part}"] = random.integers(0, 256, (count, *shape), dtype=np.uint8)
             arrays[f"y_{part}"] = np.arange(count, dtype=np.uint8) % 10
-        np.savez(root / folder / f"{name}.npz", **arrays)
+        np.savez(root / folder / "mnist.npz", **arrays)
+    for part, count in (("train", 4), ("val", 2)):
+        for label in ("cat", "dog"):
+            (root / "imagenet" / part / label).mkdir(parents=True)
+            for i in range(count):
+                picture = Image.fromarray(random.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+                picture.save(root / "imagenet" / part / label / f"{i}.png")
     (root / "wikitext2").mkdir()
     letters = np.array(list("abcdefgh \n"))
     for name in ("train", "valid", "test"):
@@ -66,9 +76,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_study_runs_from_the_command_line(key, data, tmp_path, monkeypatch, capsys):
     name, sizes = TINY[key]
     module = import_module(f"fewbit.studies.{name}")
-    monkeypatch.setattr(module, "SMALL", module.Scale(*sizes))
+    if key in FULL_ONLY:
+        monkeypatch.setattr(module, "FULL", resnet20.Scale(*sizes))
+        monkeypatch.setattr(resnet20, "ARMS", {arm: resnet20.ARMS[arm] for arm in ("float", "direct", "retrained")})
+        monkeypatch.setattr(resnet20, "PAIRS", (("retrained", "direct"),))
+    else:
+        monkeypatch.setattr(module, "SMALL", module.Scale(*sizes))
     monkeypatch.setattr(tasks, "language_task", partial(tasks.language_task, updates=2))
-    seeds = "1" if key == "resnet20" else "2"
+    small = {"batch_size": 4, "workers": 0, "pixels": 32, "size": 0.1}
+    monkeypatch.setattr(tasks, "imagenet_task", partial(tasks.imagenet_task, **small))
+    seeds = "1" if name in ("resnet20", "imagenet_networks") else "2"
     words = ["reproduce", key, "--out", str(tmp_path / "out"), "--data", str(data), "--seeds", seeds]
     assert cli.main(words) == 0, capsys.readouterr().err
     shown = capsys.readouterr().out

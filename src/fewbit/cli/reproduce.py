@@ -9,7 +9,12 @@ from fewbit.cli.output import print_table, say
 
 
 def reproduce(
-    study: Annotated[str, typer.Argument(metavar="NN", help="01 to 09, resnet20, digits, or all.")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="NN", help="01 to 09, resnet20, digits, or all; cifar100 and imagenet where data and a GPU are."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for JSON and pictures; the page is OUT.md beside it.")] = (
         Path("results")
     ),
@@ -20,10 +25,10 @@ def reproduce(
     cache: Annotated[Path | None, typer.Option(help="Folder for rows of stopped runs; default OUT/cache.")] = None,
 ) -> None:
     """Reproduce a method's claim on real data, and write what came of it."""
-    from fewbit.studies import STUDIES, Setting, reproduce, write_results
+    from fewbit.studies import FULL_ONLY, STUDIES, Setting, reproduce, write_results
 
     setting = Setting(out, cache or out / "cache", tuple(range(seeds)), data, full, workers)
-    for key in STUDIES if study == "all" else [study]:
+    for key in [key for key in STUDIES if key not in FULL_ONLY] if study == "all" else [study]:
         found = reproduce(key, setting)
         say(f"{found.stem}: {found.title}", style="bold")
         say(f"claim: {found.claim}")

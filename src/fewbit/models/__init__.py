@@ -3,18 +3,20 @@
 import fewbit.torch_side  # noqa: F401
 from fewbit.models.charlm import CharLM
 from fewbit.models.file import Trained, load_model, save_model
-from fewbit.models.images import ResidualBlock, ResNet, convnet, mlp
+from fewbit.models.images import ProjectedBlock, ResidualBlock, ResNet, convnet, image_resnet, mlp
 from fewbit.models.speech import SpeechRNN
 from fewbit.models.stream import TorchStream
 
 __all__ = [
     "CharLM",
+    "ProjectedBlock",
     "ResNet",
     "ResidualBlock",
     "SpeechRNN",
     "TorchStream",
     "Trained",
     "convnet",
+    "image_resnet",
     "load_model",
     "mlp",
     "save_model",

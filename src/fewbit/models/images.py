@@ -4,7 +4,7 @@ References:
     He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition" (arXiv 1512.03385, section 4.2).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -91,3 +91,53 @@ class ResNet(nn.Sequential):
         self.add_module("pool", nn.AdaptiveAvgPool2d(1))
         self.add_module("flatten", nn.Flatten())
         self.add_module("head", nn.Linear(inputs, classes))
+
+
+class ProjectedBlock(nn.Module):
+    """Two convolutions 3 x 3 and the input added; where the shape changes the input goes through a convolution 1 x 1.
+
+    Args:
+        inputs, outputs: feature maps.
+        stride: of the first convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )  # fmt: skip
+        self.relu2 = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm2(self.conv2(self.relu1(self.norm1(self.conv1(x)))))
+        out: Tensor = self.relu2(self.shortcut(x) + y)
+        return out
+
+
+def image_resnet(classes: int, blocks: Sequence[int] = (2, 2, 2, 2), width: float = 1.0) -> nn.Sequential:
+    """ResNet for large pictures: a convolution 7 x 7, pooling, four stages of `blocks` with 64 to 512 maps times
+    `width`; ``(2, 2, 2, 2)`` is ResNet-18, ``(3, 4, 6, 3)`` ResNet-34.
+    """
+    inputs = max(1, round(64 * width))
+    network = nn.Sequential()
+    network.add_module("conv", nn.Conv2d(3, inputs, 7, 2, 3, bias=False))
+    network.add_module("norm", nn.BatchNorm2d(inputs))
+    network.add_module("relu", nn.ReLU())
+    network.add_module("thin", nn.MaxPool2d(3, 2, 1))
+    for stage, count in enumerate(blocks):
+        outputs = max(1, round(64 * 2**stage * width))
+        for block in range(count):
+            stride = 2 if stage and not block else 1
+            network.add_module(f"block{stage}{block}", ProjectedBlock(inputs, outputs, stride))
+            inputs = outputs
+    network.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("head", nn.Linear(inputs, classes))
+    return network

@@ -1,7 +1,7 @@
 """Floor 6: the methods measured in small on real data, each study a claim of a paper and what came of it."""
 
 import fewbit.torch_side  # noqa: F401
-from fewbit.studies.registry import STUDIES, reproduce
+from fewbit.studies.registry import FULL_ONLY, STUDIES, reproduce
 from fewbit.studies.results import section, write_results
 from fewbit.studies.setting import Setting
 from fewbit.studies.study import Study, read_study, spread
@@ -15,6 +15,7 @@ from fewbit.studies.tasks import (
 )
 
 __all__ = [
+    "FULL_ONLY",
     "NAMED_TASKS",
     "STUDIES",
     "Setting",

@@ -26,8 +26,12 @@ STUDIES: dict[str, str] = {
     "08": "self_distillation",
     "09": "weight_noise",
     "resnet20": "resnet20",
+    "cifar100": "cifar100_networks",
+    "imagenet": "imagenet_networks",
 }
 """Number of the paper (or name of a comparison) and the module of `fewbit.studies` that has its ``run(setting)``."""
+FULL_ONLY = ("cifar100", "imagenet")
+"""Studies that have no small size; they are no part of `all`."""
 
 
 def reproduce(key: str, setting: Setting) -> Study:

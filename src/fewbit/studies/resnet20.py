@@ -1,4 +1,4 @@
-"""ResNet-20 with 2-bit weights on CIFAR-10: what each method adds, at one budget of training."""
+"""Residual networks with 2-bit weights on pictures: what each method adds, at one budget of training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +33,15 @@ ARMS = {
     "+ SPEQ": "ternary, 2-bit signals, retrained + SPEQ",
 }
 """Rows of the table: what they are called in the sweep, and for people."""
+PAIRS = (
+    ("retrained", "direct"),
+    ("retrained", "float, retrained"),
+    ("+ KD", "retrained"),
+    ("+ SQWA", "retrained"),
+    ("retrained, 2-bit signals", "direct, 2-bit signals"),
+    ("+ SPEQ", "retrained, 2-bit signals"),
+)
+"""What is compared with what."""
 
 
 @dataclass(frozen=True)
@@ -52,44 +61,56 @@ FULL = Scale(epochs=200, retrain=200, warmup=60, cycles=7, cycle_epochs=15, fine
 WEIGHTS = {"conv": "int8", "head": "int8", "*": "ternary+adaptive"}
 SIGNALS = {"conv": None, "head": None, "*": "uint2+learned"}
 RATE, RETRAIN_RATE = 0.1, 0.02
+NETWORKS = {
+    "resnet20": ("ResNet-20", "CIFAR-10"),
+    "cifar100": ("ResNet-20", "CIFAR-100"),
+    "imagenet": ("ResNet-18", "ImageNet"),
+}
+SUBSET = "9,000 training, 1,000 development and 2,000 test pictures of CIFAR-10"
 
 
 def run(setting: Setting) -> Study:
-    """Train every arm for every seed and compare."""
-    scale = FULL if setting.full else SMALL
-    trial = partial(_trial, setting, scale)
+    """ResNet-20 on CIFAR-10."""
+    return compare(setting, "resnet20", FULL if setting.full else SMALL)
+
+
+def compare(setting: Setting, name: str, scale: Scale) -> Study:
+    """Train every arm for every seed and compare; `name` is that of the task."""
+    trial = partial(_trial, setting, scale, name)
+    network, data = NETWORKS[name]
+    small = name == "resnet20" and not setting.full
     configs = grid(seed=setting.seeds, arm=ARMS)
     # The first arms of a seed train the float networks that the others read from the cache.
     rows = sweep(
         trial,
         configs,
-        out=setting.rows("resnet20"),
+        out=setting.rows(name),
         executor=setting.executor,
         progress=setting.progress,
-        title="ResNet-20",
+        title=network,
     )
     test = {arm: [row["test"] for row in rows if row["arm"] == arm] for arm in ARMS}
-    picture = setting.out / "resnet20.png"
-    plot_arms({ARMS[arm]: values for arm, values in test.items()}, "test error (%)", picture, "ResNet-20 on CIFAR-10")
+    picture = setting.out / f"{name}.png"
+    plot_arms({ARMS[arm]: values for arm, values in test.items()}, "test error (%)", picture, f"{network} on {data}")
     columns = ("network", "signals", "weight bytes", "dev error (%)", "test error (%)")
     return Study(
         number="",
-        name="resnet20",
-        title="ResNet-20 with 2-bit weights, all methods at one budget",
+        name=name,
+        title=f"{network} with 2-bit weights, all methods at one budget",
         claim="",
         verdict="no claim",
         findings=_findings(test),
-        setting=_setting(scale, setting.full),
-        command="fewbit reproduce resnet20",
+        setting=_setting(scale, SUBSET if small else data),
+        command=f"fewbit reproduce {name}{' --full' if setting.full else ''}",
         seeds=setting.seeds,
-        tables=(Table("CIFAR-10", columns, tuple(_row(arm, rows) for arm in ARMS)),),
-        pictures=((picture.name, "Test error of ResNet-20 by method"),),
+        tables=(Table(data, columns, tuple(_row(arm, rows) for arm in ARMS)),),
+        pictures=((picture.name, f"Test error of {network} by method"),),
     )
 
 
-def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any]:
-    task = replace(named_task("resnet20", setting), epochs=scale.epochs, rate=RATE, retrain_epochs=scale.retrain)
-    path = setting.cache / "float" / f"resnet20-e{task.epochs}-s{seed}.safetensors"
+def _trial(setting: Setting, scale: Scale, name: str, seed: int, arm: str) -> dict[str, Any]:
+    task = replace(named_task(name, setting), epochs=scale.epochs, rate=RATE, retrain_epochs=scale.retrain)
+    path = setting.cache / "float" / f"{name}-e{task.epochs}-s{seed}.safetensors"
     model = _float(task, seed, path)
     result = compress(model, *_passes(arm, task, scale, seed, model))
     return {"dev": task.measure(result), "test": task.score(result), "bytes": stored_bytes(result)}
@@ -159,21 +180,12 @@ def _findings(test: dict[str, list[float]]) -> tuple[str, ...]:
         seeds = f"better in {better} of {len(gaps)}"
         return f"{ARMS[arm]} against {ARMS[base]}: {spread(gaps, 1)} points of error, {seeds}."
 
-    pairs = [
-        ("retrained", "direct"),
-        ("retrained", "float, retrained"),
-        ("+ KD", "retrained"),
-        ("+ SQWA", "retrained"),
-        ("retrained, 2-bit signals", "direct, 2-bit signals"),
-        ("+ SPEQ", "retrained, 2-bit signals"),
-    ]
-    found = [against(*pair) for pair in pairs]
-    best = min(("retrained", "+ KD", "+ SQWA"), key=lambda arm: mean(test[arm]))
+    found = [against(*pair) for pair in PAIRS]
+    best = min([arm for arm in ("retrained", "+ KD", "+ SQWA") if arm in test], key=lambda arm: mean(test[arm]))
     return (*found, f"The best ternary network with float signals is: {ARMS[best]}.")
 
 
-def _setting(scale: Scale, full: bool) -> str:
-    data = "CIFAR-10" if full else "9,000 training, 1,000 development and 2,000 test pictures of CIFAR-10"
+def _setting(scale: Scale, data: str) -> str:
     return (
         f"{data}, moved and mirrored; batches of 128, SGD with momentum. {scale.epochs} epochs of float training at "
         f"rate {RATE}, then {scale.retrain} of retraining at {RETRAIN_RATE} for every row but the direct ones (SQWA: "

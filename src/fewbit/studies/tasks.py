@@ -1,19 +1,20 @@
 """The tasks of the studies: networks and data small enough for two cores in minutes."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader
 
 from fewbit.analysis import Task
-from fewbit.data import Characters, Images, TensorBatches, Windows, cifar, mnist, shift_and_flip, wikitext2
+from fewbit.data import Characters, ImageFolder, Images, TensorBatches, Windows, cifar, mnist, shift_and_flip, wikitext2
 from fewbit.errors import DataError
-from fewbit.models import CharLM, ResNet, convnet, mlp
+from fewbit.models import CharLM, ResNet, convnet, image_resnet, mlp
 from fewbit.studies.setting import Setting
 
 
@@ -77,6 +78,22 @@ def resnet_task(images: Images, *, blocks: int = 3, **settings: Any) -> Task:
     )
 
 
+def imagenet_task(folder: Path, *, batch_size: int = 128, workers: int = 8, pixels: int = 224, **settings: Any) -> Task:
+    """Pictures in folders by class, ``train`` and ``val`` (the layout of ImageNet), with ResNet-18; the size is the
+    factor of its width. Training pictures are cut out at random and mirrored, and read by `workers` processes.
+    """
+    train = ImageFolder(folder / "train", pixels + pixels // 7)
+    held_out = DataLoader(ImageFolder(folder / "val", pixels), batch_size, num_workers=workers)
+    chosen: dict[str, Any] = {"size": 1, "sizes": (0.5, 1, 2), "epochs": 90, "retrain_epochs": 60} | settings
+    return Task(
+        name="ResNet-18",
+        build=partial(_image_resnet, len(train.classes)),
+        batches=partial(_folder_batches, train, batch_size, workers, pixels),
+        evaluate=partial(_folder_error_rate, held_out),
+        **chosen,
+    )
+
+
 def language_task(
     text: Characters, *, cell: str = "lstm", layers: int = 2, updates: int = 150, **settings: Any
 ) -> Task:
@@ -120,6 +137,40 @@ def _resnet(classes: int, blocks: int, size: float) -> nn.Module:
     return ResNet(classes, blocks, size)
 
 
+def _image_resnet(classes: int, size: float) -> nn.Module:
+    return image_resnet(classes, width=size)
+
+
+def _folder_batches(data: ImageFolder, batch_size: int, workers: int, pixels: int, seed: int) -> DataLoader[Any]:
+    generator = torch.Generator().manual_seed(seed)
+    collate = partial(_cut_and_mirrored, pixels)
+    return DataLoader(
+        data, batch_size, True, num_workers=workers, collate_fn=collate, drop_last=True, generator=generator
+    )
+
+
+def _cut_and_mirrored(pixels: int, items: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+    """A batch whose pictures are cut to `pixels` at a random place and mirrored half of the time."""
+    pictures = []
+    for picture, _ in items:
+        room = picture.shape[-1] - pixels
+        down, right, mirrored = (int(torch.randint(n, ())) for n in (room + 1, room + 1, 2))
+        part = picture[:, down : down + pixels, right : right + pixels]
+        pictures.append(part.flip(-1) if mirrored else part)
+    return torch.stack(pictures), torch.tensor([label for _, label in items])
+
+
+def _folder_error_rate(batches: DataLoader[Any], model: nn.Module) -> float:
+    home = next(model.parameters()).device
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    try:
+        wrong = sum(int((model(x.to(device)).argmax(1) != y.to(device)).sum()) for x, y in batches)
+    finally:
+        model.to(home)
+    return 100 * wrong / len(cast(Sized, batches.dataset))
+
+
 def _language(classes: int, layers: int, cell: str, size: float) -> nn.Module:
     return CharLM(classes, int(size), layers, cell)
 
@@ -143,6 +194,14 @@ def _cifar_task(data: Setting, **settings: Any) -> Task:
     return resnet_task(_once(cifar, data.folder("cifar10" if data.full else "cifar10_subset")), **settings)
 
 
+def _cifar100_task(data: Setting, **settings: Any) -> Task:
+    return resnet_task(_once(cifar, data.folder("cifar100")), **settings)
+
+
+def _imagenet_task(data: Setting, **settings: Any) -> Task:
+    return imagenet_task(data.folder("imagenet"), **settings)
+
+
 def _text_task(cell: str, data: Setting, **settings: Any) -> Task:
     return language_task(_once(wikitext2, data.folder("wikitext2")), cell=cell, **settings)
 
@@ -157,6 +216,8 @@ NAMED_TASKS: dict[str, Callable[..., Task]] = {
     "perceptron": partial(_mnist_task, perceptron_task),
     "convnet": partial(_mnist_task, convnet_task),
     "resnet20": _cifar_task,
+    "cifar100": _cifar100_task,
+    "imagenet": _imagenet_task,
     "lstm": partial(_text_task, "lstm"),
     "gru": partial(_text_task, "gru"),
     "sru": partial(_text_task, "sru"),
