@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewbit.cli.analyze import Data, Out, Seeds, TaskName, Workers, find_executor, find_task, keep, rows_of, stem
+from fewbit.cli.analyze import Data, Out, Ray, Seeds, TaskName, Workers, find_executor, find_task, keep, rows_of, stem
 from fewbit.cli.output import say
 from fewbit.errors import DataError
 
@@ -42,6 +42,7 @@ def sensitivity(
     data: Data = None,
     seed: Seed = 0,
     workers: Workers = 1,
+    ray: Ray = False,
 ) -> None:
     """Which weights and which signals need bits? Each quantized alone; with --bytes, bits for all of them."""
     from fewbit import analysis
@@ -59,7 +60,7 @@ def sensitivity(
         retrain=passes,
         network=found.name,
         metric=found.metric,
-        executor=find_executor(workers, False),
+        executor=find_executor(workers, ray),
         out=rows_of(out, f"sensitivity {retrain}", found),
     )
     name = stem("sensitivity", found)
@@ -86,6 +87,7 @@ def bits(
     data: Data = None,
     seeds: Seeds = 3,
     workers: Workers = 1,
+    ray: Ray = False,
 ) -> None:
     """Bits in the weights or in the signals? Both in all combinations, retrained."""
     from fewbit.analysis import bit_grid
@@ -97,7 +99,7 @@ def bits(
         (None, *_numbers("--weights", weights)),
         (None, *_numbers("--signals", signals)),
         range(seeds),
-        executor=find_executor(workers, False),
+        executor=find_executor(workers, ray),
         out=rows_of(out, "bits", found),
     )
     name = stem("bits", found)
@@ -235,6 +237,7 @@ def design(
     data: Data = None,
     seed: Seed = 0,
     workers: Workers = 1,
+    ray: Ray = False,
 ) -> None:
     """Depth, width and bits together for a memory: all designs that fit briefly, the best few in full."""
     from fewbit.analysis import choose_design
@@ -254,7 +257,7 @@ def design(
         signal_bits=_numbers("--signals", signals),
         bit_operations=bit_operations,
         seed=seed,
-        executor=find_executor(workers, False),
+        executor=find_executor(workers, ray),
         out=rows_of(out, "design", first),
     )
     name = stem("design", first)

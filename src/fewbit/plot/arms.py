@@ -6,7 +6,7 @@ from statistics import mean
 
 from matplotlib.figure import Figure
 
-BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe-Ito: told apart by colour-blind eyes
+from fewbit.plot.palette import BLUE, ORANGE
 
 
 def plot_arms(

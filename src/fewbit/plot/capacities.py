@@ -8,9 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, ScalarFormatter
 
 from fewbit.analysis import Capacity
-
-COLOURS = ("black", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
-MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+from fewbit.plot.palette import COLOURS, MARKERS
 
 
 def plot_capacity(report: Capacity, path: str | Path) -> Path:

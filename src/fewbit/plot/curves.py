@@ -8,8 +8,7 @@ from statistics import mean, stdev
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = ("black", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
-MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+from fewbit.plot.palette import COLOURS, MARKERS
 
 
 @dataclass(frozen=True)

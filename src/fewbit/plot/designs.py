@@ -5,9 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from fewbit.analysis import DesignChoice
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
-MARKERS = ("o", "^", "s", "D", "v", "P")
+from fewbit.plot.palette import COLOURS, MARKERS
 
 
 def plot_designs(report: DesignChoice, path: str | Path) -> Path:
@@ -19,7 +17,7 @@ def plot_designs(report: DesignChoice, path: str | Path) -> Path:
     depths = sorted({design.depth for design in report.designs})
     bits = sorted({design.weight_bits for design in report.designs})
     for design in report.designs:
-        colour = COLOURS[depths.index(design.depth) % len(COLOURS)]
+        colour = COLOURS[1 + depths.index(design.depth) % (len(COLOURS) - 1)]
         marker = MARKERS[bits.index(design.weight_bits) % len(MARKERS)]
         assert design.probe is not None
         axes.plot(design.bit_operations, design.probe, marker, color=colour, ms=8, alpha=0.8)
@@ -27,7 +25,7 @@ def plot_designs(report: DesignChoice, path: str | Path) -> Path:
         axes.annotate(str(design.signal_bits), place, (7, -3), textcoords="offset points", fontsize=8)
         if design.dev is not None:
             axes.plot(design.bit_operations, design.dev, "*", color=colour, ms=15, markeredgecolor="black")
-    for depth, colour in zip(depths, COLOURS, strict=False):
+    for depth, colour in zip(depths, COLOURS[1:], strict=False):
         axes.plot([], [], "o", color=colour, label=f"{depth} hidden layers")
     for count, marker in zip(bits, MARKERS, strict=False):
         axes.plot([], [], marker, color="grey", label=f"weights of {count} bits")

@@ -6,8 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from fewbit.analysis import LayerNoise
-
-BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe-Ito
+from fewbit.plot.palette import BLUE, ORANGE
 
 
 def plot_noise_gain(layers: Sequence[LayerNoise], bits: int, path: str | Path, title: str = "") -> Path:

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe-Ito: told apart by colour-blind eyes
+from fewbit.plot.palette import BLUE, ORANGE
 
 
 def plot_levels(axes: Axes, name: str, before: NDArray[np.floating], after: NDArray[np.floating]) -> None:

@@ -8,9 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from fewbit.analysis import Resilience
-
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
-MARKERS = ("^", "s", "D", "v", "P", "X")
+from fewbit.plot.palette import COLOURS, MARKERS
 
 
 def plot_resilience(report: Resilience, path: str | Path) -> Path:
@@ -27,7 +25,7 @@ def plot_resilience(report: Resilience, path: str | Path) -> Path:
         "o",
         "float",
     )
-    for colour, marker, spec in zip(COLOURS, MARKERS, report.specs[1:], strict=False):
+    for colour, marker, spec in zip(COLOURS[1:], MARKERS[1:], report.specs[1:], strict=False):
         direct = [[row.direct_test for row in report.of(size, spec)] for size in sizes]
         retrained = [[row.retrained_test for row in report.of(size, spec)] for size in sizes]
         _line(left, parameters, direct, colour, marker, f"{spec}, direct", dashed=True)

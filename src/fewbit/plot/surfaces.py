@@ -11,9 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from fewbit.analysis import LossSurface, Sharpness
-
-COLOURS = ("black", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
-MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+from fewbit.plot.palette import COLOURS, MARKERS
 
 
 def plot_loss_surface(report: LossSurface, path: str | Path, title: str = "") -> Path:
