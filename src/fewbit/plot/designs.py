@@ -31,7 +31,8 @@ def plot_designs(report: DesignChoice, path: str | Path) -> Path:
         axes.plot([], [], marker, color="grey", label=f"weights of {count} bits")
     axes.plot([], [], "*", color="white", markeredgecolor="black", ms=13, label="whole recipe")
     best = report.best
-    axes.annotate(f"chosen: {best.name}", (best.bit_operations, best.dev or 0.0), (12, -14), textcoords="offset points")
+    place = (best.bit_operations, best.dev or 0.0)
+    axes.annotate(f"chosen: {best.name}", place, (-8, -14), textcoords="offset points", ha="right")
     axes.set_xscale("log")
     axes.set_xlabel("multiplications for one input x bits of weights x bits of signals")
     axes.set_ylabel(f"development data, {report.metric}")

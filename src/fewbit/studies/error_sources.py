@@ -32,10 +32,10 @@ from fewbit.studies.tasks import perceptron_task
 
 ARMS = (("float", True), ("weights", True), ("signals", True), ("signals", False))
 CURVES = {
+    ("float", True): "float",
     ("weights", True): "weights of 2 bits, retrained",
     ("signals", True): "signals of 3 bits, retrained",
     ("signals", False): "signals of 3 bits, direct",
-    ("float", True): "float",
 }
 
 

@@ -40,7 +40,7 @@ class Scale:
     speech_retrain_epochs: int
 
 
-SMALL = Scale(96, 8, 3, 60, 128, 30, 5)
+SMALL = Scale(96, 8, 3, 60, 128, 24, 4)
 FULL = Scale(512, 60, 30, 1500, 256, 120, 60)
 NAMES = {"lstm": "characters, LSTM", "gru": "characters, GRU", "sru": "characters, SRU", "speech": "speech, SRU"}
 ASSIGNED = ("lstm", "speech")
