@@ -99,9 +99,16 @@ def judge(rows: Rows, teacher: str, scale: Scale) -> list[tuple[bool, str]]:
     others = [reach[str(c)] for c in scale.coefficients if c >= 0.5]
     worst = max(every, key=lambda pair: pair.mean)
     where = f"Teacher: {TEACHERS[teacher]}."
+    beaten = ""
+    if against.worse:
+        cells, mine = len(scale.temperatures) * len(scale.coefficients), len(scale.temperatures)
+        beaten = (
+            f" That fixed cell is the best of {cells} on development data, the falling one the best of {mine}: tuning "
+            f"both knobs gains {against.mean:.2f} points at the price of {cells - mine} more trainings."
+        )
     return [
         (helped.better, f"{where} {helped.sentence('points')}."),
-        (not against.worse, f"{where} {against.sentence('points')}."),
+        (not against.worse, f"{where} {against.sentence('points')}.{beaten}"),
         (
             not worst.worse and reach[FALLING] < min(others),
             f"{where} From the best to the worst temperature, the falling coefficient loses {reach[FALLING]:.2f} "
