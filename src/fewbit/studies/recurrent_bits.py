@@ -22,7 +22,7 @@ from fewbit.studies.study import Study, spread
 from fewbit.studies.tasks import named_task
 
 WEIGHTS = ("ternary", "int3", "int4")
-SIGNALS = ("int3", "int4", "int6", "int8")
+SIGNALS = ("int3", "int4", "int8")
 BUDGETS = ("int3",)
 """An assignment may take as many bytes as all weights at one of these."""
 
@@ -40,7 +40,7 @@ class Scale:
     speech_retrain_epochs: int
 
 
-SMALL = Scale(96, 8, 3, 60, 128, 24, 4)
+SMALL = Scale(96, 8, 3, 50, 128, 20, 4)
 FULL = Scale(512, 60, 30, 1500, 256, 120, 60)
 NAMES = {"lstm": "characters, LSTM", "gru": "characters, GRU", "sru": "characters, SRU", "speech": "speech, SRU"}
 ASSIGNED = ("lstm", "speech")
