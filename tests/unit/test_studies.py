@@ -73,6 +73,18 @@ def test_every_study_of_the_list_is_there():
         assert callable(__import__(f"fewbit.studies.{module}", fromlist=["run"]).run)
 
 
+def test_a_run_without_figures_ends_the_study_and_says_why(tmp_path):
+    def trial(seed):
+        if seed:
+            raise DataError("no such picture")
+        return {"test": 1.0}
+
+    setting = Setting(tmp_path, tmp_path, progress=False)
+    with pytest.raises(DataError, match="toy: 1 of 2 runs failed, the first with DataError: no such picture"):
+        setting.sweep(trial, [{"seed": 0}, {"seed": 1}], "rows", "toy")
+    assert setting.sweep(trial, [{"seed": 0}], "rows", "toy") == [{"seed": 0, "test": 1.0}]
+
+
 def test_faults_are_said(tmp_path, monkeypatch):
     monkeypatch.delenv("FEWBIT_DATA", raising=False)
     setting = Setting(tmp_path, tmp_path)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from fewbit.analysis import Table, Task, grid, sweep
+from fewbit.analysis import Table, Task, grid
 from fewbit.formats import Ternary
 from fewbit.passes import Finetune, Pass, Quantize, compress, gradual
 from fewbit.plot import plot_arms
@@ -136,13 +136,11 @@ def _sweep(
     setting: Setting, scale: Scale, network: str, arms: Sequence[str], rates: Sequence[float], repeats: int
 ) -> Rows:
     """Rows of every arm at the rate that is best for it on development data."""
-    rows = sweep(
+    rows = setting.sweep(
         partial(_trial, setting, scale),
         grid(network=(network,), seed=setting.seeds, repeat=range(repeats), arm=arms, rate=rates),
-        out=setting.rows("adaptive-steps"),
-        executor=setting.executor,
-        progress=setting.progress,
-        title=f"steps of a {network}",
+        "adaptive-steps",
+        f"steps of a {network}",
     )
     best = {arm: chosen(of(rows, arm=arm), "rate") for arm in arms}
     return [row for row in rows if row["rate"] == best[row["arm"]]]

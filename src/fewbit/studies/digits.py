@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from fewbit.analysis import Table, sweep
+from fewbit.analysis import Table
 from fewbit.studies.setting import Setting
 from fewbit.studies.study import Study, spread
 from fewbit.tour import demo
@@ -24,13 +24,11 @@ COLUMNS = {
 
 def run(setting: Setting) -> Study:
     """Run the demo once for each seed; small and full are the same."""
-    rows = sweep(
+    rows = setting.sweep(
         partial(_trial, setting.cache / "digits"),
         [{"seed": seed} for seed in setting.seeds],
-        out=setting.rows("digits"),
-        executor=setting.executor,
-        progress=setting.progress,
-        title="spoken digits",
+        "digits",
+        "spoken digits",
     )
     names = [row["name"] for row in rows[0]["rows"]]
     by_name = {name: [row["rows"][place] for row in rows] for place, name in enumerate(names)}

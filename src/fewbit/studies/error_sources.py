@@ -20,7 +20,6 @@ from fewbit.analysis import (
     grid,
     map_errors,
     noise_gain,
-    sweep,
 )
 from fewbit.plot import Panel, plot_bit_grid, plot_curves, plot_designs, plot_error_maps
 from fewbit.studies.few_images import few_images_task
@@ -74,13 +73,11 @@ FULL = Scale(
 def run(setting: Setting) -> Study:
     """The four charts and what they say."""
     scale = FULL if setting.full else SMALL
-    rows = sweep(
+    rows = setting.sweep(
         partial(_maps, scale),
         grid(seed=setting.seeds, depth=scale.depths, width=scale.widths),
-        out=setting.rows("error-maps"),
-        executor=setting.executor,
-        progress=setting.progress,
-        title="error maps",
+        "error-maps",
+        "error maps",
     )
     grids = [_grid(setting, scale, shape) for shape in (scale.wide, scale.deep)]
     choices = [_choice(setting, scale, seed) for seed in setting.seeds]

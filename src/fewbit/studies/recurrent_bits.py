@@ -11,7 +11,7 @@ from itertools import islice
 from statistics import mean
 from typing import Any
 
-from fewbit.analysis import Sensitivity, Table, Task, assign_bits, grid, sensitivity, stored_bytes, sweep, uniform_bytes
+from fewbit.analysis import Sensitivity, Table, Task, assign_bits, grid, sensitivity, stored_bytes, uniform_bytes
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_sensitivity
 from fewbit.studies.pairs import Rows, of, pairs
@@ -114,21 +114,18 @@ def measure(setting: Setting, scale: Scale, name: str, seed: int) -> Sensitivity
 
 def compare(setting: Setting, scale: Scale, name: str, seed: int, report: Sensitivity) -> Rows:
     """For each budget the uniform and the assigned network after full retraining."""
-    measured = sweep(
+    measured = setting.sweep(
         partial(_probe, setting, scale, report),
         grid(name=[name], seed=[seed], budget=BUDGETS),
-        out=setting.rows("assigned-bits"),
-        progress=setting.progress,
-        title=f"{NAMES[name]}, bits",
+        "assigned-bits",
+        f"{NAMES[name]}, bits",
     )
     specs = {row["budget"]: row["specs"] for row in measured}
-    return sweep(
+    return setting.sweep(
         partial(_trial, setting, scale, specs),
         grid(name=[name], seed=[seed], budget=BUDGETS, arm=("uniform", "assigned")),
-        out=setting.rows("assigned-bits"),
-        executor=setting.executor,
-        progress=setting.progress,
-        title=f"{NAMES[name]}, retrained",
+        "assigned-bits",
+        f"{NAMES[name]}, retrained",
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from fewbit.analysis import Table, Task, grid, stored_bytes, sweep
+from fewbit.analysis import Table, Task, grid, stored_bytes
 from fewbit.distill import SPEQ, LogitKD
 from fewbit.passes import SQWA, Finetune, Pass, Quantize, compress
 from fewbit.plot import plot_arms
@@ -81,13 +81,11 @@ def compare(setting: Setting, name: str, scale: Scale) -> Study:
     small = name == "resnet20" and not setting.full
     configs = grid(seed=setting.seeds, arm=ARMS)
     # The first arms of a seed train the float networks that the others read from the cache.
-    rows = sweep(
+    rows = setting.sweep(
         trial,
         configs,
-        out=setting.rows(name),
-        executor=setting.executor,
-        progress=setting.progress,
-        title=network,
+        name,
+        network,
     )
     test = {arm: [row["test"] for row in rows if row["arm"] == arm] for arm in ARMS}
     picture = setting.out / f"{name}.png"

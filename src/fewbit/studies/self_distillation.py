@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from fewbit.analysis import Table, Task, grid, sweep
+from fewbit.analysis import Table, Task, grid
 from fewbit.distill import SPEQ, LogitKD
 from fewbit.distill.stochastic_precision import finer_signals, finer_sites
 from fewbit.passes import Quantize, compress
@@ -123,13 +123,11 @@ def _sweep(
     setting: Setting, scale: Scale, network: str, arms: list[tuple[str, float | None]], repeats: int
 ) -> list[dict[str, Any]]:
     runs = grid(network=(network,), seed=setting.seeds, repeat=range(repeats))
-    return sweep(
+    return setting.sweep(
         partial(_trial, setting, scale),
         [one | {"arm": arm, "chance": chance} for one in runs for arm, chance in arms],
-        out=setting.rows("self-distillation"),
-        executor=setting.executor,
-        progress=setting.progress,
-        title=f"precision, {network}",
+        "self-distillation",
+        f"precision, {network}",
     )
 
 

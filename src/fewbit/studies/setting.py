@@ -1,14 +1,16 @@
 """How a study is run: seeds, folders, and whether small or at the published size."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from fewbit.analysis.float_store import kept_network
 from fewbit.analysis.task import Task
-from fewbit.analysis.trials import Executor, process_executor
+from fewbit.analysis.trials import FAILED, Executor, Trial, process_executor, sweep
 from fewbit.errors import DataError
 
 
@@ -52,6 +54,18 @@ class Setting:
     def executor(self) -> Executor | None:
         """Where trials run."""
         return process_executor(self.workers) if self.workers > 1 else None
+
+    def sweep(self, trial: Trial, configs: Sequence[dict[str, Any]], rows: str, title: str) -> list[dict[str, Any]]:
+        """`fewbit.analysis.sweep` where and how this setting says.
+
+        Raises:
+            DataError: a run gave no figures, so the study has none either; what worked is kept.
+        """
+        found = sweep(trial, configs, out=self.rows(rows), executor=self.executor, progress=self.progress, title=title)
+        lost = [row for row in found if FAILED in row]
+        if lost:
+            raise DataError(f"{title}: {len(lost)} of {len(found)} runs failed, the first with {lost[0][FAILED]}")
+        return found
 
     def network(self, task: Task, seed: int, size: float | None = None) -> nn.Module:
         """The float network of a task, trained once and kept in the cache for all studies."""

@@ -9,7 +9,7 @@ from functools import partial
 from statistics import mean
 from typing import Any
 
-from fewbit.analysis import Table, Task, grid, sweep
+from fewbit.analysis import Table, Task, grid
 from fewbit.distill import LogitKD
 from fewbit.passes import Quantize, compress
 from fewbit.plot import Panel, plot_curves
@@ -50,13 +50,11 @@ def run(setting: Setting) -> Study:
     soft = grid(teacher=TEACHERS, temperature=scale.temperatures, coefficient=[*map(str, scale.coefficients), FALLING])
     cells = [{"teacher": "none", "temperature": 0, "coefficient": "0"}, *soft]
     runs = grid(seed=setting.seeds, repeat=range(scale.repeats))
-    rows = sweep(
+    rows = setting.sweep(
         partial(_trial, setting, scale),
         [run | cell for run in runs for cell in cells],
-        out=setting.rows("soft-labels"),
-        executor=setting.executor,
-        progress=setting.progress,
-        title="soft labels",
+        "soft-labels",
+        "soft labels",
     )
     parts, findings = [], []
     for teacher in TEACHERS:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fewbit.analysis import Table, Task, grid, sharpness, sweep
+from fewbit.analysis import Table, Task, grid, sharpness
 from fewbit.passes import Quantize, compress
 from fewbit.plot import Panel, plot_curves
 from fewbit.studies.few_images import few_images_task
@@ -66,13 +66,11 @@ def run(setting: Setting) -> Study:
     scale = FULL if setting.full else SMALL
     arms = [("SGD", 0.0, 1), ("SGD", 0.0, 2), *((kind, alpha, 1) for kind in KINDS for alpha in scale.alphas)]
     runs = grid(seed=setting.seeds, repeat=range(scale.repeats))
-    rows = sweep(
+    rows = setting.sweep(
         partial(_trial, setting, scale),
         [one | {"kind": kind, "alpha": alpha, "times": times} for one in runs for kind, alpha, times in arms],
-        out=setting.rows("weight-noise"),
-        executor=setting.executor,
-        progress=setting.progress,
-        title="weight noise",
+        "weight-noise",
+        "weight noise",
     )
     judged = judge(rows, scale)
     picture = setting.out / "09-symmetric-weight-noise.png"
