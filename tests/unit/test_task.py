@@ -59,7 +59,7 @@ def test_a_network_that_is_there_is_not_trained_anew():
     [
         ("nowhere.py", "there is no such file; wanted a Python file that defines 'task'"),
         ("mine.py:number", "'number' is int, wanted a fewbit.analysis.Task"),
-        ("mine.py:absent", "'absent' is NoneType"),
+        ("mine.py:absent", "there is no 'absent' in it; its tasks are"),
         ("broken.py", "cannot be imported: ZeroDivisionError"),
     ],
 )

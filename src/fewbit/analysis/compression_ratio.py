@@ -187,7 +187,8 @@ def capacity(resilience: Resilience, budget: int | None = None, *, resamples: in
     points = [(size, spec) for spec in resilience.specs for size in resilience.sizes if resilience.of(size, spec)]
     seeds = set.intersection(*({row.seed for row in resilience.of(*point)} for point in points)) if points else set()
     if not seeds:
-        raise DataError(f"{resilience.task}: no seed has all networks; see {resilience.failed or 'the rows'}")
+        lost = "; ".join(resilience.failed) or "see the rows"
+        raise DataError(f"{resilience.task}: no seed has all networks: {lost}")
     rows = [[row for row in resilience.of(*point) if row.seed in seeds] for point in points]
     sizes = np.array([row[0].bytes for row in rows])
     specs = np.array([spec for _, spec in points])

@@ -58,7 +58,7 @@ class Sharpness:
         curvature = f"curvature {mean(self.curvature):.4g}"
         return (
             Table(
-                f"Rise of the loss {self.loss:.4g} under noise on the weights; {curvature}",
+                f"Rise under noise on the weights, of a loss of {self.loss:.4g} without; {curvature}",
                 ("noise / rms of weights", "mean rise", "spread", "largest rise"),
                 tuple(rises),
             ),

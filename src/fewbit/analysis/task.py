@@ -3,11 +3,14 @@
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from zlib import crc32
 
 import torch
 from torch import nn
@@ -105,6 +108,7 @@ def load_task(source: str) -> Task:
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             sys.modules[spec.name] = module
+            _pickle_by_value(module)
             sys.path.insert(0, str(path.parent))
             try:
                 spec.loader.exec_module(module)
@@ -115,12 +119,50 @@ def load_task(source: str) -> Task:
     except DataError:
         raise
     except Exception as error:  # whatever a user's file may raise
-        raise DataError(f"{where}: cannot be imported: {type(error).__name__}: {error}") from error
-    found = getattr(module, name, None)
-    task = found() if callable(found) and not isinstance(found, Task) else found
+        hint = f"; did you mean {where}.py?" if Path(f"{where}.py").is_file() else ""
+        raise DataError(f"{where}: cannot be imported: {_told(error)}{hint}") from error
+    known = [key for key, value in vars(module).items() if isinstance(value, Task)]
+    if not hasattr(module, name):
+        raise DataError(f"{where}: there is no {name!r} in it; its tasks are {known or 'none'}")
+    found = getattr(module, name)
+    try:
+        task = found() if callable(found) and not isinstance(found, Task) else found
+    except Exception as error:  # whatever a user's function may raise
+        raise DataError(f"{where}: {name}() failed: {_told(error)}") from error
     if not isinstance(task, Task):
         raise DataError(f"{where}: {name!r} is {type(task).__name__}, wanted a fewbit.analysis.Task")
     return task
+
+
+def fingerprint(task: Task, measured: bool = False) -> str:
+    """Tells a task from an edited one of the same name: by its new network (or the one it has) and its first batch,
+    and with `measured` by its measure of that network too.
+    """
+    model = task.new(0) if task.network is None else task.trained(0)
+    total = crc32(str(model).encode())
+    batch = next(iter(task.batches(0)), ())
+    parts = batch if isinstance(batch, tuple | list) else (batch,)
+    for tensor in [*model.state_dict().values(), *parts]:
+        if isinstance(tensor, torch.Tensor) and tensor.numel():
+            total = crc32(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes(), total)
+    if measured:
+        total = crc32(repr(task.measure(model)).encode(), total)
+    return f"{total:08x}"
+
+
+def _pickle_by_value(module: ModuleType) -> None:
+    """Let worker processes get a task of a file, which they cannot import."""
+    if importlib.util.find_spec("cloudpickle") is not None:
+        import cloudpickle  # comes with loky
+
+        cloudpickle.register_pickle_by_value(module)
+
+
+def _told(error: Exception) -> str:
+    """An error with the place where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{'' if isinstance(error, SyntaxError) else place}"
 
 
 def _measure(evaluate: Callable[[nn.Module], float], model: nn.Module) -> float:

@@ -260,7 +260,8 @@ def _weight(model: nn.Module, name: str) -> torch.Tensor:
 
 def _fingerprint(model: nn.Module) -> str:
     """Tells networks apart in a file of rows."""
-    total = 0
+    total = crc32(str(model).encode())
     for name, tensor in model.state_dict().items():
-        total = crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), crc32(name.encode(), total))
+        raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)  # whatever its type
+        total = crc32(raw.numpy().tobytes(), crc32(name.encode(), total))
     return f"{total:08x}"

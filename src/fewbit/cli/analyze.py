@@ -4,8 +4,9 @@ A command here trains nothing itself: it finds the task, calls the analysis of t
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ from fewbit.cli.output import print_table, say
 if TYPE_CHECKING:
     from fewbit.analysis import Executor, Report, Resilience, Task
 
+MOST_ROWS = 60
 app = typer.Typer(help="How many bits does a network need, and where? With a picture.", no_args_is_help=True)
 TaskName = Annotated[
     str,
@@ -45,22 +47,47 @@ def find_executor(workers: int, ray: bool) -> "Executor | None":
 
 
 def rows_of(out: Path, analysis: str, task: "Task") -> Path:
-    """Where a sweep keeps its rows, so that a stopped command goes on."""
-    return out / f"{stem(analysis, task)}.jsonl"
+    """Where a sweep keeps its rows, so that a stopped command goes on; an edited task gets another file."""
+    from fewbit.analysis import fingerprint
+
+    path = out / f"{stem(analysis, task)}-{fingerprint(task, measured=True)}.jsonl"
+    if path.is_file():
+        say(f"goes on with the runs in {path}")
+    return path
 
 
 def stem(analysis: str, task: "Task") -> str:
     """The name of the files of an analysis."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", f"{analysis} {task.name}").strip("-").lower()
+    return re.sub(r"[\W_]+", "-", f"{analysis} {task.name}").strip("-").lower()
+
+
+def check_folder(out: Path) -> None:
+    """Refuse an `out` that cannot hold files, before anything is trained."""
+    from fewbit.errors import DataError
+
+    if any(part.exists() and not part.is_dir() for part in (out, *out.parents)):
+        raise DataError(f"--out {out}: is a file or lies in one; wanted a folder")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def demand_figures(report: Any, rows: Sequence[Any]) -> None:
+    """Say what failed; without any figures that is an error."""
+    from fewbit.errors import DataError
+
+    if report.failed and not rows:
+        raise DataError(f"no run gave figures; the first: {report.failed[0]}")
+    for line in report.failed:
+        say(f"failed: {line}", style="red")
 
 
 def keep(report: "Report", out: Path, name: str, picture: Path | None) -> None:
-    """Write the tables, print the first ones, and say where everything is."""
+    """Write the tables, print those that fit a screen or two, and say where everything is."""
     from fewbit.analysis import save_report
 
     files = save_report(report, out, name)
     for table in report.tables():
-        print_table(table.title, table.columns, table.rows)
+        if len(table.rows) <= MOST_ROWS:
+            print_table(table.title, table.columns, table.rows)
     if picture is not None:
         say(f"picture: {picture}")
     say(f"figures: {', '.join(str(file) for file in files)}")
@@ -116,6 +143,7 @@ def _resilience(
     task: "Task", specs: str, sizes: str | None, out: Path, seeds: int, executor: "Executor | None"
 ) -> "Resilience":
     from fewbit.analysis import resilience
+    from fewbit.analysis.size_resilience import FLOAT
     from fewbit.errors import DataError
 
     try:
@@ -123,5 +151,10 @@ def _resilience(
     except ValueError as error:
         raise DataError(f"--sizes {sizes}: wanted numbers with commas between, such as 8,16,32") from error
     names = [spec.strip() for spec in specs.split(",")]
+    if len(set(names)) < len(names):
+        raise DataError(f"--specs {specs}: a format is named twice")
+    check_folder(out)
     rows = rows_of(out, "resilience", task)
-    return resilience(task, names, numbers, range(seeds), executor=executor, out=rows)
+    report = resilience(task, names, numbers, range(seeds), executor=executor, out=rows)
+    demand_figures(report, [row for row in report.rows if row.spec == FLOAT])
+    return report

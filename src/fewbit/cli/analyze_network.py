@@ -3,7 +3,7 @@
 As in `fewbit.cli.analyze`, a command finds the task, calls the analysis, and keeps what comes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewbit.cli.analyze import Data, Out, Ray, Seeds, TaskName, Workers, find_executor, find_task, keep, rows_of, stem
+from fewbit.cli.analyze import (
+    Data,
+    Out,
+    Ray,
+    Seeds,
+    TaskName,
+    Workers,
+    check_folder,
+    demand_figures,
+    find_executor,
+    find_task,
+    keep,
+    rows_of,
+    stem,
+)
 from fewbit.cli.output import say
 from fewbit.errors import DataError
 
@@ -49,7 +63,7 @@ def sensitivity(
     from fewbit.passes import Quantize, compress
     from fewbit.plot import plot_sensitivity
 
-    found, model = _network(task, data, seed)
+    found, model = _network(task, data, seed, out, _names(specs), _names(signals))
     passes = found.retraining(seed, epochs=retrain) if retrain else None
     report = analysis.sensitivity(
         model,
@@ -63,6 +77,7 @@ def sensitivity(
         executor=find_executor(workers, ray),
         out=rows_of(out, f"sensitivity {retrain}", found),
     )
+    demand_figures(report, report.rows)
     name = stem("sensitivity", found)
     keep(report, out, name, plot_sensitivity(report, out / f"{name}.png"))
     if bytes is None:
@@ -94,6 +109,7 @@ def bits(
     from fewbit.plot import plot_bit_grid
 
     found = find_task(task, data)
+    check_folder(out)
     report = bit_grid(
         found,
         (None, *_numbers("--weights", weights)),
@@ -102,6 +118,7 @@ def bits(
         executor=find_executor(workers, ray),
         out=rows_of(out, "bits", found),
     )
+    demand_figures(report, report.cells)
     name = stem("bits", found)
     keep(report, out, name, plot_bit_grid([report], out / f"{name}.png"))
 
@@ -133,10 +150,9 @@ def noise(
     from fewbit.analysis import noise_gain
     from fewbit.plot import plot_noise_gain
 
-    found, model = _network(task, data, seed)
+    found, model = _network(task, data, seed, out)
     layers = noise_gain(model, found.batches(seed), bits=bits, seed=seed)
     name = stem("noise", found)
-    out.mkdir(parents=True, exist_ok=True)
     picture = plot_noise_gain(layers, bits, out / f"{name}.png", f"{found.name}: noise of each signal at the output")
     keep(NoiseReport(found.name, layers), out, name, picture)
 
@@ -154,7 +170,7 @@ def surface(
     from fewbit.passes import SQWA, Quantize, compress
     from fewbit.plot import plot_loss_surface
 
-    found, model = _network(task, data, seed)
+    found, model = _network(task, data, seed, out, [spec])
     captured: list[Any] = []
     sqwa = SQWA(
         found.batches(seed),
@@ -177,7 +193,6 @@ def surface(
         progress=True,
     )
     name = stem("surface", found)
-    out.mkdir(parents=True, exist_ok=True)
     keep(report, out, name, plot_loss_surface(report, out / f"{name}.png", f"{found.name}: training loss, {spec}"))
 
 
@@ -193,14 +208,14 @@ def sharpness(
     from fewbit.passes import Quantize, compress
     from fewbit.plot import plot_sharpness
 
-    found, model = _network(task, data, seed)
+    found, model = _network(task, data, seed, out, [spec])
     loss = _loss(found, list(islice(found.batches(seed), 8)))
     networks = {"float": model, f"{spec}, retrained": compress(model, Quantize(spec), found.retraining(seed))}
     reports = {name: analysis.sharpness(network, loss, seed=seed) for name, network in networks.items()}
     name = stem("sharpness", found)
-    out.mkdir(parents=True, exist_ok=True)
     picture = plot_sharpness(reports, out / f"{name}.png", f"{found.name}: loss under noise on the weights")
     for label, report in reports.items():
+        say(f"{found.name}, {label}", style="bold")
         keep(report, out, stem(f"sharpness {label}", found), picture)
 
 
@@ -217,11 +232,11 @@ def errors(
     from fewbit.analysis import map_errors
     from fewbit.plot import plot_error_maps
 
+    check_folder(out)
     report = map_errors(
         width, depth, target=target, weight_bits=weights, signal_bits=signals, grid=128, seed=seed
     )  # fmt: skip
     name = f"errors-{target}-{depth}x{width}"
-    out.mkdir(parents=True, exist_ok=True)
     keep(report, out, name, plot_error_maps(report, out / f"{name}.png"))
 
 
@@ -249,6 +264,7 @@ def design(
         if not depth.isdecimal() or not name:
             raise DataError(f"{given!r}: wanted DEPTH=TASK, such as 2=nets.py:two")
         families[int(depth)] = find_task(name, data)
+    check_folder(out)
     first = next(iter(families.values()))
     report = choose_design(
         families,
@@ -266,9 +282,18 @@ def design(
         say(f"left out: {line}")
 
 
-def _network(task: str, data: Path | None, seed: int) -> "tuple[Task, nn.Module]":
-    """The task and its float network, the user's own or one trained now, with a bar."""
+def _network(
+    task: str, data: Path | None, seed: int, out: Path, weights: Sequence[str] = (), signals: Sequence[str] = ()
+) -> "tuple[Task, nn.Module]":
+    """The task and its float network, the user's own or one trained now, with a bar; options are checked first."""
+    from fewbit.quant import activation_quantizer, weight_quantizer
+
     found = find_task(task, data)
+    check_folder(out)
+    for spec in weights:
+        weight_quantizer(spec)
+    for spec in signals:
+        activation_quantizer(spec)
     if found.network is not None:
         return found, found.trained(seed)
     finetune = replace(found.retraining(seed, epochs=found.epochs, rate=found.rate), progress=True, title="float")

@@ -238,6 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
         print_error(str(error))
         return 1
     except KeyboardInterrupt:
+        print_error("stopped; where a command keeps its runs, the same command goes on")
         return 130
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # usage errors of the parser

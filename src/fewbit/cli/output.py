@@ -71,7 +71,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str 
 def _cell(value: str | float | None) -> str:
     if value is None:
         return ""
-    return f"{0.0 if abs(value) < 1e-9 else value:,.4g}" if isinstance(value, float) else f"{value}"
+    return f"{0.0 if abs(value) < 1e-6 else value:,.4g}" if isinstance(value, float) else f"{value}"
 
 
 def print_event(event: Event) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from fewbit.errors import FewbitError
+from fewbit.quant import forget_flat_weights
 
 
 class Pass(Protocol):
@@ -31,7 +32,7 @@ def compress(model: nn.Module, *passes: Pass, copy: bool = True) -> nn.Module:
         True
     """
     if copy:
-        model = deepcopy(model)
+        model = deepcopy(forget_flat_weights(model))
     for i, step in enumerate(passes, 1):
         try:
             model = step(model)

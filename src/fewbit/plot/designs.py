@@ -26,7 +26,7 @@ def plot_designs(report: DesignChoice, path: str | Path) -> Path:
         if design.dev is not None:
             axes.plot(design.bit_operations, design.dev, "*", color=colour, ms=15, markeredgecolor="black")
     for depth, colour in zip(depths, COLOURS[1:], strict=False):
-        axes.plot([], [], "o", color=colour, label=f"{depth} hidden layers")
+        axes.plot([], [], "o", color=colour, label=f"depth {depth}")
     for count, marker in zip(bits, MARKERS, strict=False):
         axes.plot([], [], marker, color="grey", label=f"weights of {count} bits")
     axes.plot([], [], "*", color="white", markeredgecolor="black", ms=13, label="whole recipe")

@@ -25,7 +25,7 @@ def plot_loss_surface(report: LossSurface, path: str | Path, title: str = "") ->
         path: where the picture goes.
         title: above it; say what the networks are.
     """
-    figure = Figure(figsize=(11.5, 5.4), layout="constrained")
+    figure = Figure(figsize=(11.5, 6.2), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     surfaces = np.array([report.loss, report.quantized_loss])
     low, high = float(surfaces.min()), float(surfaces.max())
@@ -56,7 +56,7 @@ def plot_loss_surface(report: LossSurface, path: str | Path, title: str = "") ->
             )
         axes.set_title(name)
         axes.set_xlabel("x, along first to second network (distance of weights)")
-        axes.legend(title="loss", loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, fontsize=9)
+        axes.legend(title="loss", loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, fontsize=9)
     panels[0].set_ylabel("y, towards the third (distance of weights)")
     bar = figure.colorbar(cells, ax=panels, label="loss (logarithmic)")
     for formatter in (bar.ax.yaxis.set_major_formatter, bar.ax.yaxis.set_minor_formatter):

@@ -14,6 +14,7 @@ from fewbit.quant.attaching import (
     weight_names,
 )
 from fewbit.quant.base import Codes, Quantizer, check_finite, straight_through
+from fewbit.quant.flat_weights import forget_flat_weights
 from fewbit.quant.following import Follower
 from fewbit.quant.learned import LearnedActivation, LearnedUniform
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
@@ -40,6 +41,7 @@ __all__ = [
     "check_finite",
     "detach",
     "fit_step",
+    "forget_flat_weights",
     "input_quantizer",
     "quantizer_of",
     "quantizers",

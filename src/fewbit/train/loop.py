@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from fewbit.errors import DataError, QuantizationError
-from fewbit.quant import Follower
+from fewbit.quant import Follower, forget_flat_weights
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
 from fewbit.train.objectives import Objective
 from fewbit.train.schedules import Schedule
@@ -133,7 +133,7 @@ def fit(
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
-    model.to(home)
+    forget_flat_weights(model.to(home))
     return history
 
 
