@@ -180,7 +180,16 @@ def _findings(test: dict[str, list[float]]) -> tuple[str, ...]:
 
     found = [against(*pair) for pair in PAIRS]
     best = min([arm for arm in ("retrained", "+ KD", "+ SQWA") if arm in test], key=lambda arm: mean(test[arm]))
-    return (*found, f"The best ternary network with float signals is: {ARMS[best]}.")
+    found.append(f"The best ternary network with float signals is: {ARMS[best]}.")
+    gain = mean(test["float"]) - mean(test["float, retrained"]) if "float, retrained" in test else 0.0
+    helped = [arm for arm, base in PAIRS[2:] if arm.startswith("+") and mean(test[arm]) < mean(test[base])]
+    if gain > 0 and not helped:
+        found.append(
+            f"Neither distillation nor averaging nor stochastic precision helps in so short a training: the float "
+            f"network still gains {gain:.1f} points by the epochs of retraining, so it is far from fitting its data, "
+            "and what keeps a network from fitting them too well costs instead."
+        )
+    return tuple(found)
 
 
 def _setting(scale: Scale, data: str) -> str:
