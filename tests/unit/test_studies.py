@@ -9,7 +9,7 @@ import torch
 from fewbit import studies
 from fewbit.analysis import Table
 from fewbit.errors import DataError, FileFormatError
-from fewbit.studies import STUDIES, Setting, Study, named_task, read_study, reproduce, spread, write_results
+from fewbit.studies import STUDIES, Setting, Study, named_task, read_study, reproduce, section, spread, write_results
 
 STUDY = Study(
     number="03",
@@ -42,6 +42,8 @@ def test_what_is_no_study_is_refused(tmp_path, text):
 
 def test_the_page_shows_everything(tmp_path):
     STUDY.save(tmp_path / "out")
+    assert "0, 1, 2; 12 s" not in section(STUDY, "out")  # its rows were there already
+    assert "0, 1, 2; 1,200 s on" in section(replace(STUDY, seconds=1200), "out")
     replace(STUDY, number="", name="resnet20", claim="", verdict="no claim").save(tmp_path / "out")
     page = write_results(tmp_path / "out", tmp_path / "out.md").read_text()
     assert page.index("resnet20") if "resnet20" in page else True
