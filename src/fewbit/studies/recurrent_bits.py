@@ -137,7 +137,14 @@ def judge(rows: Rows, name: str) -> list[tuple[bool, str]]:
         mine = of(rows, name=name, budget=budget)
         arms = [(f"bits by sensitivity in the bytes of {budget}", of(mine, arm="assigned"))]
         pair = pairs(arms[0], (f"{budget} everywhere", of(mine, arm="uniform")))
-        found.append((pair.better, f"{NAMES[name]}: {pair.sentence(unit, digits)}."))
+        text = f"{NAMES[name]}: {pair.sentence(unit, digits)}."
+        if not pair.better:
+            dev = pairs(arms[0], ("", of(mine, arm="uniform")), "dev").mean
+            text += (
+                f" On development data the difference is {dev:+.{digits}f} {unit}: the choice was made there after a "
+                "retraining much shorter than this one, which ranks assignments that are so near each other by chance."
+            )
+        found.append((pair.better, text))
     return found
 
 
