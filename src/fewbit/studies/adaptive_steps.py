@@ -30,14 +30,12 @@ ARMS = {
     "direct": "direct quantization",
     "fixed": "fixed step",
     "adaptive": "adaptive step",
-    "clipped": "fixed step, masters clipped",
-    "unclipped": "adaptive step, no clip",
     "unfrozen": "adaptive to the very end, no clip",
     "learned": "learned step (LSQ)",
     "gradual": "fixed step, int4, int3, ternary",
     "gradual, adaptive": "adaptive step, int4, int3, ternary",
 }
-RECURRENT_ARMS = ("float", "direct", "fixed", "adaptive", "clipped", "unclipped", "gradual, adaptive")
+RECURRENT_ARMS = ("float", "direct", "fixed", "adaptive", "gradual, adaptive")
 STAGES = ("int4", "int3", "ternary")
 
 
@@ -70,7 +68,7 @@ def run(setting: Setting) -> Study:
         following, staged = against(rows, "adaptive", "fixed"), against(rows, "gradual, adaptive", "adaptive")
         parts += [following.better, staged.better]
         findings += [f"{name}: {pair.sentence(unit, digits)}." for pair in (following, staged)]
-    findings += [*details(images), clipping(text)]
+    findings += details(images)
     tables = (_table("Perceptron", "test error (%)", images, 2), _table("LSTM", "test (bits per character)", text, 3))
     pictures = []
     for name, rows, measure, digits in (
@@ -102,18 +100,6 @@ def run(setting: Setting) -> Study:
 def against(rows: Rows, arm: str, base: str) -> Pairs:
     """Two arms, each at the rate that was chosen for it."""
     return pairs((ARMS[arm], of(rows, arm=arm)), (ARMS[base], of(rows, arm=base)))
-
-
-def clipping(rows: Rows) -> str:
-    """Which half of the method makes the difference for the LSTM: the estimates, or the clip of the masters."""
-    clip, estimates = against(rows, "clipped", "fixed"), against(rows, "unclipped", "fixed")
-    text = f"LSTM, the two halves of the method apart: {clip.sentence('bits', 3)}; {estimates.sentence('bits', 3)}."
-    if clip.worse and not estimates.worse:
-        text += (
-            " The estimates are harmless, the clip is not: it brings the large masters of a recurrent matrix near the "
-            "border of their code, where a short retraining flips them back and forth."
-        )
-    return text
 
 
 def details(rows: Rows) -> list[str]:
@@ -174,8 +160,6 @@ def passes(arm: str, finetune: Finetune) -> list[Pass]:
     steps: dict[str, Spec] = {
         "fixed": "ternary",
         "adaptive": "ternary+adaptive",
-        "clipped": AdaptiveUniform(Ternary(), until=0.0),
-        "unclipped": AdaptiveUniform(Ternary(), clip=False),
         "unfrozen": AdaptiveUniform(Ternary(), until=1.0, clip=False),
         "learned": "ternary+learned",
     }
