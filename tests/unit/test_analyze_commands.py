@@ -101,3 +101,26 @@ def test_assigned_bits_are_a_recipe(say, tmp_path):
 )
 def test_faults_are_one_message(say, words, message):
     assert message in say(*words, code=1).err.replace("\n", " ")
+
+
+def test_a_task_of_a_file_runs_in_other_processes_and_anew_once_it_is_edited(say, tmp_path):
+    words = ("resilience", "toy.py", "--sizes", "4", "--seeds", 1, "--specs", "ternary")
+    say(*words, "--workers", 2)
+    (first,) = (tmp_path / "results").glob("*.jsonl")
+    kept = first.read_text()
+    assert "goes on with the runs in" in say(*words).out.replace("\n", " ")
+    assert first.read_text() == kept
+    (tmp_path / "toy.py").write_text(TASK.replace("+ (inputs[:, 1] > 0).long()", ""))
+    say(*words)
+    assert first.read_text() == kept
+    assert len(list((tmp_path / "results").glob("*.jsonl"))) == 2
+
+
+def test_failed_runs_are_said_and_no_figures_are_an_error(say, tmp_path):
+    (tmp_path / "nan.py").write_text(TASK + "inputs[0, 0] = float('nan')\n")
+    assert "no run gave figures; the first: " in say("resilience", "nan.py", "--seeds", 1, code=1).err.replace(
+        "\n", " "
+    )
+    (tmp_path / "afile").write_text("")
+    assert "--out afile: is a file" in say("bits", "toy.py", "--out", "afile", code=1).err
+    assert "ternry" in say("sensitivity", "toy.py", "--specs", "ternry", code=1).err

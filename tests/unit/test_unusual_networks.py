@@ -383,23 +383,3 @@ def test_a_norm_that_is_not_called_keeps_its_statistics():
     model = refresh_norms(Unused(), [torch.randn(9, 2)])
     assert model.aside.running_mean.tolist() == [7.0, 7.0]
     assert model.used.running_mean.abs().sum() > 0
-
-
-@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
-def test_recurrent_networks_of_torch_can_be_copied_after_they_were_retrained(kind):
-    class Tagger(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rnn, self.head = kind(6, 5, batch_first=True), nn.Linear(5, 3)
-
-        def forward(self, x):
-            return self.head(self.rnn(x)[0])
-
-    torch.manual_seed(0)
-    batches = [(torch.randn(4, 7, 6), torch.randint(0, 3, (4, 7)))]
-    student = compress(Tagger(), Quantize("ternary"), finetune(batches))
-    twin = deepcopy(student)
-    assert torch.equal(twin(batches[0][0]), student(batches[0][0]))
-    student(batches[0][0]).sum().backward()  # of one's own, outside of fit
-    again = compress(student, finetune(batches))
-    assert len(again.rnn.weight_hh_l0.unique()) <= 3
