@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from fewbit.analysis import Sensitivity
 from fewbit.analysis.weight_sensitivity import SIGNAL, WEIGHTS
@@ -26,7 +27,7 @@ def plot_sensitivity(report: Sensitivity, path: str | Path) -> Path:
     return Path(path)
 
 
-def _draw(axes: Axes, report: Sensitivity, kind: str, losses: "np.typing.NDArray[np.float64]", most: float) -> None:
+def _draw(axes: Axes, report: Sensitivity, kind: str, losses: NDArray[np.float64], most: float) -> None:
     axes.imshow(np.clip(losses, 0, None) ** 0.5, cmap="cividis_r", vmin=0, vmax=most**0.5, aspect="auto")
     for (row, column), loss in np.ndenumerate(losses):
         dark = loss > most / 3
@@ -38,6 +39,6 @@ def _draw(axes: Axes, report: Sensitivity, kind: str, losses: "np.typing.NDArray
     axes.set_title("weights" if kind == WEIGHTS else "signals")
 
 
-def _losses(report: Sensitivity, kind: str) -> "np.typing.NDArray[np.float64]":
+def _losses(report: Sensitivity, kind: str) -> NDArray[np.float64]:
     cells = [[report.of(group, spec, kind) for spec in report.specs(kind)] for group in report.groups(kind)]
     return np.array([[np.nan if cell is None else cell.loss for cell in row] for row in cells], float)
