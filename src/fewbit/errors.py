@@ -4,8 +4,10 @@
       +-- FormatError          codes, packing or a spec string are not of their format
       +-- QuantizationError    a tensor cannot be quantized as asked
       +-- SelectionError       a pattern matched nothing
+      +-- GraphError           a graph of nodes and edges cannot be run as it is drawn
       +-- LoweringError        a network, or a part of it, has no meaning as a Program
       +-- FileFormatError      a *.fewbit file is not what it should be
+      +-- TargetError          an instruction set, or the native library, that is not to be had here
       +-- AudioError           sound that cannot be read or used
       +-- DecodeError          a decoder was given what it cannot decode
       +-- DataError            a data set or its folder is not as described
@@ -21,10 +23,12 @@ __all__ = [
     "FewbitError",
     "FileFormatError",
     "FormatError",
+    "GraphError",
     "LoweringError",
     "MissingExtraError",
     "QuantizationError",
     "SelectionError",
+    "TargetError",
 ]
 
 
@@ -44,12 +48,20 @@ class SelectionError(FewbitError, LookupError):
     """A pattern matched no name; the message lists the names there are."""
 
 
+class GraphError(FewbitError, ValueError):
+    """A graph cannot be run as it is drawn (unknown node, sizes that differ, a loop without delay)."""
+
+
 class LoweringError(FewbitError, ValueError):
     """A network has no integer Program; the message names the layer and the way out."""
 
 
 class FileFormatError(FewbitError, ValueError):
     """A packed file cannot be read: one sentence for each fault."""
+
+
+class TargetError(FewbitError, RuntimeError):
+    """The native library, or the target asked for, is not to be had on this machine; the message says what is."""
 
 
 class AudioError(FewbitError, ValueError):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from fewbit.errors import DecodeError, LoweringError
 from fewbit.program import ops
 from fewbit.program.numerics import Q10, Integers
-from fewbit.program.reference import Reference, State
+from fewbit.program.native_run import Native, executor
+from fewbit.program.reference import Reference
 from fewbit.program.write import serialize, write
 
 
@@ -66,15 +67,21 @@ class Program:
         return int(np.prod([op.stride for op in self.ops if isinstance(op, ops.Conv)], dtype=int))
 
     @cached_property
-    def executor(self) -> Reference:
-        """What runs the ops."""
-        return Reference(self.ops)
+    def executor(self) -> Native | Reference:
+        """What runs the ops: the native runtime, or the reference where there is none.
 
-    def init_state(self) -> State:
+        The environment variable ``FEWBIT_TARGET`` asks for an instruction set, or for ``reference``.
+
+        Raises:
+            TargetError: what it asks for is not to be had.
+        """
+        return executor(self.ops)
+
+    def init_state(self) -> Any:
         """State at the start of a stream."""
         return self.executor.init_state()
 
-    def step(self, x: NDArray[np.float32], state: State) -> tuple[Integers, State]:
+    def step(self, x: NDArray[np.float32], state: Any) -> tuple[Integers, Any]:
         """Run a chunk ``x: (time, features)`` of any length; returns scores ``(frames, classes)`` in Q10 and the state.
 
         Raises:
@@ -85,9 +92,7 @@ class Program:
             raise DecodeError(f"the Program takes frames (time, {self.inputs}), not {x.shape}")
         if x.dtype.kind not in "fiu":
             raise DecodeError(f"the Program takes frames of real numbers, not of {x.dtype}")
-        if not np.isfinite(x).all():
-            raise DecodeError("the Program was given features that are NaN or infinite")
-        return self.executor.step(x.astype(np.float32), state)
+        return self.executor.step(x.astype(np.float32, copy=False), state)
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Scores ``(frames, classes)`` as real numbers for a whole input ``(time, features)``."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewbit.errors import DecodeError
 from fewbit.formats import PerGroup
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, Q15, Integers, mix, saturate, shift_round, sigmoid, tanh
@@ -70,6 +71,8 @@ def run(op: ops.Op, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[
 
 @run.register
 def _(op: ops.Quantize, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[Integers, Any]:
+    if not np.isfinite(x).all():
+        raise DecodeError("the Program was given features that are NaN or infinite")
     scaled = x.astype(np.float64) * op.gain.astype(np.float64) + op.offset.astype(np.float64)
     limited = np.clip(np.floor(scaled + 0.5), op.low, op.high)
     return limited.astype(np.int64), state

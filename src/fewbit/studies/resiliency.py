@@ -118,6 +118,15 @@ def judge(report: Resilience, spec: str) -> tuple[bool, bool, list[str]]:
     ]
     if not falls:
         sentences.append(_why_not(report, spec, first, last))
+    if not far:
+        half = [f"{s:g}" for s, gap, loss in zip(sizes, gaps, direct, strict=True) if loss <= 2 * mean(gap)]
+        sentences.append(
+            f"{report.task}, {spec}: at size {', '.join(half)} retraining wins back less than half of the loss. So few "
+            "connections have none to spare: no ternary network of that size does the work of the float one, however "
+            "it is found."
+            if half == [f"{s:g}" for s in sizes[: len(half)]]
+            else f"{report.task}, {spec}: retraining wins back less than half of the loss at size {', '.join(half)}."
+        )
     return falls, far, sentences
 
 

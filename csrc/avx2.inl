@@ -1,0 +1,34 @@
+// Registers of 32 bytes: a line is two. See product.inl for the contract.
+struct Registers32 {
+    using Words = __m256i;
+    using Sums = __m256i;
+    static constexpr int kBytes = 32, kSums = 8, kFrames = 4;
+
+    template <int kT>
+    static constexpr int panels() { return 4 / kT; }
+
+    static Sums zero() { return _mm256_setzero_si256(); }
+    static Words load(const uint8_t* line) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(line)); }
+
+    template <int kBits, int kField>
+    static Words mask(Words v) {
+        return _mm256_and_si256(v, _mm256_set1_epi8(char(((1 << kBits) - 1) << (kBits * kField))));
+    }
+    template <int kBits, int kField>
+    static Words field(Words v) {
+        if constexpr (kBits == 8) return v;
+        if constexpr (kField > 0) v = _mm256_srli_epi16(v, kBits * kField);
+        return _mm256_and_si256(v, _mm256_set1_epi8(char((1 << kBits) - 1)));
+    }
+    static __m256i broadcast(const int8_t* x) {
+        int32_t four;
+        __builtin_memcpy(&four, x, 4);
+        return _mm256_set1_epi32(four);
+    }
+    static Sums right(Sums sum, int shift) { return shift == 0 ? sum : _mm256_srai_epi32(sum, shift); }
+    static void add(int32_t* y, Sums sum, int shift) {
+        auto* out = reinterpret_cast<__m256i*>(y);
+        if (shift > 0) sum = _mm256_slli_epi32(sum, shift);
+        _mm256_storeu_si256(out, _mm256_add_epi32(_mm256_loadu_si256(out), sum));
+    }
+};

@@ -1,0 +1,68 @@
+// Which instruction set runs.
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "kernels.h"
+
+namespace fewbit {
+
+int32_t tanh_table[1025];
+
+extern const Kernels scalar_kernels;
+#if defined(FEWBIT_X86)
+extern const Kernels avx2_kernels, avxvnni_kernels, avx512_kernels;
+#if defined(FEWBIT_AMX)
+extern const Kernels amx_kernels;
+#endif
+#elif defined(FEWBIT_ARM)
+extern const Kernels neon_kernels, dotprod_kernels;
+#endif
+
+const std::vector<const Kernels*>& all_kernels() {
+    static const std::vector<const Kernels*> kernels{
+#if defined(FEWBIT_X86)
+#if defined(FEWBIT_AMX)
+        &amx_kernels,
+#endif
+        &avx512_kernels,  &avxvnni_kernels, &avx2_kernels,
+#elif defined(FEWBIT_ARM)
+        &dotprod_kernels, &neon_kernels,
+#endif
+        &scalar_kernels,
+    };
+    return kernels;
+}
+
+namespace {
+
+// Asking a processor what it can takes microseconds, and more under a hypervisor: once is enough.
+const std::vector<const Kernels*>& kernels_here() {
+    static const std::vector<const Kernels*> here = [] {
+        std::vector<const Kernels*> found;
+        for (const Kernels* kernels : all_kernels())
+            if (kernels->runs_here()) found.push_back(kernels);
+        return found;
+    }();
+    return here;
+}
+
+}  // namespace
+
+const std::string& target_names() {
+    static const std::string names = [] {
+        std::string text;
+        for (const Kernels* kernels : kernels_here()) text += std::string(text.empty() ? "" : " ") + kernels->name;
+        return text;
+    }();
+    return names;
+}
+
+const Kernels& find_kernels(const char* name) {
+    for (const Kernels* kernels : kernels_here())
+        if (name == nullptr || *name == '\0' || std::strcmp(name, kernels->name) == 0) return *kernels;
+    throw std::invalid_argument("the target '" + std::string(name) + "' is not to be had here; there are: " +
+                                target_names());
+}
+
+}  // namespace fewbit

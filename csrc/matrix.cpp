@@ -1,0 +1,107 @@
+#include "matrix.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+namespace fewbit {
+
+void LineDeleter::operator()(uint8_t* memory) const { ::operator delete[](memory, std::align_val_t(kLineBytes)); }
+
+Lines make_lines(size_t bytes) {
+    auto* memory = static_cast<uint8_t*>(::operator new[](std::max<size_t>(bytes, 1), std::align_val_t(kLineBytes)));
+    std::memset(memory, 0, bytes);
+    return Lines(memory);
+}
+
+int64_t Matrix::bytes() const {
+    int64_t total = int64_t(row_sums.size() + group_scale.size()) * 4;
+    for (const Plane& plane : planes) total += panels() * plane.blocks * kLineBytes;
+    return total;
+}
+
+std::vector<int> plane_widths(int bits, bool wide) {
+    if (bits < 1 || bits > 8) throw std::invalid_argument("codes have 1 to 8 bits");
+    for (int width : {1, 2, 4, 8})
+        if (bits == width || (wide && bits < width)) return {width};
+    std::vector<int> widths;
+    for (int width : {4, 2, 1})
+        if (bits & width) widths.push_back(width);
+    return widths;
+}
+
+namespace {
+
+std::vector<Segment> make_segments(int64_t columns, int64_t group) {
+    std::vector<Segment> segments;
+    int64_t start = 0;
+    for (int64_t first = 0; first < columns; first += group) {
+        const int64_t size = std::min(group, columns - first);
+        const int64_t padded = (size + kColumnUnit - 1) / kColumnUnit * kColumnUnit;
+        segments.push_back({first, size, start, padded});
+        start += padded;
+    }
+    return segments;
+}
+
+void fill_plane(Plane& plane, const Matrix& matrix, const int16_t* codes) {
+    const int64_t per_block = plane.columns_per_block(), panels = matrix.panels();
+    const int mask = (1 << plane.bits) - 1;
+    plane.blocks = matrix.padded_columns() / per_block;
+    plane.lines = make_lines(size_t(panels * plane.blocks * kLineBytes));
+    for (int64_t row = 0; row < matrix.rows; ++row) {
+        const int64_t panel = row / kPanelRows;
+        const Strip strip = strip_of(plane, panels, panel / kStripPanels);
+        uint8_t* lines = const_cast<uint8_t*>(strip.lines) + (panel % kStripPanels) * kLineBytes + row % kPanelRows * 4;
+        for (const Segment& segment : matrix.segments)
+            for (int64_t i = 0; i < segment.columns; ++i) {
+                const int value = codes[row * matrix.columns + segment.first + i] + matrix.offset;
+                const int64_t column = segment.start + i, place = column % per_block;
+                lines[column / per_block * strip.step + place % 4] |=
+                    uint8_t(((value >> plane.shift) & mask) << (place / 4 * plane.bits));
+            }
+    }
+}
+
+}  // namespace
+
+Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low, int high, bool wide, int64_t group,
+                   const int32_t* group_scale) {
+    if (rows < 1 || columns < 1 || rows > (1 << 24) || columns > (1 << 24))
+        throw std::invalid_argument("a matrix has 1 to 2**24 rows and columns");
+    if (low > 0 || high < 0 || high - low > 255) throw std::invalid_argument("the range of the codes is not 8 bits");
+    for (int64_t i = 0; i < rows * columns; ++i)
+        if (codes[i] < low || codes[i] > high) throw std::invalid_argument("a code lies outside of its range");
+    Matrix matrix;
+    matrix.rows = rows;
+    matrix.columns = columns;
+    matrix.offset = -low;
+    matrix.segments = make_segments(columns, group > 0 ? group : columns);
+    int bits = 1;
+    while (high - low >= 1 << bits) ++bits;
+    int shift = 0;
+    std::vector<int> widths = plane_widths(bits, wide);
+    for (int width : widths) {
+        Plane& plane = matrix.planes.emplace_back();
+        plane.bits = width;
+        plane.shift = shift;
+        fill_plane(plane, matrix, codes);
+        shift += width;
+    }
+    const int64_t stride = matrix.padded_rows();
+    const auto count = matrix.segments.size();
+    matrix.row_sums.assign(count * stride, 0);
+    if (group_scale != nullptr) matrix.group_scale.assign(count * stride, 0);
+    for (size_t s = 0; s < count; ++s)
+        for (int64_t row = 0; row < rows; ++row) {
+            const int16_t* first = codes + row * columns + matrix.segments[s].first;
+            int32_t sum = 0;
+            for (int64_t i = 0; i < matrix.segments[s].columns; ++i) sum += first[i];
+            matrix.row_sums[s * stride + row] = sum;
+            if (group_scale != nullptr) matrix.group_scale[s * stride + row] = group_scale[row * count + s];
+        }
+    return matrix;
+}
+
+}  // namespace fewbit

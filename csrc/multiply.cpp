@@ -1,0 +1,134 @@
+#include "multiply.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "pool.h"
+
+namespace fewbit {
+namespace {
+
+constexpr int kGroupShift = 14;
+constexpr int64_t kWorthSharing = 1 << 20;  // multiplications; fewer are done before another thread has begun
+
+// y = the products with the bytes of one part for one segment, and what makes them signed and centred again.
+void segment_product(const Kernels& kernels, const Matrix& matrix, const Activations& x, int part, int64_t segment,
+                     int32_t offset, int64_t first, int64_t last, int32_t* y, int64_t y_stride, bool add) {
+    const int64_t rows = matrix.padded_rows(), row = first * kStripPanels * kPanelRows;
+    const int64_t end = last * kStripPanels * kPanelRows, count = (end < rows ? end : rows) - row;
+    if (!add)
+        for (int64_t t = 0; t < x.frames; ++t)
+            kernels.start(matrix.row_sums.data() + segment * rows + row, offset,
+                          -matrix.offset * x.sum(part, t, segment), count, y + t * y_stride + row);
+    else
+        for (int64_t t = 0; t < x.frames; ++t)
+            for (int64_t r = row; r < row + count; ++r)
+                y[t * y_stride + r] = int32_t(uint32_t(y[t * y_stride + r]) * 256u +
+                                              uint32_t(matrix.row_sums[segment * rows + r]) * uint32_t(offset) -
+                                              uint32_t(matrix.offset) * uint32_t(x.sum(part, t, segment)));
+    const Segment& columns = matrix.segments[segment];
+    kernels.product({&matrix, &columns, first, last, x.bytes(part) + columns.start, x.stride, x.frames, y, y_stride});
+}
+
+void whole_segment(const Kernels& kernels, const Matrix& matrix, const Activations& x, int64_t segment, int64_t first,
+                   int64_t last, int32_t* y, int64_t y_stride) {
+    segment_product(kernels, matrix, x, 0, segment, x.parts == 1 ? x.offset : 0, first, last, y, y_stride, false);
+    if (x.parts == 2) segment_product(kernels, matrix, x, 1, segment, 128, first, last, y, y_stride, true);
+}
+
+// Sums over groups, each times its scale, rounded once.
+void grouped(const Kernels& kernels, const Matrix& matrix, const Activations& x, int64_t first, int64_t last,
+             int32_t* y, int64_t y_stride) {
+    thread_local Buffer<int32_t> part_buffer;
+    thread_local Buffer<int64_t> sum_buffer;
+    const int64_t rows = matrix.padded_rows(), row = first * kStripPanels * kPanelRows;
+    const int64_t end = std::min(rows, last * kStripPanels * kPanelRows);
+    int32_t* part = part_buffer.get(x.frames * rows);
+    int64_t* sums = sum_buffer.get(x.frames * rows);
+    std::memset(sums, 0, size_t(x.frames * rows) * sizeof(int64_t));
+    for (size_t s = 0; s < matrix.segments.size(); ++s) {
+        whole_segment(kernels, matrix, x, int64_t(s), first, last, part, rows);
+        const int32_t* scale = matrix.group_scale.data() + s * rows;
+        for (int64_t t = 0; t < x.frames; ++t)
+            for (int64_t r = row; r < end; ++r) sums[t * rows + r] += int64_t(part[t * rows + r]) * scale[r];
+    }
+    for (int64_t t = 0; t < x.frames; ++t)
+        for (int64_t r = row; r < end; ++r)
+            y[t * y_stride + r] = int32_t((sums[t * rows + r] + (1 << (kGroupShift - 1))) >> kGroupShift);
+}
+
+}  // namespace
+
+void Activations::prepare(const Matrix& matrix, int64_t count, int wanted_parts) {
+    frames = count;
+    parts = wanted_parts;
+    stride = matrix.padded_columns();
+    segments_ = int64_t(matrix.segments.size());
+    bytes_ = byte_buffer_.get(parts * frames * stride);
+    sums_ = sum_buffer_.get(parts * frames * segments_);
+}
+
+void Activations::take(const Kernels& kernels, const Matrix& matrix, const int32_t* x, int64_t count, int64_t x_stride,
+                       int32_t low, int32_t high) {
+    const bool narrow = high - low <= 255;
+    prepare(matrix, count, narrow ? 1 : 2);
+    offset = !narrow ? 0 : low >= -128 && high <= 127 ? 0 : low + 128;
+    for (int64_t t = 0; t < frames; ++t)
+        for (int64_t s = 0; s < segments_; ++s) {
+            const Segment& segment = matrix.segments[s];
+            const int32_t* from = x + t * x_stride + segment.first;
+            int8_t* to = bytes_ + t * stride + segment.start;
+            const auto padding = size_t(segment.padded - segment.columns);
+            if (narrow) {
+                sums_[t * segments_ + s] = kernels.narrow(from, segment.columns, offset, to);
+                std::memset(to + segment.columns, 0, padding);
+                continue;
+            }
+            int32_t* split = split_.get(segment.columns);
+            for (int64_t i = 0; i < segment.columns; ++i) split[i] = from[i] >> 8;
+            sums_[t * segments_ + s] = kernels.narrow(split, segment.columns, 0, to);
+            std::memset(to + segment.columns, 0, padding);
+            for (int64_t i = 0; i < segment.columns; ++i) split[i] = from[i] & 255;
+            to += frames * stride;
+            sums_[(frames + t) * segments_ + s] = kernels.narrow(split, segment.columns, 128, to);
+            std::memset(to + segment.columns, 0, padding);
+        }
+}
+
+bool Activations::take(const Kernels& kernels, const Matrix& matrix, const float* x, int64_t count, int64_t x_stride) {
+    prepare(matrix, count, 1);
+    offset = 0;
+    steps_ = step_buffer_.get(frames);
+    for (int64_t t = 0; t < frames; ++t) {
+        const float most = kernels.largest(x + t * x_stride, matrix.columns);
+        if (!std::isfinite(most)) return false;
+        // Below 1e-30 the reciprocal of the step is no longer a float; such a frame counts as zero.
+        steps_[t] = most > 1e-30f ? most / 127.0f : 0.0f;
+        const float inverse = most > 1e-30f ? 127.0f / most : 0.0f;
+        for (int64_t s = 0; s < segments_; ++s) {
+            const Segment& segment = matrix.segments[s];
+            int8_t* to = bytes_ + t * stride + segment.start;
+            sums_[t * segments_ + s] =
+                kernels.quantize(x + t * x_stride + segment.first, segment.columns, inverse, to);
+            std::memset(to + segment.columns, 0, size_t(segment.padded - segment.columns));
+        }
+    }
+    return true;
+}
+
+void multiply(const Kernels& kernels, const Matrix& matrix, const Activations& x, int threads, int32_t* y,
+              int64_t y_stride) {
+    const int64_t strips = (matrix.panels() + kStripPanels - 1) / kStripPanels;
+    const auto part = [&](int64_t first, int64_t last) {
+        if (matrix.group_scale.empty())
+            whole_segment(kernels, matrix, x, 0, first, last, y, y_stride);
+        else
+            grouped(kernels, matrix, x, first, last, y, y_stride);
+    };
+    if (threads > 1 && matrix.rows * matrix.columns * x.frames >= kWorthSharing)
+        share(threads, strips, part);
+    else
+        part(0, strips);
+}
+
+}  // namespace fewbit

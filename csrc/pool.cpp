@@ -1,0 +1,98 @@
+#include "pool.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace fewbit {
+namespace {
+
+constexpr int kMostThreads = 64;
+constexpr int kSpins = 20000;  // some 100 microseconds until a waiting thread goes to sleep
+
+void pause() {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+// Waits until value is no longer `seen`: spinning for a while, then asleep.
+uint32_t wait_for_change(std::atomic<uint32_t>& value, uint32_t seen) {
+    for (int spin = 0; spin < kSpins; ++spin) {
+        const uint32_t now = value.load(std::memory_order_acquire);
+        if (now != seen) return now;
+        pause();
+    }
+    value.wait(seen, std::memory_order_acquire);
+    return value.load(std::memory_order_acquire);
+}
+
+class Pool {
+public:
+    bool run(int threads, int64_t count, const std::function<void(int64_t, int64_t)>& work) {
+        std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (!lock.owns_lock() || getpid() != owner_) return false;
+        while (int(workers_.size()) < threads - 1) {
+            const int index = int(workers_.size()) + 1;
+            workers_.emplace_back([this, index, seen = turn_.load()] { serve(index, seen); });
+            workers_.back().detach();
+        }
+        work_ = &work;
+        count_ = count;
+        parts_ = threads;
+        left_.store(uint32_t(workers_.size()), std::memory_order_relaxed);
+        turn_.fetch_add(1, std::memory_order_release);
+        turn_.notify_all();
+        part(0);
+        for (uint32_t left; (left = left_.load(std::memory_order_acquire)) != 0;) wait_for_change(left_, left);
+        return true;
+    }
+
+private:
+    void part(int index) const {
+        if (index >= parts_) return;
+        const int64_t first = count_ * index / parts_, last = count_ * (index + 1) / parts_;
+        if (first < last) (*work_)(first, last);
+    }
+
+    void serve(int index, uint32_t seen) {
+        for (;;) {
+            seen = wait_for_change(turn_, seen);
+            part(index);
+            if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.notify_all();
+        }
+    }
+
+    const pid_t owner_ = getpid();
+    std::mutex mutex_;
+    std::vector<std::thread> workers_;
+    const std::function<void(int64_t, int64_t)>* work_ = nullptr;
+    int64_t count_ = 0;
+    int parts_ = 1;
+    std::atomic<uint32_t> turn_{0}, left_{0};
+};
+
+// Never taken down: its threads are asleep when the process ends.
+Pool& pool() {
+    static Pool* const only = new Pool;
+    return *only;
+}
+
+}  // namespace
+
+void share(int threads, int64_t count, const std::function<void(int64_t, int64_t)>& work) {
+    if (threads > kMostThreads) threads = kMostThreads;
+    if (threads > count) threads = int(count);
+    if (threads < 2 || !pool().run(threads, count, work)) work(0, count);
+}
+
+}  // namespace fewbit

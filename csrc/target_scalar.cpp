@@ -1,0 +1,55 @@
+// Plain C++, for every machine.
+#include "kernels.h"
+
+namespace fewbit {
+namespace {
+
+#include "unrolled.inl"
+
+// One row of four bytes. See product.inl for the contract.
+struct Scalar {
+    using Words = uint32_t;
+    using Sums = uint32_t;  // unsigned: sums wrap
+    static constexpr int kBytes = 4, kSums = 0, kFrames = 4;
+    static constexpr bool kScaled = false;
+
+    template <int kT>
+    static constexpr int panels() { return 1; }
+
+    static Sums zero() { return 0; }
+    static Words load(const uint8_t* line) {
+        Words v;
+        __builtin_memcpy(&v, line, 4);
+        return v;
+    }
+    template <int kBits, int kField>
+    static Words mask(Words v) { return v; }
+    template <int kBits, int kField>
+    static Words field(Words v) {
+        return (v >> (kBits * kField)) & (((1u << kBits) - 1) * 0x01010101u);
+    }
+    template <int kBits>
+    static Sums dot(Sums sum, Words u, const int8_t* x) {
+        for (int c = 0; c < 4; ++c) {
+            // Byte c in memory, whatever the order of bytes.
+            uint8_t byte;
+            __builtin_memcpy(&byte, reinterpret_cast<const char*>(&u) + c, 1);
+            sum += Sums(int32_t(byte) * x[c]);
+        }
+        return sum;
+    }
+    static Sums right(Sums sum, int) { return sum; }
+    static void add(int32_t* y, Sums sum, int shift) { *y = int32_t(uint32_t(*y) + (sum << shift)); }
+};
+
+#include "product.inl"
+#include "elementwise.inl"
+
+bool runs_here() { return true; }
+
+}  // namespace
+
+extern const Kernels scalar_kernels;
+const Kernels scalar_kernels FEWBIT_KERNELS("scalar", product<Scalar>);
+
+}  // namespace fewbit

@@ -1,0 +1,145 @@
+"""Finding the shared library, and what its functions take. `csrc/c_api.h` says what they do.
+
+The environment variable ``FEWBIT_LIBRARY`` names another build of it (one with sanitizers, say).
+"""
+
+import ctypes
+import os
+import warnings
+from ctypes import POINTER, Structure, c_char_p, c_float, c_int16, c_int32, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.errors import TargetError
+
+ABI = 1
+FILE = "libfewbit_native.so"
+HOW_TO_MEND = (
+    "install a C++ compiler and then fewbit once more (pip install --force-reinstall --no-deps fewbit); "
+    "until then networks run on the NumPy reference, with the same results, tens of times slower"
+)
+
+
+class RescaleArgument(Structure):
+    """``fewbit_rescale``."""
+
+    _fields_ = (
+        ("multiplier", POINTER(c_int32)),
+        ("count", c_int64),
+        ("shift", c_int32),
+        ("low", c_int32),
+        ("high", c_int32),
+    )
+
+
+class LinearArgument(Structure):
+    """``fewbit_linear``."""
+
+    _fields_ = (("matrix", c_void_p), ("bias", POINTER(c_int32)), ("rescale", RescaleArgument))
+
+
+_I32, _I64, _INTS, _FLOATS = c_int32, c_int64, POINTER(c_int32), POINTER(c_float)
+_RESCALE, _LINEAR = RescaleArgument, LinearArgument
+SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "fewbit_abi": (_I32, []),
+    "fewbit_error": (c_char_p, []),
+    "fewbit_targets": (c_char_p, []),
+    "fewbit_set_tanh": (_I32, [_INTS, _I64]),
+    "fewbit_matrix_new": (c_void_p, [POINTER(c_int16), _I64, _I64, _I32, _I32, _I32, _I64, _INTS]),
+    "fewbit_matrix_free": (None, [c_void_p]),
+    "fewbit_matrix_bytes": (_I64, [c_void_p]),
+    "fewbit_matrix_multiply": (_I32, [c_void_p, c_char_p, c_void_p, _I64, _I32, _I32, _I32, c_void_p]),
+    "fewbit_matrix_apply": (_I32, [c_void_p, c_char_p, c_void_p, _I64, c_void_p, _I32, c_void_p]),
+    "fewbit_network_new": (c_void_p, [c_char_p, _FLOATS, _FLOATS, _I64, _I32, _I32]),
+    "fewbit_network_free": (None, [c_void_p]),
+    "fewbit_network_requantize": (_I32, [c_void_p, _RESCALE]),
+    "fewbit_network_conv": (_I32, [c_void_p, _LINEAR, _I64, _I64]),
+    "fewbit_network_sru": (_I32, [c_void_p, _LINEAR, _I64, _I32, _I32, _I32, _I32, _I32]),
+    "fewbit_network_qrnn": (_I32, [c_void_p, _LINEAR, _I64, _I64, _RESCALE]),
+    "fewbit_network_lstm": (_I32, [c_void_p, _LINEAR, _LINEAR, _I64, _RESCALE]),
+    "fewbit_network_gru": (_I32, [c_void_p, _LINEAR, _LINEAR, _I64, _INTS, _RESCALE]),
+    "fewbit_network_target": (c_char_p, [c_void_p]),
+    "fewbit_network_bytes": (_I64, [c_void_p]),
+    "fewbit_network_state_size": (_I64, [c_void_p]),
+    "fewbit_network_start": (_I32, [c_void_p, c_void_p]),
+    "fewbit_network_step": (_I64, [c_void_p, c_void_p, _I64, c_void_p, c_void_p, c_void_p, _I32, _I64]),
+}
+
+
+def is_available() -> bool:
+    """Whether the native library is there and fits this version."""
+    return not isinstance(_opened(), str)
+
+
+def targets() -> list[str]:
+    """Instruction sets that run on this machine, best first; empty without the library."""
+    return library().fewbit_targets().decode().split() if is_available() else []
+
+
+def library() -> Any:
+    """The library, its functions ready to be called.
+
+    Raises:
+        TargetError: it is missing, or of another version; the message says why and what to do.
+    """
+    opened = _opened()
+    if isinstance(opened, str):
+        raise TargetError(f"{opened}; {HOW_TO_MEND}")
+    return opened
+
+
+def last_error() -> str:
+    """What went wrong in the last call of this thread."""
+    return str(library().fewbit_error().decode())
+
+
+@cache
+def tell_if_missing() -> None:
+    """Warn, once, if the library is missing."""
+    opened = _opened()
+    if isinstance(opened, str):
+        warnings.warn(f"{opened}; {HOW_TO_MEND}", RuntimeWarning, stacklevel=2)
+
+
+@cache
+def _opened() -> Any:
+    """The library, or why there is none."""
+    named = os.environ.get("FEWBIT_LIBRARY")
+    # In an editable installation the package has two folders, and the library lies in that of the installation.
+    import fewbit.native as package
+
+    places = [Path(named)] if named else [Path(folder) / FILE for folder in package.__path__]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        return f"the native library is not at {places[-1]}: fewbit was installed without a C++ compiler"
+    try:
+        opened = ctypes.CDLL(str(found))
+        for name, (result, arguments) in SIGNATURES.items():
+            function = getattr(opened, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:
+        return f"the native library {found} cannot be used ({error})"
+    if opened.fewbit_abi() != ABI:
+        return f"the native library {found} has interface {opened.fewbit_abi()}, wanted {ABI}"
+    return opened
+
+
+def pointer(array: NDArray[Any], kind: Any) -> Any:
+    """An array's memory as a pointer to `kind`; the array must live as long as the pointer."""
+    return array.ctypes.data_as(POINTER(kind))
+
+
+def integers(array: Any) -> NDArray[np.int32]:
+    """A contiguous copy with 32 bits.
+
+    Raises:
+        TargetError: a number does not fit.
+    """
+    wide = np.ascontiguousarray(array, np.int64)
+    if wide.size and not -(1 << 31) <= wide.min() <= wide.max() < 1 << 31:
+        raise TargetError("the native runtime takes integers of 32 bits")
+    return np.ascontiguousarray(wide, np.int32)

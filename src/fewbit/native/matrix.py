@@ -1,0 +1,116 @@
+"""A matrix of few-bit codes that is multiplied natively."""
+
+from ctypes import c_int16, c_int32
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.errors import TargetError
+from fewbit.formats import Format
+from fewbit.native.library import integers, last_error, library, pointer
+
+WIDE_BYTES = 1 << 20
+"""A matrix that takes at most so much with 4 or 8 bits a code stays in a cache, where fewer bits only cost time."""
+
+
+class NativeMatrix:
+    """Weights ``(rows, columns)`` in the layout that the kernels read.
+
+    Args:
+        codes: integers of `format`.
+        format: their code book.
+        group: columns that share a scale, or 0.
+        group_scale: ``(rows, groups)``, integers in 1..2**14 as in `fewbit.program.ops.Matrix`.
+        wide: whether codes of 3, 5, 6 and 7 bits take 4 or 8; default where the matrix stays in a cache.
+
+    Raises:
+        TargetError: the native library is missing, or a code is not of the format.
+    """
+
+    def __init__(
+        self,
+        codes: NDArray[np.integer[Any]],
+        format: Format,
+        group: int = 0,
+        group_scale: NDArray[np.integer[Any]] | None = None,
+        wide: bool | None = None,
+    ) -> None:
+        self._library = library()
+        rows, columns = codes.shape
+        if wide is None:
+            wide = rows * columns * (4 if format.bits <= 4 else 8) // 8 <= WIDE_BYTES
+        held = np.ascontiguousarray(codes, np.int16)
+        scales = None if group_scale is None else integers(group_scale)
+        self.handle = self._library.fewbit_matrix_new(
+            pointer(held, c_int16),
+            rows,
+            columns,
+            min(format.lo, 0),
+            max(format.hi, 0),
+            int(wide),
+            group,
+            None if scales is None else pointer(scales, c_int32),
+        )
+        if not self.handle:
+            raise TargetError(f"a {rows} x {columns} {format} matrix cannot be used natively: {last_error()}")
+        self.rows, self.columns = rows, columns
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            self._library.fewbit_matrix_free(self.handle)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes."""
+        return int(self._library.fewbit_matrix_bytes(self.handle))
+
+    def multiply(
+        self, x: NDArray[np.integer[Any]], low: int, high: int, target: str | None = None, threads: int = 1
+    ) -> NDArray[np.int32]:
+        """``W x``, exact, for integers ``x: (frames, columns)`` in ``low..high``, within 16 bits; ``(frames, rows)``.
+
+        Raises:
+            TargetError: wrong shape or range, or an unknown target.
+        """
+        codes = integers(x)
+        self._check(codes)
+        if codes.size and not low <= codes.min() <= codes.max() <= high:
+            raise TargetError(f"activations {codes.min()}..{codes.max()} are not in {low}..{high}")
+        y = np.empty((len(codes), self.rows), np.int32)
+        done = self._library.fewbit_matrix_multiply(
+            self.handle, _name(target), codes.ctypes.data, len(codes), low, high, threads, y.ctypes.data
+        )
+        if done != 0:
+            raise TargetError(last_error())
+        return y
+
+    def apply(
+        self, x: NDArray[np.float32], scale: NDArray[np.float32], target: str | None = None, threads: int = 1
+    ) -> NDArray[np.float32]:
+        """``scale * (W x)`` for floats ``x: (frames, columns)``; each frame is quantized to 8 bits with its own step.
+
+        scale: ``(rows,)``.
+
+        Raises:
+            TargetError: wrong shape, an unknown target, or an activation that is NaN or infinite.
+        """
+        values, scales = np.ascontiguousarray(x, np.float32), np.ascontiguousarray(scale, np.float32)
+        self._check(values)
+        if scales.shape != (self.rows,):
+            raise TargetError(f"the scales have shape {scales.shape}, wanted ({self.rows},)")
+        y = np.empty((len(values), self.rows), np.float32)
+        done = self._library.fewbit_matrix_apply(
+            self.handle, _name(target), values.ctypes.data, len(values), scales.ctypes.data, threads, y.ctypes.data
+        )
+        if done != 0:
+            raise TargetError(last_error())
+        return y
+
+    def _check(self, x: NDArray[Any]) -> None:
+        if x.ndim != 2 or x.shape[1] != self.columns:
+            raise TargetError(f"the matrix takes (frames, {self.columns}), not {x.shape}")
+
+
+def _name(target: str | None) -> bytes | None:
+    return None if target is None else target.encode()
