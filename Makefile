@@ -27,6 +27,7 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/stream_speed.py --out build/benchmarks
 	$(BIN)/python benchmarks/torch_free.py --out build/benchmarks
 	$(BIN)/python benchmarks/training_overhead.py --out build/benchmarks
+	$(BIN)/python benchmarks/graph_rnn.py --out build/benchmarks
 
 docs: $(VENV)/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -35,7 +36,7 @@ clean:
 	rm -rf $(VENV) build dist site demo
 
 # torch is named with its version and alone, so that a CPU build at hand is taken and no newer one is fetched.
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt

@@ -1,5 +1,6 @@
 #include "c_api.h"
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <stdexcept>
@@ -19,6 +20,10 @@ struct fewbit_network {
 namespace {
 
 thread_local std::string last_error;
+
+constexpr int64_t kMostUnits = 1 << 24;  // and frames of a window
+constexpr int32_t kMostBias = 1 << 30;
+constexpr Range kGates{-32768, 32767};
 
 // The value of body(), or `wrong` with the message kept.
 template <class Result, class Body>
@@ -51,15 +56,24 @@ Range signals(const Network& network) {
     return network.ops.empty() ? network.features.range : network.ops.back()->range;
 }
 
+// The zeros that come before a stream are among the inputs, whatever their range is.
 Linear own(const fewbit_linear& linear, Range inputs, int64_t columns, int64_t rows) {
     demand(linear.matrix != nullptr, "an operation has no matrix");
     const auto& matrix = linear.matrix->matrix;
     demand(matrix->columns == columns, "the columns of the matrix are not the inputs of the operation");
     demand(rows == 0 || matrix->rows == rows, "the rows of the matrix are not the gates of the operation");
     demand(inputs.low >= -32768 && inputs.high <= 32767, "only the last operation gives more than 16 bits");
+    inputs = {std::min(inputs.low, 0), std::max(inputs.high, 0)};
     Linear own_linear{matrix, {}, own(linear.rescale, matrix->rows), inputs};
     if (linear.bias != nullptr) own_linear.bias.assign(linear.bias, linear.bias + matrix->rows);
+    for (int32_t bias : own_linear.bias)
+        demand(bias >= -kMostBias && bias <= kMostBias, "a bias is of magnitude 2**30 at most");
     return own_linear;
+}
+
+Linear own_gates(const fewbit_linear& linear, Range inputs, int64_t columns, int64_t rows) {
+    demand(linear.rescale.low >= kGates.low && linear.rescale.high <= kGates.high, "gates have 16 bits");
+    return own(linear, inputs, columns, rows);
 }
 
 int32_t append(fewbit_network* network, std::unique_ptr<Op> op) {
@@ -81,7 +95,7 @@ const char* fewbit_targets(void) {
 
 int32_t fewbit_set_tanh(const int32_t* table, int64_t count) {
     return guarded(-1, [&] {
-        demand(count == 1025, "the table of tanh has 1025 entries");
+        demand(table != nullptr && count == 1025, "the table of tanh has 1025 entries");
         std::memcpy(tanh_table, table, sizeof tanh_table);
         return 0;
     });
@@ -134,6 +148,10 @@ int32_t fewbit_matrix_apply(const fewbit_matrix* matrix, const char* target, con
     });
 }
 
+uint64_t fewbit_read(const char* target, const uint64_t* memory, int64_t words) {
+    return guarded(uint64_t(0), [&] { return find_kernels(target).read(memory, words); });
+}
+
 fewbit_network* fewbit_network_new(const char* target, const float* gain, const float* offset, int64_t inputs,
                                    int32_t low, int32_t high) {
     return guarded<fewbit_network*>(nullptr, [&] {
@@ -155,7 +173,8 @@ int32_t fewbit_network_requantize(fewbit_network* network, fewbit_rescale rescal
 
 int32_t fewbit_network_conv(fewbit_network* network, fewbit_linear linear, int64_t kernel, int64_t stride) {
     return guarded(-1, [&] {
-        demand(kernel > 0 && stride > 0 && stride <= kernel, "a stride lies in 1..kernel");
+        demand(kernel > 0 && kernel <= kMostUnits, "the kernel of a convolution is a count of frames");
+        demand(stride > 0 && stride <= kernel, "a stride lies in 1..kernel");
         const int64_t columns = network->network.outputs() * kernel;
         return append(network, make_conv(own(linear, signals(network->network), columns, 0), kernel, stride));
     });
@@ -165,9 +184,9 @@ int32_t fewbit_network_sru(fewbit_network* network, fewbit_linear linear, int64_
                            int32_t skip_multiplier, int32_t shift, int32_t low, int32_t high) {
     return guarded(-1, [&] {
         const int64_t inputs = network->network.outputs();
-        Linear gates = own(linear, signals(network->network), inputs, 0);
+        Linear gates = own_gates(linear, signals(network->network), inputs, 0);
         const int64_t rows = gates.matrix->rows;
-        demand(hidden > 0 && (rows == 4 * hidden || (rows == 3 * hidden && inputs == hidden)),
+        demand(hidden > 0 && hidden <= kMostUnits && (rows == 4 * hidden || (rows == 3 * hidden && inputs == hidden)),
                "an SRU has three gates, and a fourth where inputs and hidden differ");
         demand(shift >= 0 && shift <= 62 && low <= high, "the output of the SRU is out of range");
         return append(network, make_sru(std::move(gates), hidden,
@@ -178,20 +197,21 @@ int32_t fewbit_network_sru(fewbit_network* network, fewbit_linear linear, int64_
 int32_t fewbit_network_qrnn(fewbit_network* network, fewbit_linear linear, int64_t hidden, int64_t kernel,
                             fewbit_rescale output) {
     return guarded(-1, [&] {
-        demand(hidden > 0 && kernel > 0, "a QRNN has units and a kernel");
+        demand(hidden > 0 && hidden <= kMostUnits && kernel > 0 && kernel <= kMostUnits,
+               "a QRNN has units and a kernel");
         const int64_t columns = network->network.outputs() * kernel;
-        return append(network, make_qrnn(own(linear, signals(network->network), columns, 3 * hidden), hidden, kernel,
-                                         own(output, hidden)));
+        return append(network, make_qrnn(own_gates(linear, signals(network->network), columns, 3 * hidden), hidden,
+                                         kernel, own(output, hidden)));
     });
 }
 
 int32_t fewbit_network_lstm(fewbit_network* network, fewbit_linear linear, fewbit_linear back, int64_t hidden,
                             fewbit_rescale output) {
     return guarded(-1, [&] {
-        demand(hidden > 0, "an LSTM has units");
+        demand(hidden > 0 && hidden <= kMostUnits, "an LSTM has units");
         const Range inner{output.low, output.high};
-        Linear input = own(linear, signals(network->network), network->network.outputs(), 4 * hidden);
-        return append(network, make_lstm(std::move(input), own(back, inner, hidden, 4 * hidden), hidden,
+        Linear input = own_gates(linear, signals(network->network), network->network.outputs(), 4 * hidden);
+        return append(network, make_lstm(std::move(input), own_gates(back, inner, hidden, 4 * hidden), hidden,
                                          own(output, hidden)));
     });
 }
@@ -199,11 +219,15 @@ int32_t fewbit_network_lstm(fewbit_network* network, fewbit_linear linear, fewbi
 int32_t fewbit_network_gru(fewbit_network* network, fewbit_linear linear, fewbit_linear back, int64_t hidden,
                            const int32_t* bias_hidden, fewbit_rescale output) {
     return guarded(-1, [&] {
-        demand(hidden > 0 && bias_hidden != nullptr, "a GRU has units and a hidden bias");
+        demand(hidden > 0 && hidden <= kMostUnits && bias_hidden != nullptr, "a GRU has units and a hidden bias");
         const Range inner{output.low, output.high};
-        Linear input = own(linear, signals(network->network), network->network.outputs(), 3 * hidden);
-        return append(network, make_gru(std::move(input), own(back, inner, hidden, 3 * hidden), hidden,
-                                        {bias_hidden, bias_hidden + hidden}, own(output, hidden)));
+        Linear input = own_gates(linear, signals(network->network), network->network.outputs(), 3 * hidden);
+        Linear hidden_half = own_gates(back, inner, hidden, 3 * hidden);
+        std::vector<int32_t> bias(bias_hidden, bias_hidden + hidden);
+        for (int32_t value : bias)
+            demand(value >= kGates.low && value <= kGates.high, "the hidden bias of a GRU has 16 bits");
+        return append(network, make_gru(std::move(input), std::move(hidden_half), hidden, std::move(bias),
+                                        own(output, hidden)));
     });
 }
 

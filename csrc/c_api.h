@@ -53,6 +53,9 @@ FEWBIT_API int32_t fewbit_matrix_multiply(const fewbit_matrix*, const char* targ
 FEWBIT_API int32_t fewbit_matrix_apply(const fewbit_matrix*, const char* target, const float* x, int64_t frames,
                             const float* scale, int32_t threads, float* y);
 
+/* Reads `words` words of memory and nothing else, to measure how fast that is; gives their exclusive or. */
+FEWBIT_API uint64_t fewbit_read(const char* target, const uint64_t* memory, int64_t words);
+
 /* target: a name, or NULL for the best. */
 FEWBIT_API fewbit_network* fewbit_network_new(const char* target, const float* gain, const float* offset, int64_t inputs,
                                    int32_t low, int32_t high);

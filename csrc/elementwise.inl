@@ -7,13 +7,15 @@ inline int32_t saturate(int32_t x, int32_t low, int32_t high) { return x < low ?
 inline int32_t saturate16(int32_t x) { return saturate(x, -32768, 32767); }
 inline int32_t magnitude(int32_t x) { return x < 0 ? -x : x; }
 
-inline int32_t tabled(int32_t x, int32_t half, int bits) {
+using Table = const int32_t*;
+
+inline int32_t tabled(Table table, int32_t x, int32_t half, int bits) {
     const int32_t place = (magnitude(x) + half) >> bits;
-    const int32_t value = tanh_table[place > 1024 ? 1024 : place];
+    const int32_t value = table[place > 1024 ? 1024 : place];
     return x < 0 ? -value : value;
 }
-inline int32_t tanh15(int32_t x) { return tabled(x, 8, 4); }
-inline int32_t sigmoid15(int32_t x) { return (kQ15 + tabled(x, 16, 5)) >> 1; }
+inline int32_t tanh15(Table table, int32_t x) { return tabled(table, x, 8, 4); }
+inline int32_t sigmoid15(Table table, int32_t x) { return (kQ15 + tabled(table, x, 16, 5)) >> 1; }
 inline int32_t product15(int32_t x, int32_t y) { return (x * y + (1 << 14)) >> 15; }
 inline int32_t mix(int32_t gate, int32_t kept, int32_t fresh) {
     return (gate * kept + (kQ15 - gate) * fresh + (1 << 14)) >> 15;
@@ -36,64 +38,87 @@ void rescale(const int32_t* x, const int32_t* bias, const Rescale& to, int64_t n
         for (int64_t i = 0; i < n; ++i) y[i] = rescaled(x[i], multiplier[i], shift, half, low, high);
 }
 
-void sru(const SruScan& s) {
+// One frame of each recurrence; all memory apart from each other, the table too, which the compiler must be told (ivdep).
+void sru_frame(const SruScan& s, const int32_t* __restrict a, const int32_t* __restrict skip, int32_t* __restrict cell,
+               int32_t* __restrict y) {
+    const Table table = tanh_table;
     const int64_t n = s.hidden, half = half_of(s.shift);
-    int32_t* __restrict cell = s.cell;
-    const int64_t by_cell = s.cell_multiplier, by_skip = s.skip_multiplier;
-    for (int64_t t = 0; t < s.frames; ++t) {
-        const int32_t *a = s.gates + t * s.gate_stride, *forget = a + n, *reset = a + 2 * n;
-        const int32_t* skip = s.skip + t * s.skip_stride;
-        int32_t* __restrict y = s.y + t * n;
-        for (int64_t i = 0; i < n; ++i) {
-            cell[i] = saturate16(mix(sigmoid15(forget[i]), cell[i], a[i]));
-            const int32_t r = sigmoid15(reset[i]);
-            const int64_t inner = product15(r, tanh15(cell[i])), past = (kQ15 - r) * skip[i];
-            const int64_t sum = (inner * by_cell + past * by_skip + half) >> s.shift;
-            y[i] = int32_t(sum < s.low ? s.low : sum > s.high ? s.high : sum);
-        }
+    const int32_t by_cell = s.cell_multiplier, by_skip = s.skip_multiplier;
+    const int32_t low = s.low, high = s.high;
+    const int shift = s.shift;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) {
+        cell[i] = saturate16(mix(sigmoid15(table, a[n + i]), cell[i], a[i]));
+        const int32_t r = sigmoid15(table, a[2 * n + i]);
+        const int32_t inner = product15(r, tanh15(table, cell[i])), past = (kQ15 - r) * skip[i];
+        const int64_t sum = (int64_t(inner) * by_cell + int64_t(past) * by_skip + half) >> shift;
+        y[i] = int32_t(sum < low ? low : sum > high ? high : sum);
+    }
+}
+
+void sru(const SruScan& s) {
+    for (int64_t t = 0; t < s.frames; ++t)
+        sru_frame(s, s.gates + t * s.gate_stride, s.skip + t * s.skip_stride, s.cell, s.y + t * s.hidden);
+}
+
+void qrnn_frame(const QrnnScan& s, const int32_t* __restrict a, const int32_t* __restrict multiplier,
+                int32_t* __restrict cell, int32_t* __restrict y) {
+    const Table table = tanh_table;
+    const int64_t n = s.hidden, half = half_of(s.output.shift);
+    const int32_t low = s.output.low, high = s.output.high;
+    const int shift = s.output.shift;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) {
+        cell[i] = mix(sigmoid15(table, a[n + i]), cell[i], tanh15(table, a[i]));
+        y[i] = rescaled(product15(sigmoid15(table, a[2 * n + i]), cell[i]), multiplier[i], shift, half, low, high);
     }
 }
 
 void qrnn(const QrnnScan& s) {
+    for (int64_t t = 0; t < s.frames; ++t)
+        qrnn_frame(s, s.gates + t * s.gate_stride, s.output.multiplier, s.cell, s.y + t * s.hidden);
+}
+
+void lstm_frame(const LstmStep& s, const int32_t* __restrict a, const int32_t* __restrict b,
+                const int32_t* __restrict multiplier, int32_t* __restrict cell, int32_t* __restrict y) {
+    const Table table = tanh_table;
     const int64_t n = s.hidden, half = half_of(s.output.shift);
-    int32_t* __restrict cell = s.cell;
-    for (int64_t t = 0; t < s.frames; ++t) {
-        const int32_t *a = s.gates + t * s.gate_stride, *forget = a + n, *output = a + 2 * n;
-        int32_t* __restrict y = s.y + t * n;
-        for (int64_t i = 0; i < n; ++i) {
-            cell[i] = mix(sigmoid15(forget[i]), cell[i], tanh15(a[i]));
-            y[i] = rescaled(product15(sigmoid15(output[i]), cell[i]), s.output.multiplier[i], s.output.shift, half,
-                            s.output.low, s.output.high);
-        }
+    const int32_t low = s.output.low, high = s.output.high;
+    const int shift = s.output.shift;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) {
+        const int32_t in = sigmoid15(table, saturate16(a[i] + b[i]));
+        const int32_t forget = sigmoid15(table, saturate16(a[n + i] + b[n + i]));
+        const int32_t candidate = tanh15(table, saturate16(a[2 * n + i] + b[2 * n + i]));
+        const int32_t out = sigmoid15(table, saturate16(a[3 * n + i] + b[3 * n + i]));
+        // (8 f c + i g + 2**17) >> 18 in 32 bits: the three bits that i g loses first cannot reach the result.
+        cell[i] = saturate16((forget * cell[i] + ((in * candidate + (1 << 17)) >> 3)) >> 15);
+        y[i] = rescaled(product15(out, tanh15(table, cell[i])), multiplier[i], shift, half, low, high);
     }
 }
 
-void lstm(const LstmStep& s) {
+void lstm(const LstmStep& s) { lstm_frame(s, s.gates, s.back, s.output.multiplier, s.cell, s.y); }
+
+void gru_frame(const GruStep& s, const int32_t* __restrict a, const int32_t* __restrict b,
+               const int32_t* __restrict multiplier, const int32_t* __restrict bias, int32_t* __restrict slow,
+               int32_t* __restrict y) {
+    const Table table = tanh_table;
     const int64_t n = s.hidden, half = half_of(s.output.shift);
-    int32_t *__restrict cell = s.cell, *__restrict y = s.y;
+    const int32_t low = s.output.low, high = s.output.high;
+    const int shift = s.output.shift;
+#pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) {
-        const int32_t in = sigmoid15(saturate16(s.gates[i] + s.back[i]));
-        const int32_t forget = sigmoid15(saturate16(s.gates[n + i] + s.back[n + i]));
-        const int32_t candidate = tanh15(saturate16(s.gates[2 * n + i] + s.back[2 * n + i]));
-        const int32_t out = sigmoid15(saturate16(s.gates[3 * n + i] + s.back[3 * n + i]));
-        // (8 f c + i g + 2**17) >> 18 in 32 bits: the three bits that i g loses first cannot reach the result.
-        cell[i] = saturate16((forget * cell[i] + ((in * candidate + (1 << 17)) >> 3)) >> 15);
-        y[i] = rescaled(product15(out, tanh15(cell[i])), s.output.multiplier[i], s.output.shift, half, s.output.low,
-                        s.output.high);
+        const int32_t reset = sigmoid15(table, saturate16(a[i] + b[i]));
+        const int32_t update = sigmoid15(table, saturate16(a[n + i] + b[n + i]));
+        const int32_t inner = saturate16(b[2 * n + i] + bias[i]);
+        const int32_t candidate = tanh15(table, saturate16(a[2 * n + i] + product15(reset, inner)));
+        slow[i] = mix(update, slow[i], candidate);
+        y[i] = rescaled(slow[i], multiplier[i], shift, half, low, high);
     }
 }
 
 void gru(const GruStep& s) {
-    const int64_t n = s.hidden, half = half_of(s.output.shift);
-    int32_t *__restrict slow = s.slow, *__restrict y = s.y;
-    for (int64_t i = 0; i < n; ++i) {
-        const int32_t reset = sigmoid15(saturate16(s.gates[i] + s.back[i]));
-        const int32_t update = sigmoid15(saturate16(s.gates[n + i] + s.back[n + i]));
-        const int32_t inner = saturate16(s.back[2 * n + i] + s.bias_hidden[i]);
-        const int32_t candidate = tanh15(saturate16(s.gates[2 * n + i] + product15(reset, inner)));
-        slow[i] = mix(update, slow[i], candidate);
-        y[i] = rescaled(slow[i], s.output.multiplier[i], s.output.shift, half, s.output.low, s.output.high);
-    }
+    gru_frame(s, s.gates, s.back, s.output.multiplier, s.bias_hidden, s.slow, s.y);
 }
 
 void start(const int32_t* row_sums, int32_t by, int32_t constant, int64_t n, int32_t* __restrict y) {
@@ -154,5 +179,12 @@ void dequantize(const int32_t* x, const float* scale, float factor, int64_t n, f
     for (int64_t i = 0; i < n; ++i) y[i] = float(x[i]) * (scale[i] * factor);
 }
 
+uint64_t read(const uint64_t* x, int64_t n) {
+    uint64_t all = 0;
+    for (int64_t i = 0; i < n; ++i) all ^= x[i];
+    return all;
+}
+
 #define FEWBIT_KERNELS(name, product)                                                                              \
-    {name, runs_here, product, rescale, sru, qrnn, lstm, gru, start, features, narrow, largest, quantize, dequantize}
+    {name, runs_here, product, rescale, sru, qrnn, lstm, gru, start, features, narrow, largest, quantize, dequantize, \
+     read}

@@ -92,6 +92,8 @@ struct Kernels {
     int32_t (*quantize)(const float* x, int64_t n, float inverse_step, int8_t* y);
     // y = x * scale of the row * factor, as floats.
     void (*dequantize)(const int32_t* x, const float* scale, float factor, int64_t n, float* y);
+    // All words of a memory, exclusive or: how fast it can be read at all.
+    uint64_t (*read)(const uint64_t* x, int64_t n);
 };
 
 // All that were compiled, best first; the last, "scalar", runs everywhere.

@@ -70,7 +70,11 @@ Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low,
                    const int32_t* group_scale) {
     if (rows < 1 || columns < 1 || rows > (1 << 24) || columns > (1 << 24))
         throw std::invalid_argument("a matrix has 1 to 2**24 rows and columns");
-    if (low > 0 || high < 0 || high - low > 255) throw std::invalid_argument("the range of the codes is not 8 bits");
+    if (low > 0 || high < 0 || int64_t(high) - low > 255)
+        throw std::invalid_argument("the range of the codes is not 8 bits");
+    if (codes == nullptr) throw std::invalid_argument("a matrix has codes");
+    if (group < 0 || (group > 0) != (group_scale != nullptr))
+        throw std::invalid_argument("a group has columns, and comes together with scales");
     for (int64_t i = 0; i < rows * columns; ++i)
         if (codes[i] < low || codes[i] > high) throw std::invalid_argument("a code lies outside of its range");
     Matrix matrix;
@@ -99,7 +103,10 @@ Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low,
             int32_t sum = 0;
             for (int64_t i = 0; i < matrix.segments[s].columns; ++i) sum += first[i];
             matrix.row_sums[s * stride + row] = sum;
-            if (group_scale != nullptr) matrix.group_scale[s * stride + row] = group_scale[row * count + s];
+            if (group_scale == nullptr) continue;
+            const int32_t scale = group_scale[row * count + s];
+            if (scale < 1 || scale > 1 << 14) throw std::invalid_argument("the scale of a group lies in 1..2**14");
+            matrix.group_scale[s * stride + row] = scale;
         }
     return matrix;
 }

@@ -19,7 +19,8 @@ void segment_product(const Kernels& kernels, const Matrix& matrix, const Activat
     if (!add)
         for (int64_t t = 0; t < x.frames; ++t)
             kernels.start(matrix.row_sums.data() + segment * rows + row, offset,
-                          -matrix.offset * x.sum(part, t, segment), count, y + t * y_stride + row);
+                          int32_t(0u - uint32_t(matrix.offset) * uint32_t(x.sum(part, t, segment))), count,
+                          y + t * y_stride + row);
     else
         for (int64_t t = 0; t < x.frames; ++t)
             for (int64_t r = row; r < row + count; ++r)

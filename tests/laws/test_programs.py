@@ -13,7 +13,7 @@ from torch import nn
 from fewbit import nn as layers
 from fewbit.lower import pack
 from fewbit.passes import Quantize, compress
-from fewbit.program import load
+from fewbit.program import Reference, load
 from fewbit.testing import check_program
 
 FEATURES = 9
@@ -94,7 +94,7 @@ def test_a_cell_saturates_and_does_not_wrap(name, cell):
     op = program.ops[place]
     # Gate inputs that are far too large: every one of them at an end of its 16 bits.
     loud = replace(op, rescale=replace(op.rescale, multiplier=np.sign(op.rescale.multiplier) * (2**31 - 1), shift=8))
-    program = replace(program, ops=(*program.ops[:place], loud, *program.ops[place + 1 :]))
+    program = Reference((*program.ops[:place], loud, *program.ops[place + 1 :]))
     frames = np.random.default_rng(0).normal(size=(400, FEATURES)).astype(np.float32) * 5
     state, extremes = program.init_state(), []
     for frame in frames:

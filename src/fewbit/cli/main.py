@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import fewbit
-from fewbit.cli import analyze, analyze_network
+from fewbit.cli import analyze, analyze_network, bench
 from fewbit.cli.output import console, print_cost, print_error, print_event, print_json, print_transcript, say
 from fewbit.cli.reproduce import reproduce
 from fewbit.decode import to_dict
@@ -215,6 +215,7 @@ def demo(
 
 analyze_network.register(analyze.app)
 app.add_typer(analyze.app, name="analyze")
+app.add_typer(bench.app, name="bench")
 app.command()(reproduce)
 
 

@@ -6,8 +6,9 @@ The environment variable ``FEWBIT_LIBRARY`` names another build of it (one with 
 import ctypes
 import os
 import warnings
-from ctypes import POINTER, Structure, c_char_p, c_float, c_int16, c_int32, c_int64, c_void_p
+from ctypes import POINTER, Structure, c_char_p, c_float, c_int16, c_int32, c_int64, c_uint64, c_void_p
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fewbit_matrix_bytes": (_I64, [c_void_p]),
     "fewbit_matrix_multiply": (_I32, [c_void_p, c_char_p, c_void_p, _I64, _I32, _I32, _I32, c_void_p]),
     "fewbit_matrix_apply": (_I32, [c_void_p, c_char_p, c_void_p, _I64, c_void_p, _I32, c_void_p]),
+    "fewbit_read": (c_uint64, [c_char_p, c_void_p, _I64]),
     "fewbit_network_new": (c_void_p, [c_char_p, _FLOATS, _FLOATS, _I64, _I32, _I32]),
     "fewbit_network_free": (None, [c_void_p]),
     "fewbit_network_requantize": (_I32, [c_void_p, _RESCALE]),
@@ -89,6 +91,18 @@ def library() -> Any:
     opened = _opened()
     if isinstance(opened, str):
         raise TargetError(f"{opened}; {HOW_TO_MEND}")
+    return opened
+
+
+@cache
+def door() -> Any:
+    """The extension `fewbit.native.door`, which calls the library faster than `ctypes`, or ``None`` without it."""
+    try:
+        opened = import_module("fewbit.native.door")
+    except ImportError:
+        return None
+    functions = library().fewbit_network_step, library().fewbit_matrix_apply
+    opened.connect(*(ctypes.cast(function, c_void_p).value for function in functions))
     return opened
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fewbit.errors import TargetError
 from fewbit.formats import Format
-from fewbit.native.library import integers, last_error, library, pointer
+from fewbit.native.library import door, integers, last_error, library, pointer
 
 WIDE_BYTES = 1 << 20
 """A matrix that takes at most so much with 4 or 8 bits a code stays in a cache, where fewer bits only cost time."""
@@ -36,7 +36,7 @@ class NativeMatrix:
         group_scale: NDArray[np.integer[Any]] | None = None,
         wide: bool | None = None,
     ) -> None:
-        self._library = library()
+        self._library, self._door = library(), door()
         rows, columns = codes.shape
         if wide is None:
             wide = rows * columns * (4 if format.bits <= 4 else 8) // 8 <= WIDE_BYTES
@@ -100,9 +100,14 @@ class NativeMatrix:
         if scales.shape != (self.rows,):
             raise TargetError(f"the scales have shape {scales.shape}, wanted ({self.rows},)")
         y = np.empty((len(values), self.rows), np.float32)
-        done = self._library.fewbit_matrix_apply(
-            self.handle, _name(target), values.ctypes.data, len(values), scales.ctypes.data, threads, y.ctypes.data
-        )
+        if self._door is not None:
+            done = self._door.apply(
+                self.handle, target, len(values), self.columns, self.rows, values, scales, y, threads
+            )
+        else:
+            done = self._library.fewbit_matrix_apply(
+                self.handle, _name(target), values.ctypes.data, len(values), scales.ctypes.data, threads, y.ctypes.data
+            )
         if done != 0:
             raise TargetError(last_error())
         return y

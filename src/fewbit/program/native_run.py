@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fewbit.errors import DecodeError, TargetError
 from fewbit.formats import PerGroup
 from fewbit.native import NativeMatrix, is_available, tell_if_missing
-from fewbit.native.library import LinearArgument, RescaleArgument, integers, last_error, library, pointer
+from fewbit.native.library import LinearArgument, RescaleArgument, door, integers, last_error, library, pointer
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, TANH_TABLE, Integers, Rescale
 from fewbit.program.reference import Reference
@@ -39,7 +39,7 @@ class Native:
     def __init__(
         self, chain: tuple[ops.Op, ...], target: str | None = None, threads: int = 1, block: int = BLOCK
     ) -> None:
-        self._library = library()
+        self._library, self._door = library(), door()
         self._threads, self._block = threads, block
         self._kept: list[Any] = []
         first = chain[0]
@@ -60,7 +60,7 @@ class Native:
         for op in chain[1:]:
             self._append(op)
         self._kept.clear()
-        self._outputs = ops.widths(chain[-1])[1]
+        self._inputs, self._outputs = len(gain), ops.widths(chain[-1])[1]
         self._state_size = int(self._library.fewbit_network_state_size(self._network))
         self.bytes = int(self._library.fewbit_network_bytes(self._network))
         """Memory of all weights."""
@@ -80,22 +80,22 @@ class Native:
         """Run a chunk ``(time, features)`` and return ``(frames out, classes)`` with the new state.
 
         Raises:
-            DecodeError: a feature is NaN or infinite.
+            DecodeError: a feature is NaN or infinite, or the state is of another network.
         """
+        if len(state) != self._state_size:
+            raise DecodeError(
+                f"the state has {len(state)} numbers, wanted {self._state_size}: it is of another Program"
+            )
         frames = len(x)
         x = np.ascontiguousarray(x)
-        after = np.empty_like(state)
+        after = np.empty(self._state_size, np.int32)
         y = np.empty((frames, self._outputs), np.int64)
-        written = self._library.fewbit_network_step(
-            self._network,
-            x.ctypes.data,
-            frames,
-            state.ctypes.data,
-            after.ctypes.data,
-            y.ctypes.data,
-            self._threads,
-            self._block,
-        )
+        if self._door is not None:
+            sizes = frames, self._inputs, self._outputs, self._state_size
+            written = self._door.step(self._network, *sizes, x, state, after, y, self._threads, self._block)
+        else:
+            arrays = (x.ctypes.data, frames, *(array.ctypes.data for array in (state, after, y)))
+            written = self._library.fewbit_network_step(self._network, *arrays, self._threads, self._block)
         if written == -2:
             raise DecodeError("the Program was given features that are NaN or infinite")
         if written < 0:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fewbit.errors import DecodeError, LoweringError
 from fewbit.program import ops
-from fewbit.program.numerics import Q10, Integers
 from fewbit.program.native_run import Native, executor
+from fewbit.program.numerics import Q10, Integers
 from fewbit.program.reference import Reference
 from fewbit.program.write import serialize, write
 

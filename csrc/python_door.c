@@ -1,0 +1,111 @@
+/* A second, faster door for Python: the two calls that happen for every chunk of a stream, with arrays by the buffer
+ * protocol. `ctypes` alone spends more time on the addresses of five arrays than a small network takes for a frame.
+ *
+ * It knows the library by the addresses of its functions, which are given to it once, and only the stable part of
+ * Python (3.11 on). Types, shapes and contiguity are the business of the caller; sizes are checked here. */
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030b0000
+#include <Python.h>
+#include <stdint.h>
+
+typedef int64_t (*step_function)(const void*, const float*, int64_t, const int32_t*, int32_t*, int64_t*, int32_t,
+                                 int64_t);
+typedef int32_t (*apply_function)(const void*, const char*, const float*, int64_t, const float*, int32_t, float*);
+
+static step_function step_address;
+static apply_function apply_address;
+
+static PyObject* connect(PyObject* self, PyObject* args) {
+    unsigned long long step, apply;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "KK", &step, &apply)) return NULL;
+    step_address = (step_function)(uintptr_t)step;
+    apply_address = (apply_function)(uintptr_t)apply;
+    Py_RETURN_NONE;
+}
+
+/* Buffers of `count` objects; 0 and none held if one is wrong. */
+static int take(PyObject** objects, const int* writable, const Py_ssize_t* bytes, Py_buffer* buffers, int count) {
+    for (int i = 0; i < count; ++i) {
+        int held = PyObject_GetBuffer(objects[i], &buffers[i], writable[i] ? PyBUF_WRITABLE : PyBUF_SIMPLE) == 0;
+        if (held && buffers[i].len == bytes[i]) continue;
+        if (held) {
+            PyErr_Format(PyExc_ValueError, "array %d has %zd bytes, wanted %zd", i, buffers[i].len, bytes[i]);
+            PyBuffer_Release(&buffers[i]);
+        }
+        while (i-- > 0) PyBuffer_Release(&buffers[i]);
+        return 0;
+    }
+    return 1;
+}
+
+static void leave(Py_buffer* buffers, int count) {
+    for (int i = 0; i < count; ++i) PyBuffer_Release(&buffers[i]);
+}
+
+/* step(network, frames, inputs, outputs, state_size, x, before, after, y, threads, block) -> frames written */
+static PyObject* step(PyObject* self, PyObject* args) {
+    unsigned long long network;
+    Py_ssize_t frames, inputs, outputs, state_size;
+    long long block;
+    int threads;
+    PyObject* arrays[4];
+    Py_buffer buffers[4];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "KnnnnOOOOiL", &network, &frames, &inputs, &outputs, &state_size, &arrays[0],
+                          &arrays[1], &arrays[2], &arrays[3], &threads, &block))
+        return NULL;
+    if (step_address == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "connect() comes first");
+        return NULL;
+    }
+    const int writable[4] = {0, 0, 1, 1};
+    const Py_ssize_t bytes[4] = {frames * inputs * 4, state_size * 4, state_size * 4, frames * outputs * 8};
+    if (!take(arrays, writable, bytes, buffers, 4)) return NULL;
+    int64_t written;
+    Py_BEGIN_ALLOW_THREADS;
+    written = step_address((const void*)(uintptr_t)network, buffers[0].buf, frames, buffers[1].buf, buffers[2].buf,
+                           buffers[3].buf, threads, block);
+    Py_END_ALLOW_THREADS;
+    leave(buffers, 4);
+    return PyLong_FromLongLong(written);
+}
+
+/* apply(matrix, target, frames, columns, rows, x, scale, y, threads) -> 0, or -1 */
+static PyObject* apply(PyObject* self, PyObject* args) {
+    unsigned long long matrix;
+    const char* target;
+    Py_ssize_t frames, columns, rows;
+    int threads;
+    PyObject* arrays[3];
+    Py_buffer buffers[3];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "KznnnOOOi", &matrix, &target, &frames, &columns, &rows, &arrays[0], &arrays[1],
+                          &arrays[2], &threads))
+        return NULL;
+    if (apply_address == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "connect() comes first");
+        return NULL;
+    }
+    const int writable[3] = {0, 0, 1};
+    const Py_ssize_t bytes[3] = {frames * columns * 4, rows * 4, frames * rows * 4};
+    if (!take(arrays, writable, bytes, buffers, 3)) return NULL;
+    int32_t done;
+    Py_BEGIN_ALLOW_THREADS;
+    done = apply_address((const void*)(uintptr_t)matrix, target, buffers[0].buf, frames, buffers[1].buf, threads,
+                         buffers[2].buf);
+    Py_END_ALLOW_THREADS;
+    leave(buffers, 3);
+    return PyLong_FromLong(done);
+}
+
+static PyMethodDef methods[] = {
+    {"connect", connect, METH_VARARGS, "Addresses of fewbit_network_step and fewbit_matrix_apply."},
+    {"step", step, METH_VARARGS, "fewbit_network_step with arrays."},
+    {"apply", apply, METH_VARARGS, "fewbit_matrix_apply with arrays."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "door", .m_methods = methods};
+
+PyMODINIT_FUNC PyInit_door(void) { return PyModule_Create(&module); }

@@ -1,0 +1,19 @@
+"""What the machine could do at best: reading memory, and nothing else."""
+
+import numpy as np
+
+from fewbit.native.library import library
+from fewbit.speed.timing import measure
+
+
+def read_rate(size: int, target: str | None = None, seconds: float = 0.1) -> float:
+    """Bytes a second at which `size` bytes, read again and again, come to one thread.
+
+    Raises:
+        TargetError: the native library is missing.
+    """
+    words = max(8, size // 8)
+    memory = np.ones(words, np.uint64)
+    native, name, address = library(), None if target is None else target.encode(), memory.ctypes.data
+    timing = measure(lambda: native.fewbit_read(name, address, words), seconds)
+    return words * 8 / (timing.median_us * 1e-6)
