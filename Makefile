@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test check bench results docs clean
+.PHONY: demo test check bench kernels results docs clean
 
 demo: $(VENV)/ready
 	$(BIN)/fewbit demo --out $(OUT)
@@ -28,6 +28,15 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/torch_free.py --out build/benchmarks
 	$(BIN)/python benchmarks/training_overhead.py --out build/benchmarks
 	$(BIN)/python benchmarks/graph_rnn.py --out build/benchmarks
+
+# Against the peers, which live in an environment of their own; an hour and a half on a quiet machine.
+kernels: $(VENV)/ready build/peers-venv/bin/python
+	$(BIN)/python benchmarks/ceilings.py --out build/benchmarks
+	$(BIN)/python benchmarks/kernels.py --out build/benchmarks
+
+build/peers-venv/bin/python: benchmarks/peers/requirements.txt
+	$(BIN)/python benchmarks/kernels.py --install --with-ggml
+	touch $@
 
 docs: $(VENV)/ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

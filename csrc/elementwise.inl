@@ -27,6 +27,7 @@ inline int32_t rescaled(int64_t x, int32_t multiplier, int shift, int64_t half, 
     return int32_t(scaled < low ? low : scaled > high ? high : scaled);
 }
 
+#ifndef FEWBIT_OWN_RESCALE
 void rescale(const int32_t* x, const int32_t* bias, const Rescale& to, int64_t n, int32_t* __restrict y) {
     const int64_t half = half_of(to.shift);
     const int shift = to.shift;
@@ -37,6 +38,7 @@ void rescale(const int32_t* x, const int32_t* bias, const Rescale& to, int64_t n
     else
         for (int64_t i = 0; i < n; ++i) y[i] = rescaled(x[i], multiplier[i], shift, half, low, high);
 }
+#endif
 
 // One frame of each recurrence; all memory apart from each other, the table too, which the compiler must be told (ivdep).
 void sru_frame(const SruScan& s, const int32_t* __restrict a, const int32_t* __restrict skip, int32_t* __restrict cell,

@@ -37,6 +37,8 @@ void shape_tiles(int upper, int lower) {
         const bool is_lower = tile == 2 || tile == 3 || tile == 5;
         shapes.rows[tile] = uint8_t(tile >= 6 ? kTileRows : is_lower ? lower : upper);
     }
+    // Some compilers do not see that the instruction reads all of it, and leave stores out.
+    asm volatile("" : : "m"(shapes) : "memory");
     _tile_loadconfig(&shapes);
 }
 
