@@ -224,8 +224,8 @@ int32_t fewbit_network_gru(fewbit_network* network, fewbit_linear linear, fewbit
         Linear input = own_gates(linear, signals(network->network), network->network.outputs(), 3 * hidden);
         Linear hidden_half = own_gates(back, inner, hidden, 3 * hidden);
         std::vector<int32_t> bias(bias_hidden, bias_hidden + hidden);
-        for (int32_t value : bias)
-            demand(value >= kGates.low && value <= kGates.high, "the hidden bias of a GRU has 16 bits");
+        // It is added to 16 bits and the sum saturated to 16 bits: what lies beyond 17 bits counts alike.
+        for (int32_t& value : bias) value = std::clamp(value, 2 * kGates.low, 2 * kGates.high + 1);
         return append(network, make_gru(std::move(input), std::move(hidden_half), hidden, std::move(bias),
                                         own(output, hidden)));
     });

@@ -65,7 +65,9 @@ struct Windows {
         for (int64_t t = 0; t < in.count; ++t) std::copy_n(in.frame(t), width, line + (waiting + t) * width);
         const int64_t count = all < kernel ? 0 : (all - kernel) / stride + 1, left = all - count * stride;
         state[0] = int32_t(left);
-        std::copy_n(line + count * stride * width, left * width, state + 1);
+        // What does not wait is zero, so that equal streams have equal states.
+        int32_t* end = std::copy_n(line + count * stride * width, left * width, state + 1);
+        std::fill_n(end, (kernel - 1 - left) * width, 0);
         return {line, count, stride * width};
     }
 };

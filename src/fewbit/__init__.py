@@ -7,68 +7,116 @@
     Program     the packed network: integer ops and bytes      fewbit.program, fewbit.lower
     Session     chunks in, events out                          fewbit.streams
 
-Running needs no torch. Names of the torch side are loaded when first used and say what to install if torch is missing.
+Running needs no torch. All names are loaded when first used; those of the torch side say what to install if torch is
+missing.
 """
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fewbit.decode import Event, Final, Framewise, GreedyCTC, Label, Partial
-from fewbit.errors import FewbitError, MissingExtraError
-from fewbit.features import LogMel, microphone, read_audio
-from fewbit.program import Program, cost, load, show
-from fewbit.shipped import pretrained
-from fewbit.streams import Session, Transcript, run, stream
-from fewbit.text import Alphabet, cer, wer
-
 if TYPE_CHECKING:
+    from fewbit.decode import Event as Event
+    from fewbit.decode import Final as Final
+    from fewbit.decode import Framewise as Framewise
+    from fewbit.decode import GreedyCTC as GreedyCTC
+    from fewbit.decode import Label as Label
+    from fewbit.decode import Partial as Partial
     from fewbit.distill import LogitKD as LogitKD
+    from fewbit.errors import FewbitError as FewbitError
+    from fewbit.errors import MissingExtraError as MissingExtraError
+    from fewbit.features import LogMel as LogMel
+    from fewbit.features import microphone as microphone
+    from fewbit.features import read_audio as read_audio
     from fewbit.lower import pack as pack
     from fewbit.passes import Finetune as Finetune
     from fewbit.passes import Quantize as Quantize
     from fewbit.passes import compress as compress
+    from fewbit.program import Program as Program
+    from fewbit.program import cost as cost
+    from fewbit.program import load as load
+    from fewbit.program import show as show
     from fewbit.quant import attach as attach
     from fewbit.quant import calibrate as calibrate
     from fewbit.quant import detach as detach
+    from fewbit.shipped import pretrained as pretrained
+    from fewbit.streams import Session as Session
+    from fewbit.streams import Transcript as Transcript
+    from fewbit.streams import run as run
+    from fewbit.streams import stream as stream
+    from fewbit.text import Alphabet as Alphabet
+    from fewbit.text import cer as cer
+    from fewbit.text import wer as wer
     from fewbit.train import CTC as CTC
     from fewbit.train import CrossEntropy as CrossEntropy
     from fewbit.train import cosine as cosine
     from fewbit.train import fit as fit
     from fewbit.train import linear as linear
 
-_TORCH_SIDE = {
+_PLACES = {
     "CTC": "fewbit.train",
+    "Alphabet": "fewbit.text",
     "CrossEntropy": "fewbit.train",
+    "Event": "fewbit.decode",
+    "FewbitError": "fewbit.errors",
+    "Final": "fewbit.decode",
     "Finetune": "fewbit.passes",
+    "Framewise": "fewbit.decode",
+    "GreedyCTC": "fewbit.decode",
+    "Label": "fewbit.decode",
+    "LogMel": "fewbit.features",
     "LogitKD": "fewbit.distill",
+    "MissingExtraError": "fewbit.errors",
+    "Partial": "fewbit.decode",
+    "Program": "fewbit.program",
     "Quantize": "fewbit.passes",
+    "Session": "fewbit.streams",
+    "Transcript": "fewbit.streams",
     "attach": "fewbit.quant",
     "calibrate": "fewbit.quant",
+    "cer": "fewbit.text",
     "compress": "fewbit.passes",
     "cosine": "fewbit.train",
+    "cost": "fewbit.program",
     "detach": "fewbit.quant",
     "fit": "fewbit.train",
     "linear": "fewbit.train",
+    "load": "fewbit.program",
+    "microphone": "fewbit.features",
     "pack": "fewbit.lower",
+    "pretrained": "fewbit.shipped",
+    "read_audio": "fewbit.features",
+    "run": "fewbit.streams",
+    "show": "fewbit.program",
+    "stream": "fewbit.streams",
+    "wer": "fewbit.text",
 }
+"""Where each public name lives; it is loaded when first used, so that `import fewbit` takes no time."""
 
-_TORCH_PACKAGES = {
+_PACKAGES = {
     "analysis",
     "data",
+    "decode",
     "distill",
+    "errors",
+    "features",
+    "formats",
     "lower",
     "models",
+    "native",
     "nn",
     "passes",
     "plot",
+    "program",
     "quant",
+    "speed",
+    "streams",
     "studies",
     "testing",
+    "text",
     "tour",
     "train",
 }
 
-__version__ = metadata.version("fewbit")
 __all__ = [
     "CTC",
     "Alphabet",
@@ -110,12 +158,17 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _TORCH_PACKAGES:
+    if name == "__version__":
+        # Asking for it takes longer than all the rest.
+        return import_module("importlib.metadata").version("fewbit")
+    if name in _PACKAGES:
         return import_module(f"fewbit.{name}")
-    if name not in _TORCH_SIDE:
+    if name not in _PLACES:
         raise AttributeError(f"module 'fewbit' has no attribute {name!r}")
-    return getattr(import_module(_TORCH_SIDE[name]), name)
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_TORCH_SIDE, *_TORCH_PACKAGES})
+    return sorted({*globals(), *_PLACES, *_PACKAGES})

@@ -25,6 +25,31 @@ QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
 }
 
 FEATURES = 6
+
+
+def delays() -> layers.Graph:
+    """Delays of more than one frame, in a loop and outside, on edges of every kind."""
+    nodes = (
+        layers.Node("x", FEATURES, "input"),
+        layers.Node("one", 1, "constant"),
+        layers.Node("window", 4),
+        layers.Node("gate", 1, activation="sigmoid"),
+        layers.Node("kept", 4, "product"),
+        layers.Node("y", 4, activation="tanh"),
+    )
+    edges = (
+        layers.Edge("x", "window"),
+        layers.Edge("x", "window", delay=3),
+        layers.Edge("one", "window"),
+        layers.Edge("y", "gate", delay=2, stop=2),
+        layers.Edge("gate", "kept", "broadcast"),
+        layers.Edge("y", "kept", "identity", delay=3),
+        layers.Edge("window", "y", "identity", delay=1),
+        layers.Edge("kept", "y", "identity"),
+    )
+    return layers.Graph(nodes, edges, "y")
+
+
 LAYERS: dict[str, Callable[[], layers.Layer]] = {
     "SRU": lambda: layers.SRU(FEATURES, FEATURES),
     "SRU projected": lambda: layers.SRU(FEATURES, 5),
@@ -32,6 +57,13 @@ LAYERS: dict[str, Callable[[], layers.Layer]] = {
     "QRNN kernel 1": lambda: layers.QRNN(FEATURES, 5, kernel=1),
     "LSTM": lambda: layers.LSTM(FEATURES, 5),
     "GRU": lambda: layers.GRU(FEATURES, 5),
+    "GraphRNN LSTM": lambda: layers.GraphRNN(layers.lstm_graph(FEATURES, 5)),
+    "GraphRNN peepholes": lambda: layers.GraphRNN(layers.lstm_graph(FEATURES, 5, peepholes=True)),
+    "GraphRNN GRU": lambda: layers.GraphRNN(layers.gru_graph(FEATURES, 5)),
+    "GraphRNN SRU": lambda: layers.GraphRNN(layers.sru_graph(FEATURES, 5)),
+    "GraphRNN clocked": lambda: layers.GraphRNN(layers.clocked_lstm_graph(FEATURES - 1, 5)),
+    "GraphRNN hierarchical": lambda: layers.GraphRNN(layers.hierarchical_lstm_graph(FEATURES - 1, 5)),
+    "GraphRNN delays": lambda: layers.GraphRNN(delays()),
     "CausalConv1d": lambda: layers.CausalConv1d(FEATURES, 4, kernel=3),
     "CausalConv1d stride": lambda: layers.CausalConv1d(FEATURES, 4, kernel=5, stride=3),
     "CausalConv1d kernel 1": lambda: layers.CausalConv1d(FEATURES, 4, kernel=1),
@@ -138,4 +170,7 @@ PROGRAMS: dict[str, Callable[[], nn.Module]] = {
     "LSTM": lambda: layers.LSTM(12, 16),
     "GRU": lambda: layers.GRU(12, 16),
     "two layers": lambda: layers.Chain(layers.LSTM(12, 16), layers.SRU(16, 16)),
+    "GraphRNN LSTM": lambda: layers.GraphRNN(layers.lstm_graph(12, 16)),
+    "GraphRNN GRU": lambda: layers.GraphRNN(layers.gru_graph(12, 16)),
+    "GraphRNN SRU": lambda: layers.GraphRNN(layers.sru_graph(12, 16)),
 }

@@ -15,6 +15,7 @@ from torch import nn
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
 from fewbit.formats import FixedPoint
+from fewbit.lower.graph_cells import cell_of
 from fewbit.lower.weights import Floats, SignalCodes, Weight, integer_bias, read_signal, read_weight, to_float
 from fewbit.program import ops
 from fewbit.program.numerics import (
@@ -232,6 +233,10 @@ class Lowering:
         self.chain.append(ops.GRU(self.name, n, matrix, integers, rescale, back, bias_hidden, rescale_hidden, output))
         self.signal = hidden
 
+    @lower.register
+    def _(self, module: layers.GraphRNN) -> None:
+        self.lower(cell_of(module))
+
     def _gates(self, module: nn.Module, bias: Floats) -> tuple[ops.Matrix, Integers, Rescale]:
         """The input half of a recurrent layer, with results in Q3.12."""
         weight = read_weight(module, "weight")
@@ -270,5 +275,5 @@ def _check_cell(cell: layers.Signal, kept: FixedPoint) -> None:
     if quantizer is not None and quantizer.format != kept:
         raise LoweringError(
             f"its cell is quantized as {quantizer.spec}, but Programs keep it as {kept}: leave the quantizer away or "
-            f"use '*.cell': '{kept}'"
+            f"give it the spec '{kept}'"
         )

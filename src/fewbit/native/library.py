@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fewbit.errors import TargetError
 
 ABI = 1
-FILE = "libfewbit_native.so"
+FILE = "lib/libfewbit_native.so"
 HOW_TO_MEND = (
     "install a C++ compiler and then fewbit once more (pip install --force-reinstall --no-deps fewbit); "
     "until then networks run on the NumPy reference, with the same results, tens of times slower"

@@ -9,9 +9,9 @@ References:
     Sung, Park 2018 (arXiv 1803.11389).
 """
 
-import torch
 from torch import Tensor
 
+from fewbit.nn import recurrence
 from fewbit.nn.conv import CausalConv1d
 from fewbit.nn.layer import Layer, Signal, State
 
@@ -31,15 +31,8 @@ class QRNN(Layer):
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         tail, cell = (None, x.new_zeros(x.shape[0], self.hidden_size)) if state is None else state
         gates, tail = self.gates(x, tail)
-        candidate, forget, output = gates.split(self.hidden_size, -1)
-        candidate, forget, output = torch.tanh(candidate), torch.sigmoid(forget), torch.sigmoid(output)
-        cells = []
-        for z, f in zip(candidate.unbind(1), forget.unbind(1), strict=True):
-            cell = self.cell(torch.lerp(z, cell, f))
-            cells.append(cell)
-        if not cells:
-            return x.new_zeros(x.shape[0], 0, self.hidden_size), (tail, cell)
-        return output * torch.stack(cells, 1), (tail, cell)
+        y, cell = recurrence.qrnn(gates, cell, self.cell)
+        return y, (tail, cell)
 
     def extra_repr(self) -> str:
         return f"{self.inputs}, {self.hidden_size}, kernel={self.kernel}"

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fewbit.nn import recurrence
 from fewbit.nn.layer import Layer, Signal, State
 
 
@@ -35,18 +36,9 @@ class SRU(Layer):
         self.cell = Signal(wide=True)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        candidate, forget, reset, *projection = torch.split(functional.linear(x, self.weight), self.hidden_size, -1)
-        forget_bias, reset_bias = torch.split(self.bias, self.hidden_size)
-        forget, reset = torch.sigmoid(forget + forget_bias), torch.sigmoid(reset + reset_bias)
         cell = x.new_zeros(x.shape[0], self.hidden_size) if state is None else state
-        cells = []
-        for xt, f in zip(candidate.unbind(1), forget.unbind(1), strict=True):
-            cell = self.cell(torch.lerp(xt, cell, f))
-            cells.append(cell)
-        if not cells:
-            return x.new_zeros(x.shape[0], 0, self.hidden_size), cell
-        skip = projection[0] if projection else x
-        return torch.lerp(skip, torch.tanh(torch.stack(cells, 1)), reset), cell
+        gates = functional.linear(x, self.weight)
+        return recurrence.sru(gates, self.bias, None if self.projected else x, cell, self.cell)
 
     def extra_repr(self) -> str:
         return f"{self.inputs}, {self.hidden_size}"

@@ -13,6 +13,7 @@ from fewbit.plot.capacities import plot_capacity
 from fewbit.plot.curves import Panel, plot_curves
 from fewbit.plot.designs import plot_designs
 from fewbit.plot.error_pictures import plot_error_maps
+from fewbit.plot.graphs import plot_graph
 from fewbit.plot.heard import plot_heard
 from fewbit.plot.layer_noises import plot_noise_gain
 from fewbit.plot.levels import plot_levels
@@ -28,6 +29,7 @@ __all__ = [
     "plot_curves",
     "plot_designs",
     "plot_error_maps",
+    "plot_graph",
     "plot_heard",
     "plot_levels",
     "plot_loss_surface",

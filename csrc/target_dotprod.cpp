@@ -1,0 +1,45 @@
+// 64-bit Arm with sums of four products of bytes.
+#include <arm_neon.h>
+
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+#include "kernels.h"
+
+namespace fewbit {
+namespace {
+
+#include "unrolled.inl"
+#include "neon.inl"
+
+struct DotProduct : Neon {
+    template <int kBits>
+    static Sums dot(Sums sum, Words u, const int8_t* x) {
+        const int8x16_t four = broadcast(x);
+        if constexpr (kBits < 8) {
+            return vdotq_s32(sum, vreinterpretq_s8_u8(u), four);
+        } else {
+            const int32x4_t past = vshlq_n_s32(vdotq_s32(zero(), vdupq_n_s8(1), four), 7);
+            return vdotq_s32(vaddq_s32(sum, past), centred(u), four);
+        }
+    }
+};
+
+#include "product.inl"
+#include "elementwise.inl"
+
+bool runs_here() {
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+    return false;
+#endif
+}
+
+}  // namespace
+
+extern const Kernels dotprod_kernels;
+const Kernels dotprod_kernels FEWBIT_KERNELS("dotprod", product<DotProduct>);
+
+}  // namespace fewbit

@@ -1,0 +1,70 @@
+"""The functions of `csrc/training.h`: forward and backward of recurrences, on memory that the caller holds."""
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import POINTER, Structure, c_int32, c_int64, c_void_p
+from functools import cache
+from typing import Any
+
+from fewbit.errors import TargetError
+from fewbit.native.library import is_available as has_library
+from fewbit.native.library import library
+
+
+class ExtentArgument(Structure):
+    """``fewbit_extent``."""
+
+    _fields_ = (
+        ("batch", c_int64),
+        ("frames", c_int64),
+        ("channels", c_int64),
+        ("bytes", c_int32),
+        ("threads", c_int32),
+    )
+
+
+SIGNATURES: dict[str, int] = {
+    "fewbit_sru_forward": 6,
+    "fewbit_sru_backward": 11,
+    "fewbit_qrnn_forward": 4,
+    "fewbit_qrnn_backward": 7,
+}
+"""How many addresses follow the extent."""
+
+
+def is_available() -> bool:
+    """Whether the native library is there and has these functions."""
+    return bool(_functions())
+
+
+def run(name: str, extent: Sequence[int], *addresses: int | None) -> None:
+    """Call a function.
+
+    Args:
+        name: without ``fewbit_``.
+        extent: batch, frames, channels, bytes of a number (4 or 8), threads.
+        addresses: of arrays, ``None`` is NULL; nothing is checked.
+
+    Raises:
+        TargetError: the library is missing.
+    """
+    functions = _functions()
+    if not functions:
+        library()  # says why, if it is missing altogether
+        raise TargetError("the native library is older than its training kernels; install fewbit once more")
+    functions[name](ctypes.byref(ExtentArgument(*extent)), *addresses)
+
+
+@cache
+def _functions() -> dict[str, Any]:
+    """All functions by their short names; empty if one is missing."""
+    if not has_library():
+        return {}
+    opened, found = library(), {}
+    for name, addresses in SIGNATURES.items():
+        function = getattr(opened, name, None)
+        if function is None:
+            return {}
+        function.restype, function.argtypes = None, [POINTER(ExtentArgument), *[c_void_p] * addresses]
+        found[name.removeprefix("fewbit_")] = function
+    return found

@@ -1,0 +1,63 @@
+"""The plan of a graph: what runs over all frames of a chunk at once, and what must go frame by frame.
+
+Strongly connected components over all edges run one after the other. In a component without a circle every node takes
+the whole chunk in one go. A loop goes frame by frame, but over its internal edges only; whatever comes into it from
+outside has been multiplied for the whole chunk before, one matrix product an edge.
+
+References:
+    Hwang, Sung 2015, "Single stream parallelization of generalized LSTM-like RNNs on a GPU" (arXiv 1503.02852).
+"""
+
+from dataclasses import replace
+
+from fewbit.nn.graph.components import order_in_frame, strong_components
+from fewbit.nn.graph.drawing import Graph
+from fewbit.nn.graph.parts import Edge, Node
+from fewbit.nn.graph.schedule import Component, Plan, Step, lane_of, multiplies, whole
+
+
+def plan(graph: Graph) -> Plan:
+    """Find the loops of a graph, what can be taken out of them, and an order.
+
+    Raises:
+        GraphError: a loop has no delay; the message names its nodes.
+    """
+    names = [node.name for node in graph.nodes]
+    edges = [
+        replace(edge, stop=edge.start + graph.width(edge), name=graph.parameter(edge), initial=())
+        for edge in graph.edges
+    ]
+    sources = {name: tuple(edge.source for edge in graph.incoming(name)) for name in names}
+    same_frame = {name: tuple(edge.source for edge in graph.incoming(name) if not edge.delay) for name in names}
+    stages: list[list[Component]] = []
+    stage_of: dict[str, int] = {}
+    for group in strong_components(sources):
+        component = Component(
+            tuple(
+                _step(graph[name], group, edges, graph.output)
+                for name in order_in_frame(sorted(group, key=names.index), same_frame)
+            )
+        )
+        stage = max((stage_of[edge.source] + 1 for edge in component.hoisted), default=0)
+        stage_of |= dict.fromkeys(group, stage)
+        stages += [[] for _ in range(stage + 1 - len(stages))]
+        stages[stage].append(component)
+    past = {name: depth for name in names if (depth := graph.depth(name))}
+    return Plan(graph, tuple(tuple(stage) for stage in stages), past)
+
+
+def _step(node: Node, group: list[str], edges: list[Edge], output: str) -> Step:
+    incoming = [edge for edge in edges if edge.target == node.name]
+    reading = [edge for edge in edges if edge.source == node.name]
+    inner = [edge for edge in reading if edge.target in group]
+    outer = [edge for edge in reading if edge.target not in group]
+    return Step(
+        node,
+        # Vectors first: a matrix product adds to a bias in passing.
+        hoisted=tuple(sorted((edge for edge in incoming if edge.source not in group), key=multiplies)),
+        internal=tuple(edge for edge in incoming if edge.source in group),
+        parts=tuple(sorted({lane_of(edge) for edge in inner} - {whole(node)})),
+        outer=tuple(sorted({lane_of(edge) for edge in outer})),
+        depth=max((edge.delay for edge in inner), default=0),
+        seen=bool(outer) or node.name == output,
+    )
