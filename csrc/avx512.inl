@@ -25,7 +25,9 @@ struct Avx512 {
     static Sums dot(Sums sum, Words u, const int8_t* x) {
         int32_t four;
         __builtin_memcpy(&four, x, 4);
-        return _mm512_dpbusd_epi32(sum, u, _mm512_set1_epi32(four));
+        // Not the intrinsic: with it GCC 12 copies half of the sums around, and some to memory, in every turn of the loop.
+        asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(_mm512_set1_epi32(four)));
+        return sum;
     }
     static Sums right(Sums sum, int shift) { return shift == 0 ? sum : _mm512_srai_epi32(sum, unsigned(shift)); }
     static void add(int32_t* y, Sums sum, int shift) {
