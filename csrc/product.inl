@@ -11,6 +11,8 @@
 //
 // Included in the unnamed namespace of each target file: no code here is shared between instruction sets.
 
+constexpr int turns(int sums, int most) { return sums * 4 <= most ? 4 : sums * 2 <= most ? 2 : 1; }
+
 // A tile: kPanels panels (a part of a strip), kT frames.
 template <class Isa, int kBits, int kT, int kPanels>
 inline void tile(const uint8_t* line, int64_t step, int64_t blocks, const int8_t* x, int64_t x_stride, int32_t* y,
@@ -18,13 +20,16 @@ inline void tile(const uint8_t* line, int64_t step, int64_t blocks, const int8_t
     constexpr int kFields = 8 / kBits, kParts = kLineBytes / Isa::kBytes;
     // Masks alone leave field f times 2**(bits f); with sums of its own for each field, the shifts come once, at the end.
     constexpr bool kApart = Isa::kScaled && kFields > 1 && kFields * kT * kPanels * kParts <= Isa::kSums;
+    // Few sums wait for each other: then neighbouring blocks have sums of their own, too.
     constexpr int kSets = kApart ? kFields : 1;
-    typename Isa::Sums sums[kSets][kT][kPanels][kParts];
-    for (auto& a : sums)
-        for (auto& b : a)
-            for (auto& c : b)
-                for (auto& d : c) d = Isa::zero();
-    for (int64_t j = 0; j < blocks; ++j) {
+    constexpr int kTurns = turns(kSets * kT * kPanels * kParts, Isa::kSums);
+    typename Isa::Sums sums[kTurns][kSets][kT][kPanels][kParts];
+    for (auto& turn : sums)
+        for (auto& a : turn)
+            for (auto& b : a)
+                for (auto& c : b)
+                    for (auto& d : c) d = Isa::zero();
+    const auto block = [&](auto turn) {
         unrolled<kPanels>([&](auto p) {
             unrolled<kParts>([&](auto part) {
                 const auto v = Isa::load(line + p * kLineBytes + part * Isa::kBytes);
@@ -35,7 +40,7 @@ inline void tile(const uint8_t* line, int64_t step, int64_t blocks, const int8_t
                     else
                         u = Isa::template field<kBits, f>(v);
                     unrolled<kT>([&](auto t) {
-                        auto& sum = sums[kApart ? int(f) : 0][t][p][part];
+                        auto& sum = sums[int(turn)][kApart ? int(f) : 0][t][p][part];
                         sum = Isa::template dot<kBits>(sum, u, x + t * x_stride + 4 * f);
                     });
                 });
@@ -43,12 +48,19 @@ inline void tile(const uint8_t* line, int64_t step, int64_t blocks, const int8_t
         });
         line += step;
         x += 4 * kFields;
-    }
+    };
+    int64_t j = 0;
+    for (; j + kTurns <= blocks; j += kTurns) unrolled<kTurns>(block);
+    for (; j < blocks; ++j) block(Constant<0>{});
     unrolled<kT>([&](auto t) {
         unrolled<kPanels>([&](auto p) {
             unrolled<kParts>([&](auto part) {
                 int32_t* out = y + t * y_stride + p * kPanelRows + part * (Isa::kBytes / 4);
-                unrolled<kSets>([&](auto f) { Isa::add(out, Isa::right(sums[f][t][p][part], kBits * f), shift); });
+                unrolled<kTurns>([&](auto turn) {
+                    unrolled<kSets>([&](auto f) {
+                        Isa::add(out, Isa::right(sums[turn][f][t][p][part], kBits * f), shift);
+                    });
+                });
             });
         });
     });
