@@ -13,11 +13,56 @@
 
 constexpr int turns(int sums, int most) { return sums * 4 <= most ? 4 : sums * 2 <= most ? 2 : 1; }
 
-// A tile: kPanels panels (a part of a strip), kT frames.
+// A tile, kPanels panels (a part of a strip) by kT frames, where sums of 16 bits are cheaper: `dot_short` adds to them, and
+// `add_short` takes them over every short_blocks().
+template <class Isa, int kBits, int kT, int kPanels>
+inline void short_tile(const uint8_t* line, int64_t step, int64_t blocks, const int8_t* x, int64_t x_stride, int32_t* y,
+                       int64_t y_stride, int shift) {
+    constexpr int kFields = 8 / kBits, kParts = kLineBytes / Isa::kBytes, kShort = Isa::template short_blocks<kBits>();
+    typename Isa::Sums sums[kT][kPanels][kParts];
+    const auto each = [&](const auto& body) {
+        unrolled<kT>([&](auto t) {
+            unrolled<kPanels>([&](auto p) { unrolled<kParts>([&](auto part) { body(t, p, part); }); });
+        });
+    };
+    each([&](auto t, auto p, auto part) { sums[t][p][part] = Isa::zero(); });
+    for (int64_t j = 0; j < blocks;) {
+        typename Isa::Sums shorts[kT][kPanels][kParts];
+        each([&](auto t, auto p, auto part) { shorts[t][p][part] = Isa::zero(); });
+        const int64_t end = blocks - j < kShort ? blocks : j + kShort;
+        for (; j < end; ++j) {
+            unrolled<kPanels>([&](auto p) {
+                unrolled<kParts>([&](auto part) {
+                    const auto v = Isa::load(line + p * kLineBytes + part * Isa::kBytes);
+                    unrolled<kFields>([&](auto f) {
+                        const auto u = Isa::template field<kBits, f>(v);
+                        unrolled<kT>([&](auto t) {
+                            auto& sum = shorts[t][p][part];
+                            sum = Isa::dot_short(sum, u, x + t * x_stride + 4 * f);
+                        });
+                    });
+                });
+            });
+            line += step;
+            x += 4 * kFields;
+        }
+        each([&](auto t, auto p, auto part) {
+            sums[t][p][part] = Isa::add_short(sums[t][p][part], shorts[t][p][part]);
+        });
+    }
+    each([&](auto t, auto p, auto part) {
+        Isa::add(y + t * y_stride + p * kPanelRows + part * (Isa::kBytes / 4), sums[t][p][part], shift);
+    });
+}
+
+// The same with sums of 32 bits only.
 template <class Isa, int kBits, int kT, int kPanels>
 inline void tile(const uint8_t* line, int64_t step, int64_t blocks, const int8_t* x, int64_t x_stride, int32_t* y,
                  int64_t y_stride, int shift) {
     constexpr int kFields = 8 / kBits, kParts = kLineBytes / Isa::kBytes;
+    if constexpr (requires { Isa::template short_blocks<kBits>(); })
+        if constexpr (Isa::template short_blocks<kBits>() > 0)
+            return short_tile<Isa, kBits, kT, kPanels>(line, step, blocks, x, x_stride, y, y_stride, shift);
     // Masks alone leave field f times 2**(bits f); with sums of its own for each field, the shifts come once, at the end.
     constexpr bool kApart = Isa::kScaled && kFields > 1 && kFields * kT * kPanels * kParts <= Isa::kSums;
     // Few sums wait for each other: then neighbouring blocks have sums of their own, too.

@@ -16,10 +16,10 @@ namespace {
 
 // Fewer frames are faster without tiles: of whole bytes, and of fields that must be spread first.
 constexpr int64_t kFewestFrames = 3, kFewestSpread = 5;
-constexpr int kTileColumns = 64;           // bytes of a row of a tile
-constexpr int kTileRows = 16;              // frames of a tile, and lines of weights
-constexpr int64_t kDepth = 512;  // columns unpacked at a time: four panels of them stay in the first cache
-constexpr int64_t kApart = kDepth * kPanelRows + 17 * 64;
+constexpr int kTileColumns = 64;      // bytes of a row of a tile
+constexpr int kTileRows = 16;         // frames of a tile, and lines of weights
+constexpr int64_t kDepth = 512;       // columns whose weights, of four panels, stay in the first cache
+constexpr int64_t kApart = kDepth * kPanelRows + 17 * 64;  // from panel to panel, not at the same place of a page
 alignas(64) thread_local uint8_t unpacked[kStripPanels * kApart];
 
 struct alignas(64) TileShapes {
@@ -28,14 +28,12 @@ struct alignas(64) TileShapes {
     uint8_t rows[16] = {};
 };
 
-// Tiles 0..3 sums (frames x 16 rows of weights), 4 and 5 activations (frames x 64), 6 and 7 weights (16 lines). Tiles
-// 2, 3 and 5 have `lower` frames, the others `upper`.
-void shape_tiles(int upper, int lower) {
+// Tiles 0..3 sums (frames x 16 rows of weights), 4 activations (frames x 64), 6 and 7 weights (16 lines).
+void shape_tiles(int64_t frames) {
     TileShapes shapes;
     for (int tile = 0; tile < 8; ++tile) {
         shapes.bytes[tile] = kTileColumns;
-        const bool is_lower = tile == 2 || tile == 3 || tile == 5;
-        shapes.rows[tile] = uint8_t(tile >= 6 ? kTileRows : is_lower ? lower : upper);
+        shapes.rows[tile] = uint8_t(tile >= 6 ? kTileRows : frames);
     }
     // Some compilers do not see that the instruction reads all of it, and leave stores out.
     asm volatile("" : : "m"(shapes) : "memory");
@@ -64,158 +62,125 @@ void spread_strip(const Strip& strip, int64_t column, int64_t columns, int shift
             spread<kBits>(line, shift, out + p * kApart + k * kPanelRows);
 }
 
-void load_sums(const Product& job, int64_t frame, int64_t row, int panels, bool lower) {
-    const int64_t bytes = job.y_stride * 4;
-    const int32_t* y = job.y + frame * job.y_stride + row;
-    _tile_loadd(0, y, bytes);
-    if (panels > 1) _tile_loadd(1, y + kPanelRows, bytes);
-    if (!lower) return;
-    y += kTileRows * job.y_stride;
-    _tile_loadd(2, y, bytes);
-    if (panels > 1) _tile_loadd(3, y + kPanelRows, bytes);
-}
-
-void store_sums(const Product& job, int64_t frame, int64_t row, int panels, bool lower) {
-    const int64_t bytes = job.y_stride * 4;
-    int32_t* y = job.y + frame * job.y_stride + row;
-    _tile_stored(0, y, bytes);
-    if (panels > 1) _tile_stored(1, y + kPanelRows, bytes);
-    if (!lower) return;
-    y += kTileRows * job.y_stride;
-    _tile_stored(2, y, bytes);
-    if (panels > 1) _tile_stored(3, y + kPanelRows, bytes);
-}
-
-// Up to 32 frames with one or two panels; weights are lines `step` bytes apart, `apart` bytes from panel to panel.
-void multiply_tiles(const Product& job, int64_t frame, int64_t column, int64_t columns, int64_t row,
-                    const uint8_t* weights, int64_t step, int64_t apart, int panels, bool lower) {
-    load_sums(job, frame, row, panels, lower);
-    const int8_t* x = job.x + frame * job.x_stride + column;
-    const int8_t* below = x + kTileRows * job.x_stride;
-    for (int64_t k = 0; k < columns; k += kTileColumns) {
-        const uint8_t* lines = weights + k / 4 * step;
-        _tile_loadd(6, lines, step);
-        _tile_loadd(4, x + k, job.x_stride);
-        _tile_dpbsud(0, 4, 6);
-        if (panels > 1) {
-            _tile_loadd(7, lines + apart, step);
-            _tile_dpbsud(1, 4, 7);
-        }
-        if (lower) {
-            _tile_loadd(5, below + k, job.x_stride);
-            _tile_dpbsud(2, 5, 6);
-            if (panels > 1) _tile_dpbsud(3, 5, 7);
-        }
-    }
-    store_sums(job, frame, row, panels, lower);
-}
-
-// All frames with the weights of a strip, `columns` of them.
-void multiply_strip(const Product& job, int64_t column, int64_t columns, int64_t row, int panels,
-                    const uint8_t* weights, int64_t step, int64_t apart) {
-    int upper = 0, lower = 0;
-    for (int64_t t = 0; t < job.frames; t += 2 * kTileRows) {
-        const int64_t left = job.frames - t;
-        const int now = int(left < kTileRows ? left : kTileRows);
-        const int rest = int(left - now < kTileRows ? left - now : kTileRows);
-        if (now != upper || rest != lower) shape_tiles(upper = now, lower = rest > 0 ? rest : 1);
-        lower = rest;
-        for (int p = 0; p < panels; p += 2)
-            multiply_tiles(job, t, column, columns, row + p * kPanelRows, weights + p * apart, step, apart,
-                           panels - p > 1 ? 2 : 1, rest > 0);
-    }
-}
-
-// Columns of all planes as whole bytes, into `unpacked`.
-int spread_planes(const Product& job, int64_t strip_index, int64_t column, int64_t columns, uint8_t* out) {
-    int panels = 0;
+// Columns of all planes as whole bytes.
+void spread_planes(const Product& job, int64_t strip_index, int64_t column, int64_t columns, uint8_t* out) {
     for (const Plane& plane : job.matrix->planes) {
         const Strip strip = strip_of(plane, job.matrix->panels(), strip_index);
-        panels = strip.panels;
         switch (plane.bits) {
             case 4: spread_strip<4>(strip, column, columns, plane.shift, out); break;
             case 2: spread_strip<2>(strip, column, columns, plane.shift, out); break;
             default: spread_strip<1>(strip, column, columns, plane.shift, out); break;
         }
     }
-    return panels;
 }
 
-template <int kPanels>
-void multiply_column_tile(const int8_t* x, int64_t x_stride, const uint8_t* weights) {
-    _tile_loadd(4, x, x_stride);
-    _tile_loadd(6, weights, kLineBytes);
-    _tile_dpbsud(0, 4, 6);
-    if constexpr (kPanels > 1) {
-        _tile_loadd(7, weights + kApart, kLineBytes);
-        _tile_dpbsud(1, 4, 7);
-    }
-    if constexpr (kPanels > 2) {
-        _tile_loadd(6, weights + 2 * kApart, kLineBytes);
-        _tile_dpbsud(2, 4, 6);
-    }
-    if constexpr (kPanels > 3) {
-        _tile_loadd(7, weights + 3 * kApart, kLineBytes);
-        _tile_dpbsud(3, 4, 7);
-    }
-}
+// Weights of four panels as bytes: lines `step` bytes apart, panels `apart`.
+struct Bytes {
+    const uint8_t* lines;
+    int64_t step, apart;
+};
 
-// Up to 16 frames: the weights of the next 64 columns are unpacked while the tiles of the last ones are multiplied.
 template <int kPanels>
-void few_frames(const Product& job, int64_t strip) {
-    const int64_t row = strip * kStripPanels * kPanelRows, bytes = job.y_stride * 4;
-    const int64_t start = job.segment->start, padded = job.segment->padded;
-    int32_t* y = job.y + row;
+void load_sums(const int32_t* y, int64_t bytes) {
     _tile_loadd(0, y, bytes);
     if constexpr (kPanels > 1) _tile_loadd(1, y + kPanelRows, bytes);
     if constexpr (kPanels > 2) _tile_loadd(2, y + 2 * kPanelRows, bytes);
     if constexpr (kPanels > 3) _tile_loadd(3, y + 3 * kPanelRows, bytes);
-    constexpr int64_t kTurn = kTileColumns * kPanelRows;  // bytes of a panel in one turn
-    for (int64_t k = 0; k < padded; k += kTileColumns) {
-        spread_planes(job, strip, start + k, kTileColumns, unpacked + (k / kTileColumns & 3) * kTurn);
-        if (k > 0)
-            multiply_column_tile<kPanels>(job.x + k - kTileColumns, job.x_stride,
-                                          unpacked + ((k / kTileColumns - 1) & 3) * kTurn);
-    }
-    multiply_column_tile<kPanels>(job.x + padded - kTileColumns, job.x_stride,
-                                  unpacked + ((padded / kTileColumns - 1) & 3) * kTurn);
+}
+
+template <int kPanels>
+void store_sums(int32_t* y, int64_t bytes) {
     _tile_stored(0, y, bytes);
     if constexpr (kPanels > 1) _tile_stored(1, y + kPanelRows, bytes);
     if constexpr (kPanels > 2) _tile_stored(2, y + 2 * kPanelRows, bytes);
     if constexpr (kPanels > 3) _tile_stored(3, y + 3 * kPanelRows, bytes);
 }
 
-void many_frames(const Product& job, int64_t strip) {
-    const int64_t row = strip * kStripPanels * kPanelRows;
-    const int64_t start = job.segment->start, padded = job.segment->padded;
-    if (job.matrix->planes.front().bits == 8) {
-        const Strip lines = strip_of(job.matrix->planes.front(), job.matrix->panels(), strip);
-        multiply_strip(job, 0, padded, row, lines.panels, lines.lines + start / 4 * lines.step, lines.step, kLineBytes);
+// 64 columns.
+template <int kPanels>
+inline void multiply_tiles(const int8_t* x, int64_t x_stride, const Bytes& weights) {
+    const uint8_t* lines = weights.lines;
+    _tile_loadd(4, x, x_stride);
+    _tile_loadd(6, lines, weights.step);
+    _tile_dpbsud(0, 4, 6);
+    if constexpr (kPanels > 1) {
+        _tile_loadd(7, lines + weights.apart, weights.step);
+        _tile_dpbsud(1, 4, 7);
+    }
+    if constexpr (kPanels > 2) {
+        _tile_loadd(6, lines + 2 * weights.apart, weights.step);
+        _tile_dpbsud(2, 4, 6);
+    }
+    if constexpr (kPanels > 3) {
+        _tile_loadd(7, lines + 3 * weights.apart, weights.step);
+        _tile_dpbsud(3, 4, 7);
+    }
+}
+
+// The first up to 16 frames with columns first..last of a strip. The weights of the next 64 columns are spread while the
+// tiles of the last ones are multiplied; column k goes to place k - origin, modulo `ring`.
+template <int kPanels>
+void spread_and_multiply(const Product& job, int64_t strip, int64_t first, int64_t last, int64_t origin, int64_t ring) {
+    const int64_t start = job.segment->start;
+    const auto place = [&](int64_t k) { return unpacked + (k - origin) % ring * kPanelRows; };
+    for (int64_t k = first; k < last; k += kTileColumns) {
+        spread_planes(job, strip, start + k, kTileColumns, place(k));
+        if (k > first)
+            multiply_tiles<kPanels>(job.x + k - kTileColumns, job.x_stride,
+                                    {place(k - kTileColumns), kLineBytes, kApart});
+    }
+    multiply_tiles<kPanels>(job.x + last - kTileColumns, job.x_stride,
+                            {place(last - kTileColumns), kLineBytes, kApart});
+}
+
+template <int kPanels>
+void multiply_strip(const Product& job, int64_t strip, bool bytes) {
+    const int64_t y_bytes = job.y_stride * 4, padded = job.segment->padded;
+    int32_t* y = job.y + strip * kStripPanels * kPanelRows;
+    if (job.frames <= kTileRows && !bytes) {
+        load_sums<kPanels>(y, y_bytes);
+        spread_and_multiply<kPanels>(job, strip, 0, padded, 0, 4 * kTileColumns);
+        store_sums<kPanels>(y, y_bytes);
         return;
     }
+    const Strip lines = strip_of(job.matrix->planes.front(), job.matrix->panels(), strip);
+    const int64_t rest = job.frames % kTileRows;
     for (int64_t k = 0; k < padded; k += kDepth) {
-        const int64_t columns = padded - k < kDepth ? padded - k : kDepth;
-        const int panels = spread_planes(job, strip, start + k, columns, unpacked);
-        multiply_strip(job, k, columns, row, panels, unpacked, kLineBytes, kApart);
+        const int64_t end = padded - k < kDepth ? padded : k + kDepth;
+        for (int64_t t = 0; t < job.frames; t += kTileRows) {
+            const bool last = job.frames - t < kTileRows;
+            if (last) shape_tiles(rest);
+            int32_t* sums = y + t * job.y_stride;
+            load_sums<kPanels>(sums, y_bytes);
+            if (t == 0 && !bytes)
+                spread_and_multiply<kPanels>(job, strip, k, end, k, kDepth);
+            else
+                for (int64_t i = k; i < end; i += kTileColumns) {
+                    const uint8_t* from = bytes ? lines.lines + (job.segment->start + i) / 4 * lines.step
+                                                : unpacked + (i - k) * kPanelRows;
+                    multiply_tiles<kPanels>(job.x + t * job.x_stride + i, job.x_stride,
+                                            {from, bytes ? lines.step : kLineBytes, bytes ? kLineBytes : kApart});
+                }
+            store_sums<kPanels>(sums, y_bytes);
+            if (last) shape_tiles(kTileRows);
+        }
     }
 }
 
 void tiled_product(const Product& job) {
-    const bool bytes = job.matrix->planes.front().bits == 8, few = !bytes && job.frames <= kTileRows;
+    const bool bytes = job.matrix->planes.front().bits == 8;
     if (job.frames < (bytes ? kFewestFrames : kFewestSpread)) return product<Avx512>(job);
-    if (few) shape_tiles(int(job.frames), int(job.frames));
+    shape_tiles(job.frames < kTileRows ? job.frames : kTileRows);
     for (int64_t strip = job.first; strip < job.last; ++strip) {
         const int64_t panels = job.matrix->panels() - strip * kStripPanels;
-        if (!few)
-            many_frames(job, strip);
-        else if (panels >= 4)
-            few_frames<4>(job, strip);
+        if (panels >= 4)
+            multiply_strip<4>(job, strip, bytes);
         else if (panels == 3)
-            few_frames<3>(job, strip);
+            multiply_strip<3>(job, strip, bytes);
         else if (panels == 2)
-            few_frames<2>(job, strip);
+            multiply_strip<2>(job, strip, bytes);
         else
-            few_frames<1>(job, strip);
+            multiply_strip<1>(job, strip, bytes);
     }
     _tile_release();
 }

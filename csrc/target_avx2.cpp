@@ -9,22 +9,35 @@ namespace {
 #include "unrolled.inl"
 #include "avx2.inl"
 
-// Products by way of sums of two in 16 bits, which fields of up to 4 bits cannot overflow.
+// Products come as sums of two in 16 bits, which fields of up to 4 bits cannot overflow. Several of those fit, too, and
+// are added to 32 bits together.
 struct Avx2 : Registers32 {
     static constexpr bool kScaled = false;
 
+    // Blocks that fit: each adds 8 / kBits times two products of at most (2**kBits - 1) * 128.
+    template <int kBits>
+    static constexpr int short_blocks() {
+        return kBits == 8 ? 0 : 32767 / (8 / kBits * 2 * ((1 << kBits) - 1) * 128);
+    }
+    // As one piece: of intrinsics, GCC orders the sums anew and keeps half of them in memory.
+    static Sums dot_short(Sums sum, Words u, const int8_t* x) {
+        __m256i product;
+        asm("vpbroadcastd %[x], %[product]\n\tvpmaddubsw %[product], %[u], %[product]\n\tvpaddw %[product], %[sum], %[sum]"
+            : [sum] "+x"(sum), [product] "=&x"(product)
+            : [u] "x"(u), [x] "m"(*reinterpret_cast<const int8_t(*)[4]>(x)));
+        return sum;
+    }
+    static Sums add_short(Sums sum, Sums shorts) {
+        return _mm256_add_epi32(sum, _mm256_madd_epi16(shorts, _mm256_set1_epi16(1)));
+    }
+
+    // Bytes, as two fields of 4 bits.
     template <int kBits>
     static Sums dot(Sums sum, Words u, const int8_t* x) {
-        const __m256i four = broadcast(x), ones = _mm256_set1_epi16(1);
-        if constexpr (kBits < 8) {
-            return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(u, four), ones));
-        } else {
-            const __m256i nibble = _mm256_set1_epi8(15);
-            const __m256i low = _mm256_and_si256(u, nibble), high = _mm256_and_si256(_mm256_srli_epi16(u, 4), nibble);
-            const __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(high, four), _mm256_set1_epi16(16));
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(low, four), ones));
-            return _mm256_add_epi32(sum, sums);
-        }
+        const __m256i four = broadcast(x), nibble = _mm256_set1_epi8(15);
+        const __m256i low = _mm256_and_si256(u, nibble), high = _mm256_and_si256(_mm256_srli_epi16(u, 4), nibble);
+        const __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(high, four), _mm256_set1_epi16(16));
+        return _mm256_add_epi32(add_short(sum, _mm256_maddubs_epi16(low, four)), sums);
     }
 };
 

@@ -1,0 +1,60 @@
+"""The C++ test of all targets: as it is, under sanitizers, and compiled for ARM under an emulator."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ARM = "aarch64-linux-gnu"
+pytestmark = pytest.mark.slow
+
+
+def need(*tools):
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
+
+
+def build(folder, *options):
+    """The program, compiled in `folder`."""
+    configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-DFEWBIT_TESTS=ON", *options]
+    for command in (configure, ["cmake", "--build", str(folder), "--parallel", "2", "--target", "fewbit_equality"]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "warning" not in done.stderr + done.stdout, done.stdout + done.stderr
+    return folder / "fewbit_equality"
+
+
+def targets(*command, **environment):
+    """What the program compared, after it found no difference."""
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {line.split()[0] for line in done.stdout.splitlines() if "numbers equal" in line}
+
+
+def test_all_targets_give_the_integers_of_plain_loops(tmp_path):
+    need("cmake", "c++")
+    assert "scalar" in targets(str(build(tmp_path)), "1", "8")
+
+
+def test_sanitizers_find_nothing(tmp_path):
+    need("cmake", "c++")
+    program = build(tmp_path, "-DFEWBIT_SANITIZE=ON")
+    # What lives as long as the process is no leak.
+    assert "scalar" in targets(str(program), "2", "1", ASAN_OPTIONS="detect_leaks=0")
+
+
+def test_arm_gives_the_same_integers(tmp_path):
+    need("cmake", f"{ARM}-g++", "qemu-aarch64")
+    program = build(
+        tmp_path,
+        "-DCMAKE_SYSTEM_NAME=Linux",
+        "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+        f"-DCMAKE_C_COMPILER={ARM}-gcc",
+        f"-DCMAKE_CXX_COMPILER={ARM}-g++",
+    )
+    emulator = ("qemu-aarch64", "-L", f"/usr/{ARM}", "-cpu", "max")
+    assert targets(*emulator, str(program), "3", "1") == {"dotprod", "neon", "scalar"}
