@@ -1,26 +1,34 @@
 """Floor 5: data to train and test on."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.data.an4 import An4, Utterance, an4, joined
 from fewbit.data.batches import TensorBatches
 from fewbit.data.clips import Clip, Spoken, join
 from fewbit.data.corpora import Characters, Windows, wikitext2
 from fewbit.data.digits import Digits, data_folder, spoken_digits
 from fewbit.data.images import ImageFolder, Images, cifar, mnist, shift_and_flip
+from fewbit.data.joined_speech import JoinedSpeech, speech_batches
 
 __all__ = [
+    "An4",
     "Characters",
     "Clip",
     "Digits",
     "ImageFolder",
     "Images",
+    "JoinedSpeech",
     "Spoken",
     "TensorBatches",
+    "Utterance",
     "Windows",
+    "an4",
     "cifar",
     "data_folder",
     "join",
+    "joined",
     "mnist",
     "shift_and_flip",
+    "speech_batches",
     "spoken_digits",
     "wikitext2",
 ]

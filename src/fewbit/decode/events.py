@@ -17,10 +17,14 @@ class Label:
 
 @dataclass(frozen=True)
 class Partial:
-    """The text of the running utterance so far; it may grow with the next event."""
+    """The text of the running utterance so far; it may grow with the next event.
+
+    The first `stable` characters will not change any more; those after them are a guess that later sound may correct.
+    """
 
     text: str
     time: float
+    stable: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,18 @@ class Final:
     labels: tuple[Label, ...] = ()
 
 
-Event = Label | Partial | Final
+@dataclass(frozen=True)
+class Keyword:
+    """A word of a list was said between `start` and `end`, known at `time`; `score` in [0, 1]."""
+
+    word: str
+    start: float
+    end: float
+    time: float
+    score: float
+
+
+Event = Label | Partial | Final | Keyword
 
 
 def text_of(events: Sequence[Event], joiner: str = " ") -> str:

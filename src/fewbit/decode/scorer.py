@@ -1,0 +1,35 @@
+"""The contract of every language model in a beam search."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.text import Alphabet
+
+LogProbs = NDArray[np.float32]
+
+
+class Scorer(Protocol):
+    """Says how likely each label is after a text; a text is known by its state, which never changes.
+
+    Log-probabilities are natural, already weighted, in class order; class 0 (the blank) is 0.
+    """
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """What the classes mean; must be that of the network."""
+        ...
+
+    def start(self) -> tuple[Any, LogProbs]:
+        """State at the start of a text, and log-probabilities ``(classes,)`` of its first label."""
+        ...
+
+    def step(self, states: Sequence[Any], labels: Sequence[int]) -> tuple[list[Any], LogProbs]:
+        """States of texts that grow by one label each, and log-probabilities ``(texts, classes)`` of the next one."""
+        ...
+
+    def native(self) -> Any:
+        """Handle of the same model in the native library (``fewbit_scorer*``), or ``None`` if it has none there."""
+        ...
