@@ -1,14 +1,15 @@
-"""Speed of streaming: the packed network against the same network in torch, in one run.
+"""Speed of streaming: the packed network, native and on the reference, against the same network in torch, in one run.
 
     python benchmarks/stream_speed.py --out build/benchmarks
 
-Streams the joined test digits in chunks of 100 ms through both, alternately, and writes `stream_speed.json`: median,
+Streams the joined test digits in chunks of 100 ms through all, in turns, and writes `stream_speed.json`: median,
 10th and 90th percentile of the time a chunk, real-time factor, and the ratio to torch (above 1: the packed one is
 faster).
 """
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -47,7 +48,11 @@ def main() -> None:
     assert program.alphabet is not None
     alphabet = Alphabet(**program.alphabet)
     model = SpeechRNN(**program.recipe["model"])  # weights do not matter for speed
-    networks: dict[str, Network] = {"torch": TorchStream(model, FEATURES, alphabet), "reference": program}
+    networks: dict[str, Network] = {"torch": TorchStream(model, FEATURES, alphabet)}
+    for name, target in (("reference", "reference"), ("native", "")):
+        os.environ["FEWBIT_TARGET"] = target
+        networks[name] = load(pretrained("digits"))
+        networks[name].init_state()  # chooses the executor
     times: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(arguments.passes):
         for name, network in networks.items():

@@ -9,6 +9,7 @@ process as a ratio to the same process in this environment, and whether both hea
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ TOOLS = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
 PROBE = """
 import sys
 from fewbit.cli.main import main
-code = main(["stream", sys.argv[1], "--json"])
+code = main(["stream", sys.argv[1], "--model", "digits", "--json"])
 # Not getrusage: its peak starts with that of the process that forked this one.
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(int(peak.split()[1]) / 1024, "torch" in sys.modules)
@@ -33,9 +34,12 @@ sys.exit(code)
 """
 
 
-def listen(python: str | Path, sound: Path) -> dict[str, Any]:
+def listen(python: str | Path, sound: Path, target: str = "") -> dict[str, Any]:
     """Stream a file in a process of its own: what it prints, its peak memory, whether it loaded torch."""
-    done = subprocess.run([python, "-c", PROBE, sound], check=True, capture_output=True, text=True, cwd=sound.parent)
+    environment = os.environ | {"FEWBIT_TARGET": target}
+    done = subprocess.run(
+        [python, "-c", PROBE, sound], check=True, capture_output=True, text=True, cwd=sound.parent, env=environment
+    )
     heard, measured = done.stdout.splitlines()
     peak, torch = measured.split()
     text: dict[str, Any] = json.loads(heard)
@@ -62,15 +66,19 @@ def main() -> None:
         install = ["install", "--quiet", "--disable-pip-version-check", str(ROOT), "-c", str(ROOT / "constraints.txt")]
         subprocess.run([str(python), "-m", "pip", *install], check=True)
         without = listen(python, folder / "digits.flac")
+        slow = listen(python, folder / "digits.flac", "reference")
         here = listen(sys.executable, folder / "digits.flac")
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         size = installed_mb(folder / "env" / "lib" / version / "site-packages")
     result = {
         "installed_mb": size,
         "peak_mb": without["peak_mb"],
+        "real_time_factor": without["real_time_factor"],
+        "times_reference": round(slow["real_time_factor"] / without["real_time_factor"], 2),
+        "peak_mb_reference": slow["peak_mb"],
         "times_training_environment": round(without["peak_mb"] / here["peak_mb"], 3),
         "torch_loaded": without["torch_loaded"],
-        "same_text": without["text"] == here["text"],
+        "same_text": without["text"] == here["text"] == slow["text"],
         "words": len(here["text"].split()),
         "audio_seconds": without["audio_seconds"],
         "real_time_factor": without["real_time_factor"],

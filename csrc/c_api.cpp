@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
-#include <stdexcept>
 #include <string>
 
+#include "guard.h"
+#include "network_scorer.h"
 #include "operations.h"
+#include "scorer_handle.h"
 
 using namespace fewbit;
 
@@ -24,23 +25,6 @@ thread_local std::string last_error;
 constexpr int64_t kMostUnits = 1 << 24;  // and frames of a window
 constexpr int32_t kMostBias = 1 << 30;
 constexpr Range kGates{-32768, 32767};
-
-// The value of body(), or `wrong` with the message kept.
-template <class Result, class Body>
-Result guarded(Result wrong, const Body& body) noexcept {
-    try {
-        return body();
-    } catch (const std::exception& error) {
-        last_error = error.what();
-    } catch (...) {
-        last_error = "unknown failure";
-    }
-    return wrong;
-}
-
-void demand(bool right, const char* message) {
-    if (!right) throw std::invalid_argument(message);
-}
 
 OwnedRescale own(const fewbit_rescale& rescale, int64_t outputs) {
     demand(rescale.multiplier != nullptr && (rescale.count == 1 || rescale.count == outputs),
@@ -82,6 +66,13 @@ int32_t append(fewbit_network* network, std::unique_ptr<Op> op) {
 }
 
 }  // namespace
+
+void fewbit::keep_error(const char* message) noexcept {
+    try {
+        last_error = message;
+    } catch (...) {
+    }
+}
 
 extern "C" {
 
@@ -163,6 +154,17 @@ fewbit_network* fewbit_network_new(const char* target, const float* gain, const 
 }
 
 void fewbit_network_free(fewbit_network* network) { delete network; }
+
+fewbit_scorer* fewbit_network_scorer_new(const fewbit_network* network, float weight) {
+    return guarded<fewbit_scorer*>(nullptr, [&] {
+        const Network& model = network->network;
+        demand(int64_t(model.features.gain.size()) == model.outputs() && model.outputs() >= 2,
+               "a language model scores the classes that it takes");
+        return new fewbit_scorer{std::make_unique<NetworkScorer>(model, weight)};
+    });
+}
+
+void fewbit_scorer_free(fewbit_scorer* scorer) { delete scorer; }
 
 int32_t fewbit_network_requantize(fewbit_network* network, fewbit_rescale rescale) {
     return guarded(-1, [&] {

@@ -17,6 +17,8 @@ extern "C" {
 
 typedef struct fewbit_matrix fewbit_matrix;
 typedef struct fewbit_network fewbit_network;
+/* A language model in a beam search (ngram_api.h, beam_api.h); it never changes either. */
+typedef struct fewbit_scorer fewbit_scorer;
 
 /* saturate((x * multiplier + 2**(shift - 1)) >> shift, low, high); count is 1 or the number of outputs. */
 typedef struct {
@@ -60,6 +62,9 @@ FEWBIT_API uint64_t fewbit_read(const char* target, const uint64_t* memory, int6
 FEWBIT_API fewbit_network* fewbit_network_new(const char* target, const float* gain, const float* offset, int64_t inputs,
                                    int32_t low, int32_t high);
 FEWBIT_API void fewbit_network_free(fewbit_network*);
+/* The network as a language model: it takes one 1 among zeros and scores as many classes, and must live as long. */
+FEWBIT_API fewbit_scorer* fewbit_network_scorer_new(const fewbit_network*, float weight);
+FEWBIT_API void fewbit_scorer_free(fewbit_scorer*);
 FEWBIT_API int32_t fewbit_network_requantize(fewbit_network*, fewbit_rescale);
 FEWBIT_API int32_t fewbit_network_conv(fewbit_network*, fewbit_linear, int64_t kernel, int64_t stride);
 FEWBIT_API int32_t fewbit_network_sru(fewbit_network*, fewbit_linear, int64_t hidden, int32_t cell_multiplier,

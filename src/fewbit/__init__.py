@@ -115,6 +115,7 @@ _PACKAGES = {
     "text",
     "tour",
     "train",
+    "web",
 }
 
 __all__ = [

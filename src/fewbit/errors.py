@@ -11,6 +11,7 @@
       +-- AudioError           sound that cannot be read or used
       +-- DecodeError          a decoder was given what it cannot decode
       +-- DataError            a data set or its folder is not as described
+      +-- ServerError          a setting of the server, or what a client sends it, is not as documented
       +-- MissingExtraError    an optional library is needed; the message names the extra
 
 A message says where, what was seen, what was wanted, and what to do.
@@ -28,6 +29,7 @@ __all__ = [
     "MissingExtraError",
     "QuantizationError",
     "SelectionError",
+    "ServerError",
     "TargetError",
 ]
 
@@ -74,6 +76,10 @@ class DecodeError(FewbitError, ValueError):
 
 class DataError(FewbitError, ValueError):
     """A data set or its folder is not as described."""
+
+
+class ServerError(FewbitError, ValueError):
+    """A setting of the server, or what a client sends it, is not as documented."""
 
 
 class MissingExtraError(FewbitError, ImportError):

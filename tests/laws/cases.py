@@ -67,6 +67,9 @@ LAYERS: dict[str, Callable[[], layers.Layer]] = {
     "CausalConv1d": lambda: layers.CausalConv1d(FEATURES, 4, kernel=3),
     "CausalConv1d stride": lambda: layers.CausalConv1d(FEATURES, 4, kernel=5, stride=3),
     "CausalConv1d kernel 1": lambda: layers.CausalConv1d(FEATURES, 4, kernel=1),
+    "Chain MacroBlockDropout": lambda: layers.Chain(
+        layers.SRU(FEATURES, 8), layers.MacroBlockDropout(0.4), layers.QRNN(8, 5), layers.MacroBlockDropout(0.2, 5)
+    ),
     "Chain": lambda: layers.Chain(
         layers.Normalize(FEATURES),
         layers.CausalConv1d(FEATURES, 8, 4, 2),

@@ -11,8 +11,11 @@ import fewbit
 from fewbit.cli import analyze, analyze_network, bench
 from fewbit.cli.output import console, print_cost, print_error, print_event, print_json, print_transcript, say
 from fewbit.cli.reproduce import reproduce
+from fewbit.cli.serve import serve
+from fewbit.cli.spot import spot
 from fewbit.decode import to_dict
 from fewbit.errors import FewbitError
+from fewbit.shipped import find
 
 app = typer.Typer(
     help="Train, compress and run networks of very few bits on streams.",
@@ -156,7 +159,7 @@ def stream(
         list[Path] | None, typer.Argument(metavar="FILE...", help="Sound files: wav, flac, ogg and others.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="A packed network; default the one that ships with fewbit.")
+        str | None, typer.Option(help="A packed network, or the name of one that ships with fewbit.")
     ] = None,
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone until interrupted.")] = False,
     json: Json = False,
@@ -166,7 +169,7 @@ def stream(
     """Listen to files or to the microphone, chunk by chunk, and print the text as it grows."""
     sources: list[Any] = [path for path in files or [] if path.suffix != ".fewbit"]
     named = [path for path in files or [] if path.suffix == ".fewbit"]
-    network = fewbit.load(model or (named[0] if named else fewbit.pretrained("digits")))
+    network = fewbit.load(find(model or (named[0] if named else "digits")))
     if mic:
         rate = fewbit.Session(network).rate
         sources.append(fewbit.microphone(rate, chunk))
@@ -217,6 +220,8 @@ analyze_network.register(analyze.app)
 app.add_typer(analyze.app, name="analyze")
 app.add_typer(bench.app, name="bench")
 app.command()(reproduce)
+app.command()(serve)
+app.command()(spot)
 
 
 def main(arguments: list[str] | None = None) -> int:

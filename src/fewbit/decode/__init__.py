@@ -1,8 +1,35 @@
 """Floor 2: from class scores to events (torch-free)."""
 
 from fewbit.decode.decoder import Decoder
-from fewbit.decode.events import Event, Final, Label, Partial, text_of, to_dict
+from fewbit.decode.events import Event, Final, Keyword, Label, Partial, text_of, to_dict
 from fewbit.decode.framewise import Framewise
 from fewbit.decode.greedy import GreedyCTC
+from fewbit.decode.keyword_list import KeywordList, ListedWord
+from fewbit.decode.keywords import KeywordSpotter
+from fewbit.decode.network_scorer import NetworkScorer
+from fewbit.decode.ngram_scorer import CharNgram, Together, WordNgram
+from fewbit.decode.scorer import Scorer
+from fewbit.decode.tree_beam import Hypothesis, TreeBeam
 
-__all__ = ["Decoder", "Event", "Final", "Framewise", "GreedyCTC", "Label", "Partial", "text_of", "to_dict"]
+__all__ = [
+    "CharNgram",
+    "Decoder",
+    "Event",
+    "Final",
+    "Framewise",
+    "GreedyCTC",
+    "Hypothesis",
+    "Keyword",
+    "KeywordList",
+    "KeywordSpotter",
+    "Label",
+    "ListedWord",
+    "NetworkScorer",
+    "Partial",
+    "Scorer",
+    "Together",
+    "TreeBeam",
+    "WordNgram",
+    "text_of",
+    "to_dict",
+]

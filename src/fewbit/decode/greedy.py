@@ -90,7 +90,7 @@ class GreedyCTC:
             for run in runs
         )
         score = sum(label.prob for label in labels) / len(labels)
-        text = self.alphabet.decode(run.symbol for run in runs)
+        text = self.alphabet.decode(run.symbol for run in runs).strip()
         return Final(text, labels[0].start, labels[-1].end, round(score, 4), labels)
 
     def _time(self, frame: int) -> float:

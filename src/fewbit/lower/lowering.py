@@ -140,6 +140,7 @@ class Lowering:
         )
 
     @lower.register(nn.Dropout)
+    @lower.register(layers.MacroBlockDropout)
     @lower.register(nn.Identity)
     @lower.register(layers.Signal)
     def _(self, module: nn.Module) -> None:

@@ -14,6 +14,7 @@ from fewbit.nn.graph.weight_import import import_weights
 from fewbit.nn.gru import GRU
 from fewbit.nn.layer import BatchNorm, Chain, Layer, Normalize, Signal
 from fewbit.nn.lstm import LSTM
+from fewbit.nn.macro_block_dropout import MacroBlockDropout, hold_masks
 from fewbit.nn.qrnn import QRNN
 from fewbit.nn.sru import SRU
 
@@ -29,6 +30,7 @@ __all__ = [
     "Graph",
     "GraphRNN",
     "Layer",
+    "MacroBlockDropout",
     "Node",
     "Normalize",
     "Plan",
@@ -37,6 +39,7 @@ __all__ = [
     "clocked_lstm_graph",
     "gru_graph",
     "hierarchical_lstm_graph",
+    "hold_masks",
     "import_weights",
     "lstm_graph",
     "plan",

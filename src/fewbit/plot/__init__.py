@@ -12,6 +12,7 @@ from fewbit.plot.bit_combinations import plot_bit_grid
 from fewbit.plot.capacities import plot_capacity
 from fewbit.plot.curves import Panel, plot_curves
 from fewbit.plot.designs import plot_designs
+from fewbit.plot.detection import plot_det
 from fewbit.plot.error_pictures import plot_error_maps
 from fewbit.plot.graphs import plot_graph
 from fewbit.plot.heard import plot_heard
@@ -28,6 +29,7 @@ __all__ = [
     "plot_capacity",
     "plot_curves",
     "plot_designs",
+    "plot_det",
     "plot_error_maps",
     "plot_graph",
     "plot_heard",

@@ -70,6 +70,11 @@ class Native:
         if getattr(self, "_network", None):
             self._library.fewbit_network_free(self._network)
 
+    @property
+    def handle(self) -> int:
+        """The network in the library (``fewbit_network*``); it lives as long as the executor."""
+        return int(self._network)
+
     def init_state(self) -> NDArray[np.int32]:
         """State at the start of a stream: one vector of integers, never changed by `step`."""
         state = np.empty(self._state_size, np.int32)

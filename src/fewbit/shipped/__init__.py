@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fewbit.errors import DataError
 
-__all__ = ["pretrained"]
+__all__ = ["find", "pretrained"]
 
 
 def pretrained(name: str = "digits") -> Path:
@@ -23,3 +23,13 @@ def pretrained(name: str = "digits") -> Path:
         there = sorted(p.stem for p in folder.glob("*.fewbit"))
         raise DataError(f"no network {name!r} ships with fewbit; there are {there}")
     return path
+
+
+def find(model: str | Path) -> Path:
+    """A packed network by its path, or by the name under which it ships: ``words.fewbit``, ``digits``.
+
+    Raises:
+        DataError: a name without an ending that is neither a file nor ships with fewbit.
+    """
+    path = Path(model)
+    return path if path.suffix or path.exists() else pretrained(str(model))

@@ -66,8 +66,7 @@ class Session:
     def __init__(self, network: Network, decoder: Decoder | None = None, rate: int | None = None) -> None:
         self.features = front_end(network)
         if decoder is None:
-            frame_seconds = self.features.hop / self.features.rate * network.stride
-            decoder = GreedyCTC(_alphabet(network), frame_seconds)
+            decoder = GreedyCTC(alphabet_of(network), frame_seconds(network))
         self.network, self.decoder = network, decoder
         self.rate = rate or self.features.rate
         self.seconds = 0.0
@@ -123,7 +122,18 @@ def front_end(network: Network) -> LogMel:
         raise DecodeError(f"the network's features are not those of LogMel: {error}") from error
 
 
-def _alphabet(network: Network) -> Alphabet:
+def frame_seconds(network: Network) -> float:
+    """Time between two frames of a network's scores."""
+    features = front_end(network)
+    return features.hop / features.rate * network.stride
+
+
+def alphabet_of(network: Network) -> Alphabet:
+    """What the classes of a network mean.
+
+    Raises:
+        DecodeError: it was packed without an alphabet, or its description is not one of `Alphabet`.
+    """
     if network.alphabet is None:
         raise DecodeError("the network was packed without an alphabet; give the session a decoder")
     try:

@@ -1,6 +1,29 @@
-"""Floor 2: alphabets and error rates (torch-free)."""
+"""Floor 2: alphabets, error rates, detection rates and n-gram models (torch-free)."""
 
 from fewbit.text.alphabet import BLANK, Alphabet
+from fewbit.text.arpa import read_arpa, write_arpa
+from fewbit.text.detection import Detection, Timed, count_hits, det_curve, miss_rate_at, score_detections
+from fewbit.text.kneser_ney import kneser_ney
 from fewbit.text.metrics import cer, edit_distance, wer
+from fewbit.text.ngram import Ngram
+from fewbit.text.ngram_file import ngram_from_bytes, ngram_to_bytes
 
-__all__ = ["BLANK", "Alphabet", "cer", "edit_distance", "wer"]
+__all__ = [
+    "BLANK",
+    "Alphabet",
+    "Detection",
+    "Ngram",
+    "Timed",
+    "cer",
+    "count_hits",
+    "det_curve",
+    "edit_distance",
+    "kneser_ney",
+    "miss_rate_at",
+    "ngram_from_bytes",
+    "ngram_to_bytes",
+    "read_arpa",
+    "score_detections",
+    "wer",
+    "write_arpa",
+]

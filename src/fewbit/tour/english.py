@@ -22,13 +22,17 @@ FEATURES = LogMel(mels=64, rate=16_000)
 
 @dataclass(frozen=True)
 class EnglishRecipe:
-    """Everything that the recogniser depends on besides data and seed."""
+    """Everything that the recogniser depends on besides data and seed.
+
+    epochs: of each round of float training; a round begins with the full rate again (Loshchilov, Hutter 2017).
+    """
 
     hidden: int = 384
     layers: int = 4
     kernel: int = 8
     stride: int = 4
     dropout: float = 0.2
+    rounds: int = 2
     epochs: int = 60
     retrain_epochs: int = 30
     examples: int = 480
@@ -80,17 +84,18 @@ def train_float(
     speech = an4(folder)
     loader = recipe.batches(speech, seed)
     model = recipe.model(speech, loader, seed)
-    fit(
-        model,
-        loader,
-        CTC(),
-        epochs=recipe.epochs,
-        optimizer=torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-2),
-        schedule=cosine(warmup=0.1),
-        seed=seed,
-        checkpoint=checkpoint,
-        title="float training",
-    )
+    for i in range(recipe.rounds):
+        fit(
+            model,
+            loader,
+            CTC(),
+            epochs=recipe.epochs,
+            optimizer=torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-2),
+            schedule=cosine(warmup=0.1),
+            seed=seed + i,
+            checkpoint=None if checkpoint is None else Path(checkpoint).with_suffix(f".{i}.checkpoint"),
+            title=f"float training {i + 1}/{recipe.rounds}",
+        )
     return model, speech, loader
 
 

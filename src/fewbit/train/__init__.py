@@ -14,7 +14,10 @@ from fewbit.train.objectives import (
     PartOf,
     outputs_of,
 )
+from fewbit.train.online_ctc import OnlineCTC, Part, WindowErrors
 from fewbit.train.schedules import Schedule, constant, cosine, linear
+from fewbit.train.stream_trainer import StreamTrainer
+from fewbit.train.streams import LabelledFrames, Placed, UtteranceStreams
 from fewbit.train.symmetric_sgd import SymmetricSGD
 
 __all__ = [
@@ -24,10 +27,17 @@ __all__ = [
     "GuidedCTC",
     "HardLoss",
     "History",
+    "LabelledFrames",
     "Objective",
+    "OnlineCTC",
+    "Part",
     "PartOf",
+    "Placed",
     "Schedule",
+    "StreamTrainer",
     "SymmetricSGD",
+    "UtteranceStreams",
+    "WindowErrors",
     "constant",
     "cosine",
     "fit",

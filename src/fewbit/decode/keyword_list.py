@@ -1,0 +1,160 @@
+"""A list of keywords as plain text, which may be changed while a stream runs.
+
+# a word or phrase on each line, with a threshold of its own if it needs one
+rubout
+new york 0.3
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewbit.errors import DecodeError
+from fewbit.text import Alphabet
+
+LOWEST = 1e-6
+"""Lowest threshold. Lower ones would let everything pass, and the product over a long word would underflow."""
+
+
+@dataclass(frozen=True)
+class ListedWord:
+    """A word in the letters of the alphabet, its classes, and its own threshold, if any."""
+
+    word: str
+    classes: tuple[int, ...]
+    threshold: float | None = None
+
+
+class KeywordList:
+    """The words that a `KeywordSpotter` listens for; it looks at the list at the start of every step.
+
+    Args:
+        alphabet: the words are written in its tokens; letters of the other case are changed to its own.
+        words: to begin with, each with a threshold behind it if it has one.
+
+    Raises:
+        DecodeError: a letter that the alphabet lacks, a word twice, an empty word, or a threshold out of range.
+
+    Example:
+        >>> words = KeywordList(Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")), ["rubout", "new york 0.3"])
+        >>> words.add("enter", threshold=0.6)
+        >>> words.remove("Rubout")
+        >>> [listed.word for listed in words.words]
+        ['NEW YORK', 'ENTER']
+    """
+
+    def __init__(self, alphabet: Alphabet, words: Iterable[str] = ()) -> None:
+        self.alphabet = alphabet
+        self.words: tuple[ListedWord, ...] = ()
+        """In the order of the list. The tuple is replaced as a whole: other threads see the old list or the new one."""
+        self._path: Path | None = None
+        self._seen: tuple[int, int] | None = None
+        self.words = self._parse(words)
+
+    @staticmethod
+    def read(path: str | Path, alphabet: Alphabet) -> "KeywordList":
+        """The list in a text file: a word or phrase on each line, a threshold behind it or none; ``#`` opens a comment.
+
+        Raises:
+            DecodeError: as above, with the line; OSError: the file cannot be read.
+        """
+        made = KeywordList(alphabet)
+        made._path = Path(path)
+        made.refresh()
+        return made
+
+    def refresh(self) -> bool:
+        """Read the file again if it has changed; whether it has.
+
+        Raises:
+            DecodeError: a line is wrong. The list stays as it was, and is read again when the file changes again.
+        """
+        if self._path is None:
+            return False
+        status = self._path.stat()
+        stamp = status.st_mtime_ns, status.st_size
+        if stamp == self._seen:
+            return False
+        try:
+            text = self._path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise DecodeError(f"{self._path}: not a text file in UTF-8: {error}") from error
+        self._seen = stamp
+        self.words = self._parse(text.splitlines(), str(self._path))
+        return True
+
+    def add(self, word: str, threshold: float | None = None) -> None:
+        """Listen for one more word; it is heard if it begins after this.
+
+        Raises:
+            DecodeError: as above; the list stays as it was.
+        """
+        self.words = _all_different((*self.words, self._listed(word, threshold)))
+
+    def remove(self, word: str) -> None:
+        """Listen for this word no more.
+
+        Raises:
+            DecodeError: it is not in the list.
+        """
+        name = self._listed(word, None).word
+        left = tuple(listed for listed in self.words if listed.word != name)
+        if len(left) == len(self.words):
+            raise DecodeError(f"{name!r} is not in the list; it has {[listed.word for listed in self.words]}")
+        self.words = left
+
+    def _parse(self, lines: Iterable[str], place: str = "keywords") -> tuple[ListedWord, ...]:
+        found: tuple[ListedWord, ...] = ()
+        for number, line in enumerate(lines, 1):
+            text = line.split("#", 1)[0].strip()
+            if not text:
+                continue
+            word, threshold = _split_threshold(text)
+            try:
+                found = _all_different((*found, self._listed(word, threshold)))
+            except DecodeError as error:
+                raise DecodeError(f"{place}, line {number}: {error}") from error
+        return found
+
+    def _listed(self, text: str, threshold: float | None) -> ListedWord:
+        if threshold is not None:
+            check_threshold(threshold)
+        joiner = self.alphabet.joiner
+        clean = " ".join(unicodedata.normalize("NFKC", text).split())
+        if not clean:
+            raise DecodeError("a keyword is empty; give it letters, or remove it")
+        parts = clean.split(joiner) if joiner else list(clean)
+        tokens = [self._token(part, clean) for part in parts]
+        return ListedWord(joiner.join(tokens), tuple(self.alphabet.encode(joiner.join(tokens))), threshold)
+
+    def _token(self, part: str, word: str) -> str:
+        for token in (part, part.upper(), part.lower()):
+            if token in self.alphabet.tokens:
+                return token
+        raise DecodeError(
+            f"keyword {word!r}: the alphabet lacks {part!r}; it has {list(self.alphabet.tokens)}. "
+            "Spell the word with those, as the network would say it"
+        )
+
+
+def check_threshold(threshold: float) -> None:
+    """Nothing, or a `DecodeError` if `threshold` is not one."""
+    if not LOWEST <= threshold < 1:
+        raise DecodeError(f"a threshold must lie in {LOWEST}..1 (1 excluded), not {threshold}")
+
+
+def _split_threshold(text: str) -> tuple[str, float | None]:
+    word, *last = text.rsplit(None, 1)
+    try:
+        return (word, float(last[0])) if last else (text, None)
+    except ValueError:
+        return text, None
+
+
+def _all_different(words: tuple[ListedWord, ...]) -> tuple[ListedWord, ...]:
+    names = [listed.word for listed in words]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DecodeError(f"keyword {twice[0]!r} is in the list twice")
+    return words

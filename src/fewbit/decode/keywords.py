@@ -1,0 +1,161 @@
+"""Keyword spotting on an endless stream of CTC scores, from a list of words that may change while it runs.
+
+K. Hwang, M. Lee, W. Sung, "Online keyword spotting with a character-level recurrent neural network", 2015,
+arXiv 1512.08903.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.decode.decoder import Scores, check_scores, softmax
+from fewbit.decode.events import Event, Keyword
+from fewbit.decode.keyword_list import KeywordList, ListedWord, check_threshold
+from fewbit.decode.keyword_paths import Heard, Nodes, Paths, at_the_end, follow, regroup
+from fewbit.errors import DecodeError
+
+SPACE = " "
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Where a word stands: over its threshold since a frame (-1 if not), its best there, and whether it was said."""
+
+    since: int = -1
+    best: float = 0.0
+    start: int = 0
+    end: int = 0
+    said: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class SpotterState:
+    """The list that was in force, what is known of its words, and where each stands."""
+
+    words: tuple[ListedWord, ...]
+    nodes: Nodes = field(repr=False)
+    paths: Paths = field(repr=False)
+    watches: tuple[Watch, ...]
+
+
+@dataclass(frozen=True)
+class KeywordSpotter:
+    """Says a `Keyword` each time that a word of a list is heard, soon after its end and once.
+
+    The score of a word at a time is the probability that the text so far ends in it, taken to the power of one by the
+    number of its letters, so that words of any length compare. In an alphabet with a space, a word stands between
+    spaces, silences or the ends of the stream. Without one (letters only, or whole words) it may stand anywhere.
+
+    Memory is bounded for ever. States never change; the words in them that are still in the list go on undisturbed
+    when the list changes.
+
+    Args:
+        keywords: the list; it may be changed between two steps.
+        frame_seconds: time between two frames of scores.
+        threshold: score that a word must reach, for words without a threshold of their own.
+        silence: seconds of blanks that are a boundary as a space is.
+        settle: seconds for which a score may still rise before its word is said; 0 is the lowest latency.
+        hysteresis: a word may be said again once ``ln P`` has fallen by so much below the threshold.
+        boundaries: whether words stand between boundaries, if the alphabet has a space.
+    """
+
+    keywords: KeywordList
+    frame_seconds: float
+    threshold: float = 0.5
+    silence: float = 0.4
+    settle: float = 0.1
+    hysteresis: float = 2.0
+    boundaries: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.frame_seconds < math.inf:
+            raise DecodeError(f"frame_seconds must lie above 0, not {self.frame_seconds}")
+        check_threshold(self.threshold)
+        for name in ("silence", "settle"):
+            if not 0 <= getattr(self, name) <= 10:
+                raise DecodeError(f"{name} must lie in 0..10 seconds, not {getattr(self, name)}")
+        if not 0 <= self.hysteresis < math.inf:
+            raise DecodeError(f"hysteresis must be 0 or more, not {self.hysteresis}")
+
+    def init_state(self) -> SpotterState:
+        """State at the start of a stream."""
+        words = self.keywords.words
+        nodes = self._nodes(words)
+        return SpotterState(words, nodes, Paths.start(nodes, self._silent_frames), (Watch(),) * len(words))
+
+    def step(self, scores: Scores, state: SpotterState) -> tuple[list[Event], SpotterState]:
+        """Keywords that ``scores (frames, classes)`` bring, and the new state.
+
+        Raises:
+            DecodeError: scores of another width, or NaN.
+        """
+        scores = check_scores(scores, self.keywords.alphabet.classes)
+        state = self._with_list(state)
+        heard, paths = follow(state.nodes, state.paths, softmax(scores))
+        found, watches = self._watch(state, heard, state.paths.frame)
+        return found, replace(state, paths=paths, watches=watches)
+
+    def finish(self, state: SpotterState) -> list[Event]:
+        """Keywords that the end of the stream completes."""
+        heard = at_the_end(state.nodes, state.paths)
+        # No frame comes after this one that could say what is still to settle.
+        found, _ = replace(self, settle=0.0)._watch(state, heard, state.paths.frame - 1)
+        return found
+
+    @property
+    def _silent_frames(self) -> int:
+        return max(1, math.ceil(self.silence / self.frame_seconds - 1e-9))
+
+    def _nodes(self, words: tuple[ListedWord, ...]) -> Nodes:
+        tokens = self.keywords.alphabet.tokens
+        space = tokens.index(SPACE) + 1 if self.boundaries and SPACE in tokens else None
+        return Nodes.build([listed.classes for listed in words], space)
+
+    def _with_list(self, state: SpotterState) -> SpotterState:
+        words = self.keywords.words
+        if words is state.words:
+            return state
+        before = {listed.word: i for i, listed in enumerate(state.words)}
+        origin = [before.get(listed.word, -1) for listed in words]
+        nodes = self._nodes(words)
+        watches = tuple(state.watches[i] if i >= 0 else Watch() for i in origin)
+        return SpotterState(words, nodes, regroup(state.nodes, state.paths, nodes, origin), watches)
+
+    def _watch(self, state: SpotterState, heard: Heard, first: int) -> tuple[list[Event], tuple[Watch, ...]]:
+        """Events of frames that begin with number `first`, and where the words stand after them."""
+        watches = list(state.watches)
+        found: list[tuple[int, int, Keyword]] = []
+        bars = np.array([self._bar(listed) for listed in state.words])
+        under_way = np.array([watch.since >= 0 for watch in watches], bool)
+        (busy,) = np.nonzero((heard.probability >= bars).any(axis=0) | under_way)
+        for w in busy.tolist():
+            for i, p in enumerate(heard.probability[:, w].tolist()):
+                watch = self._seen(watches[w], p, heard.span[:, i, w], first + i, bars[w])
+                if watch.said and not watches[w].said:
+                    found.append((i, w, self._event(state.words[w], watch, first + i + 1)))
+                low = bars[w] * math.exp(-self.hysteresis)
+                watches[w] = Watch() if watch.said and p < low else watch
+        return [event for *_, event in sorted(found, key=lambda item: item[:2])], tuple(watches)
+
+    def _seen(self, watch: Watch, p: float, span: NDArray[np.int64], frame: int, bar: float) -> Watch:
+        if watch.said:
+            return watch
+        if watch.since < 0 and p < bar:
+            return watch
+        since = watch.since if watch.since >= 0 else frame
+        best, start, end = watch.best, watch.start, watch.end
+        if p > best:
+            best, (start, end) = p, (int(t) for t in span)
+        settled = (frame - since + 1e-9) * self.frame_seconds >= self.settle
+        return Watch(since, best, start, end, settled or p < best * math.exp(-self.hysteresis))
+
+    def _bar(self, listed: ListedWord) -> float:
+        threshold = self.threshold if listed.threshold is None else listed.threshold
+        return max(threshold ** len(listed.classes), 1e-300)  # nothing that underflows is a keyword
+
+    def _event(self, listed: ListedWord, watch: Watch, frame: int) -> Keyword:
+        score = min(1.0, watch.best ** (1 / len(listed.classes)))
+        start, end, time = (round(t * self.frame_seconds, 4) for t in (watch.start, watch.end, frame))
+        return Keyword(listed.word, start, end, time, round(score, 4))

@@ -1,0 +1,89 @@
+"""A packed network as the language model of a beam search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fewbit.decode.scorer import LogProbs
+from fewbit.errors import DecodeError, TargetError
+from fewbit.native import beam
+from fewbit.native.library import last_error
+from fewbit.program import Program
+from fewbit.program.native_run import Native
+from fewbit.program.numerics import Q10
+from fewbit.text import Alphabet
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkScorer:
+    """``weight * ln P(label | text)`` by a character language model, for example a packed chain of LSTM layers.
+
+    A label goes in as a vector with a 1 at its class and zeros elsewhere; class 0 says that a text starts. What comes
+    out for class 0 counts for nothing: the softmax goes over the labels.
+
+    Args:
+        program: packed with an alphabet, with as many inputs as classes.
+        weight: the alpha of the search.
+
+    Raises:
+        DecodeError: the network is of another kind.
+    """
+
+    program: Program
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.program.alphabet is None:
+            raise DecodeError("the language model was packed without an alphabet; pack it with alphabet=Alphabet(...)")
+        if self.program.inputs != self.program.outputs or self.program.stride != 1:
+            raise DecodeError(
+                f"a language model takes as many classes as it scores, one frame for each, not {self.program.inputs} "
+                f"for {self.program.outputs} with a stride of {self.program.stride}"
+            )
+
+    @cached_property
+    def alphabet(self) -> Alphabet:
+        """What the classes mean."""
+        return Alphabet(**(self.program.alphabet or {}))
+
+    def start(self) -> tuple[Any, LogProbs]:
+        """State at the start of a text, and log-probabilities ``(classes,)`` of its first label."""
+        (state,), ln = self.step([self.program.init_state()], [0])
+        return state, ln[0]
+
+    def step(self, states: Sequence[Any], labels: Sequence[int]) -> tuple[list[Any], LogProbs]:
+        """States of texts that grow by one label each, and log-probabilities ``(texts, classes)`` of the next one."""
+        inputs = np.eye(self.program.inputs, dtype=np.float32)
+        after, rows = [], []
+        for state, label in zip(states, labels, strict=True):
+            scores, grown = self.program.step(inputs[label : label + 1], state)
+            after.append(grown)
+            rows.append(scores[0, 1:])
+        logits = np.array(rows).reshape(len(rows), -1) / Q10
+        logits -= logits.max(axis=1, keepdims=True)
+        ln = self.weight * (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+        return after, np.pad(ln, ((0, 0), (1, 0))).astype(np.float32)
+
+    def native(self) -> int | None:
+        """Handle of the same model in the native library, or ``None`` where the Program runs on its reference."""
+        return None if self._held is None else self._held.address
+
+    @cached_property
+    def _held(self) -> "_Handle | None":
+        executor = self.program.executor
+        return _Handle(executor, self.weight) if isinstance(executor, Native) and beam.functions() else None
+
+
+class _Handle:
+    def __init__(self, executor: Native, weight: float) -> None:
+        self._executor, self._free = executor, beam.functions()["scorer_free"]
+        self.address: int = beam.functions()["network_scorer_new"](executor.handle, weight)
+        if not self.address:
+            raise TargetError(last_error())
+
+    def __del__(self) -> None:
+        if getattr(self, "address", None):
+            self._free(self.address)

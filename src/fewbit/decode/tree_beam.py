@@ -1,0 +1,243 @@
+"""Tree beam search over an endless stream of CTC scores, with a language model and committed text.
+
+K. Hwang, W. Sung, "Character-level incremental speech recognition with recurrent neural networks", ICASSP 2016,
+arXiv 1601.06581.
+"""
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.decode.decoder import Scores
+from fewbit.decode.events import Event, Final, Label, Partial
+from fewbit.decode.scorer import Scorer
+from fewbit.decode.tree_native import search
+from fewbit.decode.tree_search import Changed, Ended, Said, Search, SearchOptions, Told
+from fewbit.errors import DecodeError
+from fewbit.text import Alphabet
+
+SPACE = " "
+MOST = 1 << 20
+ENDLESS = 1 << 62
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A string of the beam; `score = ln P_CTC + scorer + bonus * labels` since the stream began."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class BeamState:
+    """The tree of a stream, and the text and stable characters that were shown last."""
+
+    tree: Any
+    text: str = ""
+    stable: int = 0
+
+
+@dataclass(frozen=True)
+class TreeBeam:
+    """Beam search decoder: the most probable text, summed over all its CTC paths, not the most probable path.
+
+    Memory and time a frame stay bounded for ever: labels that lie `depth` below the best string are committed, and what
+    contradicts them is deleted. States never change; a state that is given twice gives the same answer twice.
+
+    Args:
+        alphabet: what the classes mean; class 0 is the blank.
+        frame_seconds: time between two frames of scores.
+        scorer: language model, over the same alphabet; it brings its own weight.
+        width: strings that are followed.
+        depth: labels of the best string that stay open to correction.
+        every: frames between two commitments.
+        bonus: added to the score for every label, -50..50; a language model wants one above 0.
+        endpoint_seconds: an utterance ends when the best string has been in its blank for so long.
+        longest_seconds: an utterance is cut, at its last committed space, when it gets longer.
+        show_every: frames between two looks at the best string.
+        blank_skip: frames whose blank is more probable make no new strings; 1 is off, 0.999 loses little.
+        label_floor: nor do labels below this natural log-probability in their frame.
+
+    Raises:
+        DecodeError: a number is out of range, or the scorer has another alphabet.
+    """
+
+    alphabet: Alphabet
+    frame_seconds: float
+    scorer: Scorer | None = None
+    _: KW_ONLY
+    width: int = 64
+    depth: int = 50
+    every: int = 20
+    bonus: float = 0.0
+    endpoint_seconds: float = 1.0
+    longest_seconds: float = 30.0
+    show_every: int = 1
+    blank_skip: float = 1.0
+    label_floor: float = -math.inf
+
+    def __post_init__(self) -> None:
+        for name in ("width", "depth", "every", "show_every"):
+            if not 1 <= getattr(self, name) <= MOST:
+                raise DecodeError(f"TreeBeam: {name} lies in 1..2**20, not {getattr(self, name)}")
+        for name in ("frame_seconds", "endpoint_seconds", "longest_seconds"):
+            if not getattr(self, name) > 0:
+                raise DecodeError(f"TreeBeam: {name} must be above 0, not {getattr(self, name)}")
+        if not -50 <= self.bonus <= 50:
+            raise DecodeError(f"TreeBeam: bonus lies in -50..50, not {self.bonus}")
+        if not 0 <= self.blank_skip <= 1:
+            raise DecodeError(f"TreeBeam: blank_skip is a probability, 0..1, not {self.blank_skip}")
+        if not self.label_floor <= 0:
+            raise DecodeError(f"TreeBeam: label_floor is a log-probability, at most 0, not {self.label_floor}")
+        if self.scorer is not None and self.scorer.alphabet.tokens != self.alphabet.tokens:
+            raise DecodeError(
+                f"TreeBeam: the scorer's tokens are {list(self.scorer.alphabet.tokens)}, "
+                f"the network's {list(self.alphabet.tokens)}; they must be the same, in the same order"
+            )
+
+    def init_state(self) -> BeamState:
+        """State at the start of a stream."""
+        return BeamState(self._search.start())
+
+    def step(self, scores: Scores, state: BeamState) -> tuple[list[Event], BeamState]:
+        """Events of ``scores (frames, classes)``: a `Partial` whenever the text changes, a `Final` for each utterance.
+
+        Scores are logits or log-probabilities; some, but not all, of a frame may be minus infinity.
+
+        Raises:
+            DecodeError: another shape, NaN or infinity in the scores, or a language model that rules everything out.
+        """
+        told, tree = self._search.step(state.tree, self._checked(scores))
+        return self._events(told, BeamState(tree, state.text, state.stable))
+
+    def finish(self, state: BeamState) -> list[Event]:
+        """The utterance that the end of the stream cuts off, if any."""
+        return self._events(self._search.finish(state.tree), state)[0]
+
+    def nbest(self, state: BeamState, count: int = 10) -> list[Hypothesis]:
+        """The best texts of the running utterance, all different, best first; spaces at their ends are kept."""
+        return [Hypothesis(self._text(best.labels), best.score) for best in self._search.best(state.tree, count)]
+
+    def nodes(self, state: BeamState) -> int:
+        """Strings in memory: at most ``1 + width * 2 * (depth + every)``, usually a few times `width`."""
+        return self._search.nodes(state.tree)
+
+    def save(self, state: BeamState) -> bytes:
+        """The state, exactly, for `restore` of an equal decoder; like a checkpoint, keep it where you trust it."""
+        text = state.text.encode()
+        return struct.pack("<qq", state.stable, len(text)) + text + self._search.save(state.tree)
+
+    def restore(self, saved: bytes) -> BeamState:
+        """The state that was saved.
+
+        Raises:
+            DecodeError: the bytes are damaged, or of a decoder with other arguments.
+        """
+        if len(saved) < 16 or not 0 <= struct.unpack_from("<q", saved, 8)[0] <= len(saved) - 16:
+            raise DecodeError("the saved state is damaged")
+        stable, size = struct.unpack_from("<qq", saved)
+        text = saved[16 : 16 + size].decode(errors="replace")
+        return BeamState(self._search.restore(saved[16 + size :]), text, stable)
+
+    @cached_property
+    def _search(self) -> Search:
+        spaced = not self.alphabet.joiner and SPACE in self.alphabet.tokens
+        options = SearchOptions(
+            classes=self.alphabet.classes,
+            width=self.width,
+            depth=self.depth,
+            every=self.every,
+            endpoint=self._frames(self.endpoint_seconds),
+            longest=self._frames(self.longest_seconds),
+            show=self.show_every,
+            space=self.alphabet.tokens.index(SPACE) + 1 if spaced else -1,
+            bonus=self.bonus,
+            blank_skip=self.blank_skip,
+            floor=math.exp(self.label_floor),
+        )
+        return search(options, self.scorer)
+
+    def _frames(self, seconds: float) -> int:
+        frames = seconds / self.frame_seconds
+        return ENDLESS if frames > ENDLESS else max(1, math.ceil(frames - 1e-9))
+
+    def _checked(self, scores: Scores) -> Scores:
+        scores = np.asarray(scores, np.float64)
+        if scores.ndim != 2 or scores.shape[1] != self.alphabet.classes:
+            raise DecodeError(f"wanted scores (frames, {self.alphabet.classes}), got {scores.shape}")
+        if not len(scores):
+            return scores
+        # Both are NaN if any score is; rows are looked at only where something is infinite.
+        finite = np.isfinite(scores.min()) and np.isfinite(scores.max())
+        if not finite and not np.isfinite(scores.max(axis=1)).all():
+            raise DecodeError("scores are NaN or infinite; the network or its input is broken")
+        return scores
+
+    def _events(self, told: list[Told], state: BeamState) -> tuple[list[Event], BeamState]:
+        events: list[Event] = []
+        shown = state.text, state.stable
+        for news in told:
+            if isinstance(news, Ended):
+                events += self._final(news)
+                shown = "", 0
+                continue
+            now = self._shown(news)
+            if now != shown:
+                events.append(Partial(now[0], self._time(news.frame), now[1]))
+                shown = now
+        return events, BeamState(state.tree, *shown)
+
+    def _shown(self, news: Changed) -> tuple[str, int]:
+        """Text without spaces at its ends, and how many characters of it are committed."""
+        raw = self._text(news.labels)
+        committed = news.committed if self._characters is not None else len(self._text(news.labels[: news.committed]))
+        text = raw.strip(SPACE)
+        before = len(raw) - len(raw.lstrip(SPACE))
+        return text, max(0, min(committed - before, len(text)))
+
+    def _final(self, news: Ended) -> list[Event]:
+        said = news.said
+        while said and self._text([said[0].label]) == SPACE:
+            said = said[1:]
+        while said and self._text([said[-1].label]) == SPACE:
+            said = said[:-1]
+        if not said:
+            return []
+        labels = tuple(self._label(at, before, after) for at, before, after in _neighbours(said))
+        score = sum(label.prob for label in labels) / len(labels)
+        text = self._text([label.label for label in said])
+        return [Final(text, labels[0].start, labels[-1].end, round(score, 4), labels)]
+
+    def _label(self, at: Said, start: int, after: int) -> Label:
+        end = max(start, min(max(start, at.last) + 1, after))
+        return Label(self._text([at.label]), self._time(start), self._time(end), round(at.prob, 4))
+
+    @cached_property
+    def _characters(self) -> NDArray[np.uint32] | None:
+        """The character of each class, where tokens are single characters; text is then made as a whole."""
+        tokens = self.alphabet.tokens
+        if self.alphabet.joiner or any(len(token) > 1 for token in tokens):
+            return None
+        return np.array([0, *map(ord, tokens)], np.dtype("<u4"))
+
+    def _text(self, labels: Sequence[int] | NDArray[np.int64]) -> str:
+        if self._characters is not None:
+            return self._characters[np.asarray(labels, np.int64)].tobytes().decode("utf-32-le")
+        tokens = self.alphabet.tokens
+        return self.alphabet.joiner.join([tokens[label - 1] for label in labels])
+
+    def _time(self, frame: int) -> float:
+        return round(frame * self.frame_seconds, 4)
+
+
+def _neighbours(said: list[Said]) -> list[tuple[Said, int, int]]:
+    """Each label with its start and that of the next one, so that starts never run backwards."""
+    starts = list(np.maximum.accumulate([label.start for label in said]).tolist())
+    return list(zip(said, starts, [*starts[1:], ENDLESS], strict=True))

@@ -1,0 +1,98 @@
+"""What a tree beam search is told and what it tells; `ReferenceSearch` and `NativeSearch` are two of the same kind."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Numbers of a search, times in frames; `TreeBeam` says what they mean.
+
+    The order of the fields is that of ``fewbit_beam_options``; `space` is -1 in an alphabet without one, and `floor` a
+    probability.
+    """
+
+    classes: int
+    width: int
+    depth: int
+    every: int
+    endpoint: int
+    longest: int
+    show: int
+    space: int
+    bonus: float
+    blank_skip: float
+    floor: float
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The best string is another, or more of it is committed: `labels`, the first `committed` of them for good."""
+
+    frame: int
+    committed: int
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A label, its first and last frame, and its largest posterior between them."""
+
+    label: int
+    start: int
+    last: int
+    prob: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An utterance has ended."""
+
+    frame: int
+    said: list[Said]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One of the best strings and its score, a natural logarithm."""
+
+    score: float
+    labels: list[int]
+
+
+Told = Changed | Ended
+
+
+class Search(Protocol):
+    """A search whose states never change: each function gives a new one."""
+
+    def start(self) -> Any:
+        """State at the start of a stream."""
+        ...
+
+    def step(self, state: Any, scores: NDArray[np.float64]) -> tuple[list[Told], Any]:
+        """What ``scores (frames, classes)``, before the softmax, bring, and the new state."""
+        ...
+
+    def finish(self, state: Any) -> list[Told]:
+        """What is left at the end of the stream."""
+        ...
+
+    def best(self, state: Any, count: int) -> list[Ranked]:
+        """The most probable strings, best first."""
+        ...
+
+    def nodes(self, state: Any) -> int:
+        """Strings that are held."""
+        ...
+
+    def save(self, state: Any) -> bytes:
+        """The state, for `restore` of a search with the same options and scorer."""
+        ...
+
+    def restore(self, saved: bytes) -> Any:
+        """The state that was saved."""
+        ...
