@@ -1,0 +1,180 @@
+"""Keyword spotting on the test speakers of AN4: misses against false alarms, delay, and what the spotter costs.
+
+    FEWBIT_DATA=folder python benchmarks/keyword_spotting.py --model english.fewbit --out build/benchmarks
+
+All test utterances are joined to one stream, with 0.3 to 0.8 seconds between them, and heard in chunks of 0.1 seconds.
+The eleven words are those of a race among other spotters; one of them is not said in the test. A word heard is right if
+its middle lies inside an utterance that has the word, each time that it has it; AN4 does not say where in it.
+
+Without --model the scores are made up from the text (`synthetic_speech.py`): that tries the spotter, and no network.
+Writes `keyword_spotting.json` and a DET curve as `keyword_spotting.png`.
+"""
+
+import argparse
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from machine import describe
+from numpy.typing import NDArray
+from synthetic_speech import LETTERS, speak
+
+from fewbit import load
+from fewbit.data import Utterance, an4, joined
+from fewbit.decode import Keyword, KeywordList, KeywordSpotter
+from fewbit.models import TorchStream, load_model
+from fewbit.plot import plot_det
+from fewbit.program.numerics import Q10
+from fewbit.streams.session import Network, front_end
+from fewbit.text import Alphabet, Detection, Timed, det_curve, miss_rate_at, score_detections
+
+WORDS = ["enter", "erase", "rubout", "eleven", "twenty", "september", "october", "yes", "thirty", "seven", "nineteen"]
+THRESHOLDS = tuple(np.exp(-np.geomspace(0.01, 9, 36)).round(6).tolist())
+RATES = (1, 12, 84)  # false alarms for each keyword-hour
+TOLERANCE = 0.25  # seconds, less than the shortest pause
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Scores ``(frames, classes)`` of one long stream, and the words of the list that are said in it."""
+
+    scores: NDArray[np.float64]
+    alphabet: Alphabet
+    frame_seconds: float
+    said: list[Timed]
+
+    @property
+    def seconds(self) -> float:
+        return len(self.scores) * self.frame_seconds
+
+
+def words_of(text: str, start: float, end: float) -> list[Timed]:
+    return [Timed(word, start, end) for word in text.lower().split() if word in WORDS]
+
+
+def heard_by(network: Network, utterances: tuple[Utterance, ...], rate: int) -> Stream:
+    features = front_end(network)
+    samples, spoken = joined(utterances, rate, np.random.default_rng(0))
+    waiting, state, scores = features.init_state(), network.init_state(), []
+    for chunk in np.array_split(samples, len(samples) // (rate // 10)):
+        frames, waiting = features.step(chunk, waiting)
+        new, state = network.step(frames, state)
+        scores.append(new / Q10)
+    said = [timed for text, start, end in spoken for timed in words_of(text, start, end)]
+    frame_seconds = features.hop / features.rate * network.stride
+    return Stream(np.concatenate(scores), Alphabet(**(network.alphabet or {})), frame_seconds, said)
+
+
+def made_up(utterances: tuple[Utterance, ...]) -> Stream:
+    said, scores, frames, step = [], [], 0, 0.01
+    for seed, utterance in enumerate(utterances):
+        spoken, _ = speak(utterance.text.lower() + " ", seed)
+        said += words_of(utterance.text, frames * step, (frames + len(spoken)) * step)
+        scores.append(spoken.astype(np.float64))
+        frames += len(spoken)
+    return Stream(np.concatenate(scores), Alphabet(tuple(LETTERS)), step, said)
+
+
+def spot(stream: Stream, words: list[str], chunk: int, **options: float) -> tuple[list[Keyword], float]:
+    """The words heard in a stream, in chunks of so many frames, and the processor seconds that it took."""
+    spotter = KeywordSpotter(KeywordList(stream.alphabet, words), stream.frame_seconds, **options)
+    state, found = spotter.init_state(), []
+    start = time.process_time()
+    for i in range(0, len(stream.scores), chunk):
+        new, state = spotter.step(stream.scores[i : i + chunk], state)
+        found += new
+    found += spotter.finish(state)
+    return [event for event in found if isinstance(event, Keyword)], time.process_time() - start
+
+
+def sweep(stream: Stream, **options: float) -> list[Detection]:
+    hours = len(WORDS) * stream.seconds / 3600
+    points = []
+    for threshold in THRESHOLDS:
+        found, _ = spot(stream, WORDS, 500, threshold=threshold, **options)
+        heard = [Timed(event.word.lower(), event.start, event.end) for event in found]
+        points.append(score_detections(threshold, stream.said, heard, hours, TOLERANCE))
+    return points
+
+
+def delays(stream: Stream, threshold: float, **options: float) -> dict[str, float]:
+    """Milliseconds from the last letter of a word to its event."""
+    found, _ = spot(stream, WORDS, 500, threshold=threshold, **options)
+    waits = [1e3 * (event.time - event.end) for event in found]
+    if not waits:
+        return {}
+    return {"median": round(median(waits)), "p90": round(float(np.percentile(waits, 90)))}
+
+
+def cost(stream: Stream) -> dict[str, Any]:
+    """Share of one core that the spotter takes, for lists of several lengths, in chunks of 0.1 seconds."""
+    random = np.random.default_rng(0)
+    letters = [token for token in stream.alphabet.tokens if token.isalpha()]
+    more = {"".join(random.choice(letters, random.integers(3, 11))) for _ in range(2000)}
+    chunk, found = max(1, round(0.1 / stream.frame_seconds)), {}
+    short = Stream(stream.scores[: round(60 / stream.frame_seconds)], stream.alphabet, stream.frame_seconds, [])
+    for count in (1, len(WORDS), 100, 1000):
+        words = WORDS[:count] if count <= len(WORDS) else sorted(more)[:count]
+        _, seconds = spot(short, words, chunk)
+        found[str(count)] = round(100 * seconds / short.seconds, 3)
+    return {"frames_a_second": round(1 / stream.frame_seconds, 2), "percent_of_a_core": found}
+
+
+def open_network(path: Path) -> Network:
+    """A packed network, or a float one in the format of `fewbit.models.save_model`."""
+    if path.suffix == ".fewbit":
+        return load(path)
+    from fewbit.tour.english import FEATURES  # the features of a float network are not in its file
+
+    model = load_model(path).model.eval()
+    return TorchStream(model, FEATURES, Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=os.environ.get("FEWBIT_DATA"))
+    parser.add_argument("--model", type=Path, help="a packed network of English letters; default scores made of text")
+    parser.add_argument("--split", choices=["dev", "test"], default="test", help="choose settings on dev")
+    parser.add_argument("--silence", type=float, default=0.4)
+    parser.add_argument("--settle", type=float, default=0.1)
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("say where the data are: --data or FEWBIT_DATA")
+    speech = an4(Path(arguments.data) / "an4")
+    utterances = getattr(speech, arguments.split)
+    network = open_network(arguments.model) if arguments.model else None
+    stream = heard_by(network, utterances, speech.rate) if network else made_up(utterances)
+    options = {"silence": arguments.silence, "settle": arguments.settle}
+    points = sweep(stream, **options)
+    chosen = {rate: [p for p in det_curve(points) if p.false_alarm_rate <= rate] for rate in RATES}
+    result = {
+        "machine": describe(),
+        "scores": arguments.model.name if arguments.model else "made of the text",
+        "split": arguments.split,
+        "words": WORDS,
+        "seconds": round(stream.seconds, 1),
+        "said": len(stream.said),
+        **options,
+        "miss_percent_at_alarms_for_each_keyword_hour": {
+            str(rate): round(100 * miss_rate_at(points, rate), 1) for rate in RATES
+        },
+        "threshold_at": {str(rate): best[-1].threshold for rate, best in chosen.items() if best},
+        "delay_ms_at_threshold_0.5": delays(stream, 0.5, **options),
+        "cost": cost(stream),
+        "points": [asdict(p) | {"miss": p.miss_rate, "alarms": p.false_alarm_rate} for p in points],
+    }
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "keyword_spotting.json").write_text(json.dumps(result, indent=1) + "\n")
+    title = f"AN4 {arguments.split}, {len(WORDS)} words, scores {result['scores']}"
+    plot_det({"keyword spotter": points}, arguments.out / "keyword_spotting.png", title)
+    print(json.dumps({name: value for name, value in result.items() if name not in ("machine", "points")}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""``fewbit serve``: a packed network behind a page in the browser and a WebSocket."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import fewbit
+from fewbit.cli.output import say
+from fewbit.shipped import find
+from fewbit.streams.language import beam
+
+
+def serve(
+    model: Annotated[
+        str, typer.Argument(metavar="FILE", help="A packed network, or the name of one that ships with fewbit.")
+    ] = "digits",
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,
+    lm: Annotated[
+        str | None,
+        typer.Option(help="Language model beside the network: none, char, word, char+word.", show_default="best"),
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Score in 0..1 that a keyword must reach.")] = 0.5,
+    streams: Annotated[int, typer.Option(min=1, help="Streams at once.")] = 64,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Threads that run the network.")] = 1,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="Another web page that may connect, such as https://example.org.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file, for https.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file with the key of the certificate.")] = None,
+) -> None:
+    """Serve a page that listens to the microphone, and a WebSocket for other clients, until interrupted."""
+    from fewbit.web import Limits, keyword_spotter
+    from fewbit.web import serve as run
+
+    path = find(model)
+    network = fewbit.load(path)
+    decoder = beam(network, path, lm)
+    scheme, shown = "https" if certificate else "http", f"[{host}]" if ":" in host else host
+    say(f"{path.name} at {scheme}://{shown}:{port} - Ctrl-C ends it")
+    run(
+        network,
+        name=path.stem,
+        host=host,
+        port=port,
+        decoder=lambda: decoder,  # all its state is in the streams
+        keywords=keyword_spotter(network, threshold),
+        limits=Limits(streams=streams),
+        workers=workers,
+        origins=origin or (),
+        certificate=certificate,
+        key=key,
+    )

@@ -1,0 +1,71 @@
+"""``fewbit spot``: hear the words of a list in files or at the microphone."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+import fewbit
+from fewbit.cli.output import console, print_error, print_json, print_transcript, say
+from fewbit.decode import Keyword, KeywordList, KeywordSpotter, to_dict
+from fewbit.errors import DecodeError
+from fewbit.features import Samples, read_audio
+from fewbit.shipped import find
+
+
+def spot(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Sound files: wav, flac, ogg and others.")
+    ] = None,
+    keywords: Annotated[
+        Path | None,
+        typer.Option(help="Text file: a word on each line, a threshold behind it or none, # for comments."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A packed network, or the name of one that ships with fewbit.")] = "digits",
+    threshold: Annotated[float, typer.Option(help="Score in 0..1 that a word must reach to be said.")] = 0.5,
+    mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone until interrupted.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines: a line for each word heard.")] = False,
+    chunk: Annotated[float, typer.Option(min=0.001, max=10, help="Seconds of sound for each step.")] = 0.1,
+) -> None:
+    """Listen for the words of a list, chunk by chunk. The file of the list may be edited while this runs."""
+    if keywords is None:
+        raise typer.BadParameter("say what to listen for: --keywords words.txt, a word on each line")
+    network = fewbit.load(find(model))
+    session = fewbit.Session(network)  # checks that the network says what it listens to and in what alphabet
+    words = KeywordList.read(keywords, fewbit.Alphabet(**(network.alphabet or {})))
+    frame_seconds = session.features.hop / session.features.rate * network.stride
+    spotter = KeywordSpotter(words, frame_seconds, threshold=threshold)
+    sources: list[tuple[str, Iterable[Samples]]] = [
+        (str(path), read_audio(path, session.rate, chunk)) for path in files or []
+    ]
+    if mic:
+        sources.append(("microphone", fewbit.microphone(session.rate, chunk)))
+    if not sources:
+        raise typer.BadParameter("give at least one sound file, or --mic")
+    for name, chunks in sources:
+
+        def on_event(event: Any, name: str = name) -> None:
+            print_json({"file": name} | to_dict(event)) if json else _print(event)
+
+        if not json:
+            say(name, style="bold")
+        heard = fewbit.stream(_followed(chunks, words), network, decoder=spotter, on_event=on_event)
+        if not json:
+            print_transcript(heard)
+
+
+def _followed(chunks: Iterable[Samples], words: KeywordList) -> Iterator[Samples]:
+    """The chunks; before each the list is read again if its file has changed. A mistake in it leaves the list as is."""
+    for chunk in chunks:
+        try:
+            words.refresh()
+        except (DecodeError, OSError) as error:
+            print_error(f"{error}; the list stays as it was")
+        yield chunk
+
+
+def _print(event: Keyword) -> None:
+    span = (f"{event.start:8.2f} - {event.end:6.2f} s  ", "cyan")
+    console.print(Text.assemble(span, f"{event.word} ({event.score:.2f}), known at {event.time:.2f} s"))

@@ -1,0 +1,95 @@
+"""Language models that lie beside a packed network, and the beam search with the weights that were tuned for them.
+
+Beside ``name.fewbit`` may lie ``name.char.ngram`` and ``name.word.ngram`` (`fewbit.text.ngram_to_bytes`) and
+``name.toml``, a table for each of `KINDS` with the arguments of the search.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fewbit.decode import CharNgram, Decoder, GreedyCTC, Scorer, Together, TreeBeam, WordNgram
+from fewbit.errors import DataError
+from fewbit.streams.session import Network, alphabet_of, frame_seconds
+from fewbit.text import Alphabet, Ngram, ngram_from_bytes
+
+KINDS = ("none", "char", "word", "char+word")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was tuned for a kind of language model on held-out speech.
+
+    weight: of ln P of the language model; unknown: probability that a word is none of the vocabulary (with words);
+    bonus: for each label; word_bonus: for each word; width, depth: of the search.
+    """
+
+    weight: float = 1.0
+    unknown: float = 0.01
+    bonus: float = 0.0
+    word_bonus: float = 0.0
+    width: int = 64
+    depth: int = 50
+
+
+def beam(network: Network, model: str | Path, lm: str | None = None, search: Search | None = None) -> Decoder:
+    """The decoder of a network with a language model that lies beside it.
+
+    Args:
+        network: what `model` holds.
+        model: path of the packed network.
+        lm: one of `KINDS`; ``none`` is the greedy decoder; default the strongest there is.
+        search: in place of the tuned one.
+
+    Raises:
+        DataError: no such kind, or no such language model beside the network; or its files are damaged.
+    """
+    model = Path(model)
+    lm = strongest(model) if lm is None else lm
+    if lm not in KINDS:
+        raise DataError(f"lm is one of {', '.join(KINDS)}, not {lm!r}")
+    alphabet, seconds = alphabet_of(network), frame_seconds(network)
+    if lm == "none":
+        return GreedyCTC(alphabet, seconds)
+    search = search or tuned(model, lm)
+    scorer = language_model(model, lm, alphabet, search)
+    return TreeBeam(alphabet, seconds, scorer, width=search.width, depth=search.depth, bonus=search.bonus)
+
+
+def strongest(model: Path) -> str:
+    """The last of `KINDS` whose files lie beside a packed network."""
+    return [kind for kind in KINDS if all(_file(model, part).is_file() for part in _parts(kind))][-1]
+
+
+def language_model(model: Path, lm: str, alphabet: Alphabet, search: Search) -> Scorer:
+    """The scorer of the kind `lm` from the files beside a packed network."""
+    parts = {part: _read(_file(model, part)) for part in _parts(lm)}
+    if lm == "char":
+        return CharNgram(parts["char"], alphabet, search.weight)
+    words = WordNgram(parts["word"], alphabet, search.weight, search.unknown, search.word_bonus)
+    return words if lm == "word" else Together(CharNgram(parts["char"], alphabet), words)
+
+
+def tuned(model: Path, lm: str) -> Search:
+    """The arguments of the search that ``name.toml`` holds for `lm`, or the defaults where there is no such file."""
+    path = model.with_suffix(".toml")
+    try:
+        given: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return Search(**given.get(lm, {}))
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise DataError(f"{path}: no arguments of a search: {error}") from error
+
+
+def _parts(lm: str) -> list[str]:
+    return [] if lm == "none" else lm.split("+")
+
+
+def _file(model: Path, part: str) -> Path:
+    return model.with_suffix(f".{part}.ngram")
+
+
+def _read(path: Path) -> Ngram:
+    if not path.is_file():
+        raise DataError(f"no language model {path.name} beside the network in {path.parent}; use --lm none")
+    return ngram_from_bytes(path.read_bytes(), str(path))

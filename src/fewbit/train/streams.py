@@ -1,0 +1,165 @@
+"""Endless parallel streams: shuffled utterances one after the other, for ever."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fewbit.errors import DataError
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class LabelledFrames(NamedTuple):
+    """An utterance: ``frames (time, features)`` and its labels, without blanks and of unknown places."""
+
+    frames: Tensor
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where an utterance lies: frames ``start .. stop - 1`` of a stream, counted from its first frame.
+
+    number: of this appearance, from 1; index: of the utterance; seed: of its variation.
+    """
+
+    stream: int
+    start: int
+    stop: int
+    number: int
+    index: int
+    seed: int
+
+
+class UtteranceStreams:
+    """Streams that are read side by side, each an endless row of utterances.
+
+    The utterances are shuffled, dealt out, and shuffled again when all have been; the next one goes to the stream that
+    ends first. What is read does not depend on how many frames are read at once.
+
+    Args:
+        utterances: what the streams are made of.
+        streams: how many.
+        gap: least and most frames between two utterances, which belong to none.
+        filler: what these frames are filled with.
+        seed: of the order, the gaps and the variation.
+        augment: ``(frames, generator) -> frames``, for each appearance anew; it draws from the generator only.
+
+    Raises:
+        DataError: there are no utterances or no streams, one has no frames, or the widths differ.
+    """
+
+    def __init__(
+        self,
+        utterances: Sequence[LabelledFrames],
+        streams: int,
+        *,
+        gap: tuple[int, int] = (0, 0),
+        filler: float = 0.0,
+        seed: int = 0,
+        augment: Augment | None = None,
+    ) -> None:
+        if not utterances or streams < 1:
+            raise DataError(
+                f"UtteranceStreams: {len(utterances)} utterances, {streams} streams; wanted 1 or more of both"
+            )
+        if not 0 <= gap[0] <= gap[1]:
+            raise DataError(f"UtteranceStreams: wanted 0 <= least gap <= most gap, not {gap}")
+        for index, (frames, labels) in enumerate(utterances):
+            if frames.dim() != 2 or not len(frames) or frames.shape[1] != utterances[0].frames.shape[1]:
+                raise DataError(
+                    f"UtteranceStreams: utterance {index} has frames of shape {tuple(frames.shape)}, wanted "
+                    f"(1 or more, {utterances[0].frames.shape[-1]})"
+                )
+            if any(label < 1 for label in labels):
+                raise DataError(f"UtteranceStreams: labels of utterance {index} must be 1 or more, not {labels}")
+        self.utterances, self.streams = utterances, streams
+        self.gap, self.filler, self.augment = gap, filler, augment
+        self.generator = torch.Generator().manual_seed(seed)
+        self.position = 0
+        self.drawn = 0
+        self._order: list[int] = []
+        self._ends = [0] * streams
+        self._ahead: dict[Placed, Tensor] = {}  # what reaches beyond `position`, and its frames
+
+    @property
+    def features(self) -> int:
+        """Width of a frame."""
+        return int(self.utterances[0].frames.shape[1])
+
+    @property
+    def most_labels(self) -> int:
+        """Labels of the utterance that has the most."""
+        return max(len(utterance.labels) for utterance in self.utterances)
+
+    @property
+    def passes(self) -> float:
+        """How often all utterances have been dealt out."""
+        return self.drawn / len(self.utterances)
+
+    def read(self, frames: int) -> tuple[Tensor, list[Placed]]:
+        """The next frames ``(streams, frames, features)``, and the utterances that reach into them."""
+        stop = self.position + frames
+        while (end := min(self._ends)) < stop:
+            self._deal(self._ends.index(end))
+        chunk = torch.full((self.streams, frames, self.features), self.filler)
+        for placed, sound in self._ahead.items():
+            first, last = max(placed.start, self.position), min(placed.stop, stop)
+            if first < last:
+                piece = sound[first - placed.start : last - placed.start]
+                chunk[placed.stream, first - self.position : last - self.position] = piece
+        found = sorted((p for p in self._ahead if p.start < stop), key=lambda p: p.number)
+        self._ahead = {placed: sound for placed, sound in self._ahead.items() if placed.stop > stop}
+        self.position = stop
+        return chunk, found
+
+    def labels(self, placed: Placed) -> tuple[int, ...]:
+        """Of an utterance."""
+        return tuple(self.utterances[placed.index].labels)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the streams are, as plain values; the state of `generator` is to be kept beside it."""
+        ahead = [asdict(placed) for placed in self._ahead]
+        plain = {"position": self.position, "drawn": self.drawn, "order": self._order, "ends": self._ends}
+        return plain | {"ahead": ahead, "utterances": len(self.utterances)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there.
+
+        Raises:
+            DataError: it is of other streams.
+        """
+        if (len(state["ends"]), state["utterances"]) != (self.streams, len(self.utterances)):
+            raise DataError(
+                f"UtteranceStreams: saved were {len(state['ends'])} streams of {state['utterances']} utterances, here "
+                f"are {self.streams} of {len(self.utterances)}"
+            )
+        self.position, self.drawn = state["position"], state["drawn"]
+        self._order, self._ends = list(state["order"]), list(state["ends"])
+        places = [Placed(**fields) for fields in state["ahead"]]
+        self._ahead = {placed: self._frames(placed.index, placed.seed) for placed in places}
+
+    def _deal(self, stream: int) -> None:
+        """Give a stream its next utterance."""
+        if not self._order:
+            self._order = torch.randperm(len(self.utterances), generator=self.generator).tolist()
+        index = self._order.pop()
+        gap = int(torch.randint(self.gap[0], self.gap[1] + 1, (), generator=self.generator))
+        seed = int(torch.randint(2**62, (), generator=self.generator))
+        frames = self._frames(index, seed)
+        start = self._ends[stream] + gap
+        self.drawn += 1
+        self._ends[stream] = start + len(frames)
+        self._ahead[Placed(stream, start, start + len(frames), self.drawn, index, seed)] = frames
+
+    def _frames(self, index: int, seed: int) -> Tensor:
+        frames = self.utterances[index].frames
+        if self.augment is None:
+            return frames
+        varied = self.augment(frames, torch.Generator().manual_seed(seed))
+        if varied.dim() != 2 or not len(varied) or varied.shape[1] != self.features:
+            raise DataError(f"UtteranceStreams: augment made {tuple(varied.shape)} of {tuple(frames.shape)}")
+        return varied

@@ -1,0 +1,15 @@
+"""The server: sound from browsers and other clients in, events out (torch-free, the extra ``web``)."""
+
+from importlib.util import find_spec
+
+from fewbit.errors import MissingExtraError
+
+if any(find_spec(name) is None for name in ("starlette", "uvicorn", "websockets")):
+    raise MissingExtraError("the server needs starlette, uvicorn and websockets: pip install 'fewbit[web]'")
+
+from fewbit.web.protocol import Limits
+from fewbit.web.server import app, serve
+from fewbit.web.side_by_side import SideBySide
+from fewbit.web.spotter import keyword_spotter
+
+__all__ = ["Limits", "SideBySide", "app", "keyword_spotter", "serve"]

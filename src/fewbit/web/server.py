@@ -1,0 +1,236 @@
+"""The server: the page, what it wants to know of the network, and the WebSocket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from fewbit.decode import Decoder
+from fewbit.errors import ServerError
+from fewbit.program import Program, cost
+from fewbit.streams import Network
+from fewbit.web.connection import Connection
+from fewbit.web.hub import Hub
+from fewbit.web.protocol import Limits
+from fewbit.web.spotter import Spotter
+
+STATIC = Path(__file__).parent / "static"
+LOCAL = ("127.0.0.1", "localhost", "::1")
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+ABORT_SECONDS = 10.0
+"""For a client to take its last messages once its connection is over."""
+
+
+def app(
+    network: Network,
+    *,
+    name: str = "network",
+    decoder: Callable[[], Decoder] | None = None,
+    keywords: Spotter | None = None,
+    limits: Limits | None = None,
+    workers: int = 1,
+    origins: Sequence[str] = (),
+    hosts: Sequence[str] | None = None,
+) -> Starlette:
+    """An ASGI application: ``/`` the page, ``/network`` its description, ``/stream`` the WebSocket, ``/health``.
+
+    Args:
+        network: usually a `Program`; all streams share it.
+        name: of the network, for the page.
+        decoder: makes the decoder of a stream's text; default greedy CTC.
+        keywords: makes a decoder that watches for a list of words; default `keyword_spotter`.
+        limits: what one client may ask.
+        workers: threads that run the network.
+        origins: of other web pages that may connect, such as ``https://example.org``; the own one always may.
+        hosts: names by which the server may be called; default any.
+
+    Raises:
+        DecodeError: the network does not say what it listens to.
+        ServerError: an argument is out of its range.
+    """
+    hub = Hub(network, decoder=decoder, keywords=keywords, limits=limits, workers=workers)
+    guard = Guard(origins, hosts)
+    about = _describe(network, name) | {"keywords": hub.spotter is not None}
+
+    async def stream(socket: WebSocket) -> None:
+        if guard.admits(socket.headers):
+            await Connection(socket, hub).run()
+        else:
+            await socket.close(1008)  # before it is accepted: the client sees status 403
+
+    async def describe(_: Request) -> JSONResponse:
+        return JSONResponse(about)
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok", "streams": hub.taken})
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        hub.close()
+
+    routes = [
+        WebSocketRoute("/stream", stream),
+        Route("/network", describe),
+        Route("/health", health),
+        Mount("/", StaticFiles(directory=STATIC, html=True)),
+    ]
+    application = Starlette(routes=routes, lifespan=lifespan)
+    application.add_middleware(lambda inner: guarded(inner, guard))
+    application.state.hub = hub
+    return application
+
+
+def serve(
+    network: Network,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    certificate: str | Path | None = None,
+    key: str | Path | None = None,
+    log_level: str = "warning",
+    **options: Any,
+) -> None:
+    """Serve `network` until interrupted.
+
+    Args:
+        network: usually a `Program`.
+        host, port: where to listen; other machines are heard only if `host` says so.
+        certificate, key: PEM files for https, without which browsers give the microphone to local pages only.
+        log_level: of uvicorn.
+        options: those of `app`. A server on a local address answers to local names only, unless `hosts` says more.
+
+    Raises:
+        ServerError: an option is out of its range.
+        OSError: the address is taken.
+    """
+    if host in LOCAL:
+        options.setdefault("hosts", LOCAL)
+    uvicorn.Server(configuration(app(network, **options), host, port, certificate, key, log_level)).run()
+
+
+def configuration(
+    application: Starlette,
+    host: str,
+    port: int,
+    certificate: str | Path | None = None,
+    key: str | Path | None = None,
+    log_level: str = "warning",
+) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    if not 0 <= port <= 65_535:
+        raise ServerError(f"port must lie in 0..65535, not {port}")
+    return uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        ws=Protocol,
+        # Twice what is allowed, so that most clients get a sentence; beyond, the connection is cut unread.
+        ws_max_size=2 * application.state.hub.limits.message_bytes,
+        # Streams are never silent for long, and a client that is held back could not answer in time.
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,  # sound does not get shorter
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        log_level=log_level,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+class Protocol(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket, which would otherwise wait for ever for a client that does not take its last messages."""
+
+    async def run_asgi(self) -> None:
+        """Run the application for one connection, and see to its end."""
+        try:
+            await super().run_asgi()
+        finally:
+            asyncio.get_running_loop().call_later(ABORT_SECONDS, self.transport.abort)
+
+
+class Guard:
+    """Who may call: pages of `origins` and of the server itself, by the names in `hosts`.
+
+    Any web page can make a browser open a connection to a local server; the browser's ``Origin`` tells. A name that
+    an attacker lets point to a local address is told by ``Host``. Clients that are no browsers send no ``Origin``.
+    """
+
+    def __init__(self, origins: Sequence[str], hosts: Sequence[str] | None) -> None:
+        for origin in origins:
+            if urlsplit(origin).scheme not in ("http", "https") or urlsplit(origin).path:
+                raise ServerError(f"origins: wanted such as https://example.org, not {origin!r}")
+        self._origins = {origin.lower() for origin in origins}
+        self._hosts = None if hosts is None else {host.lower() for host in hosts}
+
+    def knows(self, headers: Headers) -> bool:
+        """Whether the server is called by a name of its own."""
+        return self._hosts is None or _hostname(f"//{headers.get('host', '')}") in self._hosts
+
+    def admits(self, headers: Headers) -> bool:
+        """Whether the page that connects, if it is one, may do so."""
+        origin = headers.get("origin")
+        if origin is None or origin.lower() in self._origins:
+            return True
+        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+
+
+def guarded(inner: ASGIApp, guard: Guard) -> ASGIApp:
+    """`inner` for callers that `guard` knows, with the headers of safety on all it sends."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        if scope["type"] == "lifespan":
+            await inner(scope, receive, send)
+        elif guard.knows(Headers(scope=scope)):
+            await inner(scope, receive, send_with_headers)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await PlainTextResponse("this server does not go by that name", 421)(scope, receive, send_with_headers)
+
+    return run
+
+
+def _hostname(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:  # an unfinished [ of an IPv6 address
+        return ""
+
+
+def _describe(network: Network, name: str) -> dict[str, Any]:
+    about: dict[str, Any] = {"name": name, "rate": (network.features or {}).get("rate")}
+    tokens = (network.alphabet or {}).get("tokens")
+    about["tokens"] = list(tokens) if tokens else []
+    if isinstance(network, Program):
+        size = cost(network)
+        about |= {"bytes": size.file_bytes, "weights": size.weights, "weight_bytes": size.weight_bytes}
+    return about

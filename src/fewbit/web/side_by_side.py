@@ -1,0 +1,84 @@
+"""Several decoders on the same scores: text and keywords from one run of a network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fewbit.decode import Decoder, Event, Final, Keyword, Label, Partial
+from fewbit.decode.decoder import Scores
+
+
+@dataclass(frozen=True)
+class Member:
+    """A decoder that takes part, the frame at which it joined, and its state."""
+
+    decoder: Decoder
+    joined: int
+    state: Any
+
+
+@dataclass(frozen=True)
+class SideBySideState:
+    """Frames heard, and the decoders by name."""
+
+    frame: int
+    members: Mapping[str, Member]
+
+
+class SideBySide:
+    """A decoder made of others, each with a state of its own.
+
+    `decoders` may change between two steps: a decoder that joins starts at that frame, with its times moved to those
+    of the stream, and one that leaves is forgotten. Events come decoder by decoder within a step, so it is the order of
+    each decoder's events, not of all together, that any split of the frames keeps.
+
+    Args:
+        frame_seconds: time between two frames of scores.
+        decoders: by any name.
+    """
+
+    def __init__(self, frame_seconds: float, **decoders: Decoder) -> None:
+        self.frame_seconds = frame_seconds
+        self.decoders = decoders
+
+    def init_state(self) -> SideBySideState:
+        """State at the start of a stream."""
+        return SideBySideState(0, {})
+
+    def step(self, scores: Scores, state: SideBySideState) -> tuple[list[Event], SideBySideState]:
+        """Events that ``scores (frames, classes)`` bring to each decoder."""
+        events: list[Event] = []
+        members = {}
+        for name, decoder in self.decoders.items():
+            member = state.members.get(name)
+            if member is None or member.decoder is not decoder:
+                member = Member(decoder, state.frame, decoder.init_state())
+            new, inner = decoder.step(scores, member.state)
+            events += self._moved(new, member)
+            members[name] = replace(member, state=inner)
+        return events, SideBySideState(state.frame + len(scores), members)
+
+    def finish(self, state: SideBySideState) -> list[Event]:
+        """Events that are left in each decoder when the stream ends."""
+        members = state.members.values()
+        return [event for member in members for event in self._moved(member.decoder.finish(member.state), member)]
+
+    def _moved(self, events: list[Event], member: Member) -> list[Event]:
+        seconds = member.joined * self.frame_seconds
+        return [_later(event, seconds) for event in events] if seconds else events
+
+
+def _later(event: Event, seconds: float) -> Event:
+    def moved(time: float) -> float:
+        return round(time + seconds, 4)
+
+    match event:
+        case Partial(time=time):
+            return replace(event, time=moved(time))
+        case Keyword(start=start, end=end, time=time):
+            return replace(event, start=moved(start), end=moved(end), time=moved(time))
+        case Final(start=start, end=end, labels=labels):
+            inner = tuple(replace(label, start=moved(label.start), end=moved(label.end)) for label in labels)
+            return replace(event, start=moved(start), end=moved(end), labels=inner)
+        case Label(start=start, end=end):
+            return replace(event, start=moved(start), end=moved(end))
