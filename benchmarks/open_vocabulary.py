@@ -161,7 +161,7 @@ Make = Callable[..., Scorer | None]
 
 def arms(chars: Ngram, words: Ngram) -> dict[str, tuple[Make, dict[str, list[float]]]]:
     """For each arm how its scorer is made, and the settings that are tried."""
-    weights, bonuses = [0.6, 0.8, 1.0], [0.5, 1.0, 1.5]
+    weights, bonuses = [0.4, 0.6, 0.8], [0.5, 1.0, 1.5]
     plain = CharNgram(chars, ALPHABET)
 
     def both(weight: float, unknown: float) -> Scorer:
@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=os.environ.get("FEWBIT_DATA"))
     parser.add_argument("--width", type=int, default=100)
-    parser.add_argument("--streams", type=int, default=4)
+    parser.add_argument("--streams", type=int, default=12)
     parser.add_argument("--characters", type=int, default=1500)
     parser.add_argument("--tuning-width", type=int, default=50)
     arguments = parser.parse_args()
@@ -212,7 +212,7 @@ def main() -> None:
     start = time.process_time()
     chars, words = kneser_ney([texts.train], 6), kneser_ney([texts.train.split()], 3)
     print(f"trained in {time.process_time() - start:.1f} s of one core", flush=True)
-    tuning = streams(texts.valid, 1, arguments.characters, 1)
+    tuning = streams(texts.valid, 4, arguments.characters, 1)
     domains = {
         name: streams(text, arguments.streams, arguments.characters, seed)
         for seed, (name, text) in enumerate((("in domain", texts.test), ("book", texts.book)), 2)

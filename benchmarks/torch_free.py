@@ -81,7 +81,6 @@ def main() -> None:
         "same_text": without["text"] == here["text"] == slow["text"],
         "words": len(here["text"].split()),
         "audio_seconds": without["audio_seconds"],
-        "real_time_factor": without["real_time_factor"],
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "torch_free.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -34,7 +34,7 @@ class Server:
         return self.application.state.hub.taken
 
     def connect(self, **options: Any) -> Any:
-        return connect(self.url, compression=None, proxy=None, ping_interval=None, **options)
+        return connect(self.url, compression=None, proxy=None, ping_interval=None, **{"close_timeout": 1} | options)
 
     def hear(self, samples: np.ndarray, chunk: int = 800, **start: Any) -> list[dict[str, Any]]:
         """All events of a sound that is sent in chunks and ended."""

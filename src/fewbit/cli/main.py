@@ -9,13 +9,13 @@ import typer
 
 import fewbit
 from fewbit.cli import analyze, analyze_network, bench
-from fewbit.cli.output import console, print_cost, print_error, print_event, print_json, print_transcript, say
+from fewbit.cli.english import english
+from fewbit.cli.output import console, print_cost, print_error, print_json, say
 from fewbit.cli.reproduce import reproduce
 from fewbit.cli.serve import serve
 from fewbit.cli.spot import spot
-from fewbit.decode import to_dict
+from fewbit.cli.stream import stream
 from fewbit.errors import FewbitError
-from fewbit.shipped import find
 
 app = typer.Typer(
     help="Train, compress and run networks of very few bits on streams.",
@@ -154,53 +154,6 @@ def run(
 
 
 @app.command()
-def stream(
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE...", help="Sound files: wav, flac, ogg and others.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="A packed network, or the name of one that ships with fewbit.")
-    ] = None,
-    mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone until interrupted.")] = False,
-    json: Json = False,
-    events: Annotated[bool, typer.Option("--events", help="With --json: a line for each event as well.")] = False,
-    chunk: Annotated[float, typer.Option(min=0.001, max=10, help="Seconds of sound for each step.")] = 0.1,
-) -> None:
-    """Listen to files or to the microphone, chunk by chunk, and print the text as it grows."""
-    sources: list[Any] = [path for path in files or [] if path.suffix != ".fewbit"]
-    named = [path for path in files or [] if path.suffix == ".fewbit"]
-    network = fewbit.load(find(model or (named[0] if named else "digits")))
-    if mic:
-        rate = fewbit.Session(network).rate
-        sources.append(fewbit.microphone(rate, chunk))
-    if not sources:
-        raise typer.BadParameter("give at least one sound file, or --mic")
-    for source in sources:
-        name = str(source) if isinstance(source, Path) else "microphone"
-
-        def on_event(event: fewbit.Event, name: str = name) -> None:
-            if not json:
-                print_event(event)
-            elif events:
-                print_json({"file": name} | to_dict(event))
-
-        if not json:
-            say(name, style="bold")
-        heard = fewbit.stream(source, network, chunk_seconds=chunk, on_event=on_event)
-        if json:
-            print_json(
-                {
-                    "file": name,
-                    "text": heard.text,
-                    "audio_seconds": heard.audio_seconds,
-                    "real_time_factor": heard.real_time_factor,
-                }
-            )
-        else:
-            print_transcript(heard)
-
-
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the packed network and the picture.")] = Path("demo"),
     seed: Seed = 0,
@@ -220,7 +173,9 @@ analyze_network.register(analyze.app)
 app.add_typer(analyze.app, name="analyze")
 app.add_typer(bench.app, name="bench")
 app.command()(reproduce)
+app.command()(english)
 app.command()(serve)
+app.command()(stream)
 app.command()(spot)
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fewbit.decode import Event, Final, Label, Partial
+from fewbit.decode import Event, Final, Keyword, Label, Partial
 from fewbit.program import Cost
 from fewbit.streams import Transcript
 
@@ -78,14 +78,19 @@ def print_event(event: Event) -> None:
     """Growing text: partial text is overwritten in place, final text stays."""
     live = console.is_terminal
     match event:
-        case Partial(text=text):
+        case Partial(text=text, stable=stable):
             if live:
-                width = max(8, console.width - 1)
-                print(f"\r\033[K\033[2m{text[-width:]}\033[0m", end="", flush=True)
+                first = max(0, len(text) - max(8, console.width - 1))
+                settled, guess = text[first:stable], text[max(first, stable) :]
+                print(f"\r\033[K{settled}\033[2m{guess}\033[0m", end="", flush=True)
         case Final(text=text, start=start, end=end):
             if live:
                 print("\r\033[K", end="")
             console.print(Text.assemble((f"{start:8.2f} - {end:6.2f} s  ", "cyan"), text))
+        case Keyword(word=word, start=start, end=end, score=score):
+            if live:
+                print("\r\033[K", end="")
+            console.print(Text.assemble((f"{start:8.2f} - {end:6.2f} s  ", "cyan"), (word, "bold"), f" ({score:.2f})"))
         case Label(name=name, start=start, end=end, prob=prob):
             console.print(Text.assemble((f"{start:8.2f} - {end:6.2f} s  ", "cyan"), f"{name} ({prob:.2f})"))
 

@@ -8,6 +8,8 @@ import typer
 import fewbit
 from fewbit.cli.output import say
 from fewbit.shipped import find
+from fewbit.streams import KINDS, beam
+from fewbit.shipped import find
 from fewbit.streams.language import beam
 
 
@@ -42,6 +44,7 @@ def serve(
     run(
         network,
         name=path.stem,
+        decoder=lambda: decoder,
         host=host,
         port=port,
         decoder=lambda: decoder,  # all its state is in the streams

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 import fewbit
-from fewbit.cli.output import console, print_error, print_json, print_transcript, say
-from fewbit.decode import Keyword, KeywordList, KeywordSpotter, to_dict
+from fewbit.cli.output import print_error, print_event, print_json, print_transcript, say
+from fewbit.decode import KeywordList, KeywordSpotter, to_dict
 from fewbit.errors import DecodeError
 from fewbit.features import Samples, read_audio
 from fewbit.shipped import find
@@ -23,7 +22,7 @@ def spot(
         Path | None,
         typer.Option(help="Text file: a word on each line, a threshold behind it or none, # for comments."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A packed network, or the name of one that ships with fewbit.")] = "digits",
+    model: Annotated[str, typer.Option(help="A packed network, or the name of one that ships with fewbit.")] = "an4",
     threshold: Annotated[float, typer.Option(help="Score in 0..1 that a word must reach to be said.")] = 0.5,
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone until interrupted.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines: a line for each word heard.")] = False,
@@ -47,7 +46,7 @@ def spot(
     for name, chunks in sources:
 
         def on_event(event: Any, name: str = name) -> None:
-            print_json({"file": name} | to_dict(event)) if json else _print(event)
+            print_json({"file": name} | to_dict(event)) if json else print_event(event)
 
         if not json:
             say(name, style="bold")
@@ -64,8 +63,3 @@ def _followed(chunks: Iterable[Samples], words: KeywordList) -> Iterator[Samples
         except (DecodeError, OSError) as error:
             print_error(f"{error}; the list stays as it was")
         yield chunk
-
-
-def _print(event: Keyword) -> None:
-    span = (f"{event.start:8.2f} - {event.end:6.2f} s  ", "cyan")
-    console.print(Text.assemble(span, f"{event.word} ({event.score:.2f}), known at {event.time:.2f} s"))

@@ -89,5 +89,5 @@ def speech_batches(
     dataset = JoinedSpeech(speech, features, examples, seconds)
     generator = torch.Generator().manual_seed(seed)
     workers = min(1, (os.cpu_count() or 1) - 1) if workers is None else workers
-    indices = RandomIndices(examples, generator)
-    return DataLoader(dataset, batch_size, sampler=indices, collate_fn=collate, generator=generator, num_workers=workers)
+    draws: Any = {"sampler": RandomIndices(examples, generator), "generator": generator}
+    return DataLoader(dataset, batch_size, collate_fn=collate, num_workers=workers, **draws)

@@ -9,6 +9,7 @@ from fewbit.decode.keywords import KeywordSpotter
 from fewbit.decode.network_scorer import NetworkScorer
 from fewbit.decode.ngram_scorer import CharNgram, Together, WordNgram
 from fewbit.decode.scorer import Scorer
+from fewbit.decode.side_by_side import SideBySide
 from fewbit.decode.tree_beam import Hypothesis, TreeBeam
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "NetworkScorer",
     "Partial",
     "Scorer",
+    "SideBySide",
     "Together",
     "TreeBeam",
     "WordNgram",

@@ -81,6 +81,11 @@ def tuned(model: Path, lm: str) -> Search:
         raise DataError(f"{path}: no arguments of a search: {error}") from error
 
 
+def text_of_search(lm: str, search: dict[str, Any]) -> str:
+    """The table of ``name.toml`` for one kind."""
+    return "\n".join([f'["{lm}"]', *(f"{name} = {value!r}" for name, value in search.items()), ""])
+
+
 def _parts(lm: str) -> list[str]:
     return [] if lm == "none" else lm.split("+")
 

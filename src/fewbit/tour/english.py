@@ -1,20 +1,21 @@
 """The recogniser of English letters and words in the package: trained on AN4, ternary, spelling what it hears."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from fewbit import passes
-from fewbit.data import An4, Utterance, an4, speech_batches
+from fewbit.data import An4, an4, speech_batches
+from fewbit.errors import DataError
 from fewbit.features import LogMel
-from fewbit.models import SpeechRNN
-from fewbit.streams import Network, Session
-from fewbit.text import cer, wer
+from fewbit.lower import pack
+from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
+from fewbit.program import load
+from fewbit.tour.english_language import measure, tune, write_language_models
+from fewbit.tour.recipe import one_thread
 from fewbit.train import CTC, cosine, fit
 
 FEATURES = LogMel(mels=64, rate=16_000)
@@ -77,14 +78,12 @@ class EnglishRecipe:
         )
 
 
-def train_float(
-    folder: str | Path, recipe: EnglishRecipe, seed: int, checkpoint: str | Path | None = None
-) -> tuple[SpeechRNN, An4, "DataLoader[Any]"]:
-    """The float recogniser, the data, and the batches it was trained on."""
-    speech = an4(folder)
-    loader = recipe.batches(speech, seed)
-    model = recipe.model(speech, loader, seed)
+def train_float(speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None) -> SpeechRNN:
+    """The float recogniser."""
+    model: SpeechRNN | None = None
     for i in range(recipe.rounds):
+        loader = recipe.batches(speech, seed + i)
+        model = model or recipe.model(speech, loader, seed)
         fit(
             model,
             loader,
@@ -93,28 +92,63 @@ def train_float(
             optimizer=torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-2),
             schedule=cosine(warmup=0.1),
             seed=seed + i,
-            checkpoint=None if checkpoint is None else Path(checkpoint).with_suffix(f".{i}.checkpoint"),
+            checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.name}.float{i}"),
             title=f"float training {i + 1}/{recipe.rounds}",
         )
-    return model, speech, loader
+    if model is None:
+        raise DataError(f"EnglishRecipe: rounds must be 1 or more, not {recipe.rounds}")
+    return model
 
 
-def error_rates(network: Network, utterances: Sequence[Utterance], decoder: Any = None) -> tuple[float, float]:
-    """Word and character error rate over utterances, each heard as a stream of its own in chunks of 0.1 s."""
-    said, heard = [], []
-    for utterance in utterances:
-        session = Session(network, decoder)
-        events = [event for chunk in _chunks(utterance.samples) for event in session.step(chunk)] + session.finish()
-        heard.append(" ".join(event.text.strip() for event in events if hasattr(event, "labels")).strip())
-        said.append(utterance.text)
-    return wer(said, heard), cer(said, heard)
+def retrain(
+    teacher: SpeechRNN, speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None
+) -> SpeechRNN:
+    """The ternary recogniser that learns from its float self."""
+    given: dict[str, Any] = {"batches": recipe.batches(speech, seed + 100), "objective": CTC(), "teacher": teacher}
+    path = checkpoint and checkpoint.with_name(f"{checkpoint.name}.ternary")
+    student = passes.compress(teacher, *recipe.compression().passes(**given, seed=seed, checkpoint=path))
+    assert isinstance(student, SpeechRNN)
+    return student.eval()
+
+
+@one_thread()
+def english(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    recipe: EnglishRecipe | None = None,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+) -> dict[str, Any]:
+    """Train the recogniser of English that ships with fewbit, and its language models, from AN4.
+
+    Leaves ``an4.float.safetensors``, ``an4.fewbit``, ``an4.char.ngram``, ``an4.word.ngram`` and ``an4.toml`` in the
+    folder `out`, and returns the word and character error rates on the test speakers (see `measure`).
+
+    Args:
+        folder: of AN4, with `manifest.tsv`.
+        out: folder for the files.
+        recipe: sizes, rates and epochs; default those of the shipped one.
+        seed: of all randomness.
+        checkpoint: file name to go on from and to save to after each epoch; three endings are added.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    recipe = recipe or EnglishRecipe()
+    path = None if checkpoint is None else Path(checkpoint)
+    speech = an4(folder)
+    teacher = train_float(speech, recipe, seed, path)
+    save_model(out / "an4.float.safetensors", Trained(teacher, recipe=about(recipe, teacher, seed)))
+    student = retrain(teacher, speech, recipe, seed, path)
+    told = about(recipe, student, seed) | recipe.compression().to_dict()
+    packed = pack(student, features=FEATURES, alphabet=speech.alphabet, recipe=told).save(out / "an4.fewbit")
+    write_language_models(speech, packed)
+    network = load(packed)
+    tune(network, packed, speech.dev)
+    floating = TorchStream(teacher.eval(), FEATURES, speech.alphabet)
+    return {name: measure(net, packed, speech.test) for name, net in (("float", floating), ("ternary", network))}
 
 
 def about(recipe: EnglishRecipe, model: SpeechRNN, seed: int) -> dict[str, Any]:
     """What the packed file says of how it was made."""
     return {"english": asdict(recipe), "model": model.config, "seed": seed}
-
-
-def _chunks(samples: Any) -> list[Any]:
-    size = FEATURES.rate // 10
-    return [np.asarray(samples[i : i + size]) for i in range(0, len(samples), size)]

@@ -9,7 +9,6 @@ if any(find_spec(name) is None for name in ("starlette", "uvicorn", "websockets"
 
 from fewbit.web.protocol import Limits
 from fewbit.web.server import app, serve
-from fewbit.web.side_by_side import SideBySide
 from fewbit.web.spotter import keyword_spotter
 
-__all__ = ["Limits", "SideBySide", "app", "keyword_spotter", "serve"]
+__all__ = ["Limits", "app", "keyword_spotter", "serve"]

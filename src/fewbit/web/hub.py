@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fewbit.decode import Decoder, to_dict
+from fewbit.decode import Decoder, SideBySide, to_dict
 from fewbit.errors import FewbitError, ServerError
 from fewbit.streams import Network, Session
 from fewbit.streams.session import frame_seconds
 from fewbit.web.protocol import Ask, Fault, Keywords, Limits, Message, Refused, Start
-from fewbit.web.side_by_side import SideBySide
 from fewbit.web.spotter import Spotter, keyword_spotter
 
 STATS_SECONDS = 1.0

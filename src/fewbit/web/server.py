@@ -1,8 +1,9 @@
 """The server: the page, what it wants to know of the network, and the WebSocket."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -75,11 +76,11 @@ def app(
     guard = Guard(origins, hosts)
     about = _describe(network, name) | {"keywords": hub.spotter is not None}
 
-    async def stream(socket: WebSocket) -> None:
-        if guard.admits(socket.headers):
-            await Connection(socket, hub).run()
+    async def stream(client: WebSocket) -> None:
+        if guard.admits(client.headers):
+            await Connection(client, hub).run()
         else:
-            await socket.close(1008)  # before it is accepted: the client sees status 403
+            await client.close(1008)  # before it is accepted: the client sees status 403
 
     async def describe(_: Request) -> JSONResponse:
         return JSONResponse(about)
@@ -129,7 +130,11 @@ def serve(
     """
     if host in LOCAL:
         options.setdefault("hosts", LOCAL)
-    uvicorn.Server(configuration(app(network, **options), host, port, certificate, key, log_level)).run()
+    config = configuration(app(network, **options), host, port, certificate, key, log_level)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Opened here, since uvicorn would end the process if the address is taken.
+    with socket.create_server((host, port), family=family) as listener, suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run([listener])
 
 
 def configuration(

@@ -4,10 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewbit.decode import Framewise, GreedyCTC, Label
+from fewbit.decode import Framewise, GreedyCTC, Label, SideBySide
 from fewbit.testing import splits
 from fewbit.text import Alphabet
-from fewbit.web import SideBySide
 
 GREEDY = GreedyCTC(Alphabet(("a", "b", "c")), 0.02, silence=0.1)
 FRAMES = Framewise(("blank", "a", "b", "c"), 0.02)

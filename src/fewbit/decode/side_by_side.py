@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fewbit.decode import Decoder, Event, Final, Keyword, Label, Partial
-from fewbit.decode.decoder import Scores
+from fewbit.decode.decoder import Decoder, Scores
+from fewbit.decode.events import Event, Final, Keyword, Label, Partial
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""``fewbit stream``: listen to files or to the microphone and print what is said."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import fewbit
+from fewbit.cli.output import print_event, print_json, print_transcript, say
+from fewbit.decode import Decoder, Keyword, KeywordList, KeywordSpotter, SideBySide, to_dict
+from fewbit.shipped import find
+from fewbit.streams import KINDS, Network, alphabet_of, beam, frame_seconds
+
+
+def stream(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Sound files: wav, flac, ogg and others.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A packed network, or the name of one that ships with fewbit.", show_default="an4"),
+    ] = None,
+    lm: Annotated[
+        str | None,
+        typer.Option(help=f"Language model beside the network: {', '.join(KINDS)}.", show_default="the strongest"),
+    ] = None,
+    keywords: Annotated[
+        Path | None, typer.Option(help="Text file with a word on each line to listen for besides.")
+    ] = None,
+    mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone until interrupted.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="With --json: a line for each event as well.")] = False,
+    chunk: Annotated[float, typer.Option(min=0.001, max=10, help="Seconds of sound for each step.")] = 0.1,
+) -> None:
+    """Listen to files or to the microphone, chunk by chunk, and print the text as it grows."""
+    sources: list[Any] = [path for path in files or [] if path.suffix != ".fewbit"]
+    named = [path for path in files or [] if path.suffix == ".fewbit"]
+    path = find(model or (named[0] if named else "an4"))
+    network = fewbit.load(path)
+    if mic:
+        sources.append(fewbit.microphone(fewbit.Session(network).rate, chunk))
+    if not sources:
+        raise typer.BadParameter("give at least one sound file, or --mic")
+    for source in sources:
+        name = str(source) if isinstance(source, Path) else "microphone"
+
+        def on_event(event: fewbit.Event, name: str = name) -> None:
+            if not json:
+                print_event(event)
+            elif events:
+                print_json({"file": name} | to_dict(event))
+
+        if not json:
+            say(name, style="bold")
+        decoder = _decoder(network, path, lm, keywords)
+        heard = fewbit.stream(source, network, decoder=decoder, chunk_seconds=chunk, on_event=on_event)
+        if not json:
+            print_transcript(heard)
+            continue
+        spotted = [to_dict(event) for event in heard.events if isinstance(event, Keyword)]
+        print_json(
+            {"file": name, "text": heard.text}
+            | ({"keywords": spotted} if keywords else {})
+            | {"audio_seconds": heard.audio_seconds, "real_time_factor": heard.real_time_factor}
+        )
+
+
+def _decoder(network: Network, path: Path, lm: str | None, keywords: Path | None) -> Decoder:
+    text = beam(network, path, lm)
+    if keywords is None:
+        return text
+    words = KeywordList.read(keywords, alphabet_of(network))
+    seconds = frame_seconds(network)
+    return SideBySide(seconds, text=text, keywords=KeywordSpotter(words, seconds))
