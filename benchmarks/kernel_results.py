@@ -24,7 +24,8 @@ def spread(case: dict[str, Any]) -> str:
 
 
 def times(case: dict[str, Any], against: str) -> float | str:
-    return case.get(f"times_best_{against}", "-")
+    found: float | str = case.get(f"times_best_{against}", "-")
+    return found
 
 
 def best(record: dict[str, Any], case: dict[str, Any], frames: int = 1) -> str:

@@ -80,7 +80,7 @@ def made_up(utterances: tuple[Utterance, ...]) -> Stream:
     return Stream(np.concatenate(scores), Alphabet(tuple(LETTERS)), step, said)
 
 
-def spot(stream: Stream, words: list[str], chunk: int, **options: float) -> tuple[list[Keyword], float]:
+def spot(stream: Stream, words: list[str], chunk: int, **options: Any) -> tuple[list[Keyword], float]:
     """The words heard in a stream, in chunks of so many frames, and the processor seconds that it took."""
     spotter = KeywordSpotter(KeywordList(stream.alphabet, words), stream.frame_seconds, **options)
     state, found = spotter.init_state(), []

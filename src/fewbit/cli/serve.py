@@ -9,19 +9,17 @@ import fewbit
 from fewbit.cli.output import say
 from fewbit.shipped import find
 from fewbit.streams import KINDS, beam
-from fewbit.shipped import find
-from fewbit.streams.language import beam
 
 
 def serve(
     model: Annotated[
         str, typer.Argument(metavar="FILE", help="A packed network, or the name of one that ships with fewbit.")
-    ] = "digits",
+    ] = "an4",
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,
     lm: Annotated[
         str | None,
-        typer.Option(help="Language model beside the network: none, char, word, char+word.", show_default="best"),
+        typer.Option(help=f"Language model beside the network: {', '.join(KINDS)}.", show_default="the strongest"),
     ] = None,
     threshold: Annotated[float, typer.Option(help="Score in 0..1 that a keyword must reach.")] = 0.5,
     streams: Annotated[int, typer.Option(min=1, help="Streams at once.")] = 64,
@@ -44,7 +42,6 @@ def serve(
     run(
         network,
         name=path.stem,
-        decoder=lambda: decoder,
         host=host,
         port=port,
         decoder=lambda: decoder,  # all its state is in the streams

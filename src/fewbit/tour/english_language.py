@@ -47,7 +47,8 @@ def tune(network: Network, model: str | Path, utterances: Sequence[Utterance]) -
     for kind in KINDS[1:]:
         grid = [values if name != "unknown" or "word" in kind else (0.01,) for name, values in GRID.items()]
         for values in product(*grid):
-            search = replace(Search(), **dict(zip(GRID, values, strict=True)))
+            tried: dict[str, Any] = dict(zip(GRID, values, strict=True))
+            search = replace(Search(), **tried)
             decoder = beam(network, model, kind, search)
             rate = wer(said, [decoded(decoder, frames) for frames in scores])
             if kind not in found or rate < found[kind][1]:
