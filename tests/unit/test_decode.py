@@ -142,6 +142,6 @@ def test_huge_scores_are_no_reason_to_overflow():
 def test_events_become_plain_values_with_their_kind():
     label = Label("a", 0.0, 0.25, 1.0)
     assert to_dict(label) == {"event": "label", "name": "a", "start": 0.0, "end": 0.25, "prob": 1.0}
-    assert to_dict(Partial("a", 0.25)) == {"event": "partial", "text": "a", "time": 0.25}
+    assert to_dict(Partial("a", 0.25)) == {"event": "partial", "text": "a", "time": 0.25, "stable": 0}
     assert to_dict(Final("a", 0.0, 0.25, 1.0, (label,)))["labels"][0]["name"] == "a"
     assert text_of([Final("one", 0, 1, 1), Partial("x", 1), Final("", 1, 1, 1), Final("two", 1, 2, 1)]) == "one two"

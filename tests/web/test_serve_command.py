@@ -51,7 +51,7 @@ def test_it_serves_until_interrupted(port: int) -> None:
 
 def test_an_address_that_is_taken_is_said(port: int, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", port)):
-        assert main(["serve", "--port", str(port)]) == 1
+        assert main(["serve", "digits", "--port", str(port)]) == 1
     assert "ddress already in use" in capsys.readouterr().err
 
 

@@ -79,7 +79,7 @@ class GreedyCTC:
             runs = (*runs, Run(symbol, frame, frame, prob))
             running = True
             text = self.alphabet.decode(run.symbol for run in runs)
-            events.append(Partial(text, self._time(frame + 1)))
+            events.append(Partial(text, self._time(frame + 1), len(text)))
         return GreedyState(frame + 1, runs, running)
 
     def _final(self, runs: tuple[Run, ...]) -> Final:

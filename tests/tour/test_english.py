@@ -1,0 +1,143 @@
+"""The recogniser of English in the package, and the command that makes it."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from fewbit.cli.main import main
+from fewbit.data import An4, Utterance, an4, data_folder, joined, speech_batches
+from fewbit.data.an4 import ALPHABET, RATE
+from fewbit.decode import GreedyCTC, TreeBeam
+from fewbit.errors import DataError
+from fewbit.program import load
+from fewbit.shipped import pretrained
+from fewbit.streams import KINDS, beam, stream, strongest, text_of_search
+from fewbit.text import wer
+from fewbit.tour.english import FEATURES, EnglishRecipe, english
+from fewbit.tour.english_language import measure
+
+PACKED = pretrained("an4")
+FOLDER = data_folder("an4")
+needs_an4 = pytest.mark.skipif(FOLDER is None, reason="needs AN4 under FEWBIT_DATA")
+TINY = EnglishRecipe(
+    hidden=16, layers=1, rounds=1, epochs=1, retrain_epochs=1, examples=8, batch_size=4, seconds=3.0
+)  # fmt: skip
+
+
+def noise(seconds, name):
+    rng = np.random.default_rng(len(name))
+    return Utterance((0.1 * rng.standard_normal(int(seconds * RATE))).astype(np.float32), "A B", "someone", name)
+
+
+@pytest.fixture
+def speech():
+    spoken = tuple(noise(seconds, name) for seconds, name in ((0.7, "a"), (1.2, "bb"), (9.0, "too long")))
+    return An4(train=spoken, dev=spoken[:1], test=spoken[:2])
+
+
+def test_it_is_small_and_speaks_letters():
+    assert PACKED.stat().st_size <= 1_000_000
+    network = load(PACKED)
+    assert network.alphabet == ALPHABET.to_dict()
+    assert network.features == FEATURES.to_dict()
+    assert strongest(PACKED) == KINDS[-1] == "char+word"
+
+
+def test_each_kind_of_language_model_has_its_decoder():
+    network = load(PACKED)
+    assert isinstance(beam(network, PACKED, "none"), GreedyCTC)
+    for kind in KINDS[1:]:
+        decoder = beam(network, PACKED, kind)
+        assert isinstance(decoder, TreeBeam)
+        assert decoder.scorer is not None
+    with pytest.raises(DataError, match="lm is one of none, char, word, char"):
+        beam(network, PACKED, "bigram")
+
+
+def test_a_network_without_language_models_is_heard_without():
+    digits = pretrained("digits")
+    assert strongest(digits) == "none"
+    with pytest.raises(DataError, match=r"no language model digits.char.ngram beside the network"):
+        beam(load(digits), digits, "char")
+
+
+def test_the_tuned_search_is_read_back_and_mistakes_in_it_are_named(tmp_path):
+    for part in ("char", "word"):
+        name = f".{part}.ngram"
+        (tmp_path / f"my{name}").write_bytes(PACKED.with_suffix(name).read_bytes())
+    model, network = tmp_path / "my.fewbit", load(PACKED)
+    model.with_suffix(".toml").write_text(text_of_search("char", {"weight": 0.5, "bonus": 0.25, "width": 12}))
+    decoder = beam(network, model, "char")
+    assert isinstance(decoder, TreeBeam)
+    assert (decoder.width, decoder.bonus) == (12, 0.25)
+    model.with_suffix(".toml").write_text("[char]\nwidht = 3\n")
+    with pytest.raises(DataError, match="widht"):
+        beam(network, model, "char")
+
+
+def test_examples_are_those_of_their_seed_and_as_long_as_asked(speech):
+    batches = speech_batches(speech, FEATURES, examples=6, batch_size=3, seconds=3.0, seed=5, workers=0)
+    again = speech_batches(speech, FEATURES, examples=6, batch_size=3, seconds=3.0, seed=5, workers=0)
+    for one, other in zip(batches, again, strict=True):
+        assert one.inputs.shape == (3, 300, FEATURES.mels)
+        assert torch.equal(one.inputs, other.inputs)
+        assert torch.equal(one.targets, other.targets)
+    assert batches.dataset.texts == ["A B", "A B"]  # an utterance that never fits is left out
+
+
+def test_joining_says_where_each_utterance_is(speech):
+    samples, spoken = joined(speech.test, RATE, np.random.default_rng(0))
+    for (text, start, end), utterance in zip(spoken, speech.test, strict=True):
+        assert text == utterance.text
+        assert np.array_equal(samples[round(start * RATE) : round(end * RATE)], utterance.samples)
+
+
+def test_no_data_is_said(tmp_path):
+    with pytest.raises(DataError, match=r"no manifest.tsv"):
+        an4(tmp_path)
+
+
+@needs_an4
+def test_no_speaker_is_in_two_parts():
+    parts = an4(FOLDER)
+    speakers = [{utterance.speaker for utterance in part} for part in (parts.train, parts.dev, parts.test)]
+    assert len(set.union(*speakers)) == sum(map(len, speakers)) == 84
+    assert len(parts.train) + len(parts.dev) == 948
+    assert len(parts.test) == 130
+
+
+@needs_an4
+@pytest.mark.slow
+def test_it_understands_people_it_has_never_heard():
+    rates = measure(load(PACKED), PACKED, an4(FOLDER).test)
+    assert rates["char+word"][0] < 0.14
+    assert rates["char+word"][0] < rates["char"][0] < rates["none"][0]
+
+
+@needs_an4
+def test_the_command_prints_what_the_session_hears(tmp_path, capsys):
+    spoken = an4(FOLDER).test[:3]
+    files = []
+    for utterance in spoken:
+        files.append(str(tmp_path / f"{utterance.name}.flac"))
+        soundfile.write(files[-1], utterance.samples, RATE)
+    assert main(["stream", *files, "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    network = load(PACKED)
+    wanted = [stream(file, network, decoder=beam(network, PACKED)).text for file in files]
+    assert [line["text"] for line in lines] == wanted
+    assert wer([utterance.text for utterance in spoken], wanted) < 0.5
+
+
+@needs_an4
+@pytest.mark.slow
+def test_the_command_trains_from_scratch(tmp_path):
+    rates = english(FOLDER, tmp_path / "out", recipe=TINY, checkpoint=tmp_path / "check")
+    assert set(rates) == {"float", "ternary"}
+    assert set(rates["ternary"]) == set(KINDS)
+    packed = tmp_path / "out" / "an4.fewbit"
+    assert load(packed).recipe["english"]["hidden"] == 16
+    assert strongest(packed) == "char+word"
