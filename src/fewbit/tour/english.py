@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
 from fewbit import passes
@@ -25,7 +26,8 @@ FEATURES = LogMel(mels=64, rate=16_000)
 class EnglishRecipe:
     """Everything that the recogniser depends on besides data and seed.
 
-    epochs: of each round of float training; a round begins with the full rate again (Loshchilov, Hutter 2017).
+    epochs, retrain_epochs: of each round of float training and of ternary retraining; a round begins with the full
+    rate again (Loshchilov, Hutter 2017).
     """
 
     hidden: int = 384
@@ -35,6 +37,7 @@ class EnglishRecipe:
     dropout: float = 0.2
     rounds: int = 2
     epochs: int = 60
+    retrain_rounds: int = 2
     retrain_epochs: int = 30
     examples: int = 480
     batch_size: int = 8
@@ -104,10 +107,15 @@ def retrain(
     teacher: SpeechRNN, speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None
 ) -> SpeechRNN:
     """The ternary recogniser that learns from its float self."""
-    given: dict[str, Any] = {"batches": recipe.batches(speech, seed + 100), "objective": CTC(), "teacher": teacher}
-    path = checkpoint and checkpoint.with_name(f"{checkpoint.name}.ternary")
-    student = passes.compress(teacher, *recipe.compression().passes(**given, seed=seed, checkpoint=path))
-    assert isinstance(student, SpeechRNN)
+    quantize, finetune = recipe.compression().steps
+    student: nn.Module = teacher
+    for i in range(recipe.retrain_rounds):
+        given: dict[str, Any] = {"batches": recipe.batches(speech, seed + 100 + i), "objective": CTC()}
+        path = checkpoint and checkpoint.with_name(f"{checkpoint.name}.ternary{i}")
+        how = passes.Recipe((quantize, finetune) if i == 0 else (finetune,))
+        student = passes.compress(student, *how.passes(**given, teacher=teacher, seed=seed, checkpoint=path))
+    if not isinstance(student, SpeechRNN) or student is teacher:
+        raise DataError(f"EnglishRecipe: retrain_rounds must be 1 or more, not {recipe.retrain_rounds}")
     return student.eval()
 
 
