@@ -1,5 +1,7 @@
 """Packed networks that ship with fewbit, each made by one command from data with a free licence.
 
+``an4``      spoken English letters, numbers, names and commands, with language models (see `an4.md` beside the file);
+             made by ``fewbit english``
 ``digits``   spoken English digits "zero" to "nine" (see `digits.md` beside the file); made by ``fewbit demo``
 """
 

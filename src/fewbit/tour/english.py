@@ -15,6 +15,7 @@ from fewbit.features import LogMel
 from fewbit.lower import pack
 from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
 from fewbit.program import load
+from fewbit.tour.english_card import Rates, write_card
 from fewbit.tour.english_language import measure, tune, write_language_models
 from fewbit.tour.recipe import one_thread
 from fewbit.train import CTC, cosine, fit
@@ -127,11 +128,11 @@ def english(
     recipe: EnglishRecipe | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
-) -> dict[str, Any]:
+) -> Rates:
     """Train the recogniser of English that ships with fewbit, and its language models, from AN4.
 
-    Leaves ``an4.float.safetensors``, ``an4.fewbit``, ``an4.char.ngram``, ``an4.word.ngram`` and ``an4.toml`` in the
-    folder `out`, and returns the word and character error rates on the test speakers (see `measure`).
+    Leaves ``an4.float.safetensors``, ``an4.fewbit``, ``an4.char.ngram``, ``an4.word.ngram``, ``an4.toml`` and the card
+    ``an4.md`` in the folder `out`, and returns the word and character error rates on the test speakers (see `measure`).
 
     Args:
         folder: of AN4, with `manifest.tsv`.
@@ -154,7 +155,9 @@ def english(
     network = load(packed)
     tune(network, packed, speech.dev)
     floating = TorchStream(teacher.eval(), FEATURES, speech.alphabet)
-    return {name: measure(net, packed, speech.test) for name, net in (("float", floating), ("ternary", network))}
+    rates = {name: measure(net, packed, speech.test) for name, net in (("float", floating), ("ternary", network))}
+    write_card(packed, rates, len({utterance.speaker for utterance in speech.train}), seed)
+    return rates
 
 
 def about(recipe: EnglishRecipe, model: SpeechRNN, seed: int) -> dict[str, Any]:
