@@ -119,17 +119,25 @@ def tell_if_missing() -> None:
         warnings.warn(f"{opened}; {HOW_TO_MEND}", RuntimeWarning, stacklevel=2)
 
 
-@cache
-def _opened() -> Any:
-    """The library, or why there is none."""
+def find_library() -> Path | None:
+    """Where the library is, or ``None`` where there is none."""
+    return next((place for place in _places() if place.is_file()), None)
+
+
+def _places() -> list[Path]:
     named = os.environ.get("FEWBIT_LIBRARY")
     # In an editable installation the package has two folders, and the library lies in that of the installation.
     import fewbit.native as package
 
-    places = [Path(named)] if named else [Path(folder) / FILE for folder in package.__path__]
-    found = next((place for place in places if place.is_file()), None)
+    return [Path(named)] if named else [Path(folder) / FILE for folder in package.__path__]
+
+
+@cache
+def _opened() -> Any:
+    """The library, or why there is none."""
+    found = find_library()
     if found is None:
-        return f"the native library is not at {places[-1]}: fewbit was installed without a C++ compiler"
+        return f"the native library is not at {_places()[-1]}: fewbit was installed without a C++ compiler"
     try:
         opened = ctypes.CDLL(str(found))
         for name, (result, arguments) in SIGNATURES.items():
