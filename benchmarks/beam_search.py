@@ -57,7 +57,7 @@ def language_model(words: bool) -> Any:
     """A character 6-gram of a part of WikiText-2's training text, with a word 3-gram or without; weights not tuned."""
     from fewbit.decode.ngram_scorer import CharNgram, Together, WordNgram
     from fewbit.text import Alphabet
-    from fewbit.text.kneser_ney import kneser_ney
+    from fewbit.text.smoothing import kneser_ney
 
     alphabet, text = Alphabet(tuple(LETTERS)), corpus("train", CORPUS).split()
     lines = [text[i : i + 20] for i in range(0, len(text), 20)]

@@ -18,7 +18,7 @@ import numpy as np
 from fewbit import Session, load
 from fewbit.analysis.report import Table
 from fewbit.data import Utterance, an4, data_folder, joined
-from fewbit.data.an4 import RATE
+from fewbit.data.an4_speech import RATE
 from fewbit.decode import Final, Partial, TreeBeam
 from fewbit.shipped import find
 from fewbit.streams import KINDS, beam

@@ -129,7 +129,7 @@ def open_network(path: Path) -> Network:
     """A packed network, or a float one in the format of `fewbit.models.save_model`."""
     if path.suffix == ".fewbit":
         return load(path)
-    from fewbit.tour.english import FEATURES  # the features of a float network are not in its file
+    from fewbit.tour.english_training import FEATURES  # the features of a float network are not in its file
 
     model = load_model(path).model.eval()
     return TorchStream(model, FEATURES, Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")))

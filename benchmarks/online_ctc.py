@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewbit.data.an4 import ALPHABET, Utterance, an4
+from fewbit.data.an4_speech import ALPHABET, Utterance, an4
 from fewbit.features import LogMel
 from fewbit.models import SpeechRNN
 from fewbit.native import online_ctc as native

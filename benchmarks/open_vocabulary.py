@@ -32,8 +32,8 @@ from fewbit.decode import GreedyCTC, TreeBeam, text_of
 from fewbit.decode.ngram_scorer import CharNgram, Together, WordNgram
 from fewbit.decode.scorer import Scorer
 from fewbit.text import Alphabet, cer, wer
-from fewbit.text.kneser_ney import kneser_ney
 from fewbit.text.ngram import Ngram
+from fewbit.text.smoothing import kneser_ney
 
 ALPHABET = Alphabet(tuple(" abcdefghijklmnopqrstuvwxyz'"))
 FRAME_SECONDS = 0.01
@@ -222,10 +222,10 @@ def main() -> None:
         "machine": platform.processor() or platform.machine(),
         "width": arguments.width,
         "frames": {name: sum(len(s.scores) for s in made) for name, made in domains.items()},
-        "words": {name: sum(len(s.text.split()) for s in made) for name, made in domains.items()},
+        "spoken_words": {name: sum(len(s.text.split()) for s in made) for name, made in domains.items()},
         "unseen_words_percent": {name: unseen(" ".join(s.text for s in made), known) for name, made in domains.items()},
         "unseen_words_percent_whole": {"in domain": unseen(texts.test, known), "book": unseen(texts.book, known)},
-        "book": BOOK[0].strip("[]"),
+        "book_title": BOOK[0].strip("[]"),
         "character_bits": {
             "in domain": round(chars.bits_per_symbol([texts.test]), 3),
             "book": round(chars.bits_per_symbol([texts.book]), 3),

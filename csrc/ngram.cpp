@@ -12,7 +12,10 @@ namespace {
 class CharScorer final : public Scorer {
 public:
     CharScorer(std::shared_ptr<const Ngram> model, std::vector<int32_t> symbols, float weight)
-        : model_(std::move(model)), symbols_(std::move(symbols)), weight_(weight) {}
+        : model_(std::move(model)), symbols_(std::move(symbols)), weight_(weight) {
+        const auto unknown = std::count(symbols_.begin() + 1, symbols_.end(), kUnknown);
+        if (unknown > 1) share_ = -std::log(float(unknown));
+    }
 
     int64_t classes() const override { return int64_t(symbols_.size()); }
     int64_t state_bytes() const override { return sizeof(int32_t); }
@@ -32,6 +35,7 @@ private:
         thread_local std::vector<float> all;
         all.resize(size_t(model_->symbols));
         model_->ln_next(context, all.data());
+        all[kUnknown] += share_;
         for (size_t c = 1; c < symbols_.size(); ++c) ln[c] = weight_ * all[size_t(symbols_[c])];
         ln[0] = 0;
         std::copy_n(reinterpret_cast<const uint8_t*>(&context), sizeof context, state);
@@ -40,6 +44,7 @@ private:
     std::shared_ptr<const Ngram> model_;
     std::vector<int32_t> symbols_;
     float weight_;
+    float share_ = 0;  // of a class that has no symbol, in <unk>
 };
 
 }  // namespace
@@ -120,7 +125,8 @@ int32_t LetterTrie::child(int32_t prefix, int32_t label) const {
     return -1;
 }
 
-std::unique_ptr<Scorer> make_char_scorer(std::shared_ptr<const Ngram> model, std::vector<int32_t> symbols, float weight) {
+std::unique_ptr<Scorer> make_char_scorer(std::shared_ptr<const Ngram> model, std::vector<int32_t> symbols,
+                                         float weight) {
     for (int32_t symbol : symbols) demand(symbol >= 0 && symbol < model->symbols, "a class has no symbol");
     return std::make_unique<CharScorer>(std::move(model), std::move(symbols), weight);
 }

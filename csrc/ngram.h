@@ -53,8 +53,9 @@ struct LetterTrie {
     int32_t child(int32_t prefix, int32_t label) const;
 };
 
-// symbols: that of each class.
-std::unique_ptr<Scorer> make_char_scorer(std::shared_ptr<const Ngram> model, std::vector<int32_t> symbols, float weight);
+// symbols: that of each class; those without one, which is <unk>, share its probability.
+std::unique_ptr<Scorer> make_char_scorer(std::shared_ptr<const Ngram> model, std::vector<int32_t> symbols,
+                                         float weight);
 
 // Words are the symbols 3 .. 3 + words. spelling: scores the letters of unknown words; nullptr: all are equal.
 struct WordSettings {
@@ -62,7 +63,7 @@ struct WordSettings {
     int32_t space = 0;
     double weight = 1, unknown = 0, bonus = 0;
 };
-std::unique_ptr<Scorer> make_word_scorer(std::shared_ptr<const Ngram> model, LetterTrie trie, const WordSettings& settings,
-                                         const Scorer* spelling);
+std::unique_ptr<Scorer> make_word_scorer(std::shared_ptr<const Ngram> model, LetterTrie trie,
+                                         const WordSettings& settings, const Scorer* spelling);
 
 }  // namespace fewbit

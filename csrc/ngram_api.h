@@ -17,7 +17,8 @@ typedef struct fewbit_ngram fewbit_ngram;
 typedef struct fewbit_scorer fewbit_scorer;
 
 /* A trie as csrc/ngram.h describes it: arrays (nodes,), first (nodes + 1,). */
-FEWBIT_NGRAM_API fewbit_ngram* fewbit_ngram_new(int64_t symbols, int64_t nodes, const int32_t* symbol, const float* ln_p,
+FEWBIT_NGRAM_API fewbit_ngram* fewbit_ngram_new(int64_t symbols, int64_t nodes, const int32_t* symbol,
+                                                const float* ln_p,
                                                 const float* ln_backoff, const int32_t* first, const int32_t* shorter);
 FEWBIT_NGRAM_API void fewbit_ngram_free(fewbit_ngram*);
 

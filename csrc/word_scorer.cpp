@@ -35,7 +35,8 @@ struct Parts {
 
 class WordScorer final : public Scorer {
 public:
-    WordScorer(std::shared_ptr<const Ngram> model, LetterTrie trie, const WordSettings& settings, const Scorer* spelling)
+    WordScorer(std::shared_ptr<const Ngram> model, LetterTrie trie, const WordSettings& settings,
+               const Scorer* spelling)
         : model_(std::move(model)), trie_(std::move(trie)), settings_(settings), spelling_(spelling) {
         letters_bytes_ = settings.classes * int64_t(sizeof(float));
         inner_ = int64_t(sizeof(Head)) + (letters_bytes_ + 7) / 8 * 8;
@@ -43,7 +44,9 @@ public:
     }
 
     int64_t classes() const override { return settings_.classes; }
-    int64_t state_bytes() const override { return inner_ + (spelling_ == nullptr ? 0 : (spelling_->state_bytes() + 7) / 8 * 8); }
+    int64_t state_bytes() const override {
+        return inner_ + (spelling_ == nullptr ? 0 : (spelling_->state_bytes() + 7) / 8 * 8);
+    }
 
     void start(uint8_t* state, float* ln) const override {
         std::memset(state, 0, size_t(state_bytes()));
@@ -80,7 +83,8 @@ private:
         const auto is_word = [&](int32_t symbol) { return symbol >= kSpecial && symbol < end; };
         unigrams_.assign(size_t(settings_.words) + 1, 0.0);
         for (int64_t w = 0; w < settings_.words; ++w)
-            unigrams_[size_t(w) + 1] = unigrams_[size_t(w)] + std::exp(double(model.grams[size_t(1 + kSpecial + w)].ln_p));
+            unigrams_[size_t(w) + 1] =
+                unigrams_[size_t(w)] + std::exp(double(model.grams[size_t(1 + kSpecial + w)].ln_p));
         running_.assign(model.grams.size(), 0.0);
         all_.assign(model.grams.size(), 0.0);
         all_[0] = unigrams_.back();
@@ -150,7 +154,8 @@ private:
         if (label == settings_.space) {
             if (head.prefix != 0) {
                 const auto& prefix = trie_.prefixes[size_t(std::max(head.prefix, 0))];
-                head.history = model_->after(head.history, head.prefix > 0 && prefix.word ? kSpecial + prefix.low : kUnknown);
+                const bool known = head.prefix > 0 && prefix.word;
+                head.history = model_->after(head.history, known ? kSpecial + prefix.low : kUnknown);
             }
             return {0, head.history, 0.0};
         }
@@ -241,8 +246,8 @@ void check(const LetterTrie& trie, const WordSettings& settings) {
 
 }  // namespace
 
-std::unique_ptr<Scorer> make_word_scorer(std::shared_ptr<const Ngram> model, LetterTrie trie, const WordSettings& settings,
-                                         const Scorer* spelling) {
+std::unique_ptr<Scorer> make_word_scorer(std::shared_ptr<const Ngram> model, LetterTrie trie,
+                                         const WordSettings& settings, const Scorer* spelling) {
     demand(settings.words >= 1 && kSpecial + settings.words <= model->symbols, "a word has no symbol");
     demand(settings.space >= 1 && settings.space < settings.classes, "the space is no class");
     demand(settings.unknown > 0 && settings.unknown < 1, "unknown is a probability between 0 and 1");

@@ -136,6 +136,6 @@ def test_errors_are_one_message_and_exit_code_1(tmp_path, capsys):
 def test_the_network_that_ships_hears_a_word(capsys, tmp_path, digits):
     clips = [clip for clip in digits.test if clip.speaker == "george"][:3]
     soundfile.write(tmp_path / "a.flac", digits.stream(tuple(clips))[0], digits.rate)
-    assert cli.main(["stream", str(tmp_path / "a.flac"), "--json"]) == 0
+    assert cli.main(["stream", str(tmp_path / "a.flac"), "--model", "digits", "--json"]) == 0
     text = json.loads(capsys.readouterr().out)["text"]
     assert text == digits.stream(tuple(clips))[1]

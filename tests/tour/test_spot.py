@@ -25,12 +25,12 @@ def test_the_words_of_a_list_are_heard_and_no_others(sound, tmp_path, capsys):
     wanted = sorted(set(said))[:3]
     words = tmp_path / "words.txt"
     words.write_text("# digits\n" + "\n".join(wanted))
-    assert cli.main(["spot", str(path), "--keywords", str(words), "--json"]) == 0
+    assert cli.main(["spot", str(path), "--model", "digits", "--keywords", str(words), "--json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [event["word"] for event in events] == [word for word in said if word in wanted]
     assert {event["file"] for event in events} == {str(path)}
     assert all(set(event) == {"file", "event", "word", "start", "end", "time", "score"} for event in events)
-    assert cli.main(["spot", str(path), "--keywords", str(words), "--threshold", "0.4"]) == 0
+    assert cli.main(["spot", str(path), "--model", "digits", "--keywords", str(words), "--threshold", "0.4"]) == 0
     shown = capsys.readouterr().out
     assert f"{wanted[0]} (" in shown
     assert "real-time factor" in shown
@@ -40,7 +40,7 @@ def test_mistakes_are_one_message(sound, tmp_path, capsys):
     path, _, _ = sound
     words = tmp_path / "words.txt"
     words.write_text("one\neleven\n")
-    assert cli.main(["spot", str(path), "--keywords", str(words)]) == 1
+    assert cli.main(["spot", str(path), "--model", "digits", "--keywords", str(words)]) == 1
     assert "words.txt, line 2: keyword 'eleven': the alphabet lacks 'eleven'" in capsys.readouterr().err
     assert cli.main(["spot", str(path), "--keywords", str(tmp_path / "none.txt")]) == 1
     assert "none.txt" in capsys.readouterr().err
@@ -62,7 +62,7 @@ def test_a_mistake_while_it_runs_leaves_the_list_as_it_was(sound, tmp_path, caps
         return found
 
     monkeypatch.setattr(KeywordList, "read", staticmethod(read_and_spoil))
-    assert cli.main(["spot", str(path), "--keywords", str(words), "--json"]) == 0
+    assert cli.main(["spot", str(path), "--model", "digits", "--keywords", str(words), "--json"]) == 0
     out, err = capsys.readouterr()
     assert [json.loads(line)["word"] for line in out.splitlines()] == [word for word in said if word == said[-1]]
     assert err.count("the list stays as it was") == 1

@@ -189,9 +189,13 @@ def test_scorers_that_make_no_sense_are_refused(make, fault):
         make()
 
 
-def test_tokens_the_model_lacks_are_unknown_symbols():
+def test_tokens_the_model_lacks_share_what_unknown_symbols_have():
     scorer = CharNgram(kneser_ney(["abab"], 2), ALPHABET)
     _, rows = read(scorer, ALPHABET.encode("ab"))
     space, c = ALPHABET.encode(" c")
     assert (rows[:, space] == rows[:, c]).all()
     assert END in scorer.model.symbols
+    ln = scorer.model.ln_next(scorer.model.start)
+    assert np.exp(rows[0, 1:].astype(float)).sum() + np.exp(ln[2]) == pytest.approx(1, abs=1e-5)  # </s> is no label
+    if functions():
+        np.testing.assert_allclose(read_native(scorer, ALPHABET.encode("ab")), rows, atol=1e-4)

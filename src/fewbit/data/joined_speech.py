@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fewbit.data.an4 import An4
+from fewbit.data.an4_speech import An4
 from fewbit.data.clips import change_speed
 from fewbit.data.digits import RandomIndices, collate, other_voice, spec_augment
 from fewbit.features import LogMel

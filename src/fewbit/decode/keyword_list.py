@@ -40,8 +40,8 @@ class KeywordList:
         >>> words = KeywordList(Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")), ["rubout", "new york 0.3"])
         >>> words.add("enter", threshold=0.6)
         >>> words.remove("Rubout")
-        >>> [listed.word for listed in words.words]
-        ['NEW YORK', 'ENTER']
+        >>> print(*(listed.word for listed in words.words), sep=", ")
+        NEW YORK, ENTER
     """
 
     def __init__(self, alphabet: Alphabet, words: Iterable[str] = ()) -> None:

@@ -34,7 +34,7 @@ class CharNgram:
     """An n-gram model whose symbols are the tokens of the alphabet. A state is a context of the model.
 
     Args:
-        model: tokens that it does not have are ``<unk>``.
+        model: tokens that it does not have share the probability of ``<unk>`` equally.
         alphabet: of the network.
         weight: of ln P in the search, above 0.
 
@@ -55,13 +55,16 @@ class CharNgram:
             )
 
     def start(self) -> tuple[int, LogProbs]:
+        """State at the start of a text, and what comes first."""
         return self.model.start, self._ln(self.model.start)
 
     def step(self, states: Sequence[int], labels: Sequence[int]) -> tuple[list[int], LogProbs]:
+        """Texts that grow by a label each."""
         after = [self.model.after(state, self._symbols[label]) for state, label in zip(states, labels, strict=True)]
         return after, _stack([self._ln(state) for state in after], self.alphabet)
 
     def native(self) -> Any:
+        """Handle in the native library, or ``None``."""
         return None if self._native is None else self._native.handle
 
     @cached_property
@@ -74,7 +77,9 @@ class CharNgram:
         return [0, *self.model.encode(self.alphabet.tokens)]
 
     def _ln(self, state: int) -> LogProbs:
-        ln = self.weight * self.model.ln_next(state)[self._symbols]
+        ln = self.model.ln_next(state)
+        ln[_UNKNOWN] -= np.log(max(self._symbols[1:].count(_UNKNOWN), 1))
+        ln = self.weight * ln[self._symbols]
         ln[0] = 0.0
         return ln.astype(np.float32)
 
@@ -143,12 +148,15 @@ class WordNgram:
         return self.model.renumbered([*SPECIAL, *self.vocabulary, *rest])
 
     def start(self) -> tuple[WordState, LogProbs]:
+        """State at the start of a text, and what comes first."""
         return self._alone.start()
 
     def step(self, states: Sequence[WordState], labels: Sequence[int]) -> tuple[list[WordState], LogProbs]:
+        """Texts that grow by a label each."""
         return self._alone.step(states, labels)
 
     def native(self) -> Any:
+        """Handle in the native library, or ``None``."""
         return self._alone.native()
 
     @cached_property
@@ -187,11 +195,13 @@ class Together:
         return self.word.alphabet
 
     def start(self) -> tuple[WordState, LogProbs]:
+        """State at the start of a text, and what comes first."""
         spelling, ln_letters = self.char.start()
         state = WordState(0, self.word.ordered.start, 0.0, spelling, ln_letters)
         return state, self._ln(state)
 
     def step(self, states: Sequence[WordState], labels: Sequence[int]) -> tuple[list[WordState], LogProbs]:
+        """Texts that grow by a label each."""
         spellings, letters = self.char.step([state.spelling for state in states], labels)
         after = [
             WordState(*self._moved(state, label), spelling, ln)
@@ -200,6 +210,7 @@ class Together:
         return after, _stack([self._ln(state) for state in after], self.alphabet)
 
     def native(self) -> Any:
+        """Handle in the native library, or ``None``."""
         return None if self._native is None else self._native.handle
 
     @cached_property

@@ -3,10 +3,10 @@
 from fewbit.text.alphabet import BLANK, Alphabet
 from fewbit.text.arpa import read_arpa, write_arpa
 from fewbit.text.detection import Detection, Timed, count_hits, det_curve, miss_rate_at, score_detections
-from fewbit.text.kneser_ney import kneser_ney
 from fewbit.text.metrics import cer, edit_distance, wer
 from fewbit.text.ngram import Ngram
 from fewbit.text.ngram_file import ngram_from_bytes, ngram_to_bytes
+from fewbit.text.smoothing import kneser_ney
 
 __all__ = [
     "BLANK",

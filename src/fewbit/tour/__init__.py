@@ -1,7 +1,7 @@
 """Floor 6: the whole path on the digits in the package: train, compress, pack, and the demo that does it all."""
 
 from fewbit.tour.demonstration import Demo, Row, demo, print_demo
-from fewbit.tour.english import EnglishRecipe, english
+from fewbit.tour.english_training import EnglishRecipe, english
 from fewbit.tour.recipe import Recipe
 from fewbit.tour.steps import Step, compress, pack, train
 
