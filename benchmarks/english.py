@@ -69,7 +69,7 @@ def long_run(network: Any, path: Path, utterances: tuple[Utterance, ...], hours:
                 elif isinstance(event, Final):
                     appended &= event.text.startswith(committed.strip())
                     committed = ""
-            nodes = max(nodes, decoder.nodes(session._decoder_state))
+            nodes = max(nodes, decoder.nodes(session._decoder_state))  # type: ignore[arg-type]
         frames = (session.seconds - heard) / frame_seconds
         used = (time.process_time() - start) / frames * 1e6
         minutes.append({"at": session.seconds, "us_a_frame": used, "nodes": nodes, "mb": resident_mb()})
@@ -190,7 +190,7 @@ def main() -> None:
     network, test = load(path), an4(folder).test
     samples, spoken = joined(test, RATE, np.random.default_rng(0))
     said = " ".join(text for text, _, _ in spoken)
-    result = {
+    result: dict[str, Any] = {
         "file_bytes": path.stat().st_size,
         "error_rates": {
             "sentence by sentence": measure(network, path, test),
