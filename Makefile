@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test check bench kernels results docs clean
+.PHONY: demo test long check bench kernels results docs clean
 
 demo: $(VENV)/ready
 	$(BIN)/fewbit demo --out $(OUT)
 
 test: $(VENV)/ready check
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# The kernels under sanitizers, and compiled for Arm under an emulator (g++-aarch64-linux-gnu, qemu-user).
+long: $(VENV)/ready
+	FEWBIT_LONG=1 $(BIN)/pytest tests/native/test_equality.py
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

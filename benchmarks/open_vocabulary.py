@@ -212,7 +212,7 @@ def main() -> None:
     start = time.process_time()
     chars, words = kneser_ney([texts.train], 6), kneser_ney([texts.train.split()], 3)
     print(f"trained in {time.process_time() - start:.1f} s of one core", flush=True)
-    tuning = streams(texts.valid, 4, arguments.characters, 1)
+    tuning = streams(texts.valid, arguments.streams, arguments.characters, 1)
     domains = {
         name: streams(text, arguments.streams, arguments.characters, seed)
         for seed, (name, text) in enumerate((("in domain", texts.test), ("book", texts.book)), 2)

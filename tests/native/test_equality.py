@@ -12,6 +12,7 @@ from fewbit.native.library import find_library
 ROOT = Path(__file__).parents[2]
 ARM = "aarch64-linux-gnu"
 pytestmark = pytest.mark.slow
+long = pytest.mark.skipif(not os.environ.get("FEWBIT_LONG"), reason="takes minutes: make long")
 
 
 def need(*tools):
@@ -49,13 +50,16 @@ def test_all_targets_give_the_integers_of_plain_loops(tmp_path):
     assert "scalar" in targets(str(program), "1", "8", LD_LIBRARY_PATH=str(library.parent))
 
 
+@long
 def test_sanitizers_find_nothing(tmp_path):
     need("cmake", "c++")
-    program = build(tmp_path, "-DFEWBIT_SANITIZE=ON")
+    # The other targets take ten minutes to compile with sanitizers; leave the option out to run them as well.
+    program = build(tmp_path, "-DFEWBIT_SANITIZE=ON", "-DFEWBIT_PLAIN=ON")
     # What lives as long as the process is no leak.
     assert "scalar" in targets(str(program), "2", "1", ASAN_OPTIONS="detect_leaks=0")
 
 
+@long
 def test_arm_gives_the_same_integers(tmp_path):
     need("cmake", f"{ARM}-g++", "qemu-aarch64")
     program = build(
