@@ -25,12 +25,14 @@ from numpy.typing import NDArray
 from synthetic_speech import LETTERS, speak
 
 from fewbit import load
+from fewbit.analysis.report import Table
 from fewbit.data import Utterance, an4, joined
 from fewbit.decode import Keyword, KeywordList, KeywordSpotter
 from fewbit.models import TorchStream, load_model
 from fewbit.plot import plot_det
 from fewbit.program.numerics import Q10
 from fewbit.streams.session import Network, front_end
+from fewbit.studies import Study
 from fewbit.text import Alphabet, Detection, Timed, det_curve, miss_rate_at, score_detections
 
 WORDS = ["enter", "erase", "rubout", "eleven", "twenty", "september", "october", "yes", "thirty", "seven", "nineteen"]
@@ -135,9 +137,41 @@ def open_network(path: Path) -> Network:
     return TorchStream(model, FEATURES, Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")))
 
 
+PICTURE = "keywords-an4.png"
+
+
+def study(result: dict[str, Any]) -> Study:
+    """The figures as a part of the page of results."""
+    missed = result["miss_percent_at_alarms_for_each_keyword_hour"]
+    thresholds, delay = result["threshold_at"], result["delay_ms_at_threshold_0.5"]
+    rows = tuple((int(rate), miss, thresholds.get(rate)) for rate, miss in missed.items())
+    return Study(
+        number="",
+        name="keywords",
+        title="Keywords from a text list",
+        claim="",
+        verdict="no claim",
+        findings=(
+            f"{missed['1']} % of the words missed at 1 false alarm for each keyword-hour, {missed['12']} % at 12.",
+            f"A word is told {delay['median']} ms after its end (90 %: {delay['p90']} ms); 100 words cost "
+            f"{result['cost']['percent_of_a_core']['100']} % of a core.",
+        ),
+        setting=(
+            f"{len(result['words'])} words, {result['said']} times said in {result['seconds']:.0f} s of the joined "
+            f"test sentences of AN4, scores of {result['scores']}; thresholds "
+            "are swept on the test itself, as in every such curve."
+        ),
+        command="python benchmarks/keyword_spotting.py --model MODEL --out build/benchmarks --results docs/results",
+        seeds=(0,),
+        tables=(Table("Misses", ("false alarms for each keyword-hour", "missed %", "threshold"), rows),),
+        pictures=((PICTURE, "Misses against false alarms"),),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--results", type=Path, help="folder for a part of the page of results")
     parser.add_argument("--data", type=Path, default=os.environ.get("FEWBIT_DATA"))
     parser.add_argument("--model", type=Path, help="a packed network of English letters; default scores made of text")
     parser.add_argument("--split", choices=["dev", "test"], default="test", help="choose settings on dev")
@@ -153,7 +187,7 @@ def main() -> None:
     options = {"silence": arguments.silence, "settle": arguments.settle}
     points = sweep(stream, **options)
     chosen = {rate: [p for p in det_curve(points) if p.false_alarm_rate <= rate] for rate in RATES}
-    result = {
+    result: dict[str, Any] = {
         "machine": describe(),
         "scores": arguments.model.name if arguments.model else "made of the text",
         "split": arguments.split,
@@ -173,6 +207,9 @@ def main() -> None:
     (arguments.out / "keyword_spotting.json").write_text(json.dumps(result, indent=1) + "\n")
     title = f"AN4 {arguments.split}, {len(WORDS)} words, scores {result['scores']}"
     plot_det({"keyword spotter": points}, arguments.out / "keyword_spotting.png", title)
+    if arguments.results:
+        study(result).save(arguments.results)
+        plot_det({"keyword spotter": points}, arguments.results / PICTURE, title)
     print(json.dumps({name: value for name, value in result.items() if name not in ("machine", "points")}, indent=1))
 
 
