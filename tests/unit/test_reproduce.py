@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 from fewbit.cli import main as cli
@@ -71,7 +72,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:invalid value encountered")
+@pytest.mark.filterwarnings("ignore:invalid value encountered", "ignore:TF32 acceleration")
 @pytest.mark.parametrize("key", [key for key in STUDIES if key != "digits"])
 def test_a_study_runs_from_the_command_line(key, data, tmp_path, monkeypatch, capsys):
     name, sizes = TINY[key]
@@ -87,7 +88,10 @@ def test_a_study_runs_from_the_command_line(key, data, tmp_path, monkeypatch, ca
     monkeypatch.setattr(tasks, "imagenet_task", partial(tasks.imagenet_task, **small))
     seeds = "1" if name in ("resnet20", "imagenet_networks") else "2"
     words = ["reproduce", key, "--out", str(tmp_path / "out"), "--data", str(data), "--seeds", seeds]
-    assert cli.main(words) == 0, capsys.readouterr().err
+    # Without oneDNN: on some processors its convolutions of so small a ResNet write past the end of their memory (torch
+    # 2.13), and the process ends with "malloc(): smallbin double linked list corrupted".
+    with torch.backends.mkldnn.flags(enabled=False):
+        assert cli.main(words) == 0, capsys.readouterr().err
     shown = capsys.readouterr().out
     (path,) = (tmp_path / "out").glob("*.json")
     study = read_study(path)
