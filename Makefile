@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test long check bench kernels results docs clean
+.PHONY: demo test long check speech bench kernels results docs clean
 
 demo: $(VENV)/ready
 	$(BIN)/fewbit demo --out $(OUT)
@@ -27,6 +27,12 @@ results: $(VENV)/ready
 	$(BIN)/python benchmarks/training_overhead.py --out build/benchmarks --results docs/results
 	$(BIN)/python scripts/write_measured.py
 
+# What the recogniser of English hears, with AN4 under FEWBIT_DATA; its language models and the search on made-up scores.
+speech: $(VENV)/ready
+	$(BIN)/python benchmarks/english.py --out build/benchmarks --results docs/results
+	$(BIN)/python benchmarks/keyword_spotting.py --model src/fewbit/shipped/an4.fewbit --out build/benchmarks --results docs/results
+	$(BIN)/python scripts/write_measured.py
+
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/stream_speed.py --out build/benchmarks
 	$(BIN)/python benchmarks/torch_free.py --out build/benchmarks
@@ -37,6 +43,8 @@ bench: $(VENV)/ready
 kernels: $(VENV)/ready build/peers-venv/bin/python
 	$(BIN)/python benchmarks/ceilings.py --out build/benchmarks
 	$(BIN)/python benchmarks/kernels.py --out build/benchmarks
+	$(BIN)/python benchmarks/kernel_results.py build/benchmarks/kernels.json --results docs/results
+	$(BIN)/python scripts/write_measured.py
 
 build/peers-venv/bin/python: benchmarks/peers/requirements.txt
 	$(BIN)/python benchmarks/kernels.py --install --with-ggml

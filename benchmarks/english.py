@@ -17,16 +17,17 @@ import numpy as np
 
 from fewbit import Session, load
 from fewbit.analysis.report import Table
-from fewbit.data import Utterance, an4, data_folder, joined
+from fewbit.data import Clip, an4, data_folder, join
 from fewbit.data.an4_speech import RATE
 from fewbit.decode import Final, Partial, TreeBeam
 from fewbit.shipped import find
-from fewbit.streams import KINDS, beam
+from fewbit.streams import KINDS, choose_decoder
 from fewbit.studies import Study
 from fewbit.text import cer, wer
 from fewbit.tour.english_language import measure
 
 CHUNK = RATE // 10
+GAP = 0.3, 0.8  # seconds between two sentences
 
 
 def resident_mb() -> float:
@@ -38,17 +39,17 @@ def endless(network: Any, path: Path, samples: Any, said: str) -> dict[str, tupl
     """Error rates of one stream without reset, for each kind of language model."""
     found = {}
     for kind in KINDS:
-        session = Session(network, beam(network, path, kind))
+        session = Session(network, choose_decoder(network, path, kind))
         events = [event for i in range(0, len(samples), CHUNK) for event in session.step(samples[i : i + CHUNK])]
         text = " ".join(event.text for event in [*events, *session.finish()] if isinstance(event, Final))
         found[kind] = (round(wer([said], [text]), 4), round(cer([said], [text]), 4))
     return found
 
 
-def long_run(network: Any, path: Path, utterances: tuple[Utterance, ...], hours: float) -> dict[str, Any]:
+def long_run(network: Any, path: Path, utterances: tuple[Clip, ...], hours: float) -> dict[str, Any]:
     """Memory, time a frame and size of the search minute by minute, with sound that never ends."""
     rng = np.random.default_rng(1)
-    decoder = beam(network, path)
+    decoder = choose_decoder(network, path)
     assert isinstance(decoder, TreeBeam)
     session = Session(network, decoder)
     minutes: list[dict[str, float]] = []
@@ -56,7 +57,7 @@ def long_run(network: Any, path: Path, utterances: tuple[Utterance, ...], hours:
     frame_seconds = decoder.frame_seconds
     while session.seconds < hours * 3600:
         picked = [utterances[i] for i in rng.permutation(len(utterances))[:15]]
-        samples, _ = joined(picked, RATE, rng, (0.2, 2.5))
+        samples, _ = join(picked, RATE, rng, (0.2, 2.5))
         loud = 10 ** rng.uniform(-4, -2)
         samples = samples + (rng.standard_normal(len(samples)) * loud).astype(np.float32)
         start, heard, nodes = time.process_time(), session.seconds, 0
@@ -106,7 +107,7 @@ def last_letters(event: Final) -> list[float]:
 
 def delays(network: Any, path: Path, samples: Any) -> dict[str, Any]:
     """Seconds of sound between the last letter of a word and its lasting display, and its commitment."""
-    session = Session(network, beam(network, path))
+    session = Session(network, choose_decoder(network, path))
     since: dict[int, tuple[str, float]] = {}  # place of a word in its utterance: its text, and since when it is shown
     whole: dict[int, str] = {}  # the same for words with a space behind them
     stable: dict[int, float] = {}
@@ -188,8 +189,8 @@ def main() -> None:
         raise SystemExit("needs AN4 under FEWBIT_DATA")
     path = find(arguments.model)
     network, test = load(path), an4(folder).test
-    samples, spoken = joined(test, RATE, np.random.default_rng(0))
-    said = " ".join(text for text, _, _ in spoken)
+    samples, spoken = join(test, RATE, np.random.default_rng(0), GAP)
+    said = " ".join(sentence.text for sentence in spoken)
     result: dict[str, Any] = {
         "file_bytes": path.stat().st_size,
         "error_rates": {

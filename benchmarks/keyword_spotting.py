@@ -26,12 +26,12 @@ from synthetic_speech import LETTERS, speak
 
 from fewbit import load
 from fewbit.analysis.report import Table
-from fewbit.data import Utterance, an4, joined
+from fewbit.data import Clip, an4, join
 from fewbit.decode import Keyword, KeywordList, KeywordSpotter
 from fewbit.models import TorchStream, load_model
 from fewbit.plot import plot_det
 from fewbit.program.numerics import Q10
-from fewbit.streams.session import Network, front_end
+from fewbit.streams import Network, alphabet_of, frame_seconds, front_end
 from fewbit.studies import Study
 from fewbit.text import Alphabet, Detection, Timed, det_curve, miss_rate_at, score_detections
 
@@ -59,20 +59,19 @@ def words_of(text: str, start: float, end: float) -> list[Timed]:
     return [Timed(word, start, end) for word in text.lower().split() if word in WORDS]
 
 
-def heard_by(network: Network, utterances: tuple[Utterance, ...], rate: int) -> Stream:
+def heard_by(network: Network, utterances: tuple[Clip, ...], rate: int) -> Stream:
     features = front_end(network)
-    samples, spoken = joined(utterances, rate, np.random.default_rng(0))
+    samples, spoken = join(utterances, rate, np.random.default_rng(0), (0.3, 0.8))
     waiting, state, scores = features.init_state(), network.init_state(), []
     for chunk in np.array_split(samples, len(samples) // (rate // 10)):
         frames, waiting = features.step(chunk, waiting)
         new, state = network.step(frames, state)
         scores.append(new / Q10)
-    said = [timed for text, start, end in spoken for timed in words_of(text, start, end)]
-    frame_seconds = features.hop / features.rate * network.stride
-    return Stream(np.concatenate(scores), Alphabet(**(network.alphabet or {})), frame_seconds, said)
+    said = [timed for s in spoken for timed in words_of(s.text, s.start, s.end)]
+    return Stream(np.concatenate(scores), alphabet_of(network), frame_seconds(network), said)
 
 
-def made_up(utterances: tuple[Utterance, ...]) -> Stream:
+def made_up(utterances: tuple[Clip, ...]) -> Stream:
     said, scores, frames, step = [], [], 0, 0.01
     for seed, utterance in enumerate(utterances):
         spoken, _ = speak(utterance.text.lower() + " ", seed)

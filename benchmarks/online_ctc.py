@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewbit.data.an4_speech import ALPHABET, Utterance, an4
+from fewbit.data.an4_speech import ALPHABET, an4
+from fewbit.data.clips import Clip
 from fewbit.features import LogMel
 from fewbit.models import SpeechRNN
 from fewbit.native import online_ctc as native
@@ -165,7 +166,7 @@ def error_rates(model: nn.Module, utterances: Sequence[LabelledFrames]) -> dict[
 def an4_training(folder: Path, updates: int, window: int, streams: int, warmup: int, rate: float) -> dict[str, Any]:
     corpus = an4(folder)
 
-    def labelled(part: Sequence[Utterance]) -> list[LabelledFrames]:
+    def labelled(part: Sequence[Clip]) -> list[LabelledFrames]:
         return [LabelledFrames(torch.from_numpy(FEATURES(u.samples)), tuple(ALPHABET.encode(u.text))) for u in part]
 
     train, dev, test = labelled(corpus.train), labelled(corpus.dev), labelled(corpus.test)

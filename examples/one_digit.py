@@ -22,7 +22,7 @@ def tensors(clips):
     """Inputs and labels of some clips."""
     x = torch.tensor(np.array([features(clip) for clip in clips]), dtype=torch.float32)
     x = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)  # how loud the clip is does not matter
-    return x, torch.tensor([digits.alphabet.tokens.index(clip.word) for clip in clips])
+    return x, torch.tensor([digits.alphabet.tokens.index(clip.text) for clip in clips])
 
 
 train, held_out = tensors(digits.train), tensors(digits.test)

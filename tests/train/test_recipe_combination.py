@@ -46,7 +46,7 @@ def batches_of(clips: tuple[Clip, ...], size: int) -> list[tuple[torch.Tensor, t
     samples = FRAMES * FEATURES.hop + FEATURES.window - FEATURES.hop
     sounds = [np.pad(clips[i].samples, (FEATURES.window, samples))[:samples] for i in order]
     x = torch.from_numpy(np.stack([FEATURES(sound) for sound in sounds]))
-    y = torch.tensor([WORDS.index(clips[i].word) for i in order])[:, None].repeat(1, FRAMES // STRIDE)
+    y = torch.tensor([WORDS.index(clips[i].text) for i in order])[:, None].repeat(1, FRAMES // STRIDE)
     y[:, : FRAMES // STRIDE // 2] = SKIP
     return list(zip(x.split(size), y.split(size), strict=True))
 

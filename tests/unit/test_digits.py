@@ -21,7 +21,7 @@ def test_the_package_holds_610_clips_of_four_people(digits):
     assert known == {clip.speaker for clip in digits.test} == {"george", "jackson", "lucas"}
     assert {clip.speaker for clip in digits.unseen} == {"nicolas"}
     for clips, times in ((digits.train, 36), (digits.test, 15), (digits.unseen, 10)):
-        words = [clip.word for clip in clips]
+        words = [clip.text for clip in clips]
         assert all(words.count(word) == times for word in digits.alphabet.tokens)
 
 
@@ -41,14 +41,14 @@ def test_embedded_clips_are_those_of_the_data_set(digits):
     }
     for clip in (*digits.train, *digits.test, *digits.unseen):
         assert np.array_equal(clip.samples, original[clip.name].samples), clip.name
-        assert (clip.word, clip.speaker) == (original[clip.name].word, original[clip.name].speaker)
+        assert (clip.text, clip.speaker) == (original[clip.name].text, original[clip.name].speaker)
 
 
 def test_a_stream_says_where_its_words_are(digits):
     samples, spoken = join(digits.test[:5], digits.rate, np.random.default_rng(0))
     for word, clip in zip(spoken, digits.test, strict=False):
         start = round(word.start * digits.rate)
-        assert word.word == clip.word
+        assert word.text == clip.text
         assert np.array_equal(samples[start : start + len(clip.samples)], clip.samples)
 
 

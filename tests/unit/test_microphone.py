@@ -50,7 +50,7 @@ def stand_in(sound, end, native=8000):
 
 def test_speech_at_the_microphone_is_printed_until_ctrl_c(monkeypatch, capsys):
     digits = spoken_digits()
-    clips = tuple(clip for clip in digits.test if clip.speaker == "george" and clip.word in ("zero", "seven"))
+    clips = tuple(clip for clip in digits.test if clip.speaker == "george" and clip.text in ("zero", "seven"))
     sound, _ = digits.stream(clips)
     monkeypatch.setitem(sys.modules, "sounddevice", stand_in(sound, lambda error: KeyboardInterrupt()))
     assert main(["stream", "--mic", "--model", str(pretrained())]) == 0

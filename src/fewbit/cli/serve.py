@@ -8,7 +8,7 @@ import typer
 import fewbit
 from fewbit.cli.output import say
 from fewbit.shipped import find
-from fewbit.streams import KINDS, beam
+from fewbit.streams import KINDS, choose_decoder
 
 
 def serve(
@@ -36,7 +36,7 @@ def serve(
 
     path = find(model)
     network = fewbit.load(path)
-    decoder = beam(network, path, lm)
+    decoder = choose_decoder(network, path, lm)
     scheme, shown = "https" if certificate else "http", f"[{host}]" if ":" in host else host
     say(f"{path.name} at {scheme}://{shown}:{port} - Ctrl-C ends it")
     run(

@@ -12,6 +12,7 @@ from fewbit.decode import KeywordList, KeywordSpotter, to_dict
 from fewbit.errors import DecodeError
 from fewbit.features import Samples, read_audio
 from fewbit.shipped import find
+from fewbit.streams import alphabet_of, frame_seconds, front_end
 
 
 def spot(
@@ -32,15 +33,12 @@ def spot(
     if keywords is None:
         raise typer.BadParameter("say what to listen for: --keywords words.txt, a word on each line")
     network = fewbit.load(find(model))
-    session = fewbit.Session(network)  # checks that the network says what it listens to and in what alphabet
-    words = KeywordList.read(keywords, fewbit.Alphabet(**(network.alphabet or {})))
-    frame_seconds = session.features.hop / session.features.rate * network.stride
-    spotter = KeywordSpotter(words, frame_seconds, threshold=threshold)
-    sources: list[tuple[str, Iterable[Samples]]] = [
-        (str(path), read_audio(path, session.rate, chunk)) for path in files or []
-    ]
+    words = KeywordList.read(keywords, alphabet_of(network))
+    spotter = KeywordSpotter(words, frame_seconds(network), threshold=threshold)
+    rate = front_end(network).rate
+    sources: list[tuple[str, Iterable[Samples]]] = [(str(path), read_audio(path, rate, chunk)) for path in files or []]
     if mic:
-        sources.append(("microphone", fewbit.microphone(session.rate, chunk)))
+        sources.append(("microphone", fewbit.microphone(rate, chunk)))
     if not sources:
         raise typer.BadParameter("give at least one sound file, or --mic")
     for name, chunks in sources:

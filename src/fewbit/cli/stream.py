@@ -9,7 +9,7 @@ import fewbit
 from fewbit.cli.output import print_event, print_json, print_transcript, say
 from fewbit.decode import Decoder, Keyword, KeywordList, KeywordSpotter, SideBySide, to_dict
 from fewbit.shipped import find
-from fewbit.streams import KINDS, Network, alphabet_of, beam, frame_seconds
+from fewbit.streams import KINDS, Network, alphabet_of, choose_decoder, frame_seconds
 
 
 def stream(
@@ -66,7 +66,7 @@ def stream(
 
 
 def _decoder(network: Network, path: Path, lm: str | None, keywords: Path | None) -> Decoder:
-    text = beam(network, path, lm)
+    text = choose_decoder(network, path, lm)
     if keywords is None:
         return text
     words = KeywordList.read(keywords, alphabet_of(network))

@@ -1,7 +1,7 @@
 """Floor 5: data to train and test on."""
 
 import fewbit.torch_side  # noqa: F401
-from fewbit.data.an4_speech import An4, Utterance, an4, joined
+from fewbit.data.an4_speech import An4, an4
 from fewbit.data.batches import TensorBatches
 from fewbit.data.clips import Clip, Spoken, join
 from fewbit.data.corpora import Characters, Windows, wikitext2
@@ -19,13 +19,11 @@ __all__ = [
     "JoinedSpeech",
     "Spoken",
     "TensorBatches",
-    "Utterance",
     "Windows",
     "an4",
     "cifar",
     "data_folder",
     "join",
-    "joined",
     "mnist",
     "shift_and_flip",
     "speech_batches",

@@ -1,36 +1,60 @@
-"""Recordings of single words, and long utterances joined from them."""
+"""Recordings and what is said in them, and long ones joined from several."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import soundfile
 import soxr
 from numpy.typing import NDArray
+
+from fewbit.errors import DataError
+from fewbit.features import LogMel
+
+Frames = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One recorded word: ``samples (n,)`` in [-1, 1]."""
+    """A recorded word or sentence: ``samples (n,)`` in [-1, 1]."""
 
     samples: NDArray[np.float32]
-    word: str
+    text: str
     speaker: str
     name: str
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """A word and when it sounds in a joined utterance, in seconds."""
+    """What is said and when it sounds in a joined recording, in seconds."""
 
-    word: str
+    text: str
     start: float
     end: float
+
+
+def read_manifest(folder: Path, rate: int, corpus: str) -> Iterator[tuple[dict[str, str], NDArray[np.float32]]]:
+    """The rows of ``manifest.tsv`` in `folder`, each with the samples of the recording at its ``path``.
+
+    Raises:
+        DataError: there is no manifest, or a recording has another rate; `corpus` says what was wanted.
+    """
+    manifest = folder / "manifest.tsv"
+    if not manifest.is_file():
+        raise DataError(f"{folder}: no manifest.tsv; wanted the {corpus}'s folder")
+    for row in csv.DictReader(manifest.read_text(encoding="utf-8").splitlines(), delimiter="\t"):
+        samples, found = soundfile.read(folder / row["path"], dtype="float32")
+        if found != rate:
+            raise DataError(f"{folder / row['path']}: {found} Hz, wanted {rate}")
+        yield row, samples
 
 
 def join(
     clips: Sequence[Clip], rate: int, rng: np.random.Generator, gap: tuple[float, float] = (0.15, 0.45)
 ) -> tuple[NDArray[np.float32], list[Spoken]]:
-    """Clips one after the other with random silent gaps (seconds), and where each word sounds.
+    """Clips one after the other with random silent gaps (seconds), and where each sounds.
 
     The gaps are digital silence with faint noise (-72 dBFS), as between the words of a quiet microphone.
     """
@@ -43,7 +67,7 @@ def join(
         parts.append(clip.samples)
         start = position + quiet
         position = start + len(clip.samples)
-        spoken.append(Spoken(clip.word, start / rate, position / rate))
+        spoken.append(Spoken(clip.text, start / rate, position / rate))
     parts.append((rng.standard_normal(int(rate * gap[1])) * 10 ** (-72 / 20)).astype(np.float32))
     return np.concatenate(parts), spoken
 
@@ -51,3 +75,25 @@ def join(
 def change_speed(samples: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Play `factor` times as fast: shorter and higher, as another speaker might (Ko et al. 2015)."""
     return np.asarray(soxr.resample(samples, factor, 1.0), np.float32)
+
+
+def at_speeds(clip: Clip, features: LogMel, speeds: Sequence[float]) -> list[Frames]:
+    """Log-mel frames ``(time, mels)`` of a clip at several speeds, to be laid over others by `lay_over`."""
+    margin = np.zeros(features.window - features.hop, np.float32)
+    return [features(np.concatenate([margin, change_speed(clip.samples, speed), margin])) for speed in speeds]
+
+
+def hiss(features: LogMel, seconds: int = 20) -> Frames:
+    """Log-mel frames of white noise with standard deviation 1."""
+    return features(np.random.default_rng(0).standard_normal(seconds * features.rate).astype(np.float32))
+
+
+def lay_over(frames: Frames, clip: Frames, position: int, rng: np.random.Generator) -> int:
+    """Add a clip at a random level to `frames` in place, from `position` on; returns where it ends.
+
+    In the log-mel domain a factor of the sound is a summand of its logarithm, and sounds add as energies.
+    """
+    end = position + len(clip)
+    louder = clip + np.float32(2 * np.log(10 ** rng.uniform(-0.6, 0.3)))
+    frames[position:end] = np.logaddexp(frames[position:end], louder)
+    return end

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from fewbit.data.clips import Clip, change_speed, join
+from fewbit.data.clips import Clip, at_speeds, hiss, join, lay_over, read_manifest
 from fewbit.errors import DataError
 from fewbit.features import LogMel
 from fewbit.text import Alphabet
@@ -76,7 +76,7 @@ class Digits:
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(clips))
         samples, spoken = join([clips[i] for i in order], self.rate, rng)
-        return samples, " ".join(word.word for word in spoken)
+        return samples, " ".join(word.text for word in spoken)
 
 
 class RandomIndices(Sampler[int]):
@@ -105,14 +105,9 @@ class JoinedDigits(Dataset[tuple[Tensor, list[int], Tensor]]):
         self.alphabet, self.utterances, self.floor = digits.alphabet, utterances, features.floor
         self.rate = digits.rate / features.hop  # frames a second
         self.frames = int(seconds * self.rate)
-        margin = np.zeros(features.window - features.hop, np.float32)
-        self.variants = [
-            [features(np.concatenate([margin, change_speed(clip.samples, speed), margin])) for speed in SPEEDS]
-            for clip in digits.train
-        ]
-        self.words = [clip.word for clip in digits.train]
-        hiss = np.random.default_rng(0).standard_normal(20 * digits.rate).astype(np.float32)
-        self.noise = features(hiss)
+        self.variants = [at_speeds(clip, features, SPEEDS) for clip in digits.train]
+        self.words = [clip.text for clip in digits.train]
+        self.noise = hiss(features)
 
     def __len__(self) -> int:
         return self.utterances
@@ -131,8 +126,7 @@ class JoinedDigits(Dataset[tuple[Tensor, list[int], Tensor]]):
             end = position + len(clip)
             if end > self.frames - self.rate * 0.2:
                 break
-            louder = clip + np.float32(2 * np.log(10 ** rng.uniform(-0.6, 0.3)))
-            frames[position:end] = np.logaddexp(frames[position:end], louder)
+            lay_over(frames, clip, position, rng)
             words.append(self.words[pick])
             # A word is known from its middle on.
             alignment[(position + end) // 2 : end] = self.alphabet.encode(self.words[pick])[0]
@@ -230,11 +224,5 @@ def _embedded() -> Iterator[Clip]:
 
 
 def _folder(folder: Path) -> Iterator[Clip]:
-    manifest = folder / "manifest.tsv"
-    if not manifest.is_file():
-        raise DataError(f"{folder}: no manifest.tsv; wanted the Free Spoken Digit Dataset's folder")
-    for row in csv.DictReader(manifest.read_text().splitlines(), delimiter="\t"):
-        samples, rate = soundfile.read(folder / row["path"], dtype="float32")
-        if rate != RATE:
-            raise DataError(f"{folder / row['path']}: {rate} Hz, wanted {RATE}")
+    for row, samples in read_manifest(folder, RATE, "Free Spoken Digit Dataset"):
         yield Clip(samples, WORDS[int(row["digit"])], row["speaker"], Path(row["path"]).stem)

@@ -1,6 +1,5 @@
 """Training examples of equal length, joined from recorded utterances: the network hears a stream, not sentences."""
 
-import os
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fewbit.data.an4_speech import An4
-from fewbit.data.clips import change_speed
+from fewbit.data.clips import at_speeds, hiss, lay_over
 from fewbit.data.digits import RandomIndices, collate, other_voice, spec_augment
 from fewbit.features import LogMel
 
@@ -29,18 +28,15 @@ class JoinedSpeech(Dataset[tuple[Tensor, list[int], Tensor]]):
         self.alphabet, self.examples, self.floor = speech.alphabet, examples, features.floor
         self.rate = speech.rate / features.hop  # frames a second
         self.frames = int(seconds * self.rate)
-        margin = np.zeros(features.window - features.hop, np.float32)
         longest = self.frames - int(self.rate * (REST + 0.4))
         self.variants = []
         self.texts = []
         for utterance in speech.train:
-            spoken = [features(np.concatenate([margin, change_speed(utterance.samples, s), margin])) for s in SPEEDS]
-            spoken = [frames for frames in spoken if len(frames) <= longest]
+            spoken = [frames for frames in at_speeds(utterance, features, SPEEDS) if len(frames) <= longest]
             if spoken:
                 self.variants.append(spoken)
                 self.texts.append(utterance.text)
-        hiss = np.random.default_rng(0).standard_normal(20 * speech.rate).astype(np.float32)
-        self.noise = features(hiss)
+        self.noise = hiss(features)
 
     def __len__(self) -> int:
         return self.examples
@@ -55,13 +51,10 @@ class JoinedSpeech(Dataset[tuple[Tensor, list[int], Tensor]]):
         for _ in range(20):  # draws that are too long for the room that is left cost nothing
             pick = int(rng.integers(len(self.variants)))
             spoken = self.variants[pick][int(rng.integers(len(self.variants[pick])))]
-            end = position + len(spoken)
-            if end > self.frames - self.rate * REST:
+            if position + len(spoken) > self.frames - self.rate * REST:
                 continue
-            louder = spoken + np.float32(2 * np.log(10 ** rng.uniform(-0.6, 0.3)))
-            frames[position:end] = np.logaddexp(frames[position:end], louder)
             texts.append(self.texts[pick])
-            position = end + int(self.rate * rng.uniform(0.05, 0.6))
+            position = lay_over(frames, spoken, position, rng) + int(self.rate * rng.uniform(0.05, 0.6))
         frames = spec_augment(other_voice(np.maximum(frames, self.floor), rng), rng)
         labels = self.alphabet.encode(" ".join(texts))
         return torch.from_numpy(frames), labels, torch.zeros(self.frames, dtype=torch.long)
@@ -75,7 +68,7 @@ def speech_batches(
     batch_size: int = 16,
     seconds: float = 6.0,
     seed: int = 0,
-    workers: int | None = None,
+    workers: int = 0,
 ) -> "DataLoader[Any]":
     """Endlessly varied training batches: every epoch joins the training utterances anew.
 
@@ -84,10 +77,9 @@ def speech_batches(
         features: front end of the network to be trained.
         examples, batch_size, seconds: examples an epoch and a batch, and how long each is.
         seed: of all their randomness.
-        workers: processes that make batches beside the training; default one where there is a core for it.
+        workers: processes that make batches beside the training.
     """
     dataset = JoinedSpeech(speech, features, examples, seconds)
     generator = torch.Generator().manual_seed(seed)
-    workers = min(1, (os.cpu_count() or 1) - 1) if workers is None else workers
     draws: Any = {"sampler": RandomIndices(examples, generator), "generator": generator}
     return DataLoader(dataset, batch_size, collate_fn=collate, num_workers=workers, **draws)

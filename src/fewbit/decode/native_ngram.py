@@ -1,8 +1,6 @@
 """N-gram scorers in the native library."""
 
-import os
 from ctypes import c_float, c_int32
-from functools import cache
 from typing import Any
 from weakref import finalize
 
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 
 from fewbit.decode.letter_trie import LetterTrie
 from fewbit.errors import TargetError
-from fewbit.native.library import last_error, pointer
+from fewbit.native.library import last_error, pointer, reference_wanted
 from fewbit.native.ngram import functions
 from fewbit.text.ngram import Ngram
 
@@ -58,7 +56,7 @@ class NativeScorer:
 
 def native_chars(model: Ngram, symbols: list[int], weight: float) -> NativeScorer | None:
     """The scorer of `CharNgram`, or ``None`` without the library."""
-    if not _wanted():
+    if reference_wanted() or not functions():
         return None
     ngram, classes = _Model(model), np.array(symbols, np.int32)
     return NativeScorer(
@@ -77,7 +75,7 @@ def native_words(
     bonus: float,
 ) -> NativeScorer | None:
     """The scorer of `Together`, or ``None`` without the library; `spelling` must be kept by the caller."""
-    if not _wanted():
+    if reference_wanted() or not functions():
         return None
     ngram = _Model(model)
     rows = np.stack([trie.label, trie.low, trie.high, trie.word, trie.first[:-1]], axis=1)
@@ -105,8 +103,3 @@ class _Model:
         if not self.handle:
             raise TargetError(f"the n-gram model cannot be used natively: {last_error()}")
         finalize(self, functions()["ngram_free"], self.handle)
-
-
-@cache
-def _wanted() -> bool:
-    return os.environ.get("FEWBIT_TARGET") != "reference" and bool(functions())

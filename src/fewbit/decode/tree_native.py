@@ -1,7 +1,6 @@
 """The fast tree beam search, in the native library; `csrc/beam_api.h` says what its functions do."""
 
 import ctypes
-import os
 import struct
 from dataclasses import astuple
 
@@ -13,7 +12,7 @@ from fewbit.decode.tree_reference import ReferenceSearch
 from fewbit.decode.tree_search import Changed, Ended, Ranked, Said, Search, SearchOptions, Told
 from fewbit.errors import DecodeError, TargetError
 from fewbit.native import beam, tell_if_missing
-from fewbit.native.library import last_error
+from fewbit.native.library import last_error, reference_wanted
 
 
 class Held:
@@ -116,7 +115,7 @@ def _double(bits: int) -> float:
 
 def search(options: SearchOptions, scorer: Scorer | None) -> Search:
     """The fastest search for a scorer; ``FEWBIT_TARGET=reference`` asks for the reference."""
-    if os.environ.get("FEWBIT_TARGET") == "reference":
+    if reference_wanted():
         return ReferenceSearch(options, scorer)
     if not beam.functions():
         tell_if_missing()

@@ -5,8 +5,7 @@ from ctypes import POINTER, Structure, c_char_p, c_double, c_float, c_int32, c_i
 from functools import cache
 from typing import Any
 
-from fewbit.native.library import is_available as has_library
-from fewbit.native.library import library
+from fewbit.native.library import bind
 
 
 class BeamOptionsArgument(Structure):
@@ -38,16 +37,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 @cache
 def functions() -> dict[str, Any]:
     """All functions by their short names; empty if the library is missing or lacks one."""
-    if not has_library():
-        return {}
-    opened, found = library(), {}
-    for name, (result, arguments) in SIGNATURES.items():
-        function = getattr(opened, f"fewbit_{name}", None)
-        if function is None:
-            return {}
-        function.restype, function.argtypes = result, arguments
-        found[name] = function
-    return found
+    return bind(SIGNATURES)
 
 
 def report(beam: int) -> memoryview:

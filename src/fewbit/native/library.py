@@ -6,6 +6,7 @@ The environment variable ``FEWBIT_LIBRARY`` names another build of it (one with 
 import ctypes
 import os
 import warnings
+from collections.abc import Mapping
 from ctypes import POINTER, Structure, c_char_p, c_float, c_int16, c_int32, c_int64, c_uint64, c_void_p
 from functools import cache
 from importlib import import_module
@@ -92,6 +93,32 @@ def library() -> Any:
     if isinstance(opened, str):
         raise TargetError(f"{opened}; {HOW_TO_MEND}")
     return opened
+
+
+def bind(signatures: Mapping[str, tuple[Any, list[Any]]]) -> dict[str, Any]:
+    """Functions of a part of the library that may be younger than the library at hand.
+
+    Args:
+        signatures: results and arguments of the functions, by their names without ``fewbit_``.
+
+    Returns:
+        All of them, by the same names; nothing if the library is missing or lacks one.
+    """
+    if not is_available():
+        return {}
+    found = {}
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library(), f"fewbit_{name}", None)
+        if function is None:
+            return {}
+        function.restype, function.argtypes = result, arguments
+        found[name] = function
+    return found
+
+
+def reference_wanted() -> bool:
+    """Whether ``FEWBIT_TARGET`` asks for the reference in place of this library."""
+    return os.environ.get("FEWBIT_TARGET") == "reference"
 
 
 @cache

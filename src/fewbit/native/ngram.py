@@ -4,8 +4,7 @@ from ctypes import POINTER, c_double, c_float, c_int32, c_int64, c_void_p
 from functools import cache
 from typing import Any
 
-from fewbit.native.library import is_available as has_library
-from fewbit.native.library import library
+from fewbit.native.library import bind
 
 _INTS, _FLOATS = POINTER(c_int32), POINTER(c_float)
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
@@ -28,13 +27,4 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 @cache
 def functions() -> dict[str, Any]:
     """All functions by their short names; empty if the library is missing or lacks one."""
-    if not has_library():
-        return {}
-    opened, found = library(), {}
-    for name, (result, arguments) in SIGNATURES.items():
-        function = getattr(opened, f"fewbit_{name}", None)
-        if function is None:
-            return {}
-        function.restype, function.argtypes = result, arguments
-        found[name] = function
-    return found
+    return bind(SIGNATURES)

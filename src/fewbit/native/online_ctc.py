@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import TargetError
-from fewbit.native.library import is_available as has_library
-from fewbit.native.library import library
+from fewbit.native.library import bind, library
 
 COLUMNS = ("stream", "start", "stop", "begins", "ending", "errors", "kept", "first", "labels")
 """Of a table of parts: the fields of ``fewbit_online_ctc_part``."""
@@ -73,7 +72,4 @@ def online_ctc(
 @cache
 def _function() -> Any:
     """The function, or ``None``."""
-    function = getattr(library(), "fewbit_online_ctc", None) if has_library() else None
-    if function is not None:
-        function.restype, function.argtypes = None, [POINTER(ExtentArgument), *[c_void_p] * 8]
-    return function
+    return bind({"online_ctc": (None, [POINTER(ExtentArgument), *[c_void_p] * 8])}).get("online_ctc")

@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any
 
 from fewbit.errors import TargetError
-from fewbit.native.library import is_available as has_library
-from fewbit.native.library import library
+from fewbit.native.library import bind, library
 
 
 class ExtentArgument(Structure):
@@ -23,12 +22,7 @@ class ExtentArgument(Structure):
     )
 
 
-SIGNATURES: dict[str, int] = {
-    "fewbit_sru_forward": 6,
-    "fewbit_sru_backward": 11,
-    "fewbit_qrnn_forward": 4,
-    "fewbit_qrnn_backward": 7,
-}
+ADDRESSES: dict[str, int] = {"sru_forward": 6, "sru_backward": 11, "qrnn_forward": 4, "qrnn_backward": 7}
 """How many addresses follow the extent."""
 
 
@@ -58,13 +52,4 @@ def run(name: str, extent: Sequence[int], *addresses: int | None) -> None:
 @cache
 def _functions() -> dict[str, Any]:
     """All functions by their short names; empty if one is missing."""
-    if not has_library():
-        return {}
-    opened, found = library(), {}
-    for name, addresses in SIGNATURES.items():
-        function = getattr(opened, name, None)
-        if function is None:
-            return {}
-        function.restype, function.argtypes = None, [POINTER(ExtentArgument), *[c_void_p] * addresses]
-        found[name.removeprefix("fewbit_")] = function
-    return found
+    return bind({name: (None, [POINTER(ExtentArgument), *[c_void_p] * n]) for name, n in ADDRESSES.items()})

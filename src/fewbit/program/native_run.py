@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from fewbit.errors import DecodeError, TargetError
 from fewbit.formats import PerGroup
 from fewbit.native import NativeMatrix, is_available, tell_if_missing
-from fewbit.native.library import LinearArgument, RescaleArgument, door, integers, last_error, library, pointer
+from fewbit.native.library import (
+    LinearArgument,
+    RescaleArgument,
+    door,
+    integers,
+    last_error,
+    library,
+    pointer,
+    reference_wanted,
+)
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, TANH_TABLE, Integers, Rescale
 from fewbit.program.reference import Reference
@@ -177,9 +186,9 @@ def executor(chain: tuple[ops.Op, ...]) -> Native | Reference:
     Chains that the native runtime does not take (sums that could pass 32 bits, which `fewbit.pack` never makes) run
     on the reference.
     """
-    target = os.environ.get("FEWBIT_TARGET") or None
-    if target == "reference":
+    if reference_wanted():
         return Reference(chain)
+    target = os.environ.get("FEWBIT_TARGET") or None
     if target is None and not is_available():
         tell_if_missing()
         return Reference(chain)

@@ -1,21 +1,21 @@
 """Floor 2: sessions that listen (torch-free)."""
 
-from fewbit.streams.language import KINDS, Search, beam, strongest, text_of_search
+from fewbit.streams.language import KINDS, SearchSettings, choose_decoder, settings_to_toml, strongest
 from fewbit.streams.session import Network, Session, alphabet_of, frame_seconds, front_end
 from fewbit.streams.streaming import Transcript, run, stream
 
 __all__ = [
     "KINDS",
     "Network",
-    "Search",
+    "SearchSettings",
     "Session",
     "Transcript",
     "alphabet_of",
-    "beam",
+    "choose_decoder",
     "frame_seconds",
     "front_end",
     "run",
+    "settings_to_toml",
     "stream",
     "strongest",
-    "text_of_search",
 ]

@@ -18,7 +18,7 @@ KINDS = ("none", "char", "word", "char+word")
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchSettings:
     """What was tuned for a kind of language model on held-out speech.
 
     weight: of ln P of the language model; unknown: probability that a word is none of the vocabulary (with words);
@@ -33,7 +33,9 @@ class Search:
     depth: int = 50
 
 
-def beam(network: Network, model: str | Path, lm: str | None = None, search: Search | None = None) -> Decoder:
+def choose_decoder(
+    network: Network, model: str | Path, lm: str | None = None, search: SearchSettings | None = None
+) -> Decoder:
     """The decoder of a network with a language model that lies beside it.
 
     Args:
@@ -62,7 +64,7 @@ def strongest(model: Path) -> str:
     return [kind for kind in KINDS if all(_file(model, part).is_file() for part in _parts(kind))][-1]
 
 
-def language_model(model: Path, lm: str, alphabet: Alphabet, search: Search) -> Scorer:
+def language_model(model: Path, lm: str, alphabet: Alphabet, search: SearchSettings) -> Scorer:
     """The scorer of the kind `lm` from the files beside a packed network."""
     parts = {part: _read(_file(model, part)) for part in _parts(lm)}
     if lm == "char":
@@ -71,17 +73,17 @@ def language_model(model: Path, lm: str, alphabet: Alphabet, search: Search) -> 
     return words if lm == "word" else Together(CharNgram(parts["char"], alphabet), words)
 
 
-def tuned(model: Path, lm: str) -> Search:
+def tuned(model: Path, lm: str) -> SearchSettings:
     """The arguments of the search that ``name.toml`` holds for `lm`, or the defaults where there is no such file."""
     path = model.with_suffix(".toml")
     try:
         given: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return Search(**given.get(lm, {}))
+        return SearchSettings(**given.get(lm, {}))
     except (tomllib.TOMLDecodeError, TypeError) as error:
         raise DataError(f"{path}: no arguments of a search: {error}") from error
 
 
-def text_of_search(lm: str, search: dict[str, Any]) -> str:
+def settings_to_toml(lm: str, search: dict[str, Any]) -> str:
     """The table of ``name.toml`` for one kind."""
     return "\n".join([f'["{lm}"]', *(f"{name} = {value!r}" for name, value in search.items()), ""])
 

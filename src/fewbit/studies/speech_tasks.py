@@ -1,6 +1,5 @@
 """Characters from recorded speech by CTC: the AN4 corpus (spelled names, numbers, months, command words)."""
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -8,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from torch import Tensor, nn
 
 from fewbit.analysis import Task
+from fewbit.data import an4
+from fewbit.data.an4_speech import ALPHABET as LETTERS
 from fewbit.data.digits import other_voice, spec_augment
 from fewbit.errors import DataError
 from fewbit.features import LogMel
 from fewbit.models import SpeechRNN
 from fewbit.studies.setting import Setting
-from fewbit.text import Alphabet, cer
+from fewbit.text import cer
 from fewbit.train import CTC, CTCBatch
 
 FEATURES = LogMel(mels=40, rate=16_000, window_ms=25, hop_ms=10)
-LETTERS = Alphabet((" ", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 DEV_SPEAKERS = 8
 """Every so many-th speaker of the training part is kept for development."""
 
@@ -50,21 +49,16 @@ def read_an4(folder: str | Path) -> Speech:
     Raises:
         DataError: the folder has no ``manifest.tsv``, or a recording of another rate.
     """
-    folder = Path(folder)
-    manifest = folder / "manifest.tsv"
-    if not manifest.is_file():
-        raise DataError(f"{folder}: no manifest.tsv; wanted the folder of AN4 (path, split, speaker, seconds, text)")
-    rows = list(csv.DictReader(manifest.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
-    speakers = sorted({row["speaker"] for row in rows if row["split"] == "train"})
-    held_out = set(speakers[::DEV_SPEAKERS])
-    parts: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
-    for row in rows:
-        samples, rate = soundfile.read(folder / row["path"], dtype="float32")
-        if rate != FEATURES.rate:
-            raise DataError(f"{folder / row['path']}: {rate} Hz, wanted {FEATURES.rate}")
-        part = "dev" if row["split"] == "train" and row["speaker"] in held_out else row["split"]
-        parts[part].append(Utterance(torch.from_numpy(FEATURES(samples)), row["text"]))
-    return Speech(*(tuple(parts[name]) for name in ("train", "dev", "test")))
+    speech = an4(folder, dev_speakers=0)
+    held_out = set(sorted({clip.speaker for clip in speech.train})[::DEV_SPEAKERS])
+    parts = (
+        [clip for clip in speech.train if clip.speaker not in held_out],
+        [clip for clip in speech.train if clip.speaker in held_out],
+        speech.test,
+    )
+    return Speech(
+        *(tuple(Utterance(torch.from_numpy(FEATURES(clip.samples)), clip.text) for clip in part) for part in parts)
+    )
 
 
 class SpeechBatches:

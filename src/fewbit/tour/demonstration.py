@@ -187,7 +187,7 @@ def _draw(path: Path, network: Network, digits: Digits, teacher: SpeechRNN, stud
 
 
 def _visible(said: Sequence[Spoken]) -> list[tuple[str, float, float]]:
-    return [(word.word, word.start, word.end) for word in said if word.end <= PICTURE_SECONDS]
+    return [(word.text, word.start, word.end) for word in said if word.end <= PICTURE_SECONDS]
 
 
 def _chunks(samples: NDArray[np.float32], rate: int) -> list[NDArray[np.float32]]:

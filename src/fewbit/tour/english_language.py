@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fewbit.data import An4, Utterance
-from fewbit.decode import Decoder, Final
+from fewbit.data import An4, Clip
+from fewbit.decode import Decoder, text_of
 from fewbit.program.numerics import Q10
-from fewbit.streams import KINDS, Network, Search, beam, front_end, text_of_search
+from fewbit.streams import KINDS, Network, SearchSettings, choose_decoder, front_end, settings_to_toml
+from fewbit.streams.session import TAIL_SECONDS
 from fewbit.text import cer, kneser_ney, ngram_to_bytes, wer
 
 CHAR_ORDER, WORD_ORDER = 8, 3
@@ -36,44 +37,44 @@ def write_language_models(speech: An4, model: str | Path, seed: int = 0) -> None
         Path(model).with_suffix(f".{name}.ngram").write_bytes(ngram_to_bytes(made))
 
 
-def tune(network: Network, model: str | Path, utterances: Sequence[Utterance]) -> dict[str, tuple[Search, float]]:
+def tune(network: Network, model: str | Path, utterances: Sequence[Clip]) -> dict[str, tuple[SearchSettings, float]]:
     """The search with the fewest wrong words for each kind of language model, and its word error rate.
 
     Writes them as ``name.toml`` beside `model`. Scores are computed once.
     """
     scores = [scores_of(network, utterance) for utterance in utterances]
     said = [utterance.text for utterance in utterances]
-    found: dict[str, tuple[Search, float]] = {}
+    found: dict[str, tuple[SearchSettings, float]] = {}
     for kind in KINDS[1:]:
         grid = [values if name != "unknown" or "word" in kind else (0.01,) for name, values in GRID.items()]
         for values in product(*grid):
             tried: dict[str, Any] = dict(zip(GRID, values, strict=True))
-            search = replace(Search(), **tried)
-            decoder = beam(network, model, kind, search)
+            search = replace(SearchSettings(), **tried)
+            decoder = choose_decoder(network, model, kind, search)
             rate = wer(said, [decoded(decoder, frames) for frames in scores])
             if kind not in found or rate < found[kind][1]:
                 found[kind] = (search, rate)
-    text = "\n".join(text_of_search(kind, asdict(search)) for kind, (search, _) in found.items())
+    text = "\n".join(settings_to_toml(kind, asdict(search)) for kind, (search, _) in found.items())
     Path(model).with_suffix(".toml").write_text(text, encoding="utf-8")
     return found
 
 
-def measure(network: Network, model: str | Path, utterances: Sequence[Utterance]) -> dict[str, tuple[float, float]]:
+def measure(network: Network, model: str | Path, utterances: Sequence[Clip]) -> dict[str, tuple[float, float]]:
     """Word and character error rate for each kind of language model that lies beside `model`."""
     scores = [scores_of(network, utterance) for utterance in utterances]
     said = [utterance.text for utterance in utterances]
     found = {}
     for kind in KINDS:
-        decoder = beam(network, model, kind)
+        decoder = choose_decoder(network, model, kind)
         heard = [decoded(decoder, frames) for frames in scores]
         found[kind] = (round(wer(said, heard), 4), round(cer(said, heard), 4))
     return found
 
 
-def scores_of(network: Network, utterance: Utterance, tail: float = 0.5) -> Any:
-    """Scores ``(frames, classes)`` of an utterance heard as a stream of its own, with silence behind it."""
+def scores_of(network: Network, utterance: Clip) -> Any:
+    """Scores ``(frames, classes)`` of an utterance as a `Session` hears it: alone, with silence behind it."""
     features = front_end(network)
-    quiet = np.zeros(int(tail * features.rate), np.float32)
+    quiet = np.zeros(int(TAIL_SECONDS * features.rate), np.float32)
     scores, _ = network.step(features(np.concatenate([utterance.samples, quiet])), network.init_state())
     return scores / Q10
 
@@ -81,4 +82,4 @@ def scores_of(network: Network, utterance: Utterance, tail: float = 0.5) -> Any:
 def decoded(decoder: Decoder, scores: Any) -> str:
     """The text that a decoder finds in all the scores of a stream."""
     events, state = decoder.step(scores, decoder.init_state())
-    return " ".join(event.text for event in [*events, *decoder.finish(state)] if isinstance(event, Final)).strip()
+    return text_of([*events, *decoder.finish(state)])

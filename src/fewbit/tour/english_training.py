@@ -50,7 +50,7 @@ class EnglishRecipe:
     def batches(self, speech: An4, seed: int) -> "DataLoader[Any]":
         """Training batches."""
         size = {"examples": self.examples, "batch_size": self.batch_size}
-        return speech_batches(speech, FEATURES, **size, seconds=self.seconds, seed=seed, workers=0)
+        return speech_batches(speech, FEATURES, **size, seconds=self.seconds, seed=seed)
 
     def model(self, speech: An4, loader: "DataLoader[Any]", seed: int) -> SpeechRNN:
         """An untrained recogniser whose normalisation fits the training data."""

@@ -13,8 +13,7 @@ import numpy as np
 
 from fewbit.decode import Decoder, SideBySide, to_dict
 from fewbit.errors import FewbitError, ServerError
-from fewbit.streams import Network, Session
-from fewbit.streams.session import frame_seconds
+from fewbit.streams import Network, Session, frame_seconds
 from fewbit.web.protocol import Ask, Fault, Keywords, Limits, Message, Refused, Start
 from fewbit.web.spotter import Spotter, keyword_spotter
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from fewbit.decode import Decoder, KeywordList, KeywordSpotter
-from fewbit.streams import Network
-from fewbit.streams.session import alphabet_of, frame_seconds
+from fewbit.streams import Network, alphabet_of, frame_seconds
 
 Spotter = Callable[[Sequence[str], Decoder | None], Decoder]
 """``(words, before) -> decoder``: watches for a list of words; `before` is what the stream had until now. If that is
