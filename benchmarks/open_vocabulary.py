@@ -13,12 +13,9 @@ Weights, bonus and the share of unknown words are chosen on the validation text.
 
 import argparse
 import json
-import lzma
 import os
 import platform
-import re
 import time
-import unicodedata
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -28,6 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewbit.data import to_letters
+from fewbit.data.corpora import read_text
 from fewbit.decode import GreedyCTC, TreeBeam, text_of
 from fewbit.decode.ngram_scorer import CharNgram, Together, WordNgram
 from fewbit.decode.scorer import Scorer
@@ -41,14 +40,6 @@ BOOK = ("[The Wisdom of Father Brown by G. K. Chesterton 1914]", "[The Parent's 
 ALIKE = ("aeiou", "bdpt", "ckgq", "szcx", "fvp", "mn", "lr", "wuh", "jg", "iy", "td")
 
 
-def letters(text: str) -> str:
-    """Words of a to z and inner apostrophes, one space between them."""
-    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    text = text.replace("<unk>", " ").replace(" @-@ ", " ").replace(" '", "'")
-    text = re.sub(r"(?<![a-z])'|'(?![a-z])", " ", re.sub(r"[^a-z']+", " ", text))
-    return " ".join(text.split())
-
-
 @dataclass(frozen=True)
 class Texts:
     """What is learnt, what weights are chosen on, and the two texts to be heard."""
@@ -60,12 +51,12 @@ class Texts:
 
 
 def read_texts(folder: Path) -> Texts:
-    def read(name: str) -> str:
-        with lzma.open(folder / name, "rt", encoding="utf-8") as file:
-            return file.read()
+    def letters(text: str) -> str:
+        return to_letters(text).lower()
 
-    train, valid, test = (letters(read(f"wikitext2/{name}.txt.xz")) for name in ("train", "valid", "test"))
-    books = read("english_books/books.txt.xz")
+    names = ("train", "valid", "test")
+    train, valid, test = (letters(read_text(folder / f"wikitext2/{name}.txt.xz")) for name in names)
+    books = read_text(folder / "english_books/books.txt.xz")
     start, stop = (books.index(line) for line in BOOK)
     return Texts(train, valid, test, letters(books[start + len(BOOK[0]) : stop]))
 

@@ -4,12 +4,14 @@ import fewbit.torch_side  # noqa: F401
 from fewbit.data.an4_speech import An4, an4
 from fewbit.data.batches import TensorBatches
 from fewbit.data.clips import Clip, Spoken, join
-from fewbit.data.corpora import Characters, Windows, wikitext2
+from fewbit.data.corpora import Characters, TextStreams, Windows, wikitext2
 from fewbit.data.digits import Digits, data_folder, spoken_digits
 from fewbit.data.images import ImageFolder, Images, cifar, mnist, shift_and_flip
 from fewbit.data.joined_speech import JoinedSpeech, speech_batches
+from fewbit.data.letters import LETTERS, english_books, to_letters, wikitext2_letters
 
 __all__ = [
+    "LETTERS",
     "An4",
     "Characters",
     "Clip",
@@ -19,14 +21,18 @@ __all__ = [
     "JoinedSpeech",
     "Spoken",
     "TensorBatches",
+    "TextStreams",
     "Windows",
     "an4",
     "cifar",
     "data_folder",
+    "english_books",
     "join",
     "mnist",
     "shift_and_flip",
     "speech_batches",
     "spoken_digits",
+    "to_letters",
     "wikitext2",
+    "wikitext2_letters",
 ]

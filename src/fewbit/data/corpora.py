@@ -50,6 +50,38 @@ class Windows:
             yield windows[:, :-1], windows[:, 1:]
 
 
+class TextStreams:
+    """Batches ``(inputs, targets)``, each ``(streams, steps)``, that go on where the batch before ended.
+
+    The text is read by all streams at once, each from another place on, round and round; a pass gives all of it once.
+    For `fewbit.train.Continuing`, which carries what a network remembers from batch to batch.
+
+    Args:
+        text: class numbers ``(n,)``.
+        streams, steps: windows a batch, and how long each is.
+
+    Raises:
+        DataError: the text is too short.
+    """
+
+    def __init__(self, text: Tensor, streams: int = 64, steps: int = 128) -> None:
+        if streams < 1 or steps < 1 or len(text) < streams * steps:
+            raise DataError(f"TextStreams: {len(text)} characters give no {streams} windows of {steps} steps")
+        self.text, self.streams, self.steps = text, streams, steps
+        self.done = 0
+
+    def __len__(self) -> int:
+        return len(self.text) // (self.streams * self.steps)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The next pass; each begins where the last one ended."""
+        begins = torch.arange(self.streams).unsqueeze(1) * (len(self.text) // self.streams)
+        for _ in range(len(self)):
+            window = self.text[(begins + self.done * self.steps + torch.arange(self.steps + 1)) % len(self.text)]
+            self.done += 1
+            yield window[:, :-1], window[:, 1:]
+
+
 def wikitext2(folder: str | Path, symbols: int = 96) -> Characters:
     """Characters of WikiText-2 from ``train.txt.xz``, ``valid.txt.xz`` and ``test.txt.xz`` in `folder`.
 
@@ -60,7 +92,7 @@ def wikitext2(folder: str | Path, symbols: int = 96) -> Characters:
     Raises:
         DataError: a file is not there or is damaged.
     """
-    texts = [_text(Path(folder) / f"{name}.txt.xz") for name in ("train", "valid", "test")]
+    texts = [read_text(Path(folder) / f"{name}.txt.xz") for name in ("train", "valid", "test")]
     counts: dict[str, int] = {}
     for character in texts[0]:
         counts[character] = counts.get(character, 0) + 1
@@ -71,7 +103,12 @@ def wikitext2(folder: str | Path, symbols: int = 96) -> Characters:
     return Characters(train, dev, test, known)
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of an xz-compressed file.
+
+    Raises:
+        DataError: it is not there or is damaged.
+    """
     try:
         with lzma.open(path, "rt", encoding="utf-8") as file:
             return file.read()

@@ -1,5 +1,6 @@
 """Training examples of equal length, joined from recorded utterances: the network hears a stream, not sentences."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,59 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fewbit.data.an4_speech import An4
-from fewbit.data.clips import at_speeds, hiss, lay_over
+from fewbit.data.clips import Frames, at_speeds, hiss, lay_over
 from fewbit.data.digits import RandomIndices, collate, other_voice, spec_augment
 from fewbit.features import LogMel
 
 SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 QUIETEST, LOUDEST = -6.0, -2.5  # powers of ten of the hiss's amplitude
 REST = 0.3  # seconds left at the end for the network to say the last letter
+Example = tuple[Tensor, list[int], Tensor]
 
 
-class JoinedSpeech(Dataset[tuple[Tensor, list[int], Tensor]]):
+def quiet_room(noise: Frames, frames: int, floor: float, rng: np.random.Generator) -> Frames:
+    """So many frames of `noise` at a random low level."""
+    start = int(rng.integers(0, len(noise) - frames))
+    level = 2 * np.log(10 ** rng.uniform(QUIETEST, LOUDEST))
+    return np.maximum(noise[start : start + frames] + np.float32(level), floor)
+
+
+def lay_in_a_row(
+    frames: Frames,
+    draw: Callable[[np.random.Generator], tuple[str, Frames]],
+    rng: np.random.Generator,
+    rate: float,
+    gap: tuple[float, float],
+) -> list[tuple[str, int, int]]:
+    """Fill `frames` in place with what `draw` gives, one after the other; text, first frame and end of each.
+
+    Args:
+        frames: at `rate` a second.
+        draw: gives a text and its frames.
+        rng: of all randomness.
+        rate: frames a second.
+        gap: least and most seconds between two.
+    """
+    position = int(rate * rng.uniform(0, 0.4))
+    laid = []
+    for _ in range(20):  # draws that are too long for the room that is left cost nothing
+        text, spoken = draw(rng)
+        if position + len(spoken) > len(frames) - rate * REST:
+            continue
+        end = lay_over(frames, spoken, position, rng)
+        laid.append((text, position, end))
+        position = end + int(rate * rng.uniform(*gap))
+    return laid
+
+
+def joined_batches(dataset: Dataset[Example], examples: int, batch_size: int, seed: int, workers: int) -> Any:
+    """Endlessly varied batches of a data set whose indices are seeds."""
+    generator = torch.Generator().manual_seed(seed)
+    draws: Any = {"sampler": RandomIndices(examples, generator), "generator": generator}
+    return DataLoader(dataset, batch_size, collate_fn=collate, num_workers=workers, **draws)
+
+
+class JoinedSpeech(Dataset[Example]):
     """Utterances in random order, at random speed, level and noise, in the log-mel domain (see `JoinedDigits`).
 
     The index of an example is the seed of all its randomness: it is the same in any process. Where the letters sound
@@ -41,23 +85,17 @@ class JoinedSpeech(Dataset[tuple[Tensor, list[int], Tensor]]):
     def __len__(self) -> int:
         return self.examples
 
-    def __getitem__(self, index: int) -> tuple[Tensor, list[int], Tensor]:
+    def __getitem__(self, index: int) -> Example:
         rng = np.random.default_rng(index)
-        start = int(rng.integers(0, len(self.noise) - self.frames))
-        level = 2 * np.log(10 ** rng.uniform(QUIETEST, LOUDEST))
-        frames = np.maximum(self.noise[start : start + self.frames] + np.float32(level), self.floor)
-        position = int(self.rate * rng.uniform(0, 0.4))
-        texts: list[str] = []
-        for _ in range(20):  # draws that are too long for the room that is left cost nothing
-            pick = int(rng.integers(len(self.variants)))
-            spoken = self.variants[pick][int(rng.integers(len(self.variants[pick])))]
-            if position + len(spoken) > self.frames - self.rate * REST:
-                continue
-            texts.append(self.texts[pick])
-            position = lay_over(frames, spoken, position, rng) + int(self.rate * rng.uniform(0.05, 0.6))
+        frames = quiet_room(self.noise, self.frames, self.floor, rng)
+        laid = lay_in_a_row(frames, self._draw, rng, self.rate, (0.05, 0.6))
         frames = spec_augment(other_voice(np.maximum(frames, self.floor), rng), rng)
-        labels = self.alphabet.encode(" ".join(texts))
+        labels = self.alphabet.encode(" ".join(text for text, _, _ in laid))
         return torch.from_numpy(frames), labels, torch.zeros(self.frames, dtype=torch.long)
+
+    def _draw(self, rng: np.random.Generator) -> tuple[str, Frames]:
+        pick = int(rng.integers(len(self.variants)))
+        return self.texts[pick], self.variants[pick][int(rng.integers(len(self.variants[pick])))]
 
 
 def speech_batches(
@@ -79,7 +117,4 @@ def speech_batches(
         seed: of all their randomness.
         workers: processes that make batches beside the training.
     """
-    dataset = JoinedSpeech(speech, features, examples, seconds)
-    generator = torch.Generator().manual_seed(seed)
-    draws: Any = {"sampler": RandomIndices(examples, generator), "generator": generator}
-    return DataLoader(dataset, batch_size, collate_fn=collate, num_workers=workers, **draws)
+    return joined_batches(JoinedSpeech(speech, features, examples, seconds), examples, batch_size, seed, workers)

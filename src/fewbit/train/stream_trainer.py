@@ -23,6 +23,7 @@ from fewbit.errors import DataError
 from fewbit.nn import CausalConv1d, hold_masks
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
+from fewbit.train.continuing import detached
 from fewbit.train.online_ctc import OnlineCTC, Part, WindowErrors
 from fewbit.train.schedules import Schedule
 from fewbit.train.streams import Placed, UtteranceStreams
@@ -172,7 +173,7 @@ class StreamTrainer:
                 f"StreamTrainer: the output became NaN or infinite in update {self.done + 1} of {self.updates}; look "
                 "for NaN in the data or lower the learning rate"
             )
-        return logits, _detached(states[1])
+        return logits, detached(states[1])
 
     def _part(self, placed: Placed, start: int, frames: int) -> Part | None:
         """What of an utterance is in a window; ``None`` if no output frame is."""
@@ -245,13 +246,6 @@ class _Whole(nn.Module):
         trainer.infeasible, trainer.seed = plain["infeasible"], plain["seed"]
         trainer.state = _unpacked(plain["state"], state_dict, trainer.device)
         return loaded
-
-
-def _detached(state: Any) -> Any:
-    """A state that no gradient reaches."""
-    if isinstance(state, Tensor):
-        return state.detach().clone()
-    return tuple(_detached(part) for part in state) if isinstance(state, tuple | list) else state
 
 
 def _packed(state: Any, tensors: list[Tensor]) -> Any:

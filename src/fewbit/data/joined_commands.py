@@ -1,0 +1,110 @@
+"""Training examples of equal length, joined from the clips of Speech Commands: words, other words, silence and noise."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from fewbit.data.clips import Frames, at_speeds, hiss
+from fewbit.data.digits import other_voice, spec_augment
+from fewbit.data.joined_speech import Example, joined_batches, lay_in_a_row, quiet_room
+from fewbit.data.speech_commands import UNKNOWN, SpeechCommands
+from fewbit.features import LogMel
+
+SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
+GAP = -0.15, 0.5  # seconds between two clips; most clips begin and end with silence
+NOISY = 0.6  # of the examples have recorded noise under everything
+NOISE = -3.5, 0.0  # powers of ten of its level
+SHARE_UNKNOWN, SHARE_SILENCE, SHARE_REVERSED = 0.14, 0.08, 0.08  # of the clips that are laid
+MIRRORED = frozenset({"no", "on"})  # each is heard as the other when it is played backwards
+
+
+class JoinedCommands(Dataset[Example]):
+    """Clips in random order, at random speed, level and noise, in the log-mel domain (see `JoinedDigits`).
+
+    The recordings of silence are clips without a word, and the noise under everything. Words played backwards are
+    unknown words: the few that were recorded do not show what all others sound like. A word is known from the middle
+    of its clip on.
+
+    The index of an example is the seed of all its randomness: it is the same in any process.
+    """
+
+    def __init__(self, commands: SpeechCommands, features: LogMel, examples: int, seconds: float) -> None:
+        self.alphabet, self.examples, self.floor = commands.alphabet, examples, features.floor
+        self.rate = commands.rate / features.hop  # frames a second
+        self.frames = int(seconds * self.rate)
+        clips = [(clip.text, at_speeds(clip, features, SPEEDS)) for clip in commands.train]
+        self.words = [clip for clip in clips if clip[0] in commands.words]
+        self.unknown = [clip for clip in clips if clip[0] == UNKNOWN]
+        self.silence = [clip for clip in clips if clip[0] == ""]
+        self.backwards = [
+            (UNKNOWN, [frames[::-1] for frames in variants]) for text, variants in self.words if text not in MIRRORED
+        ]
+        self.noise = hiss(features)
+        self.room = [variants[SPEEDS.index(1.0)] for _, variants in self.silence]
+
+    def __len__(self) -> int:
+        return self.examples
+
+    def __getitem__(self, index: int) -> Example:
+        rng = np.random.default_rng(index)
+        frames = quiet_room(self.noise, self.frames, self.floor, rng)
+        if rng.random() < NOISY:
+            frames = np.logaddexp(frames, self._noise(rng))
+        laid = lay_in_a_row(frames, self._draw, rng, self.rate, GAP)
+        frames = spec_augment(other_voice(np.maximum(frames, self.floor), rng), rng)
+        alignment = torch.zeros(self.frames, dtype=torch.long)
+        labels = []
+        for text, start, end in laid:
+            for label in self.alphabet.encode(text):
+                alignment[(start + end) // 2 : end] = label
+                labels.append(label)
+        return torch.from_numpy(frames), labels, alignment
+
+    def _noise(self, rng: np.random.Generator) -> Frames:
+        """Recordings of silence, one after the other at one level."""
+        parts: list[Frames] = []
+        while sum(map(len, parts)) < self.frames:
+            parts.append(self.room[int(rng.integers(len(self.room)))])
+        louder = np.float32(2 * np.log(10 ** rng.uniform(*NOISE)))
+        return np.concatenate(parts)[: self.frames] + louder
+
+    def _draw(self, rng: np.random.Generator) -> tuple[str, Frames]:
+        lot = rng.random()
+        kind = self.words
+        for clips, share in (
+            (self.unknown, SHARE_UNKNOWN),
+            (self.silence, SHARE_SILENCE),
+            (self.backwards, SHARE_REVERSED),
+        ):
+            if lot < share:
+                kind = clips
+                break
+            lot -= share
+        text, variants = kind[int(rng.integers(len(kind)))]
+        return text, variants[int(rng.integers(len(variants)))]
+
+
+def command_batches(
+    commands: SpeechCommands,
+    features: LogMel,
+    *,
+    examples: int = 600,
+    batch_size: int = 16,
+    seconds: float = 5.0,
+    seed: int = 0,
+    workers: int = 0,
+) -> "DataLoader[Any]":
+    """Endlessly varied training batches: every epoch joins the training clips anew.
+
+    Args:
+        commands: whose `train` is used.
+        features: front end of the network to be trained.
+        examples, batch_size, seconds: examples an epoch and a batch, and how long each is.
+        seed: of all their randomness.
+        workers: processes that make batches beside the training.
+    """
+    dataset = JoinedCommands(commands, features, examples, seconds)
+    loader: DataLoader[Any] = joined_batches(dataset, examples, batch_size, seed, workers)
+    return loader

@@ -1,0 +1,71 @@
+"""Speech Commands: single English words of one second, 16 kHz (P. Warden 2018, arXiv 1804.03209, CC BY 4.0).
+
+Ten words to listen for, other words that all count as one ("unknown"), and silence: recordings without speech. Test
+speakers are nobody's training speakers, and the test's unknown words are other words than those of the training. `dev`
+holds a part of the training apart in the same way, so that nothing needs to be chosen on the test.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewbit.data.clips import Clip, read_manifest
+from fewbit.errors import DataError
+from fewbit.text import Alphabet
+
+WORDS = ("down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes")
+UNKNOWN = "*"
+"""The text of all words that are not in `WORDS`; that of silence is empty."""
+ALPHABET = Alphabet((*WORDS, UNKNOWN), joiner=" ")
+RATE = 16_000
+DEV_EVERY = 8
+
+
+@dataclass(frozen=True)
+class SpeechCommands:
+    """Clips by purpose; no speaker, no unknown word and no recording of silence is in two of them."""
+
+    train: tuple[Clip, ...]
+    dev: tuple[Clip, ...]
+    test: tuple[Clip, ...]
+    words: tuple[str, ...] = WORDS
+    alphabet: Alphabet = ALPHABET
+    rate: int = RATE
+
+
+def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCommands:
+    """Speech Commands from a folder with `manifest.tsv` (path, split, speaker, seconds, word).
+
+    Args:
+        folder: where the manifest is. In the column `speaker` unknown words have the word, and silence its number.
+        dev_every: every so many-th speaker of the training, in the order of their names, is kept apart as
+            `SpeechCommands.dev`; unknown words and recordings of silence are counted by themselves.
+
+    Raises:
+        DataError: no manifest, a recording of another rate, a word that is none of the twelve, or `dev_every` below 2.
+    """
+    if dev_every < 2:
+        raise DataError(f"dev_every must be 2 or more, not {dev_every}")
+    parts: dict[str, list[Clip]] = {"train": [], "test": []}
+    for row, samples in read_manifest(Path(folder), RATE, "Speech Commands"):
+        text = _text_of(row["word"], row["path"])
+        parts[row["split"]].append(Clip(samples, text, row["speaker"], Path(row["path"]).stem))
+    apart: set[tuple[str, str]] = set()
+    for kind in ("word", UNKNOWN, ""):
+        speakers = sorted({clip.speaker for clip in parts["train"] if _kind(clip) == kind})
+        apart |= {(kind, speaker) for speaker in speakers[dev_every // 2 :: dev_every]}
+    return SpeechCommands(
+        train=tuple(clip for clip in parts["train"] if (_kind(clip), clip.speaker) not in apart),
+        dev=tuple(clip for clip in parts["train"] if (_kind(clip), clip.speaker) in apart),
+        test=tuple(parts["test"]),
+    )
+
+
+def _text_of(word: str, path: str) -> str:
+    names = {"_unknown_": UNKNOWN, "_silence_": ""} | {word: word for word in WORDS}
+    if word not in names:
+        raise DataError(f"{path}: word {word!r}, wanted one of {list(names)}")
+    return names[word]
+
+
+def _kind(clip: Clip) -> str:
+    return "word" if clip.text in WORDS else clip.text

@@ -1,0 +1,60 @@
+"""Truncated back-propagation through time: each batch goes on in the state in which the batch before it ended."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from fewbit.errors import DataError
+
+
+class Continuing(nn.Module):
+    """A model that keeps its state between calls, for training on streams that go on from batch to batch.
+
+    Gradients end at the first frame of a batch; what the state knows does not. It is for `fit`, whose objectives call a
+    model with inputs alone::
+
+        fit(Continuing(model), TextStreams(text, streams=64, steps=128), CrossEntropy(), epochs=3)
+
+    The model itself is trained, and `Continuing` holds no weights of its own. Its state is no part of a checkpoint: a
+    training that goes on from one begins with empty memory.
+
+    Args:
+        model: ``(x, state) -> (y, state)`` whose state starts as ``None``.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self._before: Any = None
+        self._after: Any = None
+        self._last: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of the next frames ``(batch, time, ...)`` of every stream.
+
+        The same tensor once more is the same frames: an optimizer may look at its loss more than once in a step.
+
+        Raises:
+            DataError: the streams are not those of the call before.
+        """
+        if x is not self._last:
+            if self._last is not None and len(x) != len(self._last):
+                raise DataError(
+                    f"Continuing: {len(x)} streams after {len(self._last)}; give every batch the same number of "
+                    "streams, or call restart() between them"
+                )
+            self._before, self._last = self._after, x
+        y, state = self.model(x, self._before)
+        self._after = detached(state)
+        return y  # type: ignore[no-any-return]
+
+    def restart(self) -> None:
+        """Forget what was read: the next frames begin new streams."""
+        self._before = self._after = self._last = None
+
+
+def detached(state: Any) -> Any:
+    """A state that no gradient reaches."""
+    if isinstance(state, Tensor):
+        return state.detach().clone()  # a view would keep all frames of the batch
+    return tuple(detached(part) for part in state) if isinstance(state, tuple | list) else state
