@@ -12,14 +12,17 @@ from fewbit.nn.graph.recognition import Recognised, recognise
 from fewbit.nn.graph.schedule import Plan
 from fewbit.nn.graph.weight_import import import_weights
 from fewbit.nn.gru import GRU
+from fewbit.nn.hierarchical import HLSTM
 from fewbit.nn.layer import BatchNorm, Chain, Layer, Normalize, Signal
 from fewbit.nn.lstm import LSTM
 from fewbit.nn.macro_block_dropout import MacroBlockDropout, hold_masks
 from fewbit.nn.qrnn import QRNN
 from fewbit.nn.sru import SRU
+from fewbit.nn.ticks import Ticks
 
 __all__ = [
     "GRU",
+    "HLSTM",
     "LSTM",
     "QRNN",
     "SRU",
@@ -36,6 +39,7 @@ __all__ = [
     "Plan",
     "Recognised",
     "Signal",
+    "Ticks",
     "clocked_lstm_graph",
     "gru_graph",
     "hierarchical_lstm_graph",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewbit.nn.layer import Layer, Signal, State
+from fewbit.nn.ticks import Ticks
 
 
 class LSTM(Layer):
@@ -35,18 +36,33 @@ class LSTM(Layer):
         self.hidden = Signal()
         self.cell = Signal(wide=True)
 
-    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State = None, ticks: Ticks | None = None) -> tuple[Tensor, State]:
+        """Run a chunk ``(batch, time, inputs)``; in every frame, or in those of `ticks`, and hold in the others."""
         zeros = x.new_zeros(x.shape[0], self.hidden_size)
         hidden, cell = (zeros, zeros) if state is None else state
+        if not x.shape[1]:
+            return x.new_zeros(x.shape[0], 0, self.hidden_size), (hidden, cell)
         recurrent = self.weight_hidden  # read once: a quantizer may stand behind the name
-        outputs = []
-        for step in functional.linear(x, self.weight, self.bias).unbind(1):
-            i, f, g, o = (step + functional.linear(hidden, recurrent)).chunk(4, -1)
-            cell = self.cell(torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g))
-            hidden = self.hidden(torch.sigmoid(o) * torch.tanh(cell))
-            outputs.append(hidden)
-        y = torch.stack(outputs, 1) if outputs else x.new_zeros(x.shape[0], 0, self.hidden_size)
-        return y, (hidden, cell)
+        if ticks is None:
+            outputs = []
+            for step in functional.linear(x, self.weight, self.bias).unbind(1):
+                hidden, cell = self._step(step, hidden, cell, recurrent)
+                outputs.append(hidden)
+            return torch.stack(outputs, 1), (hidden, cell)
+        gates = functional.linear(x.flatten(0, 1).index_select(0, ticks.frames), self.weight, self.bias)
+        h, c = ticks.begin(hidden), ticks.begin(cell)
+        hiddens, cells = [], []
+        for step in gates.split(ticks.sizes):
+            h, c = self._step(step, h[: len(step)], c[: len(step)], recurrent)
+            hiddens.append(h)
+            cells.append(c)
+        y = ticks.hold(hiddens, hidden)
+        return y, (y[:, -1], ticks.hold(cells, cell)[:, -1])
+
+    def _step(self, gates: Tensor, hidden: Tensor, cell: Tensor, recurrent: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, g, o = (gates + functional.linear(hidden, recurrent)).chunk(4, -1)
+        cell = self.cell(torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g))
+        return self.hidden(torch.sigmoid(o) * torch.tanh(cell)), cell
 
     def extra_repr(self) -> str:
         return f"{self.inputs}, {self.hidden_size}"

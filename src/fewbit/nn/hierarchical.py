@@ -1,0 +1,82 @@
+"""A character network with the memory of a word network: two clocks, one for letters and one for words.
+
+    w[t]       1 where a word ends with x[t], else 0
+    letters:   x[t]                              starts anew where w = 1
+    words[0]:  letters[t-1] and x[t]             ticks where w = 1, else holds: it reads the whole word that just ended
+    words[i]:  words[i-1]                        ticks where w = 1, else holds
+    spelling:  letters[t] and words[-1][t]       starts anew where w = 1; its output is the layer's
+
+What is older than a word reaches the output through the words only. Input and output stay those of a character
+network.
+
+References:
+    Hwang, Sung 2016, "Character-level language modeling with hierarchical recurrent neural networks"
+    (arXiv 1609.03777).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fewbit.errors import DataError
+from fewbit.nn.layer import Layer, State
+from fewbit.nn.lstm import LSTM
+from fewbit.nn.ticks import Ticks
+
+
+class HLSTM(Layer):
+    """Hierarchical LSTM; the state is ``(letters, words, spelling)`` with the states of these LSTMs.
+
+    Args:
+        inputs: features of a frame, for text one for each character: 1 for the one that is there, else 0.
+        hidden: cells of each LSTM.
+        boundaries: features that end a word where they are above 0: space, end of paragraph.
+        words: LSTMs with the clock of words.
+        direct: `spelling` reads ``x[t]`` in place of ``letters[t]`` (HLSTM-A; left out, it is HLSTM-B).
+        reset: whether letters and spelling start anew; without it they are plain LSTMs.
+
+    Raises:
+        DataError: a boundary is no feature, there is none, or there are no words.
+    """
+
+    boundaries: Tensor
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        boundaries: Sequence[int] = (0, 1),
+        words: int = 2,
+        direct: bool = False,
+        reset: bool = True,
+    ) -> None:
+        super().__init__()
+        if not boundaries or not all(0 <= feature < inputs for feature in boundaries):
+            raise DataError(f"HLSTM: boundaries must be features in 0..{inputs - 1}, not {list(boundaries)}")
+        if words < 1:
+            raise DataError(f"HLSTM: words must be 1 or more, not {words}")
+        self.inputs, self.hidden_size, self.direct, self.reset = inputs, hidden, direct, reset
+        self.register_buffer("boundaries", torch.tensor(sorted(set(boundaries))), persistent=False)
+        self.letters = LSTM(inputs, hidden)
+        self.words = nn.ModuleList(LSTM(hidden if i else hidden + inputs, hidden) for i in range(words))
+        self.spelling = LSTM(hidden + (inputs if direct else hidden), hidden)
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        letters, words, spelling = (None, (None,) * len(self.words), None) if state is None else state
+        ends = (x.index_select(-1, self.boundaries) > 0).any(-1)
+        always, never = torch.ones_like(ends), torch.zeros_like(ends)
+        each, at_ends = Ticks(always, ends if self.reset else never), Ticks(ends, never)
+        before = x.new_zeros(len(x), self.hidden_size) if letters is None else letters[0]
+        spelt, letters = self.letters(x, letters, each)
+        context = torch.cat([torch.cat([before.unsqueeze(1), spelt[:, :-1]], 1)[:, : x.shape[1]], x], -1)
+        after = []
+        for word, held in zip(self.words, words, strict=True):
+            context, now = word(context, held, at_ends)
+            after.append(now)
+        y, spelling = self.spelling(torch.cat([x if self.direct else spelt, context], -1), spelling, each)
+        return y, (letters, tuple(after), spelling)
+
+    def extra_repr(self) -> str:
+        kind = "direct, " if self.direct else ""
+        return f"{self.inputs}, {self.hidden_size}, {kind}boundaries={self.boundaries.tolist()}"

@@ -1,0 +1,70 @@
+"""When a recurrent layer runs: the frames in which it ticks, and those before which it starts anew.
+
+    s[t] = (1 - c)(1 - r) s[t-1] + c f(x[t], (1 - r) s[t-1])        clock c, reset r, both 0 or 1
+
+Between two resets a state goes from tick to tick and depends on nothing else. So all such chains of a chunk, of every
+stream, run side by side: as many steps as the longest chain has ticks, each with all chains that are so long. Where
+words are short and many, that is a tenth of the steps of a loop over frames.
+
+References:
+    Hwang, Sung 2016 (arXiv 1609.03777), section 2.
+"""
+
+import torch
+from torch import Tensor
+
+
+class Ticks:
+    """The plan of a chunk, for all layers that share a clock.
+
+    Args:
+        clock, reset: booleans ``(batch, time)``; a reset comes before the tick of its frame, and holds without one.
+
+    Attributes:
+        frames: numbers ``(ticks,)`` of the frames of the flattened chunk that tick, in the order in which they run.
+        sizes: chains that run in each step.
+    """
+
+    def __init__(self, clock: Tensor, reset: Tensor) -> None:
+        batch, time = clock.shape
+        now = torch.arange(time, device=clock.device).expand(batch, time)
+        never = torch.full_like(now, -1)
+        ticked, started = (torch.where(when, now, never).cummax(1).values for when in (clock, reset))
+        before = torch.cat([never[:, :1], ticked[:, :-1]], 1)
+        first = (before < started) | (before < 0)  # of its chain
+
+        ticking = clock.flatten().nonzero().squeeze(1)
+        begins = first.flatten()[ticking]
+        chain = begins.cumsum(0) - 1
+        heads = begins.nonzero().squeeze(1)
+        step = torch.arange(len(ticking), device=clock.device) - heads[chain]
+        longest_first = torch.bincount(chain, minlength=len(heads)).argsort(descending=True, stable=True)
+        rank = torch.empty_like(longest_first)
+        rank[longest_first] = torch.arange(len(heads), device=clock.device)
+        order = (step * max(len(heads), 1) + rank[chain]).argsort()
+        self.frames = ticking[order]
+        self.sizes: list[int] = torch.bincount(step).tolist() if len(ticking) else []
+
+        # A state that nobody made in this chunk: row `stream` of what was there before, or the zeros behind it.
+        streams = torch.arange(batch, device=clock.device).unsqueeze(1).expand(batch, time)
+        unmade = torch.where(started < 0, streams, batch)
+        self._begin = unmade.flatten()[ticking[heads[longest_first]]]
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(ticking), device=clock.device)
+        latest = (clock.flatten().cumsum(0) - 1).clamp_min(0).view(batch, time)
+        made = (ticked >= 0) & (ticked >= started)
+        self._hold = unmade + len(ticking)
+        if len(ticking):
+            self._hold = torch.where(made, place[latest], self._hold)
+
+    def begin(self, state: Tensor) -> Tensor:
+        """States ``(chains, width)`` before the first tick of each chain, from those of the streams ``(batch, width)``."""
+        return _with_zeros([state]).index_select(0, self._begin)
+
+    def hold(self, made: list[Tensor], state: Tensor) -> Tensor:
+        """States ``(batch, time, width)`` after every frame, from those that the steps made."""
+        return _with_zeros([*made, state]).index_select(0, self._hold.flatten()).view(*self._hold.shape, -1)
+
+
+def _with_zeros(rows: list[Tensor]) -> Tensor:
+    return torch.cat([*rows, rows[-1].new_zeros(1, rows[-1].shape[-1])])
