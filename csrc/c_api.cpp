@@ -233,6 +233,39 @@ int32_t fewbit_network_gru(fewbit_network* network, fewbit_linear linear, fewbit
     });
 }
 
+fewbit_network* fewbit_network_part(const fewbit_network* network, int64_t inputs, int32_t low, int32_t high) {
+    return guarded<fewbit_network*>(nullptr, [&] {
+        demand(inputs > 0 && inputs <= 2 * kMostUnits && low <= high, "a part has inputs and their range");
+        auto part = std::make_unique<fewbit_network>(fewbit_network{Network(network->network.kernels)});
+        const std::vector<float> none(size_t(inputs), 0.0f);
+        part->network.features = {none, none, {low, high}};
+        return part.release();
+    });
+}
+
+int32_t fewbit_network_hierarchy(fewbit_network* network, const int32_t* boundaries, int64_t count, int32_t direct,
+                                 fewbit_network* letters, fewbit_network* words, fewbit_network* spelling) {
+    return guarded(-1, [&] {
+        const int64_t inputs = network->network.outputs();
+        Hierarchy parts{{boundaries, boundaries + count}, direct != 0, {}, {}, {}};
+        for (int32_t column : parts.boundaries) demand(column >= 0 && column < inputs, "a boundary is a column");
+        const auto takes = [](const fewbit_network* part) { return int64_t(part->network.features.gain.size()); };
+        const int64_t spelt = letters->network.outputs(), context = words->network.outputs();
+        demand(takes(letters) == inputs && takes(words) == spelt + inputs &&
+                   takes(spelling) == (direct ? inputs : spelt) + context,
+               "the parts of a hierarchy do not fit together");
+        for (const fewbit_network* part : {letters, words, spelling}) {
+            demand(!part->network.ops.empty(), "a part of a hierarchy has no operation");
+            for (const auto& op : part->network.ops)
+                demand(op->keeps_count(), "a part of a hierarchy gives a frame for each that it takes");
+        }
+        parts.letters = std::move(letters->network.ops);
+        parts.words = std::move(words->network.ops);
+        parts.spelling = std::move(spelling->network.ops);
+        return append(network, make_hierarchy(std::move(parts), inputs));
+    });
+}
+
 const char* fewbit_network_target(const fewbit_network* network) { return network->network.kernels.name; }
 
 int64_t fewbit_network_bytes(const fewbit_network* network) { return network->network.bytes(); }

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define FEWBIT_ABI 1
+#define FEWBIT_ABI 2
 #define FEWBIT_API __attribute__((visibility("default")))
 
 typedef struct fewbit_matrix fewbit_matrix;
@@ -73,6 +73,12 @@ FEWBIT_API int32_t fewbit_network_qrnn(fewbit_network*, fewbit_linear, int64_t h
 FEWBIT_API int32_t fewbit_network_lstm(fewbit_network*, fewbit_linear, fewbit_linear back, int64_t hidden, fewbit_rescale output);
 FEWBIT_API int32_t fewbit_network_gru(fewbit_network*, fewbit_linear, fewbit_linear back, int64_t hidden,
                            const int32_t* bias_hidden, fewbit_rescale output);
+/* Networks of integers in low..high, in place of features, for the parts of a hierarchy, which takes their operations
+ * and leaves them empty. letters: of frames of the network; words: of a result of letters and a frame; spelling: of a
+ * result of letters (direct: of a frame) and one of words. */
+FEWBIT_API fewbit_network* fewbit_network_part(const fewbit_network*, int64_t inputs, int32_t low, int32_t high);
+FEWBIT_API int32_t fewbit_network_hierarchy(fewbit_network*, const int32_t* boundaries, int64_t count, int32_t direct,
+                           fewbit_network* letters, fewbit_network* words, fewbit_network* spelling);
 
 FEWBIT_API const char* fewbit_network_target(const fewbit_network*);
 FEWBIT_API int64_t fewbit_network_bytes(const fewbit_network*);

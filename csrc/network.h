@@ -43,6 +43,7 @@ public:
     // Takes `in`, writes frames to `out` (data and stride given) and sets its count; state is changed in place.
     virtual void run(const Frames& in, Frames& out, int32_t* state, Workshop&) const = 0;
     virtual int64_t bytes() const { return 0; }
+    virtual bool keeps_count() const { return true; }  // a frame comes out for each that goes in
 
     int64_t inputs = 0, outputs = 0;
     Range range{};  // of the outputs

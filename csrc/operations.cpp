@@ -80,6 +80,7 @@ public:
     }
     int64_t state_size() const override { return windows_.state_size(); }
     void start(int32_t* state) const override { windows_.start(state); }
+    bool keeps_count() const override { return windows_.stride == 1; }
     void run(const Frames& in, Frames& out, int32_t* state, Workshop& shop) const override {
         const Frames found = windows_.take(in, state, shop.windows);
         linear_.run(found.data, found.count, found.stride, shop, out.data, out.stride);

@@ -31,4 +31,13 @@ std::unique_ptr<Op> make_lstm(Linear linear, Linear back, int64_t hidden, OwnedR
 std::unique_ptr<Op> make_gru(Linear linear, Linear back, int64_t hidden, std::vector<int32_t> bias_hidden,
                              OwnedRescale output);
 
+using Chain = std::vector<std::unique_ptr<Op>>;
+// Three chains with two clocks; a frame ends a word where one of the columns `boundaries` is above 0. See ops.Hierarchy.
+struct Hierarchy {
+    std::vector<int32_t> boundaries;
+    bool direct;
+    Chain letters, words, spelling;
+};
+std::unique_ptr<Op> make_hierarchy(Hierarchy, int64_t inputs);
+
 }  // namespace fewbit

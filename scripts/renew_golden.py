@@ -2,8 +2,9 @@
 
     python scripts/renew_golden.py tests/golden
 
-Writes `every_op_vN.fewbit`, a Program with every kind of op, and `every_op_vN.npy`, the scores that it gives for the
-frames `golden_frames()`. The tests read the golden files of all versions and compare every byte and every integer.
+Writes `every_op_vN.fewbit` and `hierarchy_vN.fewbit`, Programs that together have every kind of op, and with the ending
+`.npy` the scores that they give for the frames `golden_frames()`; a file that is there is left alone. The tests
+read the golden files of all versions and compare every byte and every integer.
 """
 
 import sys
@@ -29,9 +30,8 @@ def golden_frames() -> NDArray[np.float32]:
     return np.asarray(3 * np.sin(t * np.arange(1, FEATURES + 1)) + t / 5, np.float32)
 
 
-def main(folder: Path) -> None:
-    torch.manual_seed(0)
-    frames = torch.from_numpy(golden_frames())[None]
+def every_op(frames: torch.Tensor) -> nn.Module:
+    """A quantized network with all ops of the first release."""
     model = layers.Chain(
         layers.Normalize(FEATURES).fit(frames),
         layers.CausalConv1d(FEATURES, 12, 4, 2),
@@ -49,10 +49,29 @@ def main(folder: Path) -> None:
     quantizer = input_quantizer(student.get_submodule("8"))
     assert isinstance(quantizer, Activation)
     quantizer.step = quantizer.step * 0.9  # so that a requantize op is needed
-    program = pack(student, recipe={"made by": "scripts/renew_golden.py"})
-    program.save(folder / f"every_op_v{VERSION}.fewbit")
-    np.save(folder / f"every_op_v{VERSION}.npy", program.step(golden_frames(), program.init_state())[0])
-    print([type(op).__name__ for op in program.ops])
+    return student
+
+
+def hierarchy(frames: torch.Tensor) -> nn.Module:
+    """A quantized network with two clocks."""
+    model = layers.Chain(
+        layers.Normalize(FEATURES).fit(frames), layers.HLSTM(FEATURES, 7, (0, 3), direct=True), nn.Linear(7, 5)
+    )
+    weights = {"2": "int8", "*": "ternary:row"}
+    return compress(model, Quantize(weights, "int8", calibration=[frames])).eval()
+
+
+def main(folder: Path) -> None:
+    frames = torch.from_numpy(golden_frames())[None]
+    for name, network in (("every_op", every_op), ("hierarchy", hierarchy)):
+        path = folder / f"{name}_v{VERSION}.fewbit"
+        if path.exists():
+            continue
+        torch.manual_seed(0)
+        program = pack(network(frames), recipe={"made by": "scripts/renew_golden.py"})
+        program.save(path)
+        np.save(path.with_suffix(".npy"), program.step(golden_frames(), program.init_state())[0])
+        print(path.name, [type(op).__name__ for op in program.ops])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Damaged files: loading works or raises `FileFormatError`, and what was loaded runs."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,33 +68,40 @@ def check(path, content):
     assert scores.shape[1] == program.outputs
 
 
+@pytest.fixture(scope="module", params=["every_op", "hierarchy"])
+def program(request, every_op):
+    """A Program with every simple op, and one whose op has parts."""
+    golden = Path(__file__).parent.parent / "golden" / "hierarchy_v1.fewbit"
+    return every_op if request.param == "every_op" else load(golden)
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz") / "net.fewbit"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(edits, min_size=1, max_size=4))
-def test_damaged_bytes(every_op, path, several):
-    data = every_op.to_bytes()
+def test_damaged_bytes(program, path, several):
+    data = program.to_bytes()
     for edit in several:
         data = edited(data, edit)
     check(path, data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.data())
-def test_damaged_payload(every_op, path, data):
-    content = bytearray(every_op.to_bytes())
+def test_damaged_payload(program, path, data):
+    content = bytearray(program.to_bytes())
     start = 8 + int.from_bytes(content[:8], "little")
     for place in data.draw(st.lists(st.integers(start, len(content) - 1), min_size=1, max_size=8)):
         content[place] = data.draw(st.integers(0, 255))
     check(path, bytes(content))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_damaged_description(every_op, path, repack, data):
+def test_damaged_description(program, path, repack, data):
     def change(meta, tensors):
         for _ in range(data.draw(st.integers(1, 2))):
             several = places(meta)
@@ -101,13 +109,13 @@ def test_damaged_description(every_op, path, repack, data):
                 container, key = several[data.draw(st.integers(0, len(several) - 1))]
                 container[key] = data.draw(values)
 
-    check(path, repack(every_op.to_bytes(), change))
+    check(path, repack(program.to_bytes(), change))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_damaged_header(every_op, path, data):
-    content = every_op.to_bytes()
+def test_damaged_header(program, path, data):
+    content = program.to_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
     several = places(header)

@@ -24,11 +24,11 @@ def test_old_files_give_the_integers_they_gave(file):
     assert np.array_equal(scores, np.load(file.with_suffix(".npy")))
 
 
-def test_the_present_version_is_written_byte_for_byte():
-    file = FOLDER / f"every_op_v{VERSION}.fewbit"
+@pytest.mark.parametrize("file", sorted(FOLDER.glob(f"*_v{VERSION}.fewbit")), ids=lambda file: file.stem)
+def test_the_present_version_is_written_byte_for_byte(file):
     assert load(file).to_bytes() == file.read_bytes()
 
 
-def test_the_golden_program_has_every_kind_of_op():
-    kinds = {type(op) for op in load(FOLDER / f"every_op_v{VERSION}.fewbit").ops}
+def test_the_golden_programs_have_every_kind_of_op():
+    kinds = {type(op) for file in FOLDER.glob(f"*_v{VERSION}.fewbit") for op in load(file).ops}
     assert kinds == set(ops.Op.__args__)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fewbit import nn as layers
-from fewbit.distill import SPEQ, LogitKD
+from fewbit.distill import SPEQ, LogitKD, SoftLabels
 from fewbit.passes import SQWA, Finetune, Quantize, compress, gradual
 from fewbit.quant import Quantizer, activation_quantizer, weight_quantizer
 from fewbit.train import CTC, CrossEntropy, CTCBatch, GuidedCTC, SymmetricSGD, constant, linear
@@ -62,6 +62,8 @@ LAYERS: dict[str, Callable[[], layers.Layer]] = {
     "GraphRNN GRU": lambda: layers.GraphRNN(layers.gru_graph(FEATURES, 5)),
     "GraphRNN SRU": lambda: layers.GraphRNN(layers.sru_graph(FEATURES, 5)),
     "GraphRNN clocked": lambda: layers.GraphRNN(layers.clocked_lstm_graph(FEATURES - 1, 5)),
+    "HLSTM": lambda: layers.HLSTM(FEATURES, 5, (1,)),
+    "HLSTM direct": lambda: layers.HLSTM(FEATURES, 5, (0, 2), words=1, direct=True),
     "GraphRNN hierarchical": lambda: layers.GraphRNN(layers.hierarchical_lstm_graph(FEATURES - 1, 5)),
     "GraphRNN delays": lambda: layers.GraphRNN(delays()),
     "CausalConv1d": lambda: layers.CausalConv1d(FEATURES, 4, kernel=3),
@@ -86,6 +88,14 @@ def labelled() -> tuple[Tensor, Tensor]:
     """A batch of frames with a class for each."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(3, 10, FEATURES, generator=generator), torch.randint(0, 4, (3, 10), generator=generator)
+
+
+def softly_labelled() -> tuple[Tensor, Tensor]:
+    """A batch of frames with a distribution for each, but for the first, which has none."""
+    x, _ = labelled()
+    q = torch.softmax(torch.randn(3, 10, 4, generator=torch.Generator().manual_seed(1)), -1)
+    q[:, 0] = 0
+    return x, q
 
 
 def unaligned() -> CTCBatch:
@@ -132,6 +142,7 @@ OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     "LogitKD soft only": lambda: distilled(labelled(), weight=constant(1.0)),
     "SPEQ": lambda: ObjectiveCase(SPEQ(), labelled(), [], coarse_signals),
     "LogitKD on CTC": lambda: distilled(unaligned(), hard=CTC()),
+    "SoftLabels": lambda: ObjectiveCase(SoftLabels(), softly_labelled(), []),
 }
 
 
@@ -176,4 +187,6 @@ PROGRAMS: dict[str, Callable[[], nn.Module]] = {
     "GraphRNN LSTM": lambda: layers.GraphRNN(layers.lstm_graph(12, 16)),
     "GraphRNN GRU": lambda: layers.GraphRNN(layers.gru_graph(12, 16)),
     "GraphRNN SRU": lambda: layers.GraphRNN(layers.sru_graph(12, 16)),
+    "HLSTM": lambda: layers.HLSTM(12, 8, (0, 11)),
+    "HLSTM direct": lambda: layers.HLSTM(12, 8, (3,), words=3, direct=True),
 }

@@ -1,5 +1,7 @@
 """Truncated back-propagation through time on text streams."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -46,7 +48,7 @@ def test_streams_go_on_from_batch_to_batch_and_from_pass_to_pass() -> None:
     streams = TextStreams(text, streams=3, steps=4)
     seen = [[int(i) for i in row] for row in torch.cat([x for _ in range(5) for x, _ in streams], 1)]
     for row in seen:
-        assert all((b - a) % 50 == 1 for a, b in zip(row, row[1:], strict=False))
+        assert all((b - a) % 50 == 1 for a, b in pairwise(row))
     assert len(streams) == 4
     for inputs, targets in streams:
         assert torch.equal((inputs + 1) % 50, targets)

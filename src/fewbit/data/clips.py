@@ -83,6 +83,14 @@ def at_speeds(clip: Clip, features: LogMel, speeds: Sequence[float]) -> list[Fra
     return [features(np.concatenate([margin, change_speed(clip.samples, speed), margin])) for speed in speeds]
 
 
+def sounding(frames: Frames) -> tuple[int, int]:
+    """First frame and end of what stands out of the log-mel frames of a clip: from half-way up to its loudest."""
+    loudness = frames.mean(axis=1)
+    low, high = np.percentile(loudness, (10, 98))
+    (loud,) = np.nonzero(loudness >= (low + high) / 2)
+    return int(loud[0]), int(loud[-1]) + 1
+
+
 def hiss(features: LogMel, seconds: int = 20) -> Frames:
     """Log-mel frames of white noise with standard deviation 1."""
     return features(np.random.default_rng(0).standard_normal(seconds * features.rate).astype(np.float32))

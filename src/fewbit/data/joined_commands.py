@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fewbit.data.clips import Frames, at_speeds, hiss
+from fewbit.data.clips import Frames, at_speeds, hiss, sounding
 from fewbit.data.digits import other_voice, spec_augment
 from fewbit.data.joined_speech import Example, joined_batches, lay_in_a_row, quiet_room
 from fewbit.data.speech_commands import UNKNOWN, SpeechCommands
@@ -15,8 +15,9 @@ from fewbit.features import LogMel
 SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 GAP = -0.15, 0.5  # seconds between two clips; most clips begin and end with silence
 NOISY = 0.6  # of the examples have recorded noise under everything
-NOISE = -3.5, 0.0  # powers of ten of its level
+NOISE = -3.5, -0.4  # powers of ten of its level
 SHARE_UNKNOWN, SHARE_SILENCE, SHARE_REVERSED = 0.14, 0.08, 0.08  # of the clips that are laid
+KNOWN = 8  # frames after its end for which a word counts as just said
 MIRRORED = frozenset({"no", "on"})  # each is heard as the other when it is played backwards
 
 
@@ -24,8 +25,8 @@ class JoinedCommands(Dataset[Example]):
     """Clips in random order, at random speed, level and noise, in the log-mel domain (see `JoinedDigits`).
 
     The recordings of silence are clips without a word, and the noise under everything. Words played backwards are
-    unknown words: the few that were recorded do not show what all others sound like. A word is known from the middle
-    of its clip on.
+    unknown words: the few that were recorded do not show what all others sound like. A word is known from its middle
+    on.
 
     The index of an example is the seed of all its randomness: it is the same in any process.
     """
@@ -56,9 +57,10 @@ class JoinedCommands(Dataset[Example]):
         frames = spec_augment(other_voice(np.maximum(frames, self.floor), rng), rng)
         alignment = torch.zeros(self.frames, dtype=torch.long)
         labels = []
-        for text, start, end in laid:
+        for text, position, clip in laid:
             for label in self.alphabet.encode(text):
-                alignment[(start + end) // 2 : end] = label
+                start, end = sounding(clip)
+                alignment[position + (start + end) // 2 : position + end + KNOWN] = label
                 labels.append(label)
         return torch.from_numpy(frames), labels, alignment
 

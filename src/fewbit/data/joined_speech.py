@@ -32,8 +32,8 @@ def lay_in_a_row(
     rng: np.random.Generator,
     rate: float,
     gap: tuple[float, float],
-) -> list[tuple[str, int, int]]:
-    """Fill `frames` in place with what `draw` gives, one after the other; text, first frame and end of each.
+) -> list[tuple[str, int, Frames]]:
+    """Fill `frames` in place with what `draw` gives, one after the other; what that was, and the first frame of each.
 
     Args:
         frames: at `rate` a second.
@@ -49,7 +49,7 @@ def lay_in_a_row(
         if position + len(spoken) > len(frames) - rate * REST:
             continue
         end = lay_over(frames, spoken, position, rng)
-        laid.append((text, position, end))
+        laid.append((text, position, spoken))
         position = end + int(rate * rng.uniform(*gap))
     return laid
 

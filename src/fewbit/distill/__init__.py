@@ -1,7 +1,22 @@
 """Floor 4: objectives that learn from another network."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.distill.generative import GeneratedText, guided
 from fewbit.distill.logits import LogitKD, soft_loss
+from fewbit.distill.shared_labels import LabelDevice, Question, SharedLabels
+from fewbit.distill.soft_labels import SoftLabels, TextBatch
 from fewbit.distill.stochastic_precision import SPEQ, cosine_loss
 
-__all__ = ["SPEQ", "LogitKD", "cosine_loss", "soft_loss"]
+__all__ = [
+    "SPEQ",
+    "GeneratedText",
+    "LabelDevice",
+    "LogitKD",
+    "Question",
+    "SharedLabels",
+    "SoftLabels",
+    "TextBatch",
+    "cosine_loss",
+    "guided",
+    "soft_loss",
+]

@@ -5,9 +5,10 @@ after decides how it is closed. Batch normalisation and ReLU change the open op;
 names the codes that it must give; at the end of the network its results become scores.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -83,7 +84,7 @@ class Lowering:
         """
         self.name = name
         try:
-            reader = module.gates if isinstance(module, layers.QRNN) else module
+            reader = _reader(module)
             signal = read_signal(reader)
             if signal is not None:
                 self._codes(signal, reader)
@@ -141,6 +142,7 @@ class Lowering:
 
     @lower.register(nn.Dropout)
     @lower.register(layers.MacroBlockDropout)
+    @lower.register(layers.OneHot)
     @lower.register(nn.Identity)
     @lower.register(layers.Signal)
     def _(self, module: nn.Module) -> None:
@@ -238,6 +240,25 @@ class Lowering:
     def _(self, module: layers.GraphRNN) -> None:
         self.lower(cell_of(module))
 
+    @lower.register
+    def _(self, module: layers.HLSTM) -> None:
+        if not module.reset:
+            raise LoweringError("only with reset has it an integer op")
+        name, x = self.name, (self._input(), module.inputs)
+        letters = Lowering(signal=x[0])
+        letters.add(f"{name}.letters", module.letters)
+        spelt = letters._input(), module.hidden_size
+        words = _joined(f"{name}.words", (spelt, x), module.words[0])
+        for i, word in enumerate(module.words):
+            words.add(f"{name}.words.{i}", word)
+        context = words._input(), module.hidden_size
+        spelling = _joined(f"{name}.spelling", (x if module.direct else spelt, context), module.spelling)
+        spelling.add(f"{name}.spelling", module.spelling)
+        chains: list[Any] = [tuple(part.chain) for part in (letters, words, spelling)]
+        boundaries = module.boundaries.cpu().numpy().astype(np.int64)
+        self.chain.append(ops.Hierarchy(name, boundaries, int(module.direct), *chains))
+        self.signal = spelling._input()
+
     def _gates(self, module: nn.Module, bias: Floats) -> tuple[ops.Matrix, Integers, Rescale]:
         """The input half of a recurrent layer, with results in Q3.12."""
         weight = read_weight(module, "weight")
@@ -260,6 +281,26 @@ def has_rule(module: nn.Module) -> bool:
     """Whether `Lowering` knows an integer form for this kind of module."""
     dispatch = Lowering.__dict__["lower"].dispatcher.dispatch
     return dispatch(type(module)) is not dispatch(object)
+
+
+def _reader(module: nn.Module) -> nn.Module:
+    """The part of a layer that reads its input."""
+    match module:
+        case layers.QRNN():
+            return module.gates
+        case layers.HLSTM():
+            return module.input
+    return module
+
+
+def _joined(name: str, parts: Sequence[tuple[SignalCodes, int]], reader: nn.Module) -> Lowering:
+    """A chain that begins with several signals side by side, of so many columns each, as `reader` wants them."""
+    wanted = read_signal(reader)
+    if wanted is None:
+        raise LoweringError("its parts are not quantized; add activations='int8' to Quantize")
+    scale = np.concatenate([np.full(width, signal.step / wanted.step) for signal, width in parts])
+    rescale = rescale_from(scale, wanted.low, wanted.high)
+    return Lowering(chain=[ops.Requantize(f"{name}.input", len(scale), rescale)], signal=wanted)
 
 
 def _identity(reader: nn.Module) -> tuple[Floats, Floats]:

@@ -1,7 +1,7 @@
 """Floor 5: ready-made networks."""
 
 import fewbit.torch_side  # noqa: F401
-from fewbit.models.charlm import CharLM
+from fewbit.models.charlm import CharLM, HierarchicalLM
 from fewbit.models.file import Trained, load_model, save_model
 from fewbit.models.images import ProjectedBlock, ResidualBlock, ResNet, convnet, image_resnet, mlp
 from fewbit.models.speech import SpeechRNN
@@ -9,6 +9,7 @@ from fewbit.models.stream import TorchStream
 
 __all__ = [
     "CharLM",
+    "HierarchicalLM",
     "ProjectedBlock",
     "ResNet",
     "ResidualBlock",

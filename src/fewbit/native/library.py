@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fewbit.errors import TargetError
 
-ABI = 1
+ABI = 2
 FILE = "lib/libfewbit_native.so"
 HOW_TO_MEND = (
     "install a C++ compiler and then fewbit once more (pip install --force-reinstall --no-deps fewbit); "
@@ -65,6 +65,8 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fewbit_network_qrnn": (_I32, [c_void_p, _LINEAR, _I64, _I64, _RESCALE]),
     "fewbit_network_lstm": (_I32, [c_void_p, _LINEAR, _LINEAR, _I64, _RESCALE]),
     "fewbit_network_gru": (_I32, [c_void_p, _LINEAR, _LINEAR, _I64, _INTS, _RESCALE]),
+    "fewbit_network_part": (c_void_p, [c_void_p, _I64, _I32, _I32]),
+    "fewbit_network_hierarchy": (_I32, [c_void_p, _INTS, _I64, _I32, c_void_p, c_void_p, c_void_p]),
     "fewbit_network_target": (c_char_p, [c_void_p]),
     "fewbit_network_bytes": (_I64, [c_void_p]),
     "fewbit_network_state_size": (_I64, [c_void_p]),

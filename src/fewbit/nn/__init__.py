@@ -16,6 +16,7 @@ from fewbit.nn.hierarchical import HLSTM
 from fewbit.nn.layer import BatchNorm, Chain, Layer, Normalize, Signal
 from fewbit.nn.lstm import LSTM
 from fewbit.nn.macro_block_dropout import MacroBlockDropout, hold_masks
+from fewbit.nn.one_hot import OneHot
 from fewbit.nn.qrnn import QRNN
 from fewbit.nn.sru import SRU
 from fewbit.nn.ticks import Ticks
@@ -36,6 +37,7 @@ __all__ = [
     "MacroBlockDropout",
     "Node",
     "Normalize",
+    "OneHot",
     "Plan",
     "Recognised",
     "Signal",

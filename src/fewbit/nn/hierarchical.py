@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from fewbit.errors import DataError
-from fewbit.nn.layer import Layer, State
+from fewbit.nn.layer import Layer, Signal, State
 from fewbit.nn.lstm import LSTM
 from fewbit.nn.ticks import Ticks
 
@@ -58,12 +58,14 @@ class HLSTM(Layer):
             raise DataError(f"HLSTM: words must be 1 or more, not {words}")
         self.inputs, self.hidden_size, self.direct, self.reset = inputs, hidden, direct, reset
         self.register_buffer("boundaries", torch.tensor(sorted(set(boundaries))), persistent=False)
+        self.input = Signal()  # so that the clock is read off the codes that a Program has
         self.letters = LSTM(inputs, hidden)
         self.words = nn.ModuleList(LSTM(hidden if i else hidden + inputs, hidden) for i in range(words))
         self.spelling = LSTM(hidden + (inputs if direct else hidden), hidden)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         letters, words, spelling = (None, (None,) * len(self.words), None) if state is None else state
+        x = self.input(x)
         ends = (x.index_select(-1, self.boundaries) > 0).any(-1)
         always, never = torch.ones_like(ends), torch.zeros_like(ends)
         each, at_ends = Ticks(always, ends if self.reset else never), Ticks(ends, never)

@@ -52,7 +52,7 @@ class LSTM(Layer):
         gates = functional.linear(x.flatten(0, 1).index_select(0, ticks.frames), self.weight, self.bias)
         h, c = ticks.begin(hidden), ticks.begin(cell)
         hiddens, cells = [], []
-        for step in gates.split(ticks.sizes):
+        for step in torch.split(gates, ticks.sizes):
             h, c = self._step(step, h[: len(step)], c[: len(step)], recurrent)
             hiddens.append(h)
             cells.append(c)

@@ -58,7 +58,7 @@ class Ticks:
             self._hold = torch.where(made, place[latest], self._hold)
 
     def begin(self, state: Tensor) -> Tensor:
-        """States ``(chains, width)`` before the first tick of each chain, from those of the streams ``(batch, width)``."""
+        """States ``(chains, width)`` before the first tick of each chain, from those of streams ``(batch, width)``."""
         return _with_zeros([state]).index_select(0, self._begin)
 
     def hold(self, made: list[Tensor], state: Tensor) -> Tensor:

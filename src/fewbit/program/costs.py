@@ -16,7 +16,8 @@ class OpCost:
     """One op: what it is and what it costs.
 
     bits: stored for each weight. bytes: codes, scales, biases, all that the file stores for it. macs:
-    multiply-accumulates an input frame of the Program, averaged over a stride.
+    multiply-accumulates an input frame of the Program, averaged over a stride; of an op with a clock, in a frame in
+    which all of it runs.
     """
 
     name: str
@@ -99,6 +100,8 @@ def _bytes(op: ops.Op) -> int:
                 total += value.data.nbytes + (0 if value.group_scale is None else 2 * value.group_scale.size)
             case Rescale():
                 total += 4 * value.multiplier.size
+            case tuple():
+                total += sum(_bytes(part) for part in value)
             case _ if hasattr(value, "nbytes"):
                 total += 4 * value.size
     return total

@@ -1,8 +1,10 @@
 """The fast executor: the ops of a Program in the native runtime, with the integers of the reference."""
 
 import os
+from collections.abc import Sequence
 from ctypes import c_float, c_int32
 from functools import singledispatchmethod
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,7 +68,8 @@ class Native:
         )
         if not self._network:
             raise TargetError(last_error())
-        for op in chain[1:]:
+        for before, op in pairwise(chain):
+            self._reach = ops.result_range(before)
             self._append(op)
         self._kept.clear()
         self._inputs, self._outputs = len(gain), ops.widths(chain[-1])[1]
@@ -160,6 +163,27 @@ class Native:
         bias, output = self._held(op.bias_hidden), self._rescale(op.output)
         self._checked(self._library.fewbit_network_gru(self._network, linear, back, op.hidden, bias, output))
 
+    @_append.register
+    def _(self, op: ops.Hierarchy) -> None:
+        parts: list[int] = []
+        network = self._network
+        try:
+            for chain, reach in zip(op.chains, ops.chain_ranges(op, self._reach), strict=True):
+                self._network = self._library.fewbit_network_part(network, ops.widths(chain[0])[0], *reach)
+                if not self._network:
+                    raise TargetError(last_error())
+                parts.append(self._network)
+                for part in chain:
+                    self._append(part)
+            boundaries = self._held(op.boundaries)
+            self._checked(
+                self._library.fewbit_network_hierarchy(network, boundaries, len(op.boundaries), op.direct, *parts)
+            )
+        finally:
+            self._network = network
+            for handle in parts:
+                self._library.fewbit_network_free(handle)
+
     def _linear(self, weight: ops.Matrix, bias: Integers | None, rescale: Rescale) -> LinearArgument:
         group = weight.per.size if isinstance(weight.per, PerGroup) and weight.group_scale is not None else 0
         matrix = NativeMatrix(weight.codes(), weight.format, group, weight.group_scale)
@@ -199,8 +223,16 @@ def fits(chain: tuple[ops.Op, ...]) -> bool:
     """Whether no sum of a chain can pass 32 bits."""
     if not isinstance(chain[0], ops.Quantize):
         return False
-    reach = ops.result_range(chain[0])
-    for op in chain[1:]:
+    return _fits(chain[1:], ops.result_range(chain[0]))
+
+
+def _fits(chain: Sequence[ops.Op], reach: tuple[int, int]) -> bool:
+    for op in chain:
+        if isinstance(op, ops.Hierarchy):
+            if not all(_fits(*part) for part in zip(op.chains, ops.chain_ranges(op, reach), strict=True)):
+                return False
+            reach = ops.result_range(op)
+            continue
         inputs = [reach, ops.result_range(op)]  # the hidden half takes what the op gives
         for matrix, (low, high) in zip(ops.matrices(op), inputs, strict=False):
             if low < INT16[0] or high > INT16[1] or int(np.abs(matrix.codes()).sum(1).max()) * max(-low, high) >= LIMIT:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields
 from reprlib import repr as shortened
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from fewbit.program.numerics import INT16, INT32, MAX_SHIFT, Integers, Rescale
 from fewbit.program.write import KINDS
 
 MAX_SIDE = 1 << 24
+MAX_PARTS = 64
 _PER: dict[str, Granularity] = {"tensor": PerTensor(), "row": PerRow()}
 
 
@@ -38,6 +39,7 @@ class OpReader:
             Rescale: self.rescale,
             Integers: self.integers,
             NDArray[np.float32]: self.floats,
+            ops.Parts: self.parts,
         }
         op = self.kind(**{field.name: readers[field.type](field.name) for field in fields(self.kind)})
         _check(op)
@@ -109,6 +111,15 @@ class OpReader:
         matrix.codes()  # refuses bytes that no packing writes
         return matrix
 
+    def parts(self, name: str) -> ops.Parts:
+        records = self.record.get(name)
+        if not isinstance(records, list) or not 1 <= len(records) <= MAX_PARTS:
+            raise FileFormatError(f"'{name}' is {shortened(records)}, wanted 1 to {MAX_PARTS} ops")
+        readers = [OpReader(record, self.tensors, self.unused) for record in records]
+        for reader in readers:
+            _demand(issubclass(reader.kind, get_args(ops.Part)), f"'{name}' holds an op that cannot be a part")
+        return tuple(reader.op() for reader in readers)
+
     def _object(self, name: str) -> dict[str, Any]:
         value = self.record.get(name)
         if not isinstance(value, dict):
@@ -128,6 +139,8 @@ def _check(op: ops.Op) -> None:
         case ops.Quantize():
             _demand(len(op.gain) == len(op.offset), "'gain' and 'offset' differ in length")
             _demand(INT16[0] <= op.low <= op.high <= INT16[1], "the codes of 'quantize' leave 16 bits")
+        case ops.Hierarchy():
+            _check_hierarchy(op)
         case ops.Requantize():
             _demand(op.width >= 1, "'width' must be at least 1")
             _demand(len(op.rescale.multiplier) in (1, op.width), "'rescale' has a wrong number of multipliers")
@@ -156,6 +169,19 @@ def _check(op: ops.Op) -> None:
         _demand(len(op.bias_hidden) == op.hidden, "'bias_hidden' does not fit 'hidden'")
     if isinstance(op, ops.QRNN | ops.LSTM | ops.GRU):
         _demand(len(op.output.multiplier) in (1, op.hidden), "'output' has a wrong number of multipliers")
+
+
+def _check_hierarchy(op: ops.Hierarchy) -> None:
+    inputs, letters, words = ops.widths(op)[0], ops.widths(op.letters[-1])[1], ops.widths(op.words[-1])[1]
+    wanted = inputs, letters + inputs, (inputs if op.direct else letters) + words
+    for chain, width in zip(op.chains, wanted, strict=True):
+        for part in chain:
+            _demand(ops.widths(part)[0] == width, f"{part.name} wants {ops.widths(part)[0]} numbers, not {width}")
+            width = ops.widths(part)[1]
+            low, high = ops.result_range(part)
+            _demand(INT16[0] <= low <= high <= INT16[1], f"the results of {part.name} leave 16 bits")
+    _demand(bool((op.boundaries >= 0).all() and (op.boundaries < inputs).all()), "'boundaries' are no columns")
+    _demand(op.direct in (0, 1), "'direct' is neither 0 nor 1")
 
 
 def _check_ranges(op: ops.Op) -> None:

@@ -169,7 +169,36 @@ class GRU:
     output: Rescale
 
 
-Op = Quantize | Requantize | Dense | Conv | SRU | QRNN | LSTM | GRU
+Part = Requantize | Dense | SRU | LSTM | GRU
+Parts = tuple[Part, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Hierarchy:
+    """Three chains of ops with two clocks; a frame ``x`` ends a word where a column of `boundaries` is above 0.
+
+    `letters` reads ``x``. Where a word ends, `words` reads the result of `letters` in the frame before, then ``x``, and
+    runs once; else its result, at first zeros, stays. `spelling` reads the result of `letters` (if `direct` is 1:
+    ``x``), then that of `words`, and gives the result of the op. `letters` and `spelling` start anew at the frame that
+    ends a word.
+
+    State: that of each chain, and the results of `letters` and `words`.
+    """
+
+    name: str
+    boundaries: Integers
+    direct: int
+    letters: Parts
+    words: Parts
+    spelling: Parts
+
+    @property
+    def chains(self) -> tuple[Parts, Parts, Parts]:
+        """Letters, words, spelling."""
+        return self.letters, self.words, self.spelling
+
+
+Op = Quantize | Requantize | Dense | Conv | SRU | QRNN | LSTM | GRU | Hierarchy
 
 
 def widths(op: Op) -> tuple[int, int]:
@@ -187,6 +216,8 @@ def widths(op: Op) -> tuple[int, int]:
             return op.weight.columns // op.kernel, op.hidden
         case SRU() | LSTM() | GRU():
             return op.weight.columns, op.hidden
+        case Hierarchy():
+            return widths(op.letters[0])[0], widths(op.spelling[-1])[1]
 
 
 def result_range(op: Op) -> tuple[int, int]:
@@ -198,6 +229,15 @@ def result_range(op: Op) -> tuple[int, int]:
             return op.rescale.low, op.rescale.high
         case QRNN() | LSTM() | GRU():
             return op.output.low, op.output.high
+        case Hierarchy():
+            return result_range(op.spelling[-1])
+
+
+def chain_ranges(op: Hierarchy, inputs: tuple[int, int]) -> list[tuple[int, int]]:
+    """Smallest and largest integer that each of the chains of an op reads, if the op itself reads those of `inputs`."""
+    letters, words = (result_range(chain[-1]) for chain in (op.letters, op.words))
+    joined = (letters, inputs), (inputs if op.direct else letters, words)
+    return [inputs, *((min(low for low, _ in pair), max(high for _, high in pair)) for pair in joined)]
 
 
 def matrices(op: Op) -> list[Matrix]:
@@ -207,5 +247,7 @@ def matrices(op: Op) -> list[Matrix]:
             return []
         case LSTM() | GRU():
             return [op.weight, op.weight_hidden]
+        case Hierarchy():
+            return [matrix for chain in op.chains for part in chain for matrix in matrices(part)]
         case _:
             return [op.weight]

@@ -3,6 +3,7 @@
 Faster executors are right when they give these integers.
 """
 
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -41,20 +42,36 @@ class Reference:
 
     def __init__(self, chain: tuple[ops.Op, ...]) -> None:
         self._chain = chain
-        self._products = [[MatrixProduct(matrix) for matrix in ops.matrices(op)] for op in chain]
+        self._products = [products(op) for op in chain]
 
     def init_state(self) -> State:
         """State at the start of a stream."""
-        return tuple(start(op) for op in self._chain)
+        return start_chain(self._chain)
 
     def step(self, x: NDArray[np.float32], state: State) -> tuple[Integers, State]:
         """Run a chunk ``(time, features)`` and return ``(frames out, classes)`` with the new state."""
-        y: Any = x
-        after = []
-        for op, products, before in zip(self._chain, self._products, state, strict=True):
-            y, now = run(op, y, before, products)
-            after.append(now)
-        return y, tuple(after)
+        return run_chain(self._chain, x, state, self._products)
+
+
+def products(op: ops.Op) -> list[Any]:
+    """The products with an op's weights; of an op that is made of chains, those of each op of each chain."""
+    if isinstance(op, ops.Hierarchy):
+        return [[products(part) for part in chain] for chain in op.chains]
+    return [MatrixProduct(matrix) for matrix in ops.matrices(op)]
+
+
+def start_chain(chain: Sequence[ops.Op]) -> State:
+    """State of a chain at the start of a stream."""
+    return tuple(start(op) for op in chain)
+
+
+def run_chain(chain: Sequence[ops.Op], x: Any, state: State, weights: list[list[Any]]) -> tuple[Integers, State]:
+    """Output and new state of a chain for a chunk ``x: (time, width)``."""
+    after = []
+    for op, own, before in zip(chain, weights, state, strict=True):
+        x, now = run(op, x, before, own)
+        after.append(now)
+    return x, tuple(after)
 
 
 @singledispatch
@@ -172,6 +189,28 @@ def _(op: ops.GRU, x: Any, state: Any, products: list[MatrixProduct]) -> tuple[I
         slow = mix(z, slow, candidate)
         y[t] = hidden = op.output(slow)
     return y, (hidden, slow)
+
+
+@start.register
+def _(op: ops.Hierarchy) -> Any:
+    results = (np.zeros(ops.widths(chain[-1])[1], np.int64) for chain in (op.letters, op.words))
+    return *(start_chain(chain) for chain in op.chains), *results
+
+
+@run.register
+def _(op: ops.Hierarchy, x: Any, state: Any, products: list[Any]) -> tuple[Integers, Any]:
+    letters, words, spelling, spelt, context = state
+    y = np.zeros((len(x), ops.widths(op)[1]), np.int64)
+    for t in range(len(x)):
+        frame = x[t : t + 1]
+        if (frame[0, op.boundaries] > 0).any():
+            word = np.concatenate([spelt, frame[0]])[None]
+            (context,), words = run_chain(op.words, word, words, products[1])
+            letters, spelling = start_chain(op.letters), start_chain(op.spelling)
+        (spelt,), letters = run_chain(op.letters, frame, letters, products[0])
+        read = np.concatenate([frame[0] if op.direct else spelt, context])[None]
+        (y[t],), spelling = run_chain(op.spelling, read, spelling, products[2])
+    return y, (letters, words, spelling, spelt, context)
 
 
 def windows(x: Integers, tail: Integers, kernel: int, stride: int) -> tuple[Integers, Integers]:

@@ -26,6 +26,7 @@ KINDS: dict[str, type[Any]] = {
     "qrnn": ops.QRNN,
     "lstm": ops.LSTM,
     "gru": ops.GRU,
+    "hierarchy": ops.Hierarchy,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
@@ -68,6 +69,8 @@ def _describe(op: ops.Op, prefix: str, tensors: dict[str, NDArray[Any]]) -> dict
         elif isinstance(value, Rescale):
             tensors[f"{key}.multiplier"] = value.multiplier.astype(np.int32)
             record[field.name] = {"shift": value.shift, "low": value.low, "high": value.high}
+        elif isinstance(value, tuple):
+            record[field.name] = [_describe(part, f"{key}.{i}", tensors) for i, part in enumerate(value)]
         elif isinstance(value, np.ndarray):
             tensors[key] = value.astype(np.int32) if value.dtype == np.int64 else value
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from fewbit.program import cost, load
+from fewbit.tour.card import write_card
 
 Rates = Mapping[str, Mapping[str, tuple[float, float]]]
 """Network -> kind of language model -> word and character error rate."""
@@ -35,29 +35,13 @@ one speaker at a time. Beside it lie language models of characters (`{name}.char
 """
 
 
-def write_card(packed: str | Path, rates: Rates, speakers: int, seed: int) -> Path:
+def write_english_card(packed: str | Path, rates: Rates, speakers: int, seed: int) -> Path:
     """Write ``name.md`` beside ``name.fewbit``."""
     packed = Path(packed)
-    network = load(packed)
-    counted = cost(network)
     rows = "\n".join(
         f"| {name} | {kind} | {word:.1%} | {character:.1%} |"
         for name, kinds in rates.items()
         for kind, (word, character) in kinds.items()
     )
-    text = CARD.format(
-        name=packed.stem,
-        mels=(network.features or {}).get("mels"),
-        stride=network.stride,
-        weights=counted.weights,
-        file_bytes=counted.file_bytes,
-        header_bytes=counted.header_bytes,
-        macs=counted.macs,
-        lm_bytes=sum(path.stat().st_size for path in packed.parent.glob(f"{packed.stem}.*.ngram")),
-        seed=seed,
-        speakers=speakers,
-        rows=rows,
-    )
-    path = packed.with_suffix(".md")
-    path.write_text(text, encoding="utf-8")
-    return path
+    lm_bytes = sum(path.stat().st_size for path in packed.parent.glob(f"{packed.stem}.*.ngram"))
+    return write_card(packed, CARD, lm_bytes=lm_bytes, seed=seed, speakers=speakers, rows=rows)

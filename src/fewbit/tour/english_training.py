@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.data import DataLoader
 
 from fewbit import passes
@@ -15,10 +14,11 @@ from fewbit.features import LogMel
 from fewbit.lower import pack
 from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
 from fewbit.program import load
-from fewbit.tour.english_card import Rates, write_card
+from fewbit.tour.english_card import Rates, write_english_card
 from fewbit.tour.english_language import measure, tune, write_language_models
 from fewbit.tour.recipe import one_thread
-from fewbit.train import CTC, cosine, fit
+from fewbit.tour.rounds import distilled, float_rounds, normalized, ternary_rounds
+from fewbit.train import CTC
 
 FEATURES = LogMel(mels=64, rate=16_000)
 
@@ -64,43 +64,20 @@ class EnglishRecipe:
             stride=self.stride,
             dropout=self.dropout,
         )
-        dataset: Any = loader.dataset
-        model.get_submodule("norm").fit(torch.cat([dataset[i][0] for i in range(64)]))  # type: ignore[operator]
-        return model
+        return normalized(model, loader)
 
     def compression(self) -> passes.Recipe:
         """Direct quantization, then training with the float network as the teacher whose part falls to nothing."""
-        distil = {"kind": "LogitKD", "temperature": self.temperature, "weight": {"from": 1.0, "to": 0.0}}
-        retrain = {"epochs": self.retrain_epochs, "rate": self.retrain_rate, "title": "retraining"}
-        return passes.Recipe.from_dict(
-            {
-                "passes": [
-                    {"kind": "Quantize", "weights": {"head": "int8", "*": "ternary:row"}, "activations": "int8"},
-                    {"kind": "Finetune", "objective": distil | {"hard": "CTC"}} | retrain,
-                ]
-            }
-        )
+        return distilled(self.retrain_epochs, self.retrain_rate, self.temperature)
 
 
 def train_float(speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None) -> SpeechRNN:
     """The float recogniser."""
-    model: SpeechRNN | None = None
-    for i in range(recipe.rounds):
-        loader = recipe.batches(speech, seed + i)
-        model = model or recipe.model(speech, loader, seed)
-        fit(
-            model,
-            loader,
-            CTC(),
-            epochs=recipe.epochs,
-            optimizer=torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-2),
-            schedule=cosine(warmup=0.1),
-            seed=seed + i,
-            checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.name}.float{i}"),
-            title=f"float training {i + 1}/{recipe.rounds}",
-        )
-    if model is None:
+    loaders = [recipe.batches(speech, seed + i) for i in range(recipe.rounds)]
+    if not loaders:
         raise DataError(f"EnglishRecipe: rounds must be 1 or more, not {recipe.rounds}")
+    model = recipe.model(speech, loaders[0], seed)
+    float_rounds(model, loaders, CTC(), epochs=recipe.epochs, rate=recipe.rate, seed=seed, checkpoint=checkpoint)
     return model
 
 
@@ -108,16 +85,10 @@ def retrain(
     teacher: SpeechRNN, speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None
 ) -> SpeechRNN:
     """The ternary recogniser that learns from its float self."""
-    quantize, finetune = recipe.compression().steps
-    student: nn.Module = teacher
-    for i in range(recipe.retrain_rounds):
-        given: dict[str, Any] = {"batches": recipe.batches(speech, seed + 100 + i), "objective": CTC()}
-        path = checkpoint and checkpoint.with_name(f"{checkpoint.name}.ternary{i}")
-        how = passes.Recipe((quantize, finetune) if i == 0 else (finetune,))
-        student = passes.compress(student, *how.passes(**given, teacher=teacher, seed=seed, checkpoint=path))
-    if not isinstance(student, SpeechRNN) or student is teacher:
+    loaders = [recipe.batches(speech, seed + 100 + i) for i in range(recipe.retrain_rounds)]
+    if not loaders:
         raise DataError(f"EnglishRecipe: retrain_rounds must be 1 or more, not {recipe.retrain_rounds}")
-    return student.eval()
+    return ternary_rounds(teacher, loaders, recipe.compression(), CTC(), seed=seed, checkpoint=checkpoint)
 
 
 @one_thread()
@@ -156,7 +127,7 @@ def english(
     tune(network, packed, speech.dev)
     floating = TorchStream(teacher.eval(), FEATURES, speech.alphabet)
     rates = {name: measure(net, packed, speech.test) for name, net in (("float", floating), ("ternary", network))}
-    write_card(packed, rates, len({utterance.speaker for utterance in speech.train}), seed)
+    write_english_card(packed, rates, len({utterance.speaker for utterance in speech.train}), seed)
     return rates
 
 

@@ -1,0 +1,24 @@
+"""Symbols as vectors, for networks whose first layer is to see them without a table between."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class OneHot(nn.Module):
+    """Class numbers ``(...)`` to features ``(..., classes)``, 1 at the class and 0 elsewhere.
+
+    In a Program it is what the caller gives: `fewbit.decode.NetworkScorer` does.
+
+    Args:
+        classes: of the symbols.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.one_hot(x, self.classes).float()
+
+    def extra_repr(self) -> str:
+        return f"{self.classes}"
