@@ -142,7 +142,6 @@ class Lowering:
 
     @lower.register(nn.Dropout)
     @lower.register(layers.MacroBlockDropout)
-    @lower.register(layers.OneHot)
     @lower.register(nn.Identity)
     @lower.register(layers.Signal)
     def _(self, module: nn.Module) -> None:
@@ -153,6 +152,12 @@ class Lowering:
         if self.chain or self.open is not None or self.normalize is not None:
             raise LoweringError("one Normalize belongs at the start of the network, and no second one")
         self.normalize = to_float(module.mean), to_float(module.std)
+
+    @lower.register
+    def _(self, module: layers.OneHot) -> None:
+        if self.chain or self.open is not None:
+            raise LoweringError("one hot symbols are the input of a network, not what a layer gives")
+        self.normalize = np.zeros(module.classes), np.ones(module.classes)
 
     @lower.register(nn.BatchNorm1d)
     def _(self, module: nn.BatchNorm1d) -> None:
