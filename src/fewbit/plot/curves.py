@@ -29,7 +29,14 @@ class Panel:
 
 
 def plot_curves(
-    panels: Sequence[Panel], x: str, path: str | Path, title: str, *, log: bool = False, same_y: bool = False
+    panels: Sequence[Panel],
+    x: str,
+    path: str | Path,
+    title: str,
+    *,
+    log: bool = False,
+    same_y: bool = False,
+    marks: Sequence[float] | None = None,
 ) -> Path:
     """Means with standard deviations over seeds; one legend for all panels.
 
@@ -40,6 +47,7 @@ def plot_curves(
         title: above it.
         log: whether the x-axis is logarithmic.
         same_y: whether the panels share the y-axis.
+        marks: numbers on the x-axis; default every place.
     """
     figure = Figure(figsize=(1.6 + 4.3 * len(panels), 5.4), layout="constrained")
     row = figure.subplots(1, len(panels), squeeze=False, sharey=same_y)[0]
@@ -51,7 +59,7 @@ def plot_curves(
         axes.set_title(panel.title)
         if log:
             axes.set_xscale("log", base=2)
-        places = sorted({place for curve in panel.curves.values() for place in curve})
+        places = marks or sorted({place for curve in panel.curves.values() for place in curve})
         axes.set_xticks(places, [f"{place:g}" for place in places])
         axes.minorticks_off()
         axes.grid(alpha=0.3)

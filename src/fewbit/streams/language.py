@@ -30,7 +30,7 @@ class SearchSettings:
     bonus: float = 0.0
     word_bonus: float = 0.0
     width: int = 64
-    depth: int = 50
+    depth: int = 10
 
 
 def choose_decoder(
