@@ -27,10 +27,14 @@ results: $(VENV)/ready
 	$(BIN)/python benchmarks/training_overhead.py --out build/benchmarks --results docs/results
 	$(BIN)/python scripts/write_measured.py
 
-# What the recogniser of English hears, with AN4 under FEWBIT_DATA; its language models and the search on made-up scores.
+# The recognisers in the package and the search, with AN4 and texts under FEWBIT_DATA; half an hour on a quiet machine.
+# With SEEDS="folder folder ...", made by `fewbit english --seed N --out folder`, error rates are over all of them.
 speech: $(VENV)/ready
-	$(BIN)/python benchmarks/english.py --out build/benchmarks --results docs/results
+	$(BIN)/python benchmarks/english.py $(SEEDS) --out build/benchmarks --results docs/results
+	$(BIN)/python benchmarks/english_delays.py --out build/benchmarks --results docs/results
+	$(BIN)/python benchmarks/english_hour.py --out build/benchmarks --results docs/results
 	$(BIN)/python benchmarks/keyword_spotting.py --model src/fewbit/shipped/an4.fewbit --out build/benchmarks --results docs/results
+	$(BIN)/python benchmarks/beam_search.py --install --out build/benchmarks --results docs/results
 	$(BIN)/python scripts/write_measured.py
 
 bench: $(VENV)/ready
