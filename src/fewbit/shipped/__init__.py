@@ -2,6 +2,8 @@
 
 ``an4``      spoken English letters, numbers, names and commands, with language models (see `an4.md` beside the file);
              made by ``fewbit english``
+``commands`` ten spoken English command words, each a class of its own (see `commands.md` beside the file); made by
+             ``fewbit commands``
 ``digits``   spoken English digits "zero" to "nine" (see `digits.md` beside the file); made by ``fewbit demo``
 """
 
@@ -34,4 +36,4 @@ def find(model: str | Path) -> Path:
         DataError: a name without an ending that is neither a file nor ships with fewbit.
     """
     path = Path(model)
-    return path if path.suffix or path.exists() else pretrained(str(model))
+    return path if path.suffix or path.is_file() else pretrained(str(model))
