@@ -213,8 +213,8 @@ def save(rows: list[dict[str, Any]], seconds: int, folder: Path) -> None:
             f"Made-up scores of {seconds} s of WikiText-2's test text (3 streams for errors; "
             f"{rows[0]['test_unseen']} % of the words unseen) and of a novel ({rows[0]['novel_unseen']} % unseen), "
             f"beam of {width}, one thread, processor time. The same counts of characters (6-grams) and words (3-grams) "
-            "for all; weights tuned for each on a validation stream. The made-up errors do not depend on each other: the "
-            "order of the error rates counts, not their size."
+            "for all; weights tuned for each on a validation stream. The made-up errors do not depend on each other: "
+            "the order of the error rates counts, not their size."
         ),
         command="python benchmarks/beam_search.py --out build/benchmarks --results docs/results",
         seeds=(1, 2, 3),

@@ -74,9 +74,15 @@ def long_run(network: Any, path: Path, utterances: tuple[Clip, ...], hours: floa
 
 
 def picture(run: dict[str, Any], path: Path) -> None:
+    named = (("mb", "resident memory (MB)"), ("us_a_frame", "µs a frame of 40 ms"), ("nodes", "nodes of the search"))
     panels = [
-        Panel(title, {"the recogniser": {minute["at"] / 60: [minute[key]] for minute in run["minutes"]}})
-        for key, title in (("mb", "resident memory (MB)"), ("us_a_frame", "µs a frame of 40 ms"), ("nodes", "nodes"))
+        Panel(
+            title,
+            {"the recogniser": {minute["at"] / 60: [minute[key]] for minute in run["minutes"]}},
+            {"bound of the search": [run["bound_nodes"]]} if key == "nodes" else {},
+            zero=True,
+        )
+        for key, title in named
     ]
     marks = range(0, round(60 * run["hours"]) + 1, 10)
     plot_curves(panels, "minutes of sound", path, "One stream without reset", marks=marks)

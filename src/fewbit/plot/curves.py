@@ -20,12 +20,14 @@ class Panel:
         curves: name -> place on the x-axis -> the measure for each seed; seven at most. The first is drawn bold.
         levels: name -> the measure for each seed of what does not depend on x, drawn as a line across.
         title: above the panel.
+        zero: whether the y-axis begins at 0.
     """
 
     y: str
     curves: Mapping[str, Mapping[float, Sequence[float]]]
     levels: Mapping[str, Sequence[float]] = field(default_factory=dict)
     title: str = ""
+    zero: bool = False
 
 
 def plot_curves(
@@ -57,14 +59,17 @@ def plot_curves(
         if axes is row[0] or not same_y:
             axes.set_ylabel(panel.y)
         axes.set_title(panel.title)
+        if panel.zero:
+            axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
         if log:
             axes.set_xscale("log", base=2)
         places = marks or sorted({place for curve in panel.curves.values() for place in curve})
         axes.set_xticks(places, [f"{place:g}" for place in places])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-    handles, labels = row[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    named = {label: handle for axes in row for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    labels = list(named)
+    figure.legend(list(named.values()), labels, loc="outside lower center", ncols=min(4, len(labels)))
     figure.suptitle(title)
     figure.savefig(path, dpi=130)
     return Path(path)
