@@ -51,11 +51,10 @@ class Scale:
     orders: tuple[int, ...] = (5, 7)
 
 
-SMALL = Scale(64, 16, 64, 1, 4e-3, share=0.4)
+SMALL = Scale(64, 16, 64, 1, 4e-3, share=0.25)
 FULL = Scale(512, 64, 128, 12, 2e-3)
 ARMS = {
     "HLSTM-B": "hierarchical LSTM",
-    "HLSTM-A": "its spelling level reads characters (HLSTM-A)",
     "no reset": "its letters do not start anew",
     "flat": "flat LSTM of two layers",
 }
@@ -109,7 +108,7 @@ def judge(rows: Rows, counted: Rows) -> list[tuple[bool, str]]:
 def network(arm: str, classes: int, hidden: int) -> nn.Module:
     """The untrained network of an arm; the flat one has as many weights as the hierarchical one."""
     if arm != "flat":
-        return HierarchicalLM(classes, hidden, ENDS, direct=arm == "HLSTM-A", reset=arm != "no reset")
+        return HierarchicalLM(classes, hidden, ENDS, reset=arm != "no reset")
     wanted = _size(HierarchicalLM(classes, hidden, ENDS))
     width = hidden
     while _size(CharLM(classes, width + 1, 2, one_hot=True)) <= wanted:
