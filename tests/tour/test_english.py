@@ -1,6 +1,8 @@
 """The recogniser of English in the package, and the command that makes it."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +12,15 @@ import torch
 from fewbit.cli.main import main
 from fewbit.data import An4, Clip, an4, data_folder, join, speech_batches
 from fewbit.data.an4_speech import ALPHABET, RATE
-from fewbit.decode import GreedyCTC, TreeBeam
+from fewbit.decode import GreedyCTC, NetworkScorer, TreeBeam
 from fewbit.errors import DataError
+from fewbit.lower import pack
+from fewbit.models import HierarchicalLM
+from fewbit.passes import Quantize, compress
 from fewbit.program import load
 from fewbit.shipped import pretrained
 from fewbit.streams import KINDS, choose_decoder, settings_to_toml, stream, strongest
-from fewbit.text import wer
+from fewbit.text import Alphabet, wer
 from fewbit.tour.english_language import measure
 from fewbit.tour.english_training import FEATURES, EnglishRecipe, english
 
@@ -55,6 +60,20 @@ def test_each_kind_of_language_model_has_its_decoder():
         assert decoder.scorer is not None
     with pytest.raises(DataError, match="lm is one of none, char, word, char"):
         choose_decoder(network, PACKED, "bigram")
+
+
+def test_a_packed_character_network_takes_the_place_of_counts(tmp_path) -> None:
+    model = Path(shutil.copy(PACKED, tmp_path / "here.fewbit"))
+    network = load(model)
+    alphabet = Alphabet(**network.alphabet)
+    x = torch.randint(alphabet.classes, (2, 30))
+    untrained = HierarchicalLM(alphabet.classes, 4)
+    letters = compress(untrained, Quantize("ternary", "int8", calibration=[(x,)])).eval()
+    pack(letters, alphabet=alphabet).save(tmp_path / "here.char.fewbit")
+    decoder = choose_decoder(network, model)
+    assert isinstance(decoder, TreeBeam)
+    assert isinstance(decoder.scorer, NetworkScorer)
+    assert strongest(model) == "char"
 
 
 def test_a_network_without_language_models_is_heard_without():

@@ -1,7 +1,8 @@
 """Language models that lie beside a packed network, and the beam search with the weights that were tuned for them.
 
 Beside ``name.fewbit`` may lie ``name.char.ngram`` and ``name.word.ngram`` (`fewbit.text.ngram_to_bytes`) and
-``name.toml``, a table for each of `KINDS` with the arguments of the search.
+``name.toml``, a table for each of `KINDS` with the arguments of the search. A packed character network
+``name.char.fewbit`` takes the place of ``name.char.ngram``.
 """
 
 import tomllib
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewbit.decode import CharNgram, Decoder, GreedyCTC, Scorer, Together, TreeBeam, WordNgram
+from fewbit.decode import CharNgram, Decoder, GreedyCTC, NetworkScorer, Scorer, Together, TreeBeam, WordNgram
 from fewbit.errors import DataError
+from fewbit.program import load
 from fewbit.streams.session import Network, alphabet_of, frame_seconds
 from fewbit.text import Alphabet, Ngram, ngram_from_bytes
 
@@ -66,11 +68,10 @@ def strongest(model: Path) -> str:
 
 def language_model(model: Path, lm: str, alphabet: Alphabet, search: SearchSettings) -> Scorer:
     """The scorer of the kind `lm` from the files beside a packed network."""
-    parts = {part: _read(_file(model, part)) for part in _parts(lm)}
     if lm == "char":
-        return CharNgram(parts["char"], alphabet, search.weight)
-    words = WordNgram(parts["word"], alphabet, search.weight, search.unknown, search.word_bonus)
-    return words if lm == "word" else Together(CharNgram(parts["char"], alphabet), words)
+        return _letters(model, alphabet, search.weight)
+    words = WordNgram(_read(_file(model, "word")), alphabet, search.weight, search.unknown, search.word_bonus)
+    return words if lm == "word" else Together(_letters(model, alphabet, 1.0), words)
 
 
 def tuned(model: Path, lm: str) -> SearchSettings:
@@ -93,7 +94,15 @@ def _parts(lm: str) -> list[str]:
 
 
 def _file(model: Path, part: str) -> Path:
-    return model.with_suffix(f".{part}.ngram")
+    network = model.with_suffix(f".{part}.fewbit")
+    return network if part == "char" and network.is_file() else model.with_suffix(f".{part}.ngram")
+
+
+def _letters(model: Path, alphabet: Alphabet, weight: float) -> Scorer:
+    path = _file(model, "char")
+    if path.suffix == ".ngram":
+        return CharNgram(_read(path), alphabet, weight)
+    return NetworkScorer(load(path), weight)
 
 
 def _read(path: Path) -> Ngram:
