@@ -51,7 +51,7 @@ class Scale:
     orders: tuple[int, ...] = (5, 7)
 
 
-SMALL = Scale(64, 16, 64, 1, 4e-3, share=0.25)
+SMALL = Scale(64, 8, 64, 1, 1e-2, share=0.2)
 FULL = Scale(512, 64, 128, 12, 2e-3)
 ARMS = {
     "HLSTM-B": "hierarchical LSTM",
