@@ -30,6 +30,8 @@ TINY = {
     "07": ("error_sources", ((3, 4), (2, 3), 200, (4, 3), (4, 4), 1, 1, 3000, (3, 4, 6), (2, 3), 1)),
     "08": ("self_distillation", (200, 4, 2, 1, 1, 1, 6, 1, 1)),
     "09": ("weight_noise", (200, 4, 1, 0.05, 1, (0.1, 0.4))),
+    "21": ("hierarchical", (4, 4, 10, 1, 5e-3, 1.0, 0.5, (2,))),
+    "22": ("transfer", (6, 4, 400, 1, 200, 4, 8)),
     "resnet20": ("resnet20", (1, 1, 1, 1, 1, 1)),
     "cifar100": ("resnet20", (1, 1, 1, 1, 1, 1)),
     "imagenet": ("imagenet_networks", (1, 1, 1, 1, 1, 1)),
@@ -60,6 +62,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("train", "valid", "test"):
         text = "".join(letters[random.integers(0, len(letters), 4000)])
         (root / "wikitext2" / f"{name}.txt.xz").write_bytes(lzma.compress(text.encode()))
+    (root / "english_books").mkdir()
+    paragraphs = "\n\n".join("".join(letters[random.integers(0, 9, 6)]) for _ in range(2000))
+    (root / "english_books" / "books.txt.xz").write_bytes(lzma.compress(paragraphs.encode()))
     (root / "an4").mkdir()
     with (root / "an4" / "manifest.tsv").open("w", newline="") as file:
         rows = csv.writer(file, delimiter="\t")

@@ -25,6 +25,8 @@ STUDIES: dict[str, str] = {
     "07": "error_sources",
     "08": "self_distillation",
     "09": "weight_noise",
+    "21": "hierarchical",
+    "22": "transfer",
     "resnet20": "resnet20",
     "cifar100": "cifar100_networks",
     "imagenet": "imagenet_networks",

@@ -1,0 +1,221 @@
+"""Generative knowledge transfer: networks write the text that another one learns from, and label every symbol of it.
+
+    x_t ~ mean_j P_j(. | x_<t)   or   x_t ~ P_student(. | x_<t)
+    q_t = mean_j P_j(. | x_<t)   of J teachers
+
+Text is drawn anew for every batch and never stored; real text is not needed and not touched.
+
+References:
+    Shin, Hwang, Sung 2016, "Generative knowledge transfer for neural language models" (arXiv 1608.04077).
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fewbit.distill.reading import Model, device_of, probabilities, reading
+from fewbit.distill.soft_labels import TextBatch
+from fewbit.distill.text_variety import complaint
+from fewbit.errors import DataError
+from fewbit.train import Continuing, Schedule, constant
+
+
+def guided(progress: float) -> float:
+    """All streams by the teachers at first, none after a tenth: an untrained student writes noise."""
+    return max(0.0, 1 - 10 * progress)
+
+
+class GeneratedText:
+    """Batches of text that networks write, with the teachers' distributions as labels: each a `TextBatch`.
+
+    For a student that carries its state from batch to batch::
+
+        fit(Continuing(student), GeneratedText(teacher), SoftLabels(), epochs=1)
+
+    All streams begin with class 0 (the end of a paragraph) and no memory, and begin again after `restart` steps, at
+    the end of a batch, and with every pass. So what a stopped training needs is `generator` alone, which `fit` keeps
+    in its checkpoint. The same seed gives the same text.
+
+    Args:
+        teachers: a network ``(x, state) -> (scores, state)`` such as a `fewbit.models.CharLM`, or several of the
+            same classes, whose probabilities are averaged. They are read in eval mode without gradient.
+        student: where given (alone or in its `fewbit.train.Continuing`), it writes the text with the weights that it
+            has at that moment, and the teachers only label it: they then spell out no strings that they know by heart.
+        streams, steps: symbols of a batch.
+        count: batches a pass.
+        restart: steps after which the streams begin again.
+        warmup: first steps of a stream that have no label.
+        temperature: of sampling; below 1 text becomes tame and soon repeats itself. Labels stay as they are.
+        hard: share of the symbol that was really drawn in its label; 1 is plain training on generated text.
+        mix: with a `student`, the share of streams that the teachers write all the same, a number or a function of
+            the progress through a pass, drawn for each batch.
+        one_each: whether each stream is written by one teacher, drawn where it begins, and not by their mean.
+        symbols: what the classes of each teacher stand for, where they are to be compared.
+        seed: of all that is drawn.
+
+    Raises:
+        DataError: there is no teacher, teachers differ in their symbols or classes, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        teachers: Model | Sequence[Model],
+        *,
+        student: Model | None = None,
+        streams: int = 64,
+        steps: int = 64,
+        count: int = 1000,
+        restart: int = 2000,
+        warmup: int = 0,
+        temperature: float = 1.0,
+        hard: float = 0.0,
+        mix: float | Schedule = guided,
+        one_each: bool = False,
+        symbols: Sequence[Sequence[str]] = (),
+        seed: int = 0,
+    ) -> None:
+        self.teachers = list(teachers) if isinstance(teachers, Sequence) else [teachers]
+        if not self.teachers:
+            raise DataError("GeneratedText: there is no teacher; give one network or several")
+        if min(streams, steps, count, restart) < 1 or not 0 <= warmup < restart:
+            raise DataError(
+                f"GeneratedText: streams={streams}, steps={steps}, count={count}, restart={restart}, warmup={warmup}; "
+                "wanted at least 1 of each, and a warm-up from 0 to below restart"
+            )
+        if temperature <= 0 or not 0 <= hard <= 1:
+            raise DataError(f"GeneratedText: temperature={temperature}, hard={hard}; wanted above 0, and 0..1")
+        _demand_same_symbols(symbols)
+        self.student = student.model if isinstance(student, Continuing) else student
+        self.streams, self.steps, self.count, self.restart, self.warmup = streams, steps, count, restart, warmup
+        self.temperature, self.hard, self.one_each = temperature, hard, one_each
+        self.mix: Schedule = mix if callable(mix) else constant(float(mix))
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[TextBatch]:
+        """A pass of new streams."""
+        life = self._begin()
+        for i in range(self.count):
+            if life.done >= self.restart:
+                life.check()
+                life = self._begin()
+            yield self._batch(life, i / self.count)
+        life.check()
+
+    def _begin(self) -> "_Life":
+        device = device_of(self.teachers[0], torch.device("cpu"))
+        writers = None
+        if self.one_each:
+            writers = torch.randint(len(self.teachers), (self.streams,), generator=self.generator).to(device)
+        start = torch.zeros(self.streams, dtype=torch.long, device=device)
+        return _Life(start, [None] * len(self.teachers), writers)
+
+    def _batch(self, life: "_Life", progress: float) -> TextBatch:
+        taught = self._taught(progress).to(life.last.device)
+        with reading([*self.teachers, self.student]):
+            x, q = self._write(life, taught)
+            if q is None:  # the student wrote it all, so the teachers may read it all at once
+                q = self._labels(life, x).mean(0)
+        if self.hard:
+            drawn = torch.cat([x[:, 1:], life.last[:, None]], 1)
+            q = (1 - self.hard) * q + self.hard * functional.one_hot(drawn, q.shape[-1])
+        q[:, : max(self.warmup - life.done, 0)] = 0
+        begins = not life.done
+        life.done += self.steps
+        life.text.append(x.cpu())
+        return TextBatch(x, q, begins)
+
+    def _write(self, life: "_Life", taught: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The next symbols ``(streams, steps)``, and their labels where the teachers had to look at each."""
+        read, labels = [], []
+        any_taught = bool(taught.any())
+        for _ in range(self.steps):
+            x = life.last[:, None]
+            read.append(x)
+            chances = None
+            if any_taught:
+                each = self._labels(life, x)
+                labels.append(each.mean(0))
+                chances = labels[-1] if life.writers is None else each[life.writers, torch.arange(self.streams)]
+            if self.student is not None:
+                own, life.student = self._expected("the student", self.student, x, life.student, life)
+                chances = own if chances is None else torch.where(taught[:, None, None], chances, own)
+            assert chances is not None
+            life.last = self._draw(chances[:, 0])
+        return torch.cat(read, 1), torch.cat(labels, 1) if labels else None
+
+    def _labels(self, life: "_Life", x: Tensor) -> Tensor:
+        """What each teacher expects after each symbol: (teachers, streams, steps, classes)."""
+        found: list[Tensor] = []
+        for i, teacher in enumerate(self.teachers):
+            q, life.teachers[i] = self._expected(f"teacher {i}", teacher, x, life.teachers[i], life)
+            found.append(q)
+        return torch.stack(found)
+
+    def _expected(self, who: str, model: Model, x: Tensor, state: Any, life: "_Life") -> tuple[Tensor, Any]:
+        q, state = probabilities(model, x, state)
+        life.classes = life.classes or q.shape[-1]
+        if q.shape[-1] != life.classes:
+            raise DataError(
+                f"GeneratedText: {who} has {q.shape[-1]} classes and another network {life.classes}; all need the same "
+                "symbols in the same order"
+            )
+        return q, state
+
+    def _taught(self, progress: float) -> Tensor:
+        """Which streams the teachers write now."""
+        if self.student is None:
+            return torch.ones(self.streams, dtype=torch.bool)
+        share = self.mix(progress)
+        if not 0 <= share <= 1:
+            raise DataError(f"GeneratedText: mix must lie in 0..1, not {share} at progress {progress:.3f}")
+        if share in (0, 1):  # nothing to draw: then the text does not depend on how it is cut into batches
+            return torch.full((self.streams,), bool(share))
+        return torch.rand(self.streams, generator=self.generator) < share
+
+    def _draw(self, chances: Tensor) -> Tensor:
+        """A class for each row of ``(streams, classes)``: as many random numbers for each step, however it is cut."""
+        sums = (chances.double() ** (1 / self.temperature)).cumsum(-1)
+        if not bool((sums[:, -1] > 0).all()):
+            raise DataError("GeneratedText: a network gives no finite probabilities to draw from; is it trained?")
+        u = torch.rand(len(sums), 1, dtype=torch.float64, generator=self.generator).to(sums.device)
+        return (sums <= u * sums[:, -1:]).sum(-1).clamp_max(sums.shape[1] - 1)
+
+
+@dataclass
+class _Life:
+    """Streams that began together: the last symbol of each, what the networks remember, and who writes."""
+
+    last: Tensor
+    teachers: list[Any]
+    writers: Tensor | None
+    student: Any = None
+    done: int = 0
+    classes: int = 0
+    text: list[Tensor] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Warn of text that nobody should learn from."""
+        found = complaint(torch.cat(self.text, 1), self.classes)
+        if found:
+            warnings.warn(f"GeneratedText: {found}; look at the text and its temperature", RuntimeWarning, stacklevel=3)
+
+
+def _demand_same_symbols(symbols: Sequence[Sequence[str]]) -> None:
+    for i, mine in enumerate(symbols):
+        first = symbols[0]
+        if list(mine) != list(first):
+            pairs = zip_longest(mine, first)
+            place, (its, wanted) = next((k, pair) for k, pair in enumerate(pairs) if pair[0] != pair[1])
+            raise DataError(
+                f"GeneratedText: class {place} is {its!r} for teacher {i} and {wanted!r} for teacher 0; teachers need "
+                "the same symbols in the same order"
+            )

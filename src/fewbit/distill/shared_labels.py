@@ -1,0 +1,178 @@
+"""Soft labels of many devices, of which nobody but the device itself sees its own: only the mean is released.
+
+A public model writes text; every device answers with what its personal model expects after each symbol; an aggregator
+that all trust releases the mean of at least `least` answers. Private text never leaves its device.
+
+With masks not even the aggregator sees an answer. Answers are whole numbers modulo 2**32, and each pair of devices
+shares a secret of which one adds what the other subtracts:
+
+    masked_i = round(2**20 q_i) + sum_{j > i} mask_ij - sum_{j < i} mask_ij,   sum_i masked_i = sum_i round(2**20 q_i)
+
+What the mean itself gives away is not bounded here: there is no noise and no privacy accounting, and the authors prove
+no guarantee either.
+
+References:
+    Shin, Hwang, Sung 2016 (arXiv 1608.04077) for the protocol; Bonawitz et al. 2017, "Practical secure aggregation for
+    privacy-preserving machine learning", for masks by pairs.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fewbit.distill.reading import Model, probabilities, reading
+from fewbit.errors import DataError
+
+UNIT, MODULUS = 1 << 20, 1 << 32
+TOLERANCE = 1e-3
+"""How far from 1 the sum of a distribution may be, so that rows in half precision are taken."""
+
+
+class Question(NamedTuple):
+    """What devices are asked: text ``(streams, steps)``, whether its streams begin here, and which question it is."""
+
+    text: Tensor
+    begins: bool
+    number: int
+
+
+Device = Callable[[Question], Tensor]
+"""Answers with distributions ``(streams, steps, classes)``, or with masked whole numbers of that shape."""
+
+
+class LabelDevice:
+    """The side of a device: a personal model that reads public text and tells what it expects.
+
+    Args:
+        model: ``(x, state) -> (scores, state)``, adapted to text that stays on the device.
+        name: its place in the order of devices; needed with secrets.
+        secrets: a secret for each other device, the same on both sides; with them answers are masked.
+    """
+
+    def __init__(self, model: Model, name: str = "", secrets: Mapping[str, bytes] | None = None) -> None:
+        self._model, self._name, self._secrets = model, name, dict(secrets or {})
+        self._state: Any = None
+        self._next = 0
+        if self._name in self._secrets:
+            raise DataError(f"LabelDevice: {name!r} has a secret with itself; give those it shares with others")
+
+    def __call__(self, question: Question) -> Tensor:
+        """Read on and answer.
+
+        Raises:
+            DataError: a masked answer of this number was given before: two under one mask tell their difference.
+        """
+        if self._secrets and question.number < self._next:
+            raise DataError(
+                f"LabelDevice: question {question.number} was answered before, and its mask with it; go on counting, "
+                "or agree on new secrets"
+            )
+        self._next = question.number + 1
+        with reading([self._model]):
+            before = None if question.begins else self._state
+            q, self._state = probabilities(self._model, question.text, before)
+        return self._masked(q, question.number) if self._secrets else q
+
+    def _masked(self, q: Tensor, number: int) -> Tensor:
+        codes = (q.double() * UNIT).round().long()
+        for other, secret in self._secrets.items():
+            mask = _mask(secret, number, codes.numel()).view_as(codes).to(codes.device)
+            codes += mask if self._name < other else -mask
+        return codes % MODULUS
+
+
+class SharedLabels:
+    """The aggregator, in the place of a teacher::
+
+        GeneratedText(SharedLabels(devices, classes), student=public, mix=0.0)
+
+    An answer that is no distribution is left out with a warning that does not name its device. Nothing of an answer is
+    kept.
+
+    Args:
+        devices: `LabelDevice` objects, or what asks devices elsewhere.
+        classes: of the text.
+        least: answers below which nothing is released; at least 2.
+        masked: whether answers are masked. Masks cancel only where every device answers, and then only the mean can
+            be checked.
+
+    With masks, questions are counted over the life of the secrets: one aggregator, or `asked` set to where the last one
+    stopped.
+
+    Raises:
+        DataError: `least` is below 2, there are too few devices or good answers, or masks do not cancel.
+    """
+
+    def __init__(self, devices: Sequence[Device], classes: int, *, least: int = 3, masked: bool = False) -> None:
+        if least < 2:
+            raise DataError(f"SharedLabels: least={least} would release the answer of one device; wanted 2 or more")
+        if len(devices) < least:
+            raise DataError(f"SharedLabels: {len(devices)} devices, and nothing is released of fewer than {least}")
+        if masked and len(devices) >= MODULUS // UNIT:
+            raise DataError(f"SharedLabels: masks carry fewer than {MODULUS // UNIT} devices, not {len(devices)}")
+        self.devices, self.classes, self.least, self.masked = list(devices), classes, least, masked
+        self.asked = 0
+
+    def __call__(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Logarithms of the mean ``(streams, steps, classes)``; the state only tells that streams go on."""
+        question = Question(x, state is None, self.asked)
+        self.asked += 1
+        mean = self._unmasked(question) if self.masked else self._mean(question)
+        return mean.log(), True
+
+    def _mean(self, question: Question) -> Tensor:
+        total = torch.zeros(self._shape(question))
+        faults = []
+        for device in self.devices:
+            answer = device(question)
+            fault = _fault(answer, total.shape)
+            if fault:
+                faults.append(fault)
+            else:
+                total += answer.cpu()
+        good = len(self.devices) - len(faults)
+        if faults:
+            told = f"SharedLabels: {len(faults)} of {len(self.devices)} answers left out: {', '.join(sorted(faults))}"
+            warnings.warn(told, RuntimeWarning, stacklevel=3)
+        if good < self.least:
+            raise DataError(f"SharedLabels: {good} good answers, and nothing is released of fewer than {self.least}")
+        return (total / total.sum(-1, keepdim=True)).to(question.text.device)
+
+    def _unmasked(self, question: Question) -> Tensor:
+        answers = [device(question) for device in self.devices]
+        if any(answer.dtype != torch.long or answer.shape != self._shape(question) for answer in answers):
+            raise DataError("SharedLabels: an answer is not masked, or of another shape; every device needs secrets")
+        mean = (torch.stack(answers).sum(0) % MODULUS).double() / UNIT / len(answers)
+        if _fault(mean, mean.shape):
+            raise DataError(
+                "SharedLabels: the sum of the masked answers is no distribution: a device is missing, secrets are not "
+                "the same on both sides, or an answer was bad"
+            )
+        return (mean / mean.sum(-1, keepdim=True)).float()
+
+    def _shape(self, question: Question) -> torch.Size:
+        return torch.Size((*question.text.shape, self.classes))
+
+
+def _fault(answer: Tensor, shape: torch.Size) -> str | None:
+    """Why an answer is no distribution for each symbol of the text, in words that give nothing of it away."""
+    if answer.shape != shape:
+        return "of another shape"
+    if not torch.isfinite(answer).all():
+        return "not finite"
+    if (answer < 0).any():
+        return "negative"
+    if ((answer.double().sum(-1) - 1).abs() > TOLERANCE).any():
+        return "rows do not sum to 1"
+    return None
+
+
+def _mask(secret: bytes, number: int, count: int) -> Tensor:
+    """`count` numbers of 32 bits that only who knows the secret can tell from random ones; others for each question."""
+    stream = hashlib.shake_256(len(secret).to_bytes(8, "big") + secret + number.to_bytes(8, "big")).digest(4 * count)
+    return torch.from_numpy(np.frombuffer(stream, "<u4").astype(np.int64))

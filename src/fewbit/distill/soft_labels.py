@@ -1,0 +1,58 @@
+"""Cross-entropy against distributions that come with the batch.
+
+    l = mean over labelled steps of  - sum_k q_k ln p_k,   p = softmax(student)
+
+References:
+    Shin, Hwang, Sung 2016, "Generative knowledge transfer for neural language models" (arXiv 1608.04077).
+"""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fewbit.errors import DataError
+from fewbit.train import outputs_of
+
+
+class TextBatch(NamedTuple):
+    """Text and what follows each of its symbols.
+
+    inputs ``(streams, steps)``: classes. labels ``(streams, steps, classes)``: distribution of the symbol after each
+    of them; a row of zeros is no label. begins: whether new streams start here.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    begins: bool = False
+
+
+class SoftLabels:
+    """Learn the distributions ``batch[1]``; where a `TextBatch` begins, a `fewbit.train.Continuing` model forgets.
+
+    Its gradient on the scores is ``p - q``. It equals the Kullback-Leibler divergence of the student from the labels
+    but for a constant, and with one-hot labels it is plain cross-entropy.
+    """
+
+    def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
+        restart = getattr(model, "restart", None)
+        if getattr(batch, "begins", False) and restart is not None:
+            restart()
+        return self.loss(outputs_of(model, batch), batch)
+
+    def loss(self, outputs: Tensor, batch: Any) -> Tensor:
+        """Mean over all labelled positions; 0 where there are none."""
+        q = batch[1]
+        if q.shape != outputs.shape:
+            raise DataError(
+                f"SoftLabels: outputs {tuple(outputs.shape)} need labels of the same shape, a distribution for each "
+                f"step; got {tuple(q.shape)}"
+            )
+        terms = -(q * functional.log_softmax(outputs, dim=-1)).sum(-1)
+        mean: Tensor = terms.sum() / self.counts(outputs, batch).sum().clamp_min(1)
+        return mean
+
+    def counts(self, outputs: Tensor, batch: Any) -> Tensor:
+        """Positions that have a label."""
+        found: Tensor = (batch[1] != 0).any(-1)
+        return found
