@@ -20,6 +20,7 @@ from fewbit.distill import LogitKD
 from fewbit.lower import pack
 from fewbit.models import CharLM, HierarchicalLM
 from fewbit.passes import Quantize, compress
+from fewbit.plot import plot_arms
 from fewbit.program import show
 from fewbit.studies.counted_text import COUNTS
 from fewbit.studies.pairs import Rows, of, pairs
@@ -74,6 +75,11 @@ def run(setting: Setting) -> Study:
         "n-grams",
     )
     judged = judge(rows, counted)
+    picture = setting.out / "21-hierarchical-character-lm.png"
+    values = {told: [row["test"] for row in of(rows, arm=arm)] for arm, told in ARMS.items()}
+    values |= {f"{ARMS[arm]}, ternary": [row["ternary test"] for row in of(rows, arm=arm)] for arm in TERNARY}
+    values |= {f"{row['order']}-grams of {row['kind']}": [row["test"]] for row in counted}
+    plot_arms(values, "bits per character", picture, "Language models of equal text", 3)
     return Study(
         number="21",
         name="hierarchical-character-lm",
@@ -88,6 +94,7 @@ def run(setting: Setting) -> Study:
         command="fewbit reproduce 21",
         seeds=setting.seeds,
         tables=(_table(rows), _counted(counted)),
+        pictures=((picture.name, "Bits per character of held-out text."),),
     )
 
 
