@@ -14,115 +14,67 @@ import argparse
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 from machine import describe
-from numpy.typing import NDArray
 from synthetic_speech import LETTERS, speak
 
 from fewbit import load
 from fewbit.analysis.report import Table
-from fewbit.data import Clip, an4, join
-from fewbit.decode import Keyword, KeywordList, KeywordSpotter
+from fewbit.data import Clip, an4
 from fewbit.models import TorchStream, load_model
 from fewbit.plot import plot_det
-from fewbit.program.numerics import Q10
-from fewbit.streams import Network, alphabet_of, frame_seconds, front_end
+from fewbit.streams import Network
 from fewbit.studies import Study
-from fewbit.text import Alphabet, Detection, Timed, det_curve, miss_rate_at, score_detections
+from fewbit.text import Alphabet, Timed, det_curve, miss_rate_at
+from fewbit.tour.spotted_words import HeardStream, hear, spot, sweep
 
 WORDS = ["enter", "erase", "rubout", "eleven", "twenty", "september", "october", "yes", "thirty", "seven", "nineteen"]
 THRESHOLDS = tuple(np.exp(-np.geomspace(0.01, 9, 36)).round(6).tolist())
 RATES = (1, 12, 84)  # false alarms for each keyword-hour
-TOLERANCE = 0.25  # seconds, less than the shortest pause
 
 
-@dataclass(frozen=True)
-class Stream:
-    """Scores ``(frames, classes)`` of one long stream, and the words of the list that are said in it."""
-
-    scores: NDArray[np.float64]
-    alphabet: Alphabet
-    frame_seconds: float
-    said: list[Timed]
-
-    @property
-    def seconds(self) -> float:
-        return len(self.scores) * self.frame_seconds
+def words_of(text: str) -> list[str]:
+    return [word for word in text.lower().split() if word in WORDS]
 
 
-def words_of(text: str, start: float, end: float) -> list[Timed]:
-    return [Timed(word, start, end) for word in text.lower().split() if word in WORDS]
-
-
-def heard_by(network: Network, utterances: tuple[Clip, ...], rate: int) -> Stream:
-    features = front_end(network)
-    samples, spoken = join(utterances, rate, np.random.default_rng(0), (0.3, 0.8))
-    waiting, state, scores = features.init_state(), network.init_state(), []
-    for chunk in np.array_split(samples, len(samples) // (rate // 10)):
-        frames, waiting = features.step(chunk, waiting)
-        new, state = network.step(frames, state)
-        scores.append(new / Q10)
-    said = [timed for s in spoken for timed in words_of(s.text, s.start, s.end)]
-    return Stream(np.concatenate(scores), alphabet_of(network), frame_seconds(network), said)
-
-
-def made_up(utterances: tuple[Clip, ...]) -> Stream:
-    said, scores, frames, step = [], [], 0, 0.01
+def made_up(utterances: tuple[Clip, ...]) -> HeardStream:
+    said: list[Timed] = []
+    scores, frames, step = [], 0, 0.01
     for seed, utterance in enumerate(utterances):
         spoken, _ = speak(utterance.text.lower() + " ", seed)
-        said += words_of(utterance.text, frames * step, (frames + len(spoken)) * step)
+        end = (frames + len(spoken)) * step
+        said += [Timed(word, frames * step, end) for word in words_of(utterance.text)]
         scores.append(spoken.astype(np.float64))
         frames += len(spoken)
-    return Stream(np.concatenate(scores), Alphabet(tuple(LETTERS)), step, said)
+    return HeardStream(np.concatenate(scores), Alphabet(tuple(LETTERS)), step, tuple(said))
 
 
-def spot(stream: Stream, words: list[str], chunk: int, **options: Any) -> tuple[list[Keyword], float]:
-    """The words heard in a stream, in chunks of so many frames, and the processor seconds that it took."""
-    spotter = KeywordSpotter(KeywordList(stream.alphabet, words), stream.frame_seconds, **options)
-    state, found = spotter.init_state(), []
-    start = time.process_time()
-    for i in range(0, len(stream.scores), chunk):
-        new, state = spotter.step(stream.scores[i : i + chunk], state)
-        found += new
-    found += spotter.finish(state)
-    return [event for event in found if isinstance(event, Keyword)], time.process_time() - start
-
-
-def sweep(stream: Stream, **options: float) -> list[Detection]:
-    hours = len(WORDS) * stream.seconds / 3600
-    points = []
-    for threshold in THRESHOLDS:
-        found, _ = spot(stream, WORDS, 500, threshold=threshold, **options)
-        heard = [Timed(event.word.lower(), event.start, event.end) for event in found]
-        points.append(score_detections(threshold, stream.said, heard, hours, TOLERANCE))
-    return points
-
-
-def delays(stream: Stream, threshold: float, **options: float) -> dict[str, float]:
+def delays(stream: HeardStream, threshold: float, **options: Any) -> dict[str, float]:
     """Milliseconds from the last letter of a word to its event."""
-    found, _ = spot(stream, WORDS, 500, threshold=threshold, **options)
+    found = spot(stream, WORDS, threshold=threshold, **options)
     waits = [1e3 * (event.time - event.end) for event in found]
     if not waits:
         return {}
     return {"median": round(median(waits)), "p90": round(float(np.percentile(waits, 90)))}
 
 
-def cost(stream: Stream) -> dict[str, Any]:
+def cost(stream: HeardStream) -> dict[str, Any]:
     """Share of one core that the spotter takes, for lists of several lengths, in chunks of 0.1 seconds."""
     random = np.random.default_rng(0)
     letters = [token for token in stream.alphabet.tokens if token.isalpha()]
     more = {"".join(random.choice(letters, random.integers(3, 11))) for _ in range(2000)}
     chunk, found = max(1, round(0.1 / stream.frame_seconds)), {}
-    short = Stream(stream.scores[: round(60 / stream.frame_seconds)], stream.alphabet, stream.frame_seconds, [])
+    short = HeardStream(stream.scores[: round(60 / stream.frame_seconds)], stream.alphabet, stream.frame_seconds, ())
     for count in (1, len(WORDS), 100, 1000):
         words = WORDS[:count] if count <= len(WORDS) else sorted(more)[:count]
-        _, seconds = spot(short, words, chunk)
-        found[str(count)] = round(100 * seconds / short.seconds, 3)
+        start = time.process_time()
+        spot(short, words, frames=chunk)
+        found[str(count)] = round(100 * (time.process_time() - start) / short.seconds, 3)
     return {"frames_a_second": round(1 / stream.frame_seconds, 2), "percent_of_a_core": found}
 
 
@@ -182,9 +134,9 @@ def main() -> None:
     speech = an4(Path(arguments.data) / "an4")
     utterances = getattr(speech, arguments.split)
     network = open_network(arguments.model) if arguments.model else None
-    stream = heard_by(network, utterances, speech.rate) if network else made_up(utterances)
+    stream = hear(network, utterances, words_of) if network else made_up(utterances)
     options = {"silence": arguments.silence, "settle": arguments.settle}
-    points = sweep(stream, **options)
+    points = sweep(stream, WORDS, THRESHOLDS, **options)
     chosen = {rate: [p for p in det_curve(points) if p.false_alarm_rate <= rate] for rate in RATES}
     result: dict[str, Any] = {
         "machine": describe(),

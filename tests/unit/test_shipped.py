@@ -19,5 +19,5 @@ def test_a_file_is_taken_whatever_its_name(tmp_path) -> None:
 
 
 def test_an_unknown_name_is_answered_with_those_that_there_are() -> None:
-    with pytest.raises(DataError, match="there are .*digits"):
+    with pytest.raises(DataError, match=r"there are .*digits"):
         find("nobody")

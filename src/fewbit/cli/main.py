@@ -9,6 +9,7 @@ import typer
 
 import fewbit
 from fewbit.cli import analyze, analyze_network, bench
+from fewbit.cli.commands import commands
 from fewbit.cli.english import english
 from fewbit.cli.output import console, print_cost, print_error, print_json, say
 from fewbit.cli.reproduce import reproduce
@@ -174,6 +175,7 @@ app.add_typer(analyze.app, name="analyze")
 app.add_typer(bench.app, name="bench")
 app.command()(reproduce)
 app.command()(english)
+app.command()(commands)
 app.command()(serve)
 app.command()(stream)
 app.command()(spot)

@@ -12,7 +12,8 @@ def reproduce(
     study: Annotated[
         str,
         typer.Argument(
-            metavar="NN", help="01 to 09, 21, 22, resnet20, digits, or all; cifar100 and imagenet where data and a GPU are."
+            metavar="NN",
+            help="01 to 09, 21, 22, resnet20, digits, or all; cifar100 and imagenet where their data are.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for JSON and pictures; the page is OUT.md beside it.")] = (

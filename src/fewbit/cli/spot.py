@@ -13,6 +13,7 @@ from fewbit.errors import DecodeError
 from fewbit.features import Samples, read_audio
 from fewbit.shipped import find
 from fewbit.streams import alphabet_of, frame_seconds, front_end
+from fewbit.text import Alphabet
 
 
 def spot(
@@ -21,7 +22,10 @@ def spot(
     ] = None,
     keywords: Annotated[
         Path | None,
-        typer.Option(help="Text file: a word on each line, a threshold behind it or none, # for comments."),
+        typer.Option(
+            help="Text file: a word on each line, a threshold behind it or none, # for comments. A network of whole "
+            "words listens for all of its own without."
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="A packed network, or the name of one that ships with fewbit.")] = "an4",
     threshold: Annotated[float, typer.Option(help="Score in 0..1 that a word must reach to be said.")] = 0.5,
@@ -30,10 +34,8 @@ def spot(
     chunk: Annotated[float, typer.Option(min=0.001, max=10, help="Seconds of sound for each step.")] = 0.1,
 ) -> None:
     """Listen for the words of a list, chunk by chunk. The file of the list may be edited while this runs."""
-    if keywords is None:
-        raise typer.BadParameter("say what to listen for: --keywords words.txt, a word on each line")
     network = fewbit.load(find(model))
-    words = KeywordList.read(keywords, alphabet_of(network))
+    words = _all_words(alphabet_of(network)) if keywords is None else KeywordList.read(keywords, alphabet_of(network))
     spotter = KeywordSpotter(words, frame_seconds(network), threshold=threshold)
     rate = front_end(network).rate
     sources: list[tuple[str, Iterable[Samples]]] = [(str(path), read_audio(path, rate, chunk)) for path in files or []]
@@ -51,6 +53,13 @@ def spot(
         heard = fewbit.stream(_followed(chunks, words), network, decoder=spotter, on_event=on_event)
         if not json:
             print_transcript(heard)
+
+
+def _all_words(alphabet: Alphabet) -> KeywordList:
+    """All words of an alphabet of whole words; a token without letters, as for any other word, is none."""
+    if not alphabet.joiner:
+        raise typer.BadParameter("say what to listen for: --keywords words.txt, a word on each line")
+    return KeywordList(alphabet, [token for token in alphabet.tokens if any(map(str.isalnum, token))])
 
 
 def _followed(chunks: Iterable[Samples], words: KeywordList) -> Iterator[Samples]:

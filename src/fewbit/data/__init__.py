@@ -7,8 +7,10 @@ from fewbit.data.clips import Clip, Spoken, join
 from fewbit.data.corpora import Characters, TextStreams, Windows, wikitext2
 from fewbit.data.digits import Digits, data_folder, spoken_digits
 from fewbit.data.images import ImageFolder, Images, cifar, mnist, shift_and_flip
-from fewbit.data.joined_speech import JoinedSpeech, speech_batches
+from fewbit.data.joined_commands import JoinedCommands
+from fewbit.data.joined_speech import JoinedSpeech, joined_batches, speech_batches
 from fewbit.data.letters import LETTERS, english_books, to_letters, wikitext2_letters
+from fewbit.data.speech_commands import SpeechCommands, speech_commands
 
 __all__ = [
     "LETTERS",
@@ -18,7 +20,9 @@ __all__ = [
     "Digits",
     "ImageFolder",
     "Images",
+    "JoinedCommands",
     "JoinedSpeech",
+    "SpeechCommands",
     "Spoken",
     "TensorBatches",
     "TextStreams",
@@ -28,9 +32,11 @@ __all__ = [
     "data_folder",
     "english_books",
     "join",
+    "joined_batches",
     "mnist",
     "shift_and_flip",
     "speech_batches",
+    "speech_commands",
     "spoken_digits",
     "to_letters",
     "wikitext2",

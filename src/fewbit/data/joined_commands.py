@@ -1,19 +1,18 @@
-"""Training examples of equal length, joined from the clips of Speech Commands: words, other words, silence and noise."""
-
-from typing import Any
+"""Training examples of equal length, joined from the clips of Speech Commands: words, unknown ones, silence, noise."""
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from fewbit.data.clips import Frames, at_speeds, hiss, sounding
 from fewbit.data.digits import other_voice, spec_augment
-from fewbit.data.joined_speech import Example, joined_batches, lay_in_a_row, quiet_room
+from fewbit.data.joined_speech import Example, lay_in_a_row, quiet_room
 from fewbit.data.speech_commands import UNKNOWN, SpeechCommands
 from fewbit.features import LogMel
 
 SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
-GAP = -0.15, 0.5  # seconds between two clips; most clips begin and end with silence
+GAP = -0.05, 0.4  # seconds between two clips
+MARGIN = 12  # frames before and after what stands out of a clip that are never cut off: words begin and end softly
 NOISY = 0.6  # of the examples have recorded noise under everything
 NOISE = -3.5, -0.4  # powers of ten of its level
 SHARE_UNKNOWN, SHARE_SILENCE, SHARE_REVERSED = 0.14, 0.08, 0.08  # of the clips that are laid
@@ -25,25 +24,36 @@ class JoinedCommands(Dataset[Example]):
     """Clips in random order, at random speed, level and noise, in the log-mel domain (see `JoinedDigits`).
 
     The recordings of silence are clips without a word, and the noise under everything. Words played backwards are
-    unknown words: the few that were recorded do not show what all others sound like. A word is known from its middle
-    on.
+    unknown words: the few that were recorded do not show what all others sound like. The quiet before and after a word
+    is cut at random. A word is known from its middle on.
 
-    The index of an example is the seed of all its randomness: it is the same in any process.
+    The index of an example is the seed of all its randomness: it is the same in any process. `joined_batches` makes
+    batches of them.
+
+    Args:
+        commands: whose `train` is used.
+        features: front end of the network to be trained.
+        examples, seconds: examples an epoch, and how long each is.
     """
 
     def __init__(self, commands: SpeechCommands, features: LogMel, examples: int, seconds: float) -> None:
         self.alphabet, self.examples, self.floor = commands.alphabet, examples, features.floor
         self.rate = commands.rate / features.hop  # frames a second
         self.frames = int(seconds * self.rate)
-        clips = [(clip.text, at_speeds(clip, features, SPEEDS)) for clip in commands.train]
+        clips = [
+            (clip.text, [(frames, *sounding(frames)) for frames in at_speeds(clip, features, SPEEDS)])
+            for clip in commands.train
+        ]
         self.words = [clip for clip in clips if clip[0] in commands.words]
         self.unknown = [clip for clip in clips if clip[0] == UNKNOWN]
         self.silence = [clip for clip in clips if clip[0] == ""]
         self.backwards = [
-            (UNKNOWN, [frames[::-1] for frames in variants]) for text, variants in self.words if text not in MIRRORED
+            (UNKNOWN, [(frames[::-1], len(frames) - end, len(frames) - start) for frames, start, end in variants])
+            for text, variants in self.words
+            if text not in MIRRORED
         ]
         self.noise = hiss(features)
-        self.room = [variants[SPEEDS.index(1.0)] for _, variants in self.silence]
+        self.room = [variants[SPEEDS.index(1.0)][0] for _, variants in self.silence]
 
     def __len__(self) -> int:
         return self.examples
@@ -85,28 +95,7 @@ class JoinedCommands(Dataset[Example]):
                 break
             lot -= share
         text, variants = kind[int(rng.integers(len(kind)))]
-        return text, variants[int(rng.integers(len(variants)))]
-
-
-def command_batches(
-    commands: SpeechCommands,
-    features: LogMel,
-    *,
-    examples: int = 600,
-    batch_size: int = 16,
-    seconds: float = 5.0,
-    seed: int = 0,
-    workers: int = 0,
-) -> "DataLoader[Any]":
-    """Endlessly varied training batches: every epoch joins the training clips anew.
-
-    Args:
-        commands: whose `train` is used.
-        features: front end of the network to be trained.
-        examples, batch_size, seconds: examples an epoch and a batch, and how long each is.
-        seed: of all their randomness.
-        workers: processes that make batches beside the training.
-    """
-    dataset = JoinedCommands(commands, features, examples, seconds)
-    loader: DataLoader[Any] = joined_batches(dataset, examples, batch_size, seed, workers)
-    return loader
+        frames, start, end = variants[int(rng.integers(len(variants)))]
+        first = rng.integers(0, max(0, start - MARGIN) + 1)
+        last = rng.integers(min(len(frames), end + MARGIN), len(frames) + 1)
+        return text, frames[first:last]

@@ -23,7 +23,7 @@ def quiet_room(noise: Frames, frames: int, floor: float, rng: np.random.Generato
     """So many frames of `noise` at a random low level."""
     start = int(rng.integers(0, len(noise) - frames))
     level = 2 * np.log(10 ** rng.uniform(QUIETEST, LOUDEST))
-    return np.maximum(noise[start : start + frames] + np.float32(level), floor)
+    return np.asarray(np.maximum(noise[start : start + frames] + np.float32(level), floor), np.float32)
 
 
 def lay_in_a_row(
@@ -54,8 +54,10 @@ def lay_in_a_row(
     return laid
 
 
-def joined_batches(dataset: Dataset[Example], examples: int, batch_size: int, seed: int, workers: int) -> Any:
-    """Endlessly varied batches of a data set whose indices are seeds."""
+def joined_batches(
+    dataset: Dataset[Example], examples: int, batch_size: int, seed: int, workers: int = 0
+) -> "DataLoader[Any]":
+    """Endlessly varied batches of a data set whose indices are seeds, `examples` an epoch."""
     generator = torch.Generator().manual_seed(seed)
     draws: Any = {"sampler": RandomIndices(examples, generator), "generator": generator}
     return DataLoader(dataset, batch_size, collate_fn=collate, num_workers=workers, **draws)

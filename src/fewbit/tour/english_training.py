@@ -9,7 +9,6 @@ from torch.utils.data import DataLoader
 
 from fewbit import passes
 from fewbit.data import An4, an4, speech_batches
-from fewbit.errors import DataError
 from fewbit.features import LogMel
 from fewbit.lower import pack
 from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
@@ -73,22 +72,30 @@ class EnglishRecipe:
 
 def train_float(speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None) -> SpeechRNN:
     """The float recogniser."""
-    loaders = [recipe.batches(speech, seed + i) for i in range(recipe.rounds)]
-    if not loaders:
-        raise DataError(f"EnglishRecipe: rounds must be 1 or more, not {recipe.rounds}")
-    model = recipe.model(speech, loaders[0], seed)
-    float_rounds(model, loaders, CTC(), epochs=recipe.epochs, rate=recipe.rate, seed=seed, checkpoint=checkpoint)
-    return model
+    return float_rounds(
+        lambda loader: recipe.model(speech, loader, seed),
+        lambda i: recipe.batches(speech, seed + i),
+        CTC(),
+        rounds=recipe.rounds,
+        epochs=recipe.epochs,
+        rate=recipe.rate,
+        seed=seed,
+        checkpoint=checkpoint,
+    )
 
 
 def retrain(
     teacher: SpeechRNN, speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None
 ) -> SpeechRNN:
     """The ternary recogniser that learns from its float self."""
-    loaders = [recipe.batches(speech, seed + 100 + i) for i in range(recipe.retrain_rounds)]
-    if not loaders:
-        raise DataError(f"EnglishRecipe: retrain_rounds must be 1 or more, not {recipe.retrain_rounds}")
-    return ternary_rounds(teacher, loaders, recipe.compression(), CTC(), seed=seed, checkpoint=checkpoint)
+    return ternary_rounds(
+        teacher,
+        lambda i: recipe.batches(speech, seed + 100 + i),
+        recipe.compression(),
+        rounds=recipe.retrain_rounds,
+        seed=seed,
+        checkpoint=checkpoint,
+    )
 
 
 @one_thread()

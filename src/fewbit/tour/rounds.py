@@ -1,0 +1,104 @@
+"""Training in rounds: in float, then with ternary weights and the float network as the teacher.
+
+A round begins with the full rate again (I. Loshchilov, F. Hutter, "SGDR", 2017, arXiv 1608.03983).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from fewbit import passes
+from fewbit.errors import DataError
+from fewbit.models import SpeechRNN
+from fewbit.train import CTC, Objective, cosine, fit
+
+Batches = Callable[[int], "DataLoader[Any]"]
+"""The training batches of a round, 0 to begin with."""
+
+
+def normalized(model: SpeechRNN, loader: "DataLoader[Any]") -> SpeechRNN:
+    """The model, with a normalisation that fits 64 examples of the training data."""
+    dataset: Any = loader.dataset
+    model.get_submodule("norm").fit(torch.cat([dataset[i][0] for i in range(64)]))  # type: ignore[operator]
+    return model
+
+
+def distilled(epochs: int, rate: float, temperature: float) -> passes.Recipe:
+    """Direct quantization, then training with the float network as the teacher whose part falls to nothing."""
+    distil = {"kind": "LogitKD", "temperature": temperature, "weight": {"from": 1.0, "to": 0.0}}
+    retrain = {"epochs": epochs, "rate": rate, "title": "retraining"}
+    return passes.Recipe.from_dict(
+        {
+            "passes": [
+                {"kind": "Quantize", "weights": {"head": "int8", "*": "ternary:row"}, "activations": "int8"},
+                {"kind": "Finetune", "objective": distil | {"hard": "CTC"}} | retrain,
+            ]
+        }
+    )
+
+
+def float_rounds(
+    build: Callable[["DataLoader[Any]"], SpeechRNN],
+    batches: Batches,
+    objective: Objective,
+    *,
+    rounds: int,
+    epochs: int,
+    rate: float,
+    seed: int,
+    checkpoint: Path | None = None,
+) -> SpeechRNN:
+    """A float network, trained in rounds.
+
+    Args:
+        build: makes the untrained network from the batches of the first round.
+        batches, objective: what is trained on, and what is minimised.
+        rounds: 1 or more.
+        epochs, rate: of each round.
+        seed: of the first round; one more for each of the others.
+        checkpoint: file name, to which an ending is added for each round.
+    """
+    model: SpeechRNN | None = None
+    for i in range(rounds):
+        loader = batches(i)
+        model = model or build(loader)
+        fit(
+            model,
+            loader,
+            objective,
+            epochs=epochs,
+            optimizer=torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-2),
+            schedule=cosine(warmup=0.1),
+            seed=seed + i,
+            checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.name}.float{i}"),
+            title=f"float training {i + 1}/{rounds}",
+        )
+    if model is None:
+        raise DataError(f"rounds must be 1 or more, not {rounds}")
+    return model
+
+
+def ternary_rounds(
+    teacher: SpeechRNN,
+    batches: Batches,
+    how: passes.Recipe,
+    *,
+    rounds: int,
+    seed: int,
+    checkpoint: Path | None = None,
+) -> SpeechRNN:
+    """The student that learns from its float self: `how` (see `distilled`), with its training in rounds."""
+    quantize, finetune = how.steps
+    student: nn.Module = teacher
+    for i in range(rounds):
+        given: dict[str, Any] = {"batches": batches(i), "objective": CTC(), "teacher": teacher, "seed": seed}
+        path = checkpoint and checkpoint.with_name(f"{checkpoint.name}.ternary{i}")
+        steps = passes.Recipe((quantize, finetune) if i == 0 else (finetune,))
+        student = passes.compress(student, *steps.passes(**given, checkpoint=path))
+    if not isinstance(student, SpeechRNN) or student is teacher:
+        raise DataError(f"rounds of retraining must be 1 or more, not {rounds}")
+    return student.eval()
