@@ -37,6 +37,7 @@ TYPES: dict[Any, str] = {
     Integers: "integers",
     Rescale: "rescale",
     ops.Matrix: "matrix",
+    ops.Parts: "parts",
 }
 
 

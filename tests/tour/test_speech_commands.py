@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fewbit.cli.main import main
 from fewbit.data import Clip, JoinedCommands, SpeechCommands, data_folder, joined_batches, speech_commands
 from fewbit.data.clips import sounding
-from fewbit.data.speech_commands import ALPHABET, RATE, UNKNOWN, WORDS
+from fewbit.data.commands_speech import ALPHABET, RATE, UNKNOWN, WORDS
 from fewbit.decode import Keyword, KeywordList, KeywordSpotter
 from fewbit.errors import DataError
 from fewbit.program import load
@@ -211,21 +211,24 @@ def test_stream_writes_only_its_words(sound, capsys):
     assert set(line["text"].split()) <= set(ALPHABET.tokens)
 
 
+@pytest.fixture(scope="module")
+def recorded():
+    return speech_commands(FOLDER)
+
+
 @needs_data
-def test_no_speaker_is_in_two_parts():
-    data = speech_commands(FOLDER)
-    assert len(data.train) + len(data.dev) == 3053
-    assert len(data.test) == 884
+def test_no_speaker_is_in_two_parts(recorded):
+    assert len(recorded.train) + len(recorded.dev) == 3053
+    assert len(recorded.test) == 884
     for kind in (WORDS, (UNKNOWN,), ("",)):
-        parts = [{c.speaker for c in part if c.text in kind} for part in (data.train, data.dev, data.test)]
+        parts = [{c.speaker for c in part if c.text in kind} for part in (recorded.train, recorded.dev, recorded.test)]
         assert len(set.union(*parts)) == sum(map(len, parts))
         assert all(parts)
 
 
 @needs_data
-def test_it_understands_people_it_has_never_heard():
-    data = speech_commands(FOLDER)
-    some = data.test[::15]
+def test_it_understands_people_it_has_never_heard(recorded):
+    some = recorded.test[::15]
     scores = best_scores(load(pretrained("commands")), some)
     said = [clip.text for clip in some]
     named = name_of(scores, ALPHABET.tokens, 0.3)
@@ -233,10 +236,9 @@ def test_it_understands_people_it_has_never_heard():
 
 
 @needs_data
-def test_several_words_are_heard_at_once_and_come_and_go_in_mid_stream():
-    data = speech_commands(FOLDER)
+def test_several_words_are_heard_at_once_and_come_and_go_in_mid_stream(recorded):
     network = load(pretrained("commands"))
-    spoken = [clip for clip in data.test if clip.text in ("yes", "stop", "left")][::9]
+    spoken = [clip for clip in recorded.test if clip.text in ("yes", "stop", "left")][::9]
     words = KeywordList(ALPHABET, ["yes", "stop"])
     session = Session(network, KeywordSpotter(words, frame_seconds(network), threshold=0.5))
     half, found = len(spoken) // 2, []

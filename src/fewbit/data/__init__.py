@@ -4,13 +4,13 @@ import fewbit.torch_side  # noqa: F401
 from fewbit.data.an4_speech import An4, an4
 from fewbit.data.batches import TensorBatches
 from fewbit.data.clips import Clip, Spoken, join
+from fewbit.data.commands_speech import SpeechCommands, speech_commands
 from fewbit.data.corpora import Characters, TextStreams, Windows, wikitext2
 from fewbit.data.digits import Digits, data_folder, spoken_digits
 from fewbit.data.images import ImageFolder, Images, cifar, mnist, shift_and_flip
 from fewbit.data.joined_commands import JoinedCommands
 from fewbit.data.joined_speech import JoinedSpeech, joined_batches, speech_batches
 from fewbit.data.letters import LETTERS, english_books, to_letters, wikitext2_letters
-from fewbit.data.speech_commands import SpeechCommands, speech_commands
 
 __all__ = [
     "LETTERS",

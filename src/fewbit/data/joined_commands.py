@@ -5,9 +5,9 @@ import torch
 from torch.utils.data import Dataset
 
 from fewbit.data.clips import Frames, at_speeds, hiss, sounding
+from fewbit.data.commands_speech import UNKNOWN, SpeechCommands
 from fewbit.data.digits import other_voice, spec_augment
 from fewbit.data.joined_speech import Example, lay_in_a_row, quiet_room
-from fewbit.data.speech_commands import UNKNOWN, SpeechCommands
 from fewbit.features import LogMel
 
 SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)

@@ -1,5 +1,6 @@
 """Floor 6: the whole path on the digits in the package: train, compress, pack, and the demo that does it all."""
 
+import fewbit.torch_side  # noqa: F401
 from fewbit.tour.commands_training import CommandsRecipe, commands
 from fewbit.tour.demonstration import Demo, Row, demo, print_demo
 from fewbit.tour.english_training import EnglishRecipe, english

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from fewbit import passes
 from fewbit.data import Clip, JoinedCommands, SpeechCommands, joined_batches, speech_commands
-from fewbit.data.speech_commands import UNKNOWN
+from fewbit.data.commands_speech import UNKNOWN
 from fewbit.features import LogMel
 from fewbit.lower import pack
 from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
