@@ -144,11 +144,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--results", type=Path)
     parser.add_argument("--model", default="an4")
+    parser.add_argument("--split", choices=["dev", "test"], default="test", help="choose settings on dev")
     arguments = parser.parse_args()
     folder = data_folder("an4")
     if folder is None:
         raise SystemExit("needs AN4 under FEWBIT_DATA")
-    samples, spoken = join(an4(folder).test, RATE, np.random.default_rng(0), (0.3, 0.8))
+    samples, spoken = join(getattr(an4(folder), arguments.split), RATE, np.random.default_rng(0), (0.3, 0.8))
     settings = [(depth, every) for every in EVERY for depth in DEPTHS]
     said = " ".join(sentence.text for sentence in spoken)
     rows = sweep(find(arguments.model), samples, said, settings)

@@ -9,8 +9,9 @@ from fewbit.data.corpora import Characters, TextStreams, Windows, wikitext2
 from fewbit.data.digits import Digits, data_folder, spoken_digits
 from fewbit.data.images import ImageFolder, Images, cifar, mnist, shift_and_flip
 from fewbit.data.joined_commands import JoinedCommands
-from fewbit.data.joined_speech import JoinedSpeech, joined_batches, speech_batches
+from fewbit.data.joined_speech import JoinedSpeech, speech_batches
 from fewbit.data.letters import LETTERS, english_books, to_letters, wikitext2_letters
+from fewbit.data.random_examples import joined_batches
 
 __all__ = [
     "LETTERS",

@@ -18,21 +18,20 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from fewbit.data.augment import other_voice, spec_augment
 from fewbit.data.clips import Clip, at_speeds, hiss, join, lay_over, read_manifest
+from fewbit.data.random_examples import Example, joined_batches
 from fewbit.errors import DataError
 from fewbit.features import LogMel
 from fewbit.text import Alphabet
-from fewbit.train import CTCBatch
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ALPHABET = Alphabet(WORDS, joiner=" ")
 RATE = 8_000
 UNSEEN = "nicolas"
 TEST_RECORDINGS = 5
-WARP = (0.88, 1.14)
-TILT = (1.2, 0.7, 0.4)
 SPEEDS = (0.8, 0.87, 0.93, 1.0, 1.07, 1.15, 1.25)
 
 
@@ -65,11 +64,7 @@ class Digits:
             workers: processes that make batches beside the training.
         """
         dataset = JoinedDigits(self, features, utterances, seconds)
-        generator = torch.Generator().manual_seed(seed)
-        indices = RandomIndices(utterances, generator)
-        return DataLoader(
-            dataset, batch_size, sampler=indices, collate_fn=collate, generator=generator, num_workers=workers
-        )
+        return joined_batches(dataset, utterances, batch_size, seed, workers)
 
     def stream(self, clips: tuple[Clip, ...], seed: int = 0) -> tuple[NDArray[np.float32], str]:
         """All `clips` in random order as one recording, and the text that is said in it."""
@@ -79,20 +74,7 @@ class Digits:
         return samples, " ".join(word.text for word in spoken)
 
 
-class RandomIndices(Sampler[int]):
-    """`count` new random indices for every epoch, from a generator that `fewbit.train.fit` saves and restores."""
-
-    def __init__(self, count: int, generator: torch.Generator) -> None:
-        self.count, self.generator = count, generator
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[int]:
-        yield from torch.randint(2**62, (self.count,), generator=self.generator).tolist()
-
-
-class JoinedDigits(Dataset[tuple[Tensor, list[int], Tensor]]):
+class JoinedDigits(Dataset[Example]):
     """Utterances of fixed length, put together anew each time from clips at random speed, level and noise.
 
     Clips become log-mel frames once; joining, level and noise then happen in the log-mel domain (a factor of the sound
@@ -134,46 +116,6 @@ class JoinedDigits(Dataset[tuple[Tensor, list[int], Tensor]]):
         frames = other_voice(np.maximum(frames, self.floor), rng)
         frames = spec_augment(frames, rng)
         return torch.from_numpy(frames), self.alphabet.encode(" ".join(words)), alignment
-
-
-def other_voice(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Another vocal tract and another microphone: stretch the mel axis, bend the spectrum (Jaitly, Hinton 2013)."""
-    mels = frames.shape[1]
-    bins = np.arange(mels)
-    source = np.clip(bins * rng.uniform(*WARP), 0, mels - 1.001)
-    low = source.astype(int)
-    part = (source - low).astype(np.float32)
-    warped = frames[:, low] * (1 - part) + frames[:, low + 1] * part
-    waves = np.cos(np.pi * np.outer(bins + 0.5, (1, 2, 3)) / mels)
-    return np.asarray(warped + waves @ (rng.standard_normal(3) * TILT), np.float32)
-
-
-def spec_augment(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Blank out two random bands of mel filters and two short spans of time (Park et al. 2019)."""
-    frames = frames.copy()
-    quiet = frames.mean(axis=0)
-    time, mels = frames.shape
-    for _ in range(2):
-        width = int(rng.integers(0, mels // 6 + 1))
-        low = int(rng.integers(0, mels - width + 1))
-        frames[:, low : low + width] = quiet[low : low + width]
-        width = int(rng.integers(0, 8))
-        start = int(rng.integers(0, time - width + 1))
-        frames[start : start + width] = quiet
-    return frames
-
-
-def collate(examples: list[tuple[Tensor, list[int], Tensor]]) -> CTCBatch:
-    """Join equally long examples into one `CTCBatch`."""
-    inputs = torch.stack([frames for frames, _, _ in examples])
-    targets = torch.tensor([label for _, labels, _ in examples for label in labels])
-    return CTCBatch(
-        inputs,
-        torch.full((len(examples),), inputs.shape[1]),
-        targets,
-        torch.tensor([len(labels) for _, labels, _ in examples]),
-        torch.stack([alignment for _, _, alignment in examples]),
-    )
 
 
 def spoken_digits(folder: str | Path | None = None, unseen: str = UNSEEN) -> Digits:

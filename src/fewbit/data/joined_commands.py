@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from fewbit.data.augment import other_voice, spec_augment
 from fewbit.data.clips import Frames, at_speeds, hiss, sounding
 from fewbit.data.commands_speech import UNKNOWN, SpeechCommands
-from fewbit.data.digits import other_voice, spec_augment
-from fewbit.data.joined_speech import Example, lay_in_a_row, quiet_room
+from fewbit.data.joined_speech import lay_in_a_row, quiet_room
+from fewbit.data.random_examples import Example
 from fewbit.features import LogMel
 
 SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)

@@ -5,18 +5,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fewbit.data.an4_speech import An4
+from fewbit.data.augment import other_voice, spec_augment
 from fewbit.data.clips import Frames, at_speeds, hiss, lay_over
-from fewbit.data.digits import RandomIndices, collate, other_voice, spec_augment
+from fewbit.data.random_examples import Example, joined_batches
 from fewbit.features import LogMel
 
 SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 QUIETEST, LOUDEST = -6.0, -2.5  # powers of ten of the hiss's amplitude
 REST = 0.3  # seconds left at the end for the network to say the last letter
-Example = tuple[Tensor, list[int], Tensor]
 
 
 def quiet_room(noise: Frames, frames: int, floor: float, rng: np.random.Generator) -> Frames:
@@ -52,15 +51,6 @@ def lay_in_a_row(
         laid.append((text, position, spoken))
         position = end + int(rate * rng.uniform(*gap))
     return laid
-
-
-def joined_batches(
-    dataset: Dataset[Example], examples: int, batch_size: int, seed: int, workers: int = 0
-) -> "DataLoader[Any]":
-    """Endlessly varied batches of a data set whose indices are seeds, `examples` an epoch."""
-    generator = torch.Generator().manual_seed(seed)
-    draws: Any = {"sampler": RandomIndices(examples, generator), "generator": generator}
-    return DataLoader(dataset, batch_size, collate_fn=collate, num_workers=workers, **draws)
 
 
 class JoinedSpeech(Dataset[Example]):

@@ -94,14 +94,14 @@ class KeywordSpotter:
         scores = check_scores(scores, self.keywords.alphabet.classes)
         state = self._with_list(state)
         heard, paths = follow(state.nodes, state.paths, softmax(scores))
-        found, watches = self._watch(state, heard, state.paths.frame)
+        found, watches = self.watch(state, heard, state.paths.frame)
         return found, replace(state, paths=paths, watches=watches)
 
     def finish(self, state: SpotterState) -> list[Event]:
         """Keywords that the end of the stream completes."""
         heard = at_the_end(state.nodes, state.paths)
         # No frame comes after this one that could say what is still to settle.
-        found, _ = replace(self, settle=0.0)._watch(state, heard, state.paths.frame - 1)
+        found, _ = replace(self, settle=0.0).watch(state, heard, state.paths.frame - 1)
         return found
 
     @property
@@ -123,7 +123,7 @@ class KeywordSpotter:
         watches = tuple(state.watches[i] if i >= 0 else Watch() for i in origin)
         return SpotterState(words, nodes, regroup(state.nodes, state.paths, nodes, origin), watches)
 
-    def _watch(self, state: SpotterState, heard: Heard, first: int) -> tuple[list[Event], tuple[Watch, ...]]:
+    def watch(self, state: SpotterState, heard: Heard, first: int) -> tuple[list[Event], tuple[Watch, ...]]:
         """Events of frames that begin with number `first`, and where the words stand after them."""
         watches = list(state.watches)
         found: list[tuple[int, int, Keyword]] = []

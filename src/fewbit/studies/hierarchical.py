@@ -5,6 +5,7 @@ References:
 """
 
 import tempfile
+import time
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
@@ -138,8 +139,10 @@ def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any
     torch.manual_seed(seed)
     model = network(arm, len(text.symbols), scale.hidden)
     teach = partial(_train, scale, seed=seed, progress=setting.progress)
+    begin = time.process_time()
     teach(model, text.train, CrossEntropy(), rate=scale.rate, title=arm)
-    row = {"weights": _size(model)} | _measured(model, text, "")
+    row: dict[str, Any] = {"weights": _size(model), "seconds": time.process_time() - begin}
+    row |= _measured(model, text, "")
     row["perplexity"] = word_perplexity(row["test"], text.test)
     if arm not in TERNARY:
         return row
@@ -221,6 +224,7 @@ def _table(rows: Rows) -> Table:
             (
                 name,
                 mine[0]["weights"],
+                told("seconds", 0),
                 told("test", 3),
                 told("perplexity", 0),
                 *(told(key, 3) for key in ("direct test", "ternary test")),
@@ -228,7 +232,7 @@ def _table(rows: Rows) -> Table:
             )
         )
     columns = (
-        *("network", "weights", "float (bits per character)", "float (word perplexity)"),
+        *("network", "weights", "training (CPU seconds)", "float (bits per character)", "float (word perplexity)"),
         *("ternary, direct (bits)", "ternary, retrained (bits)", "ternary (word perplexity)"),
     )
     return Table("Held-out paragraphs of the books", columns, tuple(cells))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fewbit.analysis import Task
 from fewbit.data import an4
 from fewbit.data.an4_speech import ALPHABET as LETTERS
-from fewbit.data.digits import other_voice, spec_augment
+from fewbit.data.augment import other_voice, spec_augment
 from fewbit.errors import DataError
 from fewbit.features import LogMel
 from fewbit.models import SpeechRNN

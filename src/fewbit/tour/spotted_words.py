@@ -42,16 +42,19 @@ def shuffled(clips: Sequence[Clip]) -> list[Clip]:
     return [clips[i] for i in np.random.default_rng(0).permutation(len(clips))]
 
 
-def hear(network: Network, clips: Sequence[Clip], words_of: Callable[[str], Sequence[str]]) -> HeardStream:
+def hear(
+    network: Network, clips: Sequence[Clip], words_of: Callable[[str], Sequence[str]], seed: int = 0
+) -> HeardStream:
     """The clips in their order as one stream without reset, heard in chunks of 0.1 seconds.
 
     Args:
         network: with features and an alphabet; `clips` have the rate of its features.
         clips: what is said, one after the other.
         words_of: the words of a clip's text that count; each is somewhere in the clip.
+        seed: of the pauses between the clips.
     """
     features = front_end(network)
-    samples, spoken = join(clips, features.rate, np.random.default_rng(0), GAP)
+    samples, spoken = join(clips, features.rate, np.random.default_rng(seed), GAP)
     waiting, state, scores = features.init_state(), network.init_state(), []
     for chunk in np.array_split(samples, len(samples) // int(features.rate * CHUNK_SECONDS)):
         frames, waiting = features.step(chunk, waiting)
@@ -85,7 +88,7 @@ def sweep(
     points = []
     for threshold in thresholds:
         strict = replace(spotter, threshold=threshold)
-        events, watches = strict._watch(state, heard, 0)
+        events, watches = strict.watch(state, heard, 0)
         events += strict.finish(replace(state, paths=paths, watches=watches))
         found = [
             Timed(written[event.word.casefold()], event.start, event.end)
