@@ -112,8 +112,8 @@ def study(result: dict[str, Any]) -> Study:
         setting=(
             f"{len(result['words'])} words, {result['said']} times said in {result['seconds']:.0f} s of the joined "
             f"{result['split']} sentences of AN4, scores of {result['scores']}; joined {len(JOININGS)} times with "
-            "other pauses. Thresholds are swept on the sentences themselves, as in every such curve; they and the delay "
-            "are those of the first joining."
+            "other pauses. Thresholds are swept on the sentences themselves, as in every such curve; they and the "
+            "delay are those of the first joining."
         ),
         command="python benchmarks/keyword_spotting.py --model MODEL --out build/benchmarks --results docs/results",
         seeds=tuple(JOININGS),
