@@ -247,6 +247,7 @@ int32_t fewbit_network_hierarchy(fewbit_network* network, const int32_t* boundar
                                  fewbit_network* letters, fewbit_network* words, fewbit_network* spelling) {
     return guarded(-1, [&] {
         const int64_t inputs = network->network.outputs();
+        demand(boundaries != nullptr && count > 0, "a hierarchy has columns that end words");
         Hierarchy parts{{boundaries, boundaries + count}, direct != 0, {}, {}, {}};
         for (int32_t column : parts.boundaries) demand(column >= 0 && column < inputs, "a boundary is a column");
         const auto takes = [](const fewbit_network* part) { return int64_t(part->network.features.gain.size()); };
@@ -259,6 +260,14 @@ int32_t fewbit_network_hierarchy(fewbit_network* network, const int32_t* boundar
             for (const auto& op : part->network.ops)
                 demand(op->keeps_count(), "a part of a hierarchy gives a frame for each that it takes");
         }
+        const Range frame = signals(network->network), letter = signals(letters->network), word = signals(words->network);
+        const auto reads = [](const fewbit_network* part, Range a, Range b) {
+            const Range range = part->network.features.range;
+            return range.low <= std::min(a.low, b.low) && range.high >= std::max(a.high, b.high);
+        };
+        demand(reads(letters, frame, frame) && reads(words, letter, frame) &&
+                   reads(spelling, direct ? frame : letter, word),
+               "a part of a hierarchy reads what it was not told of");
         parts.letters = std::move(letters->network.ops);
         parts.words = std::move(words->network.ops);
         parts.spelling = std::move(spelling->network.ops);

@@ -128,6 +128,27 @@ void check_refusals() {
     bad_rescales(4, [&](fewbit_rescale rescale) { return fewbit_network_lstm(narrow, {back.get(), nullptr, rescale}, four, 1, good); });
     bad_rescales(3, [&](fewbit_rescale rescale) { return fewbit_network_gru(narrow, three, {gates.get(), nullptr, rescale}, 1, by, good); });
 
+    // Parts of a hierarchy: of one column, so that each of words and spelling reads two.
+    const auto part = [&](int64_t inputs, int low) {
+        return std::shared_ptr<fewbit_network>(fewbit_network_part(narrow, inputs, low, 1), fewbit_network_free);
+    };
+    const int32_t column[1] = {0}, beyond[1] = {1}, before[1] = {-1};
+    const auto letters = part(1, -1), words = part(2, -1), spelling = part(3, -1), blind = part(2, 0), empty = part(2, -1);
+    const auto built = [&](const int32_t* ends, int64_t count, fewbit_network* second, fewbit_network* third) {
+        return fewbit_network_hierarchy(narrow, ends, count, 0, letters.get(), second, third);
+    };
+    refused(fewbit_network_part(narrow, 0, -1, 1), static_cast<fewbit_network*>(nullptr), "inputs");
+    refused(fewbit_network_part(narrow, 1, 1, -1), static_cast<fewbit_network*>(nullptr), "range");
+    for (fewbit_network* each : {letters.get(), words.get(), spelling.get(), blind.get()})
+        demand(fewbit_network_requantize(each, {by, 1, 0, -1, 1}) == 0, fewbit_error());
+    refused(built(column, 1, letters.get(), spelling.get()), -1, "fit together");
+    refused(built(beyond, 1, words.get(), spelling.get()), -1, "column");
+    refused(built(before, 1, words.get(), spelling.get()), -1, "column");
+    refused(built(nullptr, 1, words.get(), spelling.get()), -1, "end words");
+    refused(built(column, 0, words.get(), spelling.get()), -1, "end words");
+    refused(built(column, 1, empty.get(), spelling.get()), -1, "no operation");
+    refused(built(column, 1, blind.get(), spelling.get()), -1, "not told of");
+
     // Nothing that was refused is part of the network.
     demand(fewbit_network_state_size(network) == 0 && fewbit_network_bytes(network) == 0, "refused operations were kept");
     const float features[8] = {-3, -1, 0, 3, 0, 0, 0, NAN};
