@@ -236,7 +236,7 @@ def test_an_older_library_is_done_without(monkeypatch):
         def __getattr__(self, name):
             raise AttributeError(name)
 
-    monkeypatch.setattr(training, "library", Older)
+    monkeypatch.setattr("fewbit.native.library.library", Older)
     training._functions.cache_clear()
     try:
         assert not training.is_available()
