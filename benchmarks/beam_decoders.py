@@ -120,7 +120,7 @@ def flashlight(folder: Path, width: int, lm: str, settings: Settings) -> Decoder
     else:
         tokens = Dictionary()
         for letter in ["_", *LETTERS]:
-            tokens.add_entry("|" if letter == " " else letter)
+            tokens.add_entry("<space>" if letter == " " else letter)  # as in the ARPA file
         model = KenLM(str(folder / "char.arpa"), tokens) if lm == "char" else peer.ZeroLM()
         options = peer.LexiconFreeDecoderOptions(**shared, sil_score=settings.get("bonus", 0.0))
         kept = [tokens, model]
@@ -173,8 +173,8 @@ DECODERS: dict[str, tuple[Make, dict[str, Grid]]] = {
         flashlight,
         {
             "none": {},
-            "char": {"weight": (0.8, 1.2, 1.6, 2.0), "bonus": (0.0, 1.0, 2.0)},
-            "word": {"weight": (1.0, 1.5, 2.0), "bonus": (0.0, 1.0, 2.0, 3.0), "unknown": (LEAST, -4.0)},
+            "char": {"weight": (0.8, 1.2, 1.6, 2.0), "bonus": (-1.0, 0.0, 1.0)},
+            "word": {"weight": (0.6, 1.0, 1.5), "bonus": (0.0, 1.0, 2.0, 3.0), "unknown": (LEAST, -4.0)},
         },
     ),
 }
