@@ -35,6 +35,7 @@ speech: $(VENV)/ready
 	$(BIN)/python benchmarks/english_hour.py --out build/benchmarks --results docs/results
 	$(BIN)/python benchmarks/keyword_spotting.py --model src/fewbit/shipped/an4.fewbit --out build/benchmarks --results docs/results
 	$(BIN)/python benchmarks/beam_search.py --install --out build/benchmarks --results docs/results
+	$(BIN)/python benchmarks/serve.py --out build/benchmarks --results docs/results
 	$(BIN)/python scripts/write_measured.py
 
 bench: $(VENV)/ready

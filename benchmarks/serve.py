@@ -1,14 +1,14 @@
 """How many streams one server process carries in real time, and what a thousand connects leave behind.
 
-    python benchmarks/serve.py --out build/benchmarks
+    python benchmarks/serve.py --out build/benchmarks [--results docs/results]
 
-Starts `fewbit serve` and sends it the shipped digits in real time over N connections at once, N = 1, 5, 20, 50, 100 ...
+For each model starts `fewbit serve` and sends it the shipped digits in real time over N connections at once.
 Behind every chunk each client asks for figures, which are answered when the chunk has been heard: the latency is the
 time from the moment when the chunk was due to that answer, so a server that falls behind, or holds the client back,
-shows as well. Writes `serve.json`: percentiles of the latency, chunks that were never answered, connections that
-broke, cores that the server used; the knee (the most streams of which 99 % of the chunks were answered within
-`--bound`); and the server's memory before and after a thousand connects. The clients run on the same machine and take
-their share of it.
+shows as well. Writes `serve.json`, for each model: percentiles of the latency, chunks that were never answered,
+connections that broke, cores that the server used; the knee (the most streams of which 99 % of the chunks were answered
+within `--bound`); and the server's memory before and after a thousand connects. The clients run on the same machine and
+take their share of it.
 """
 
 import argparse
@@ -67,13 +67,17 @@ class Stream:
     broken: bool = False
 
 
-def start_server(workers: int, streams: int) -> Server:
+STREAMS = {"digits": [1, 20, 50, 100, 150, 200], "an4": [1, 5, 10, 20, 30, 40, 60]}
+"""Model -> how many streams at once are tried."""
+
+
+def start_server(model: str, workers: int, streams: int) -> Server:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     code = "from fewbit.cli.main import entry; entry()"
     options = ["--port", str(port), "--workers", str(workers), "--streams", str(streams)]
-    process = subprocess.Popen([sys.executable, "-c", code, "serve", "digits", *options], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", code, "serve", model, *options], stdout=subprocess.DEVNULL)
     for _ in range(600):
         try:
             urlopen(f"http://127.0.0.1:{port}/health").close()
@@ -153,23 +157,15 @@ async def connects(server: Server, count: int, chunk: bytes, rate: int) -> None:
     await asyncio.gather(*(one(index) for index in range(count)), return_exceptions=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--streams", type=int, nargs="+", default=[1, 5, 20, 50, 100])
-    parser.add_argument("--chunk", type=float, default=0.1, help="seconds of sound in a message")
-    parser.add_argument("--seconds", type=float, default=15.0, help="length of each stream")
-    parser.add_argument("--bound", type=float, default=200.0, help="milliseconds for an answer")
-    parser.add_argument("--connects", type=int, default=1000)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--keywords", nargs="*", default=[])
-    arguments = parser.parse_args()
+def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The server of one model: a thousand connects, then more and more streams at once."""
     digits = spoken_digits()
     samples, _ = digits.stream(digits.test)
     size = round(digits.rate * arguments.chunk)
     pcm = (samples * 32767).astype("<i2")[: size * round(arguments.seconds / arguments.chunk)]
     chunks = [pcm[i : i + size].tobytes() for i in range(0, len(pcm) - size + 1, size)]
-    server = start_server(arguments.workers, max(arguments.streams) + 20)
+    counts = arguments.streams or STREAMS.get(model, STREAMS["an4"])
+    server = start_server(model, arguments.workers, max(counts) + 20)
     try:
         asyncio.run(connects(server, 20, chunks[0], digits.rate))  # warm
         time.sleep(SETTLE_SECONDS)
@@ -187,20 +183,16 @@ def main() -> None:
             "memory_mb_after": server.memory_mb(),
             "streams_left": left,
         }
-        print(json.dumps(opened), flush=True)
+        print(model, json.dumps(opened), flush=True)
         loads = []
-        for count in arguments.streams:
+        for count in counts:
             words = arguments.keywords
             loads.append(asyncio.run(load(server, count, chunks, arguments.chunk, digits.rate, words)))
             print(json.dumps(loads[-1]), flush=True)
         time.sleep(SETTLE_SECONDS)
         within = [one["streams"] for one in loads if one["latency_ms"]["p99"] <= arguments.bound]
-        result = {
-            "machine": describe(),
-            "chunk_seconds": arguments.chunk,
-            "bound_ms": arguments.bound,
-            "workers": arguments.workers,
-            "keywords": arguments.keywords,
+        return {
+            "model": model,
             "connects": opened,
             "loads": loads,
             "most_streams_within_bound": max(within, default=0),
@@ -209,9 +201,79 @@ def main() -> None:
     finally:
         server.process.terminate()
         server.process.wait(10)
+
+
+def save(found: list[dict[str, Any]], arguments: argparse.Namespace, folder: Path) -> None:
+    """The results as a study."""
+    from fewbit.analysis.report import Table
+    from fewbit.studies import Study
+
+    findings = [
+        f"{one['model']}: {one['most_streams_within_bound']} streams at once have 99 % of their answers within "
+        f"{arguments.bound:g} ms; {sum(row['never_answered'] for row in one['loads'])} of "
+        f"{sum(row['chunks'] for row in one['loads'])} chunks were lost, "
+        f"{sum(row['broken_connections'] for row in one['loads'])} connections broke. "
+        f"{one['connects']['connects']} connects, a third of them broken off: memory of "
+        f"{one['connects']['memory_mb_before']} MB before, {one['connects']['memory_mb_after']} MB after, "
+        f"{one['connects']['streams_left']} streams left."
+        for one in found
+    ]
+    columns = ("model", "streams", "p50 (ms)", "p95", "p99", "most", "cores of the server", "its memory (MB)")
+    rows = tuple(
+        (
+            one["model"],
+            row["streams"],
+            *(f"{row['latency_ms'][name]:.1f}" for name in ("p50", "p95", "p99", "max")),
+            f"{row['server_cores']:.2f}",
+            f"{row['server_memory_mb']:.0f}",
+        )
+        for one in found
+        for row in one["loads"]
+    )
+    Study(
+        number="",
+        name="server",
+        title="Many streams on one server",
+        claim="",
+        verdict="no claim",
+        findings=tuple(findings),
+        setting=(
+            f"Spoken digits in real time, {arguments.seconds:g} s a stream in chunks of {arguments.chunk:g} s; "
+            "the answer to a chunk against the moment when its last sample was due. One process serves; the clients "
+            "run on the same machine and take their share of it."
+        ),
+        command="python benchmarks/serve.py --out build/benchmarks --results docs/results",
+        seeds=(0,),
+        tables=(Table("From a chunk to its answer", columns, rows),),
+    ).save(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--models", nargs="+", default=list(STREAMS))
+    parser.add_argument("--streams", type=int, nargs="+", help="how many at once; default by model")
+    parser.add_argument("--chunk", type=float, default=0.1, help="seconds of sound in a message")
+    parser.add_argument("--seconds", type=float, default=15.0, help="length of each stream")
+    parser.add_argument("--bound", type=float, default=200.0, help="milliseconds for an answer")
+    parser.add_argument("--connects", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--keywords", nargs="*", default=[])
+    arguments = parser.parse_args()
+    found = [measure(model, arguments) for model in arguments.models]
+    result = {
+        "machine": describe(),
+        "chunk_seconds": arguments.chunk,
+        "bound_ms": arguments.bound,
+        "workers": arguments.workers,
+        "keywords": arguments.keywords,
+        "models": found,
+    }
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "serve.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    if arguments.results:
+        save(found, arguments, arguments.results)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Write what the studies measured into `docs/results.md` and the pages of the methods.
+"""Write what the studies measured into `docs/results.md` and the pages of methods and guides.
 
     python scripts/write_measured.py [--check]
 
-A page of a method says where: between the lines `<!-- measured:NN -->` and `<!-- /measured -->`. With --check nothing
+A page says where: between the lines `<!-- measured:NN -->` and `<!-- /measured -->`. With --check nothing
 is written, and the exit code says whether all pages are as they would be.
 """
 
@@ -24,7 +24,7 @@ def pages() -> dict[Path, str]:
         results = write_results(DOCS / "results", Path(folder) / "results.md").read_text(encoding="utf-8")
     studies = {(study.number or study.name): study for study in map(read_study, (DOCS / "results").glob("*.json"))}
     found = {DOCS / "results.md": results}
-    for path in sorted((DOCS / "methods").glob("*.md")):
+    for path in sorted([*(DOCS / "methods").glob("*.md"), *(DOCS / "guides").glob("*.md")]):
 
         def fill(match: re.Match[str], path: Path = path) -> str:
             study = studies.get(match[2])
