@@ -36,6 +36,8 @@ speech: $(VENV)/ready
 	$(BIN)/python benchmarks/keyword_spotting.py --model src/fewbit/shipped/an4.fewbit --out build/benchmarks --results docs/results
 	$(BIN)/python benchmarks/beam_search.py --install --out build/benchmarks --results docs/results
 	$(BIN)/python benchmarks/serve.py --out build/benchmarks --results docs/results
+	$(BIN)/python benchmarks/online_ctc.py --out build/benchmarks
+	$(BIN)/python benchmarks/online_ctc_an4.py --out build/benchmarks --results docs/results
 	$(BIN)/python scripts/write_measured.py
 
 bench: $(VENV)/ready

@@ -27,19 +27,22 @@ def words_of(folder: Path) -> list[str]:
 
 
 def fewbit_beam(folder: Path, width: int, lm: str, settings: Settings) -> Decoder:
-    from fewbit.decode import CharNgram, Scorer, Together, TreeBeam, WordNgram, text_of
+    from fewbit.decode import CharNgram, NetworkScorer, Scorer, Together, TreeBeam, WordNgram, text_of
+    from fewbit.program import load
     from fewbit.text import Alphabet, ngram_from_bytes
 
     alphabet = Alphabet(tuple(LETTERS))
-    given = {"weight": settings.get("weight", 1.0)}
+    weight = settings.get("weight", 1.0)
+    alone = 1.0 if "+" in lm else weight  # beside words, the weight of the words is that of both
     scorer: Scorer | None = None
     if "char" in lm:
-        letters = CharNgram(ngram_from_bytes((folder / "char.ngram").read_bytes()), alphabet)
-        scorer = letters if lm == "char+word" else CharNgram(letters.model, alphabet, given["weight"])
+        scorer = CharNgram(ngram_from_bytes((folder / "char.ngram").read_bytes()), alphabet, alone)
+    elif "network" in lm:
+        scorer = NetworkScorer(load(folder / "char.fewbit"), alone)
     if "word" in lm:
         model = ngram_from_bytes((folder / "word.ngram").read_bytes())
-        words = WordNgram(model, alphabet, given["weight"], settings["unknown"])
-        scorer = Together(letters, words) if "char" in lm else words
+        words = WordNgram(model, alphabet, weight, settings["unknown"])
+        scorer = words if scorer is None else Together(scorer, words)
     decoder = TreeBeam(
         alphabet,
         0.01,
@@ -159,8 +162,10 @@ DECODERS: dict[str, tuple[Make, dict[str, Grid]]] = {
         {
             "none": {},
             "char": BOTH,
+            "network": BOTH,
             "word": BOTH | {"unknown": (0.001, 0.05)},
             "char+word": BOTH | {"unknown": (0.05, 0.2)},
+            "network+word": BOTH | {"unknown": (0.05, 0.2)},
         },
     ),
     "fewbit, blank_skip 0.98": (fewbit_beam, {"none": {"blank_skip": (0.98,)}}),
