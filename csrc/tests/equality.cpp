@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "hierarchies.h"
 #include "refusals.h"
 
 namespace {
@@ -31,6 +32,7 @@ int run(uint64_t seed, double seconds) {
     for (Kind kind : kKinds)
         for (int i = 0; i < (slow ? 1 : 5); ++i) check_network(random, targets, random_network(random, {kind}));
     check_network(random, targets, random_network(random, {}));
+    for (int i = 0; i < (slow ? 2 : 10); ++i) check_network(random, targets, random_hierarchy(random));
     check_at_once(random, targets);
     const double first = past();
 
@@ -44,6 +46,7 @@ int run(uint64_t seed, double seconds) {
             for (int64_t layers = random.between(1, 4); layers > 0; --layers) kinds.push_back(random.choose(kKinds));
             check_network(random, targets, random_network(random, kinds));
         }
+        check_network(random, targets, random_hierarchy(random));
         if (random.chance(20)) check_at_once(random, targets);
     }
     for (const Target& target : targets)

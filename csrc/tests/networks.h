@@ -215,6 +215,7 @@ struct Network {
 
     int64_t inputs() const { return int64_t(gain.size()); }
     int64_t outputs() const { return layers.empty() ? inputs() : layers.back().outputs; }
+    Range range() const { return layers.empty() ? codes : layers.back().range(); }
     std::string name() const {
         std::string name = text(inputs(), " features to ", text(codes));
         for (const Layer& layer : layers) name += "; " + layer.name();
@@ -241,23 +242,22 @@ struct Network {
     }
 };
 
-Network random_network(Random& random, const std::vector<Kind>& kinds) {
+Network random_network(Random& random, const std::vector<Kind>& kinds, bool last = true) {
     Network network;
     const int64_t inputs = random.choose({1, 3, 17, 40, 64, 65});
     network.codes = random.choose(kSignals);
-    Range range = network.codes;
     for (int64_t i = 0; i < inputs; ++i) {
-        network.gain.push_back(float(random.real(-1, 1) * double(range.magnitude())));
-        network.offset.push_back(random.chance(30) ? 0.0f : float(random.real(-1, 1) * double(range.magnitude()) / 4));
+        network.gain.push_back(float(random.real(-1, 1) * double(network.codes.magnitude())));
+        network.offset.push_back(random.chance(30) ? 0.0f : float(random.real(-1, 1) * double(network.codes.magnitude()) / 4));
     }
-    for (size_t i = 0; i < kinds.size(); ++i) {
-        network.layers.push_back(random_layer(random, kinds[i], network.outputs(), range, i + 1 == kinds.size()));
-        range = network.layers.back().range();
-    }
+    for (size_t i = 0; i < kinds.size(); ++i)
+        network.layers.push_back(
+            random_layer(random, kinds[i], network.outputs(), network.range(), last && i + 1 == kinds.size()));
     return network;
 }
 
-std::vector<float> random_features(Random& random, const Network& network, int64_t frames) {
+template <class Net>
+std::vector<float> random_features(Random& random, const Net& network, int64_t frames) {
     std::vector<float> x(size_t(frames * network.inputs()));
     for (size_t i = 0; i < x.size(); ++i) {
         x[i] = float(random.real(-1.2, 1.2));
@@ -269,7 +269,8 @@ std::vector<float> random_features(Random& random, const Network& network, int64
 }
 
 // A stream in pieces, some of them empty.
-std::vector<int64_t> stream_in_pieces(Random& random, fewbit_network* network, const Network& plan, const std::vector<float>& x,
+template <class Net>
+std::vector<int64_t> stream_in_pieces(Random& random, fewbit_network* network, const Net& plan, const std::vector<float>& x,
                                       Codes& state, int threads) {
     const int64_t frames = int64_t(x.size()) / plan.inputs();
     std::vector<int64_t> all;
@@ -290,8 +291,9 @@ std::vector<int64_t> stream_in_pieces(Random& random, fewbit_network* network, c
     return all;
 }
 
-void check_network(Random& random, std::vector<Target>& targets, const Network& network) {
-    const int64_t frames = random.choose({1, 2, 5, 17, 40, 70}), inputs = network.inputs(), outputs = network.outputs();
+template <class Net>
+void check_network(Random& random, std::vector<Target>& targets, const Net& network) {
+    const int64_t frames = random.choose({1, 2, 5, 17, 40, 70}), outputs = network.outputs();
     const std::vector<float> x = random_features(random, network, frames);
     const Codes narrow = network.run(x);
     const std::vector<int64_t> wanted(narrow.begin(), narrow.end());
@@ -327,7 +329,6 @@ void check_network(Random& random, std::vector<Target>& targets, const Network& 
                text(target.name, ": ", what(), ": NaN was not told"));
         demand(start == before, "the state before a refused step has changed");
         ++target.networks;
-        (void)inputs;
     }
 }
 
