@@ -1,9 +1,13 @@
 """Programs made by hand: small, random from a fixed seed, and with every kind of op."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+
+# The networks are small and two workers share two cores: threads of one process would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -105,18 +105,28 @@ def test_a_file_with_nan_is_refused_by_name(value, tmp_path):
     sound[900] = value
     soundfile.write(path, sound, RATE, subtype="FLOAT")
     # Chunks of 0.1 s: the second has 200 samples.
-    fault = f"{path}: 1 of 200 samples are NaN, infinite or beyond 1e6, the first at index 100; repair the recording"
+    place = "in the 0.1 s before 0.12 s: 1 of 200 samples are NaN, infinite or beyond 1e6, the first at index 100"
+    fault = f"{path}, {place}; repair the recording"
     with pytest.raises(AudioError, match=fault):
         heard(path)
 
 
-@pytest.mark.parametrize("name", ["none.wav", "none", ""])
-def test_a_missing_file_and_a_folder_are_refused(name, tmp_path):
-    with pytest.raises(AudioError, match=f"{tmp_path / name}: cannot be read: there is no such file"):
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("none.wav", "there is no such file"),
+        ("none", "there is no such file"),
+        ("", "it is a folder"),
+        ("empty.wav", r"the file is empty \(0 bytes\)"),
+    ],
+)
+def test_a_missing_file_a_folder_and_an_empty_file_are_refused(name, fault, tmp_path):
+    (tmp_path / "empty.wav").touch()
+    with pytest.raises(AudioError, match=f"{tmp_path / name}: cannot be read: {fault}"):
         heard(tmp_path / name)
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF", b"This is a text.\n" * 50, b"\x00" * 500])
+@pytest.mark.parametrize("content", [b"RIFF", b"This is a text.\n" * 50, b"\x00" * 500])
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.txt"])
 def test_a_file_that_is_no_sound_is_refused(name, content, tmp_path):
     path = tmp_path / name

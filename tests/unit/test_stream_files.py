@@ -11,6 +11,7 @@ from fewbit.cli.main import main
 from fewbit.errors import AudioError, DataError, DecodeError
 from fewbit.features import LogMel
 from fewbit.program import load
+from fewbit.shipped import pretrained
 from fewbit.streams import Session, run, stream
 
 RATE = 8000
@@ -80,7 +81,7 @@ def test_a_missing_file_is_refused_by_name(listener, tmp_path):
 
 
 def test_the_command_line_prints_one_line_of_json_for_each_file(sounds, model, listener, capsys):
-    assert main(["stream", *sounds, "--json", "--model", model]) == 0
+    assert main(["stream", *sounds, "--json", "--model", model, "--lm", "none"]) == 0
     said = capsys.readouterr()
     lines = [json.loads(line) for line in said.out.splitlines()]
     assert [set(line) for line in lines] == [KEYS, KEYS]
@@ -114,10 +115,66 @@ def test_without_json_the_final_text_is_for_people(sounds, model, listener, caps
 
 def test_a_missing_file_ends_the_command_with_1(sounds, model, capsys, tmp_path):
     missing = str(tmp_path / "none.wav")
-    assert main(["stream", sounds[0], missing, "--json", "--model", model]) == 1
+    assert main(["stream", sounds[0], missing, "--json", "--model", model, "--lm", "none"]) == 1
     said = capsys.readouterr()
     assert [json.loads(line)["file"] for line in said.out.splitlines()] == [sounds[0]]
     assert said.err == f"error: {missing}: cannot be read: there is no such file\n"
+
+
+def test_what_goes_wrong_with_one_file_does_not_keep_the_others_from_being_heard(sounds, model, capsys, tmp_path):
+    empty, folder = tmp_path / "empty.wav", tmp_path / "folder"
+    empty.touch()
+    folder.mkdir()
+    files = [str(empty), sounds[0], str(folder), sounds[1]]
+    assert main(["stream", *files, "--json", "--model", model, "--lm", "none"]) == 1
+    said = capsys.readouterr()
+    assert [json.loads(line)["file"] for line in said.out.splitlines()] == sounds
+    errors = (f"{empty}: cannot be read: the file is empty (0 bytes)", f"{folder}: cannot be read: it is a folder")
+    assert said.err == "".join(f"error: {error}\n" for error in errors)
+
+
+def test_samples_that_are_no_numbers_are_found_in_the_file(listener, tmp_path):
+    samples = noise()
+    samples[4_100] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"nan\.wav, in the 0\.1 s before 0\.60 s: 1 of 800 samples are NaN"):
+        stream(tmp_path / "nan.wav", listener)
+
+
+def test_a_path_is_no_network(sounds, model):
+    with pytest.raises(DecodeError, match=r"net\.fewbit' is no network; fewbit\.load reads one"):
+        stream(sounds[0], model)
+
+
+def test_networks_of_the_package_go_by_their_names(sounds, capsys):
+    assert main(["show", "digits", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"] == "digits"
+    assert main(["run", "digits", sounds[0], "--json"]) == 0
+    assert main(["show", "nothing"]) == 1
+    assert "no network 'nothing' ships with fewbit; there are ['an4', 'commands', 'digits']" in capsys.readouterr().err
+
+
+def test_a_recogniser_that_spells_misses_its_language_models(sounds, capsys, tmp_path):
+    alone = tmp_path / "alone.fewbit"
+    alone.write_bytes(pretrained("an4").read_bytes())
+    for more, missed in ([], True), (["--lm", "none"], False):
+        assert main(["stream", sounds[0], "--json", "--model", str(alone), *more]) == 0
+        assert ("copy alone.char.ngram, alone.word.ngram and alone.toml" in capsys.readouterr().err) == missed
+
+
+@pytest.mark.parametrize("command", ["stream", "spot"])
+def test_lists_of_no_words(command, sounds, capsys, tmp_path):
+    words = tmp_path / "words.txt"
+    assert main([command, sounds[0], "--keywords", str(words)]) == 1
+    assert f"error: {words}: there is no such keyword list; wanted a text file" in capsys.readouterr().err
+    words.write_text("# none yet\n")
+    assert main([command, sounds[0], "--keywords", str(words), "--json"]) == 0
+    assert f"note: {words}: no words" in capsys.readouterr().err
+
+
+def test_events_are_for_machines_only(sounds, model, capsys):
+    assert main(["stream", sounds[0], "--model", model, "--events"]) == 2
+    assert "--events goes with --json" in capsys.readouterr().err
 
 
 def test_no_file_at_all_is_a_wrong_use(model, capsys):

@@ -1,11 +1,12 @@
 """``fewbit bench``: how fast products, recurrent networks and packed files run on this machine."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fewbit.cli.output import print_json, print_table, say
+from fewbit.cli.packed import Packed
+from fewbit.shipped import find
 
 app = typer.Typer(help="Measure the native runtime on this machine.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -56,7 +57,7 @@ def rnn(
 
 @app.command()
 def file(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A packed network, *.fewbit.")],
+    path: Packed,
     most: Annotated[int, typer.Option(min=1, help="Longest block of frames: the latency that is allowed.")] = 64,
     threads: Threads = 1,
     target: Target = None,
@@ -67,11 +68,11 @@ def file(
     from fewbit.program import load
     from fewbit.speed import choose_block, time_program
 
-    program = load(path)
+    program = load(find(path))
     choice = choose_block(program, most, threads=threads, target=target, seconds=seconds)
     result = time_program(program, choice.frames, threads, target, seconds)
     if json:
-        print_json({"file": str(path), "block": choice.frames, "step_us_by_block": choice.step_us, **result})
+        print_json({"file": path, "block": choice.frames, "step_us_by_block": choice.step_us, **result})
         return
     rows = [(str(frames), f"{time:.2f}", f"{choice.step_us[1] / time:.2f}") for frames, time in choice.step_us.items()]
     print_table(f"{path}: time of a frame", ("frames a block", "microseconds a frame", "times as fast as 1"), rows)

@@ -12,11 +12,13 @@ from fewbit.cli import analyze, analyze_network, bench
 from fewbit.cli.commands import commands
 from fewbit.cli.english import english
 from fewbit.cli.output import console, print_cost, print_error, print_json, say
+from fewbit.cli.packed import Packed
 from fewbit.cli.reproduce import reproduce
 from fewbit.cli.serve import serve
 from fewbit.cli.spot import spot
 from fewbit.cli.stream import stream
 from fewbit.errors import FewbitError
+from fewbit.shipped import find
 
 app = typer.Typer(
     help="Train, compress and run networks of very few bits on streams.",
@@ -26,7 +28,6 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
-Packed = Annotated[Path, typer.Argument(metavar="FILE", help="A packed network, *.fewbit.")]
 
 
 def _version(wanted: bool) -> None:
@@ -125,14 +126,14 @@ def show(
     if recipe:
         from fewbit.passes import Recipe
 
-        found = Recipe.from_dict(fewbit.load(file).recipe, f"{file}: its recipe")
+        found = Recipe.from_dict(fewbit.load(find(file)).recipe, f"{file}: its recipe")
         print_json(found.to_dict()) if json else print(found.to_toml(), end="")
         return
-    cost = fewbit.show(file)
+    cost = fewbit.show(find(file))
     if json:
-        print_json({"file": str(file)} | cost.to_dict())
+        print_json({"file": file} | cost.to_dict())
     else:
-        print_cost(cost, str(file))
+        print_cost(cost, file)
 
 
 @app.command()
@@ -145,7 +146,7 @@ def run(
     """Run a packed network over a whole input at once and give its scores."""
     import numpy as np
 
-    scores = fewbit.run(source, fewbit.load(file))
+    scores = fewbit.run(source, fewbit.load(find(file)))
     if out is not None:
         np.save(out, scores)
     if json:

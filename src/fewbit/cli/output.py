@@ -33,6 +33,11 @@ def print_error(message: str, notes: Sequence[str] = ()) -> None:
         errors.print(Text(f"  {note}"), soft_wrap=True)
 
 
+def print_note(message: str) -> None:
+    """What is no error but may not be what was meant, on standard error."""
+    errors.print(Text.assemble(("note: ", "bold yellow"), message), soft_wrap=True)
+
+
 def print_cost(cost: Cost, title: str) -> None:
     """A packed network op by op."""
     table = Table(title=Text(title), title_justify="left", caption_justify="left")

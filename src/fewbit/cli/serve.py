@@ -7,22 +7,21 @@ import typer
 
 import fewbit
 from fewbit.cli.output import say
+from fewbit.cli.packed import HELP
 from fewbit.shipped import find
 from fewbit.streams import KINDS, choose_decoder
 
 
 def serve(
-    model: Annotated[
-        str, typer.Argument(metavar="FILE", help="A packed network, or the name of one that ships with fewbit.")
-    ] = "an4",
+    model: Annotated[str, typer.Argument(metavar="FILE", help=HELP)] = "an4",
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 8000,
     lm: Annotated[
         str | None,
         typer.Option(help=f"Language model beside the network: {', '.join(KINDS)}.", show_default="the strongest"),
     ] = None,
-    threshold: Annotated[float, typer.Option(help="Score in 0..1 that a keyword must reach.")] = 0.5,
-    streams: Annotated[int, typer.Option(min=1, help="Streams at once.")] = 64,
+    threshold: Annotated[float, typer.Option(help="Score above 0 and below 1 that a keyword must reach.")] = 0.5,
+    streams: Annotated[int, typer.Option(min=1, help="Streams at once.")] = 40,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Threads that run the network.")] = 1,
     origin: Annotated[
         list[str] | None, typer.Option(help="Another web page that may connect, such as https://example.org.")
@@ -37,6 +36,7 @@ def serve(
     path = find(model)
     network = fewbit.load(path)
     decoder = choose_decoder(network, path, lm)
+    spotter = keyword_spotter(network, threshold)
     scheme, shown = "https" if certificate else "http", f"[{host}]" if ":" in host else host
     say(f"{path.name} at {scheme}://{shown}:{port} - Ctrl-C ends it")
     run(
@@ -45,7 +45,7 @@ def serve(
         host=host,
         port=port,
         decoder=lambda: decoder,  # all its state is in the streams
-        keywords=keyword_spotter(network, threshold),
+        keywords=spotter,
         limits=Limits(streams=streams),
         workers=workers,
         origins=origin or (),

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 
 import fewbit
-from fewbit.cli.output import print_error, print_event, print_json, print_transcript, say
+from fewbit.cli.each_file import each_file
+from fewbit.cli.output import print_error, print_event, print_json, print_note, print_transcript, say
+from fewbit.cli.packed import HELP
 from fewbit.decode import KeywordList, KeywordSpotter, to_dict
 from fewbit.errors import DecodeError
 from fewbit.features import Samples, read_audio
@@ -27,8 +29,8 @@ def spot(
             "words listens for all of its own without."
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A packed network, or the name of one that ships with fewbit.")] = "an4",
-    threshold: Annotated[float, typer.Option(help="Score in 0..1 that a word must reach to be said.")] = 0.5,
+    model: Annotated[str, typer.Option(help=HELP)] = "an4",
+    threshold: Annotated[float, typer.Option(help="Score above 0 and below 1 that a word must reach.")] = 0.5,
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone until interrupted.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines: a line for each word heard.")] = False,
     chunk: Annotated[float, typer.Option(min=0.001, max=10, help="Seconds of sound for each step.")] = 0.1,
@@ -43,9 +45,13 @@ def spot(
         sources.append(("microphone", fewbit.microphone(rate, chunk)))
     if not sources:
         raise typer.BadParameter("give at least one sound file, or --mic")
-    for name, chunks in sources:
+    if not words.words:
+        print_note(f"{keywords}: no words; nothing is listened for yet")
 
-        def on_event(event: Any, name: str = name) -> None:
+    def listen(source: tuple[str, Iterable[Samples]]) -> None:
+        name, chunks = source
+
+        def on_event(event: Any) -> None:
             print_json({"file": name} | to_dict(event)) if json else print_event(event)
 
         if not json:
@@ -53,6 +59,8 @@ def spot(
         heard = fewbit.stream(_followed(chunks, words), network, decoder=spotter, on_event=on_event)
         if not json:
             print_transcript(heard)
+
+    each_file(sources, listen)
 
 
 def _all_words(alphabet: Alphabet) -> KeywordList:

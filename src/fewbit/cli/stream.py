@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import typer
 
 import fewbit
-from fewbit.cli.output import print_event, print_json, print_transcript, say
+from fewbit.cli.each_file import each_file
+from fewbit.cli.output import print_event, print_json, print_note, print_transcript, say
+from fewbit.cli.packed import HELP
 from fewbit.decode import Decoder, Keyword, KeywordList, KeywordSpotter, SideBySide, to_dict
 from fewbit.shipped import find
-from fewbit.streams import KINDS, Network, alphabet_of, choose_decoder, frame_seconds
+from fewbit.streams import KINDS, Network, alphabet_of, choose_decoder, frame_seconds, strongest
 
 
 def stream(
@@ -18,7 +20,7 @@ def stream(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A packed network, or the name of one that ships with fewbit.", show_default="an4"),
+        typer.Option(help=HELP, show_default="an4"),
     ] = None,
     lm: Annotated[
         str | None,
@@ -41,10 +43,14 @@ def stream(
         sources.append(fewbit.microphone(fewbit.Session(network).rate, chunk))
     if not sources:
         raise typer.BadParameter("give at least one sound file, or --mic")
-    for source in sources:
+    if events and not json:
+        raise typer.BadParameter("--events goes with --json")
+    decoder = _decoder(network, path, lm, keywords)
+
+    def listen(source: Any) -> None:
         name = str(source) if isinstance(source, Path) else "microphone"
 
-        def on_event(event: fewbit.Event, name: str = name) -> None:
+        def on_event(event: fewbit.Event) -> None:
             if not json:
                 print_event(event)
             elif events:
@@ -52,11 +58,10 @@ def stream(
 
         if not json:
             say(name, style="bold")
-        decoder = _decoder(network, path, lm, keywords)
         heard = fewbit.stream(source, network, decoder=decoder, chunk_seconds=chunk, on_event=on_event)
         if not json:
             print_transcript(heard)
-            continue
+            return
         spotted = [to_dict(event) for event in heard.events if isinstance(event, Keyword)]
         print_json(
             {"file": name, "text": heard.text}
@@ -64,11 +69,22 @@ def stream(
             | {"audio_seconds": heard.audio_seconds, "real_time_factor": heard.real_time_factor}
         )
 
+    each_file(sources, listen)
+
 
 def _decoder(network: Network, path: Path, lm: str | None, keywords: Path | None) -> Decoder:
     text = choose_decoder(network, path, lm)
+    alphabet = alphabet_of(network)
+    if lm is None and not alphabet.joiner and strongest(path) == "none":
+        stem = path.with_suffix("").name
+        print_note(
+            f"no language model lies beside {path}, so words will be misspelt; copy {stem}.char.ngram, "
+            f"{stem}.word.ngram and {stem}.toml there too if there are any, or say --lm none"
+        )
     if keywords is None:
         return text
-    words = KeywordList.read(keywords, alphabet_of(network))
+    words = KeywordList.read(keywords, alphabet)
+    if not words.words:
+        print_note(f"{keywords}: no words; nothing is listened for")
     seconds = frame_seconds(network)
     return SideBySide(seconds, text=text, keywords=KeywordSpotter(words, seconds))

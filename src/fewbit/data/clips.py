@@ -42,8 +42,10 @@ def read_manifest(folder: Path, rate: int, corpus: str) -> Iterator[tuple[dict[s
         DataError: there is no manifest, or a recording has another rate; `corpus` says what was wanted.
     """
     manifest = folder / "manifest.tsv"
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; wanted that of the {corpus}")
     if not manifest.is_file():
-        raise DataError(f"{folder}: no manifest.tsv; wanted the {corpus}'s folder")
+        raise DataError(f"{folder}: no manifest.tsv; wanted the {corpus} with that list of its recordings")
     for row in csv.DictReader(manifest.read_text(encoding="utf-8").splitlines(), delimiter="\t"):
         samples, found = soundfile.read(folder / row["path"], dtype="float32")
         if found != rate:

@@ -46,7 +46,7 @@ def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCom
     if dev_every < 2:
         raise DataError(f"dev_every must be 2 or more, not {dev_every}")
     parts: dict[str, list[Clip]] = {"train": [], "test": []}
-    for row, samples in read_manifest(Path(folder), RATE, "Speech Commands"):
+    for row, samples in read_manifest(Path(folder), RATE, "Speech Commands corpus"):
         text = _text_of(row["word"], row["path"])
         parts[row["split"]].append(Clip(samples, text, row["speaker"], Path(row["path"]).stem))
     apart: set[tuple[str, str]] = set()

@@ -57,11 +57,15 @@ class KeywordList:
         """The list in a text file: a word or phrase on each line, a threshold behind it or none; ``#`` opens a comment.
 
         Raises:
-            DecodeError: as above, with the line; OSError: the file cannot be read.
+            DecodeError: as above, with the line; or the file cannot be read.
         """
         made = KeywordList(alphabet)
         made._path = Path(path)
-        made.refresh()
+        try:
+            made.refresh()
+        except OSError as error:
+            why = "there is no such keyword list" if isinstance(error, FileNotFoundError) else error.strerror
+            raise DecodeError(f"{path}: {why}; wanted a text file with a word on each line") from error
         return made
 
     def refresh(self) -> bool:

@@ -41,6 +41,7 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
     Raises:
         AudioError: the file is missing, is no sound that libsndfile reads, or holds NaN.
     """
+    where = ""
     try:
         if Path(path).suffix.lower() == ".raw":  # soundfile would ask for its rate with a TypeError
             raise AudioError("sound without a header is not read; convert it to wav")
@@ -48,14 +49,23 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
             resampler = Resampler(file.samplerate, rate)
             block = max(1, round(file.samplerate * chunk_seconds))
             while len(samples := file.read(block, dtype="float32", always_2d=True)):
+                where = f", in the {chunk_seconds:g} s before {file.tell() / file.samplerate:.2f} s"
                 yield resampler.step(samples.mean(axis=1, dtype=np.float32))
             yield resampler.step(np.zeros(0, np.float32), last=True)
     except soundfile.SoundFileError as error:
-        missing = "" if Path(path).is_file() else ": there is no such file"
-        why = missing or f" as sound (wav, flac, ogg, ...): {getattr(error, 'error_string', error)}"
-        raise AudioError(f"{path}: cannot be read{why}") from error
+        raise AudioError(f"{path}: cannot be read{_why(Path(path), error)}") from error
     except AudioError as error:
-        raise AudioError(f"{path}: {error}") from error
+        raise AudioError(f"{path}{where}: {error}") from error
+
+
+def _why(path: Path, error: soundfile.SoundFileError) -> str:
+    if path.is_dir():
+        return ": it is a folder"
+    if not path.is_file():
+        return ": there is no such file"
+    if path.stat().st_size == 0:
+        return ": the file is empty (0 bytes)"
+    return f" as sound (wav, flac, ogg, ...): {getattr(error, 'error_string', error)}"
 
 
 def microphone(rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:

@@ -12,7 +12,12 @@ from pathlib import Path
 
 from fewbit.errors import DataError
 
-__all__ = ["find", "pretrained"]
+__all__ = ["find", "names", "pretrained"]
+
+
+def names() -> list[str]:
+    """Of the packed networks in this package."""
+    return sorted(path.stem for path in Path(str(resources.files("fewbit.shipped"))).glob("*.fewbit"))
 
 
 def pretrained(name: str = "digits") -> Path:
@@ -21,12 +26,9 @@ def pretrained(name: str = "digits") -> Path:
     Raises:
         DataError: there is none of that name.
     """
-    folder = Path(str(resources.files("fewbit.shipped")))
-    path = folder / f"{name}.fewbit"
-    if not path.is_file():
-        there = sorted(p.stem for p in folder.glob("*.fewbit"))
-        raise DataError(f"no network {name!r} ships with fewbit; there are {there}")
-    return path
+    if name not in names():
+        raise DataError(f"no network {name!r} ships with fewbit; there are {names()}")
+    return Path(str(resources.files("fewbit.shipped"))) / f"{name}.fewbit"
 
 
 def find(model: str | Path) -> Path:

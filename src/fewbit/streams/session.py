@@ -112,8 +112,10 @@ def front_end(network: Network) -> LogMel:
     """The features that a network listens to.
 
     Raises:
-        DecodeError: it was packed without, or their description is not one of `LogMel`.
+        DecodeError: it was packed without, or their description is not one of `LogMel`; or this is no network.
     """
+    if not hasattr(network, "features"):
+        raise DecodeError(f"{network!r} is no network; fewbit.load reads one from a file")
     if network.features is None:
         raise DecodeError("the network was packed without features; pack it with features=LogMel(...) to listen")
     try:

@@ -9,8 +9,9 @@ from fewbit.studies.study import Study, read_study
 
 HEAD = """# Results
 
-This page is written by `make results` from the files beside it; do not edit it by hand. Figures are means and standard
-deviations over the seeds named. Settings were chosen on development data; what is shown was measured on test data.
+This page is written by `make results`, `make speech` and `make kernels` from the files beside it; do not edit it by
+hand. Figures are means and standard deviations over the seeds named. Unless a section says otherwise, settings were
+chosen on development data and what is shown was measured on test data.
 
 """
 LEAST_SECONDS = 60

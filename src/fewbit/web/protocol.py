@@ -54,7 +54,7 @@ class Limits:
         keyword_length: characters of a word, 1 .. 1,000.
     """
 
-    streams: int = 64
+    streams: int = 40
     message_bytes: int = 1 << 18
     idle_seconds: float = 30.0
     waiting_seconds: float = 2.0
