@@ -149,8 +149,8 @@ def study(result: dict[str, dict[str, dict[str, float]]], rounds: int) -> Study:
         claim="",
         verdict="no claim",
         findings=(
-            f"With weight quantizers of one step a tensor or row, an update takes at most {most:.2f} times as long as "
-            f"in float, and training at most {memory:.2f} times the memory.",
+            "With weight quantizers of one step a tensor or row that is not learned by gradient, an update takes at "
+            f"most {most:.2f} times as long as in float, and training at most {memory:.2f} times the memory.",
         ),
         setting=(
             "Character models of 2 layers of 192 units (32 x 64 characters an update) and ResNet-20 (64 pictures), one "
