@@ -81,7 +81,9 @@ def delays(network: Any, decoder: TreeBeam, samples: Any, said: str) -> dict[str
                         delay["to_commit"].append(stable.get(place, session.seconds) - last)
                 since, whole, stable = {}, {}, {}
     quantiles = {
-        f"{name}_p{q}": round(float(np.percentile(values, q)), 2) for name, values in delay.items() for q in (50, 95)
+        f"{name}_p{q}": round(float(np.percentile(values, q)), 2) + 0.0  # no -0
+        for name, values in delay.items()
+        for q in (50, 95)
     }
     return quantiles | {"shown": shown, "revoked": revoked, "wer": round(100 * wer([said], [" ".join(heard)]), 2)}
 

@@ -35,7 +35,7 @@ def find(model: str | Path) -> Path:
     """A packed network by its path, or by the name under which it ships: ``words.fewbit``, ``digits``.
 
     Raises:
-        DataError: a name without an ending that is neither a file nor ships with fewbit.
+        DataError: a name without an ending that is nowhere and does not ship with fewbit.
     """
     path = Path(model)
-    return path if path.suffix or path.is_file() else pretrained(str(model))
+    return path if path.suffix or path.exists() or len(path.parts) > 1 else pretrained(str(model))
