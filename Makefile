@@ -44,12 +44,13 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/stream_speed.py --out build/benchmarks
 	$(BIN)/python benchmarks/torch_free.py --out build/benchmarks
 	$(BIN)/python benchmarks/training_overhead.py --out build/benchmarks
-	$(BIN)/python benchmarks/graph_rnn.py --out build/benchmarks
 
 # Against the peers, which live in an environment of their own; an hour and a half on a quiet machine.
 kernels: $(VENV)/ready build/peers-venv/bin/python
 	$(BIN)/python benchmarks/ceilings.py --out build/benchmarks
 	$(BIN)/python benchmarks/kernels.py --out build/benchmarks
+	$(BIN)/python benchmarks/training_kernels.py --out build/benchmarks --results docs/results
+	$(BIN)/python benchmarks/graph_rnn.py --out build/benchmarks --results docs/results
 	$(BIN)/python benchmarks/kernel_results.py build/benchmarks/kernels.json --results docs/results
 	$(BIN)/python scripts/write_measured.py
 

@@ -1,6 +1,6 @@
 """What the plan of a graph saves: an LSTM drawn as a graph by its plan and step by step, in one run.
 
-    python benchmarks/graph_rnn.py --out build/benchmarks
+    python benchmarks/graph_rnn.py --out build/benchmarks [--results docs/results]
 
 Times one stream of 64 frames through an LSTM of 512 inputs and 512 cells, forward and in training, by the plan, step by
 step (every product for one frame, gradients added up in place; and once more as autograd adds them up, which costs
@@ -28,7 +28,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fewbit.analysis.report import Table
 from fewbit.nn import GraphRNN, import_weights, lstm_graph
+from fewbit.studies import Study
 
 
 class _Product(torch.autograd.Function):
@@ -171,9 +173,50 @@ def many_streams(inputs: int, cells: int, frames: int, rounds: int) -> list[dict
     return rows
 
 
+def study(result: dict[str, Any]) -> Study:
+    """The figures as a part of the page of results."""
+    one = result["one_stream"]
+    parts = ("forward", "training")
+    rows = [
+        (part, way, f"{row['median_ms']:.1f}", f"{row['p10_ms']:.1f} to {row['p90_ms']:.1f}")
+        for part in parts
+        for way, row in one[part].items()
+        if isinstance(row, dict)
+    ]
+    many = [
+        (row["streams"], f"{row['forward_frames_a_second']:,.0f}", f"{row['training_frames_a_second']:,.0f}")
+        for row in result["streams"]
+    ]
+    findings = [
+        f"{part.capitalize()}, one stream: the plan is {one[part]['step_by_step_over_plan']:.2f} times as fast as step "
+        f"by step; the traffic of weights allows {one[part]['bound']:.2f}; torch.nn.LSTM takes {one[part]['torch.nn.LSTM']['median_ms'] / one[part]['plan']['median_ms']:.2f} "
+        "times as long as the plan."
+        for part in parts
+    ]
+    return Study(
+        number="",
+        name="graph-rnn",
+        title="A drawn LSTM by its plan and step by step",
+        claim="",
+        verdict="no claim",
+        findings=tuple(findings),
+        setting=(
+            f"LSTM of {one['inputs']} inputs and {one['cells']} cells drawn as a graph, {one['frames']} frames, "
+            "float32, one thread; all ways take turns. No GPU: on one the price of a launch decides, which is not measured here."
+        ),
+        command="python benchmarks/graph_rnn.py --out build/benchmarks --results docs/results",
+        seeds=(0,),
+        tables=(
+            Table("One stream", ("pass", "way", "median (ms)", "10 to 90 %"), tuple(rows)),
+            Table("The plan for many streams", ("streams", "forward (frames/s)", "training (frames/s)"), tuple(many)),
+        ),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--results", type=Path)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--cells", type=int, default=512)
     parser.add_argument("--frames", type=int, default=64)
@@ -181,7 +224,7 @@ def main() -> None:
     torch.set_num_threads(1)
     sizes = (arguments.cells, arguments.cells, arguments.frames)
     parameters = 4 * arguments.cells * (2 * arguments.cells + 1)
-    result = {
+    result: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(),
         "threads": 1,
         "weight_megabytes": round(4 * parameters / 1e6, 2),
@@ -191,6 +234,8 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "graph_rnn.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
+    if arguments.results:
+        study(result).save(arguments.results)
 
 
 if __name__ == "__main__":

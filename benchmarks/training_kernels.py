@@ -1,6 +1,6 @@
 """What the fused recurrences save in training: forward and backward with them against the plain loops, in one run.
 
-    python benchmarks/training_kernels.py --out build/benchmarks
+    python benchmarks/training_kernels.py --out build/benchmarks [--results docs/results]
 
 For SRU and QRNN it times the recurrence alone, with its sigmoids and tanhs, and the whole layer, whose matrix products
 are the same in both ways. Both ways take turns; `training_kernels.json` holds medians, the median of the paired ratios
@@ -21,8 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fewbit.analysis.report import Table
 from fewbit.native import training
 from fewbit.nn import QRNN, SRU, Signal, recurrence
+from fewbit.studies import Study
 
 sys.path.insert(0, str(Path(__file__).parent))
 from machine import describe
@@ -82,9 +84,53 @@ def compare(case: Case, rounds: int) -> dict[str, Any]:
     }
 
 
+def study(rows: dict[str, dict[str, dict[str, float]]], threads: int) -> Study:
+    """The figures as a part of the page of results."""
+    cells = tuple(
+        (
+            name,
+            part,
+            f"{one['native_ms']:.1f}",
+            f"{one['loops_ms']:.1f}",
+            f"{one['times_faster']:.2f}",
+            f"{one['p10']:.2f} to {one['p90']:.2f}",
+        )
+        for name, parts in rows.items()
+        for part, one in parts.items()
+    )
+    ratios = {part: [parts[part]["times_faster"] for parts in rows.values()] for part in ("scan", "layer")}
+    return Study(
+        number="",
+        name="training-kernels",
+        title="Recurrences in training, fused against plain loops",
+        claim="",
+        verdict="no claim",
+        findings=(
+            f"The recurrence alone is {min(ratios['scan']):.1f} to {max(ratios['scan']):.1f} times as fast, forward "
+            f"and backward together; a layer with its matrix products, which are torch's in both ways, "
+            f"{min(ratios['layer']):.1f} to {max(ratios['layer']):.1f} times.",
+        ),
+        setting=(
+            f"Forward and backward in float32, {threads} thread; both ways take turns, and the ratios are those of "
+            "pairs. Both give the same gradients within rounding. The loops go over frames and call torch for all "
+            "streams and units of a frame at once."
+        ),
+        command="python benchmarks/training_kernels.py --out build/benchmarks --results docs/results",
+        seeds=(0,),
+        tables=(
+            Table(
+                "Forward and backward",
+                ("layer", "part", "fused (ms)", "loops (ms)", "times as fast", "10 to 90 %"),
+                cells,
+            ),
+        ),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--results", type=Path)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
@@ -92,16 +138,19 @@ def main() -> None:
         parser.error("the native library is missing, or has no training kernels")
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    result: dict[str, Any] = {"threads": arguments.threads, "machine": describe(), "torch": torch.__version__}
+    rows: dict[str, dict[str, dict[str, float]]] = {}
     for hidden, frames, batch in SHAPES:
         for kind in (SRU, QRNN):
             name = f"{kind.__name__} {hidden}, {frames} frames, batch {batch}"
-            result[name] = {
+            rows[name] = {
                 make.__name__: compare(make(kind, hidden, frames, batch), arguments.rounds) for make in (scan, layer)
             }
-            print(name, json.dumps(result[name]))
+            print(name, json.dumps(rows[name]))
+    result = {"threads": arguments.threads, "machine": describe(), "torch": torch.__version__, **rows}
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "training_kernels.json").write_text(json.dumps(result, indent=1) + "\n")
+    if arguments.results:
+        study(rows, arguments.threads).save(arguments.results)
 
 
 if __name__ == "__main__":
