@@ -189,8 +189,8 @@ def study(result: dict[str, Any]) -> Study:
     ]
     findings = [
         f"{part.capitalize()}, one stream: the plan is {one[part]['step_by_step_over_plan']:.2f} times as fast as step "
-        f"by step; the traffic of weights allows {one[part]['bound']:.2f}; torch.nn.LSTM takes {one[part]['torch.nn.LSTM']['median_ms'] / one[part]['plan']['median_ms']:.2f} "
-        "times as long as the plan."
+        f"by step; the traffic of weights allows {one[part]['bound']:.2f}. torch.nn.LSTM takes "
+        f"{one[part]['torch.nn.LSTM']['median_ms'] / one[part]['plan']['median_ms']:.2f} times as long as the plan."
         for part in parts
     ]
     return Study(
@@ -202,7 +202,8 @@ def study(result: dict[str, Any]) -> Study:
         findings=tuple(findings),
         setting=(
             f"LSTM of {one['inputs']} inputs and {one['cells']} cells drawn as a graph, {one['frames']} frames, "
-            "float32, one thread; all ways take turns. No GPU: on one the price of a launch decides, which is not measured here."
+            "float32, one thread; all ways take turns. No GPU: on one the price of a launch decides, which is not "
+            "measured here."
         ),
         command="python benchmarks/graph_rnn.py --out build/benchmarks --results docs/results",
         seeds=(0,),
