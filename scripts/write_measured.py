@@ -1,9 +1,10 @@
-"""Write what the studies measured into `docs/results.md` and the pages of methods and guides.
+"""Write what the studies measured into `docs/results.md` and pages of methods and guides, and the README.
 
     python scripts/write_measured.py [--check]
 
-A page says where: between the lines `<!-- measured:NN -->` and `<!-- /measured -->`. With --check nothing
-is written, and the exit code says whether all pages are as they would be.
+A page says where: between the lines `<!-- measured:NN -->` and `<!-- /measured -->`. In the README stand single
+findings, between `<!-- findings:NAME.PLACE ... -->` and `<!-- /findings -->`. With --check nothing is written, and the exit code
+says whether all pages are as they would be.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from pathlib import Path
 from fewbit.studies import read_study, section, write_results
 
 DOCS = Path(__file__).parent.parent / "docs"
+README = DOCS.parent / "README.md"
+FINDINGS = re.compile(r"(<!-- findings:([^>]*) -->\n).*?(<!-- /findings -->)", re.DOTALL)
 PLACE = re.compile(r"(<!-- measured:(\S+) -->\n).*?(<!-- /measured -->)", re.DOTALL)
 
 
@@ -34,6 +37,16 @@ def pages() -> dict[Path, str]:
         text = path.read_text(encoding="utf-8")
         if PLACE.search(text):
             found[path] = PLACE.sub(fill, text)
+
+    def list_findings(match: re.Match[str]) -> str:
+        lines = []
+        for wanted in match[2].split():
+            name, place = wanted.split(".")
+            study = studies[name]
+            lines.append(f"- [{study.title}](docs/results.md): {study.findings[int(place)]}")
+        return "\n".join([match[1], *lines, "", match[3]])
+
+    found[README] = FINDINGS.sub(list_findings, README.read_text(encoding="utf-8"))
     return found
 
 
