@@ -3,8 +3,8 @@
     python scripts/write_measured.py [--check]
 
 A page says where: between the lines `<!-- measured:NN -->` and `<!-- /measured -->`. In the README stand single
-findings, between `<!-- findings:NAME.PLACE ... -->` and `<!-- /findings -->`. With --check nothing is written, and the exit code
-says whether all pages are as they would be.
+findings, between `<!-- findings:NAME.PLACE ... -->` and `<!-- /findings -->`. With --check nothing is written, and
+the exit code says whether all pages are as they would be.
 """
 
 import argparse
