@@ -1,7 +1,8 @@
 """Every Python snippet of the README and the docs runs, and so does every example in a docstring.
 
 The ``python`` blocks of a page share one namespace and run from first to last, in a folder that holds nothing but a
-``recording.wav``. A block whose fence says ``skip`` is not run.
+``recording.wav``. A block under a comment ``<!-- not run: why -->`` is not run. The site shows fences without any other
+words only.
 """
 
 import doctest
@@ -22,7 +23,7 @@ from fewbit.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```python(?P<info>[^\n]*)\n(?P<code>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"(?P<kept>^<!-- not run: .+ -->\n)?^```python\n(?P<code>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
 class Snippet(NamedTuple):
@@ -35,7 +36,7 @@ def snippets(page: Path) -> list[Snippet]:
     return [
         Snippet(text.count("\n", 0, match.start("code")), match["code"])
         for match in FENCE.finditer(text)
-        if "skip" not in match["info"]
+        if not match["kept"]
     ]
 
 
@@ -44,6 +45,11 @@ def run(page: Path) -> None:
     for snippet in snippets(page):
         # Empty lines first, so that a traceback names the line of the page.
         exec(compile("\n" * snippet.line + snippet.code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_fences_have_one_word(page: Path) -> None:
+    assert not re.findall(r"^```\w+ .*$", page.read_text(), re.MULTILINE)
 
 
 def needs_shipped_network(text: str) -> None:
