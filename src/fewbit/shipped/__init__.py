@@ -38,4 +38,4 @@ def find(model: str | Path) -> Path:
         DataError: a name without an ending that is nowhere and does not ship with fewbit.
     """
     path = Path(model)
-    return path if path.suffix or path.exists() or len(path.parts) > 1 else pretrained(str(model))
+    return path if path.suffix or path.is_file() or len(path.parts) > 1 else pretrained(str(model))
