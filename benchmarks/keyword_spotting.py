@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -31,8 +30,8 @@ from fewbit.models import TorchStream, load_model
 from fewbit.plot import plot_det
 from fewbit.streams import Network
 from fewbit.studies import Study, spread
-from fewbit.text import Alphabet, Detection, Timed, miss_rate_at
-from fewbit.tour.spotted_words import HeardStream, hear, spot, sweep
+from fewbit.text import Alphabet, Timed, miss_rate_at
+from fewbit.tour.spotted_words import HeardStream, hear, spot, sweep, threshold_for
 
 WORDS = ["enter", "erase", "rubout", "eleven", "twenty", "september", "october", "yes", "thirty", "seven", "nineteen"]
 THRESHOLDS = tuple(np.exp(-np.geomspace(0.01, 9, 36)).round(6).tolist())
@@ -64,11 +63,6 @@ def delays(stream: HeardStream, threshold: float, **options: Any) -> dict[str, f
     if not waits:
         return {}
     return {"median": round(median(waits)), "p90": round(float(np.percentile(waits, 90)))}
-
-
-def lowest(points: Sequence[Detection], rate: float) -> float:
-    """The lowest threshold of a sweep with at most so many false alarms; 1 if no other has so few."""
-    return min([p.threshold for p in points if p.false_alarm_rate <= rate], default=1.0)
 
 
 def cost(stream: HeardStream) -> dict[str, Any]:
@@ -162,7 +156,7 @@ def main() -> None:
         "miss_percent_at_alarms_for_each_keyword_hour": {
             str(rate): [round(100 * miss_rate_at(points, rate), 1) for points in swept] for rate in RATES
         },
-        "threshold_at": {str(rate): [lowest(points, rate) for points in swept] for rate in RATES},
+        "threshold_at": {str(rate): [threshold_for(points, rate) for points in swept] for rate in RATES},
         "at_threshold_0.5": {
             "alarms": [point.false_alarm_rate for point in usual],
             "miss_percent": [100 * point.miss_rate for point in usual],

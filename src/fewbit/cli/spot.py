@@ -46,7 +46,7 @@ def spot(
     if not sources:
         raise typer.BadParameter("give at least one sound file, or --mic")
     if not words.words:
-        print_note(f"{keywords}: no words; nothing is listened for yet")
+        print_note(f"{keywords or model}: no words; nothing is listened for yet")
 
     def listen(source: tuple[str, Iterable[Samples]]) -> None:
         name, chunks = source

@@ -39,7 +39,7 @@ def read_manifest(folder: Path, rate: int, corpus: str) -> Iterator[tuple[dict[s
     """The rows of ``manifest.tsv`` in `folder`, each with the samples of the recording at its ``path``.
 
     Raises:
-        DataError: there is no manifest, or a recording has another rate; `corpus` says what was wanted.
+        DataError: no such folder, no manifest, or a recording of another rate; `corpus` says what was wanted.
     """
     manifest = folder / "manifest.tsv"
     if not folder.is_dir():
