@@ -154,6 +154,12 @@ def test_relative_links_resolve(page: Path) -> None:
     assert [link for link, path in targets.items() if not path.exists()] == []
 
 
+def test_figures_are_those_of_the_studies() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "write_measured.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_file_format_names_the_fields_of_every_op() -> None:
     text = (DOCS / "internals" / "file-format.md").read_text()
     found = {}
