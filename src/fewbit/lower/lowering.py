@@ -19,6 +19,7 @@ from fewbit.formats import FixedPoint
 from fewbit.lower.graph_cells import cell_of
 from fewbit.lower.weights import Floats, SignalCodes, Weight, integer_bias, read_signal, read_weight, to_float
 from fewbit.program import ops
+from fewbit.program.graph import make_graph
 from fewbit.program.numerics import (
     INT16,
     INT32,
@@ -112,7 +113,7 @@ class Lowering:
         elif self.signal is not None:
             if self.signal != signal:
                 rescale = rescale_from(self.signal.step / signal.step, low, high)
-                width = ops.widths(self.chain[-1])[1]
+                width = make_graph(self.chain).values[-1].size
                 self.chain.append(ops.Requantize(f"{self.name}.input", width, rescale))
         else:
             mean, std = self.normalize or _identity(reader)

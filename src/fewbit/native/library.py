@@ -7,7 +7,7 @@ import ctypes
 import os
 import warnings
 from collections.abc import Mapping
-from ctypes import POINTER, Structure, c_char_p, c_float, c_int16, c_int32, c_int64, c_uint64, c_void_p
+from ctypes import POINTER, Structure, c_char_p, c_int16, c_int32, c_int64, c_uint64, c_void_p
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fewbit.errors import TargetError
 
-ABI = 2
+ABI = 3
 FILE = "lib/libfewbit_native.so"
 HOW_TO_MEND = (
     "install a C++ compiler and then fewbit once more (pip install --force-reinstall --no-deps fewbit); "
@@ -26,52 +26,44 @@ HOW_TO_MEND = (
 )
 
 
-class RescaleArgument(Structure):
-    """``fewbit_rescale``."""
+class FieldsArgument(Structure):
+    """``fewbit_fields``: the fields of an op, in the order of their declaration."""
 
     _fields_ = (
-        ("multiplier", POINTER(c_int32)),
-        ("count", c_int64),
-        ("shift", c_int32),
-        ("low", c_int32),
-        ("high", c_int32),
+        ("numbers", POINTER(c_int64)),
+        ("number_count", c_int64),
+        ("vectors", POINTER(c_void_p)),
+        ("lengths", POINTER(c_int64)),
+        ("vector_count", c_int64),
+        ("matrices", POINTER(c_void_p)),
+        ("matrix_count", c_int64),
+        ("parts", POINTER(c_void_p)),
+        ("part_count", c_int64),
     )
 
 
-class LinearArgument(Structure):
-    """``fewbit_linear``."""
-
-    _fields_ = (("matrix", c_void_p), ("bias", POINTER(c_int32)), ("rescale", RescaleArgument))
-
-
-_I32, _I64, _INTS, _FLOATS = c_int32, c_int64, POINTER(c_int32), POINTER(c_float)
-_RESCALE, _LINEAR = RescaleArgument, LinearArgument
+_I32, _I64, _INTS = c_int32, c_int64, POINTER(c_int32)
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fewbit_abi": (_I32, []),
     "fewbit_error": (c_char_p, []),
     "fewbit_targets": (c_char_p, []),
-    "fewbit_set_tanh": (_I32, [_INTS, _I64]),
+    "fewbit_set_table": (_I32, [c_char_p, _INTS, _I64]),
     "fewbit_matrix_new": (c_void_p, [POINTER(c_int16), _I64, _I64, _I32, _I32, _I32, _I64, _INTS]),
     "fewbit_matrix_free": (None, [c_void_p]),
     "fewbit_matrix_bytes": (_I64, [c_void_p]),
     "fewbit_matrix_multiply": (_I32, [c_void_p, c_char_p, c_void_p, _I64, _I32, _I32, _I32, c_void_p]),
     "fewbit_matrix_apply": (_I32, [c_void_p, c_char_p, c_void_p, _I64, c_void_p, _I32, c_void_p]),
     "fewbit_read": (c_uint64, [c_char_p, c_void_p, _I64]),
-    "fewbit_network_new": (c_void_p, [c_char_p, _FLOATS, _FLOATS, _I64, _I32, _I32]),
-    "fewbit_network_free": (None, [c_void_p]),
-    "fewbit_network_requantize": (_I32, [c_void_p, _RESCALE]),
-    "fewbit_network_conv": (_I32, [c_void_p, _LINEAR, _I64, _I64]),
-    "fewbit_network_sru": (_I32, [c_void_p, _LINEAR, _I64, _I32, _I32, _I32, _I32, _I32]),
-    "fewbit_network_qrnn": (_I32, [c_void_p, _LINEAR, _I64, _I64, _RESCALE]),
-    "fewbit_network_lstm": (_I32, [c_void_p, _LINEAR, _LINEAR, _I64, _RESCALE]),
-    "fewbit_network_gru": (_I32, [c_void_p, _LINEAR, _LINEAR, _I64, _INTS, _RESCALE]),
+    "fewbit_network_new": (c_void_p, [c_char_p, _I64]),
     "fewbit_network_part": (c_void_p, [c_void_p, _I64, _I32, _I32]),
-    "fewbit_network_hierarchy": (_I32, [c_void_p, _INTS, _I64, _I32, c_void_p, c_void_p, c_void_p]),
+    "fewbit_network_free": (None, [c_void_p]),
+    "fewbit_network_add": (_I32, [c_void_p, c_char_p, POINTER(c_int64), _I64, FieldsArgument]),
     "fewbit_network_target": (c_char_p, [c_void_p]),
     "fewbit_network_bytes": (_I64, [c_void_p]),
     "fewbit_network_state_size": (_I64, [c_void_p]),
     "fewbit_network_start": (_I32, [c_void_p, c_void_p]),
-    "fewbit_network_step": (_I64, [c_void_p, c_void_p, _I64, c_void_p, c_void_p, c_void_p, _I32, _I64]),
+    "fewbit_network_value_bytes": (_I64, [c_void_p]),
+    "fewbit_network_step": (_I64, [c_void_p, c_void_p, _I64, c_void_p, c_void_p, c_void_p, _I64, _I32, _I64, _I32]),
 }
 
 

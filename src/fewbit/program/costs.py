@@ -22,6 +22,7 @@ class OpCost:
 
     name: str
     op: str
+    inputs: tuple[str, ...]
     shape: str
     format: str
     bits: float
@@ -53,21 +54,21 @@ def cost(program: Program) -> Cost:
     `Cost.weight_bytes` is all that stands for trained parameters: packed codes, scales, biases and the normalisation.
     """
     rows = []
-    frames = 1.0
-    for op in program.ops:
-        frames /= op.stride if isinstance(op, ops.Conv) else 1
-        matrices = ops.matrices(op)
+    graph = program.graph
+    for op, places, value, timing in zip(graph.ops, graph.inputs, graph.values, graph.timings, strict=True):
+        matrices = op.matrices()
         weights = sum(m.rows * m.columns for m in matrices)
         rows.append(
             OpCost(
                 name=op.name,
                 op=type(op).__name__,
-                shape=" + ".join(f"{m.rows} x {m.columns}" for m in matrices) or f"{ops.widths(op)[1]}",
+                inputs=tuple(graph.ops[place].name for place in places),
+                shape=" + ".join(f"{m.rows} x {m.columns}" for m in matrices) or f"{value.size}",
                 format=" + ".join(dict.fromkeys(_format(m) for m in matrices)) or "-",
                 bits=round(8 * sum(m.data.nbytes for m in matrices) / weights, 2) if weights else 0.0,
                 weights=weights,
                 bytes=_bytes(op),
-                macs=weights * frames,
+                macs=op.macs() / timing.rate,
             )
         )
     data = program.to_bytes()
@@ -96,12 +97,14 @@ def _bytes(op: ops.Op) -> int:
     total = 0
     for value in vars(op).values():
         match value:
+            case ops.Grid():
+                pass
             case ops.Matrix():
                 total += value.data.nbytes + (0 if value.group_scale is None else 2 * value.group_scale.size)
             case Rescale():
                 total += 4 * value.multiplier.size
             case tuple():
-                total += sum(_bytes(part) for part in value)
+                total += sum(_bytes(part) for part in value if isinstance(part, ops.Op))
             case _ if hasattr(value, "nbytes"):
-                total += 4 * value.size
+                total += min(value.itemsize, 4) * value.size
     return total

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from fewbit.errors import LoweringError
 
 Integers = NDArray[np.int64]
+Points = NDArray[np.int16]
+"""Points of a function or of a table, 16 bits each."""
 
 Q12, Q15, Q10 = 1 << 12, 1 << 15, 1 << 10
 INT16 = (-(1 << 15), (1 << 15) - 1)
@@ -87,3 +89,97 @@ def shared_shift(factors: NDArray[np.float64], bits: int = 30) -> int:
     if largest == 0:
         return 0
     return int(np.clip(bits - np.floor(np.log2(largest)), 0, MAX_SHIFT))
+
+
+NORM_BITS = 23
+"""Fractional bits of a normalised number, whose magnitude is at most 1."""
+
+
+def bit_length(x: Integers) -> Integers:
+    """Bits of non-negative integers; 0 has none."""
+    bits = np.frexp(np.asarray(x, np.float64))[1].astype(np.int64)
+    # A float64 may round up to the next power of 2.
+    return bits - (x < np.int64(1) << np.maximum(bits - 1, 0)) * (bits > 0)
+
+
+def square_root(x: Integers) -> Integers:
+    """The integer part of the root of integers below 2**62, exact."""
+    root = np.sqrt(x.astype(np.float64)).astype(np.int64)
+    root -= root * root > x
+    return root + ((root + 1) * (root + 1) <= x)
+
+
+def normalise(x: Integers, eps: int, centre: bool) -> Integers:
+    """``d / sqrt(sum(d * d) + eps)`` in Q23 over the last axis, of n integers of 16 bits.
+
+    ``d`` is ``n * x - sum(x)`` with `centre`, else ``x``. It is shifted down to 16 bits (e bits for the whole group),
+    its root taken of ``v = sum(d * d) + (eps >> 2 e)``, shifted up to 2**60 or more, and there is one division:
+    ``w = shift_round(d * (2**61 // root), ...)``. A group whose v is 0 gives zeros.
+    """
+    d = x.shape[-1] * x - x.sum(-1, keepdims=True) if centre else x
+    e = np.maximum(bit_length(np.abs(d).max(-1, keepdims=True)) - 15, 0)
+    d = shift_round_each(d, e)
+    v = (d * d).sum(-1, keepdims=True) + (eps >> np.minimum(2 * e, 62))
+    p = (62 - bit_length(np.maximum(v, 1))) >> 1
+    root = np.maximum(square_root(v << (2 * p)), 1)
+    w = shift_round_each(d * ((np.int64(1) << 61) // root), 61 - NORM_BITS - p)
+    return np.where(v > 0, w, 0)
+
+
+def shift_round_each(x: Integers, shift: Integers) -> Integers:
+    """`shift_round` by shifts that are arrays."""
+    half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
+    return (x + half) >> shift
+
+
+EXP_BITS = 10
+"""Fractional bits of an exponent of 2."""
+EXP_POINTS: Integers = np.rint(np.exp2(-np.arange(1 << EXP_BITS) / (1 << EXP_BITS)) * (Q15 - 1)).astype(np.int64)
+"""2**-(i / 1024) in Q15."""
+MAX_EXPONENT = 24 << EXP_BITS
+"""Beyond it a weight is 0."""
+
+
+def exp_weights(scores: Integers, seen: NDArray[np.bool_] | None, multiplier: int, shift: int) -> Integers:
+    """``2**-u`` in Q15, ``u`` the distance to the largest score that is seen, times ``multiplier / 2**shift``, in Q10.
+
+    What is not seen weighs 0.
+    """
+    shown = scores if seen is None else np.where(seen, scores, np.iinfo(np.int64).min)
+    largest = shown.max(-1, keepdims=True)
+    distance = largest - (scores if seen is None else np.where(seen, scores, largest))
+    u = np.minimum(shift_round(distance * multiplier, shift), MAX_EXPONENT)
+    weights = shift_round_each(EXP_POINTS[u & ((1 << EXP_BITS) - 1)], u >> EXP_BITS)
+    return weights if seen is None else np.where(seen, weights, 0)
+
+
+def shares(weights: Integers) -> Integers:
+    """``weight / sum`` over the last axis in Q15, by one division."""
+    inverse = (np.int64(1) << 46) // np.maximum(weights.sum(-1, keepdims=True), 1)
+    return shift_round(weights * inverse, 31)
+
+
+def mixture(weights: Integers, values: Integers) -> Integers:
+    """``weights @ values / sum(weights)`` with 15 fractional bits, by one division for each row of weights."""
+    inverse = (np.int64(1) << 46) // np.maximum(weights.sum(-1, keepdims=True), 1)
+    return shift_round((weights @ values) * inverse, 31)
+
+
+def interpolate(x: Integers, points: Integers, fraction_bits: int, spare_bits: int) -> Integers:
+    """Between ``points[x >> fraction_bits]`` and the next one, divided by ``2**spare_bits``; x is not negative."""
+    place, rest = x >> fraction_bits, x & ((1 << fraction_bits) - 1)
+    between = points[place] * ((1 << fraction_bits) - rest) + points[place + 1] * rest
+    return shift_round(between, fraction_bits + spare_bits)
+
+
+SINE_BITS = 12
+SINE_POINTS: Integers = np.rint(np.sin(2 * np.pi * np.arange((1 << SINE_BITS) + 1) / (1 << SINE_BITS)) * (Q15 - 1)).astype(
+    np.int64
+)
+"""A turn of the sine in 4096 steps, in Q15."""
+
+
+def sine(phase: Integers) -> Integers:
+    """Sine of a phase in 2**-32 of a turn, with 27 fractional bits: 12 bits choose a point, 12 interpolate."""
+    place, rest = phase >> 20, (phase >> 8) & 4095
+    return SINE_POINTS[place] * (4096 - rest) + SINE_POINTS[place + 1] * rest

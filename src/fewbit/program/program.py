@@ -1,4 +1,4 @@
-"""The packed network: a chain of integer ops, and what a stream needs to know around it."""
+"""The packed network: a graph of integer ops, and what a stream needs to know around it."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from fewbit.errors import DecodeError, LoweringError
 from fewbit.program import ops
+from fewbit.program.graph import Graph, make_graph
 from fewbit.program.native_run import Native, executor
 from fewbit.program.numerics import Q10, Integers
 from fewbit.program.reference import Reference
+from fewbit.program.signature import Signature
 from fewbit.program.write import serialize, write
 
 
@@ -20,28 +22,27 @@ from fewbit.program.write import serialize, write
 class Program:
     """A network of few-bit integers that runs as a stream.
 
-    ops: the chain; its first op turns float features into codes, its last gives scores in Q10.
+    ops: in topological order; each names the ops that it reads, or reads the one before it. Sources turn features into
+    codes; the last op gives the results.
     features, alphabet: plain descriptions of the front end and of the classes, or ``None``.
     recipe: how the network came about, for the record.
+    signature: shapes of the network's own inputs and outputs; without it they are frames ``(time, features)`` and
+    scores ``(frames, classes)`` in Q10.
 
     One Program serves any number of streams: all state is in what `init_state` and `step` return.
+
+    Raises:
+        LoweringError: the ops do not fit together.
     """
 
     ops: tuple[ops.Op, ...]
     features: dict[str, Any] | None = None
     alphabet: dict[str, Any] | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
+    signature: Signature | None = None
 
     def __post_init__(self) -> None:
-        if not self.ops:
-            raise LoweringError("a Program needs at least one op")
-        for before, after in zip(self.ops, self.ops[1:], strict=False):
-            if ops.widths(before)[1] != ops.widths(after)[0]:
-                raise LoweringError(
-                    f"{before.name} gives {ops.widths(before)[1]} numbers a frame, "
-                    f"{after.name} wants {ops.widths(after)[0]}"
-                )
-
+        _ = self.graph
         mels = (self.features or {}).get("mels", self.inputs)
         if isinstance(mels, int) and mels != self.inputs:
             raise LoweringError(f"the features have {mels} numbers a frame, the network takes {self.inputs}")
@@ -50,21 +51,46 @@ class Program:
             raise LoweringError(
                 f"the alphabet has {len(tokens)} tokens and the blank, the network gives {self.outputs} scores a frame"
             )
+        if self.signature is not None:
+            self._check_signature(self.signature)
+
+    def _check_signature(self, signature: Signature) -> None:
+        sides = (signature.inputs, self.inputs), (signature.outputs, self.outputs)
+        for ports, size in sides:
+            if [port.first for port in ports] != list(np.cumsum([0, *(port.size for port in ports[:-1])])):
+                raise LoweringError("the ports of the signature do not lie side by side")
+            if sum(port.size for port in ports) != size:
+                raise LoweringError(f"the ports of the signature have {sum(p.size for p in ports)} numbers, not {size}")
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Who reads whom, and what comes out."""
+        return make_graph(self.ops)
 
     @property
     def inputs(self) -> int:
         """Features of an input frame."""
-        return ops.widths(self.ops[0])[0]
+        return self.graph.features
 
     @property
     def outputs(self) -> int:
         """Scores of an output frame."""
-        return ops.widths(self.ops[-1])[1]
+        return self.graph.values[-1].size
 
     @property
     def stride(self) -> int:
         """Input frames for each output frame."""
-        return int(np.prod([op.stride for op in self.ops if isinstance(op, ops.Conv)], dtype=int))
+        return self.graph.timings[-1].rate
+
+    @property
+    def lookahead(self) -> int:
+        """Later input frames that an output frame waits for."""
+        return self.graph.timings[-1].late
+
+    @property
+    def fraction_bits(self) -> int:
+        """Results are in units of ``2**-fraction_bits``: 10 for scores without a signature."""
+        return 10 if self.signature is None else self.signature.outputs[0].fraction_bits
 
     @cached_property
     def executor(self) -> Native | Reference:
@@ -78,11 +104,22 @@ class Program:
         return executor(self.ops)
 
     def init_state(self) -> Any:
-        """State at the start of a stream."""
+        """State at the start of a stream.
+
+        Raises:
+            DecodeError: the network needs its whole input at once.
+        """
+        if self.graph.whole is not None:
+            raise DecodeError(
+                f"{self.graph.whole.name} ({self.graph.whole.kind}) needs the whole input at once, so the network "
+                "cannot run as a stream; call the Program with a whole input, or give the layer a finite context"
+            )
         return self.executor.init_state()
 
-    def step(self, x: NDArray[np.float32], state: Any) -> tuple[Integers, Any]:
+    def step(self, x: NDArray[np.float32], state: Any, last: bool = False) -> tuple[Integers, Any]:
         """Run a chunk ``x: (time, features)`` of any length; returns scores ``(frames, classes)`` in Q10 and the state.
+
+        last: the stream ends with this chunk; a network that looks ahead then gives its last frames.
 
         Raises:
             DecodeError: the chunk has another shape, or holds NaN.
@@ -92,11 +129,21 @@ class Program:
             raise DecodeError(f"the Program takes frames (time, {self.inputs}), not {x.shape}")
         if x.dtype.kind not in "fiu":
             raise DecodeError(f"the Program takes frames of real numbers, not of {x.dtype}")
-        return self.executor.step(x.astype(np.float32, copy=False), state)
+        return self.executor.step(x.astype(np.float32, copy=False), state, last)
 
-    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Scores ``(frames, classes)`` as real numbers for a whole input ``(time, features)``."""
-        return self.step(x, self.init_state())[0] / Q10
+    def __call__(self, *xs: Any) -> Any:
+        """Real-valued results for one whole example, in the shapes of the network without its batch axis.
+
+        Without a signature: scores ``(frames, classes)`` for an input ``(time, features)``.
+
+        Raises:
+            DecodeError: the inputs have other shapes, or hold NaN.
+        """
+        if self.signature is None:
+            (x,) = xs
+            return self.step(x, self.executor.init_state(), last=True)[0] / Q10
+        frames = self.signature.frames(xs)
+        return self.signature.arrays(self.executor.step(frames, self.executor.init_state(), True)[0])
 
     def save(self, path: str | Path) -> Path:
         """Write a ``*.fewbit`` file; it is complete or not there."""
@@ -105,4 +152,6 @@ class Program:
     def to_bytes(self) -> bytes:
         """The content of the ``*.fewbit`` file; the same Program gives the same bytes."""
         notes = {"features": self.features, "alphabet": self.alphabet, "recipe": self.recipe}
+        if self.signature is not None:
+            notes["signature"] = self.signature.to_dict()
         return serialize(self.ops, notes)

@@ -1,7 +1,7 @@
 """Reading the packed file ``*.fewbit``: one valid safetensors file with one metadata key.
 
-The key ``fewbit`` holds sorted JSON: version, ops, features, alphabet, recipe. Tensors are named ``<op>.<part>``:
-packed weights as bytes, biases and multipliers as integers, the two vectors of the first op as float32. Readers refuse
+The key ``fewbit`` holds sorted JSON: version, ops, features, alphabet, recipe, signature. Tensors are named
+``<op>.<part>``: packed weights as bytes, biases, multipliers and points as integers, gains as float32. Readers refuse
 what they cannot read, with one sentence for each fault, and read every older version. See
 `docs/internals/file-format.md`.
 """
@@ -12,12 +12,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fewbit.errors import FileFormatError, FormatError, LoweringError
-from fewbit.program import ops
 from fewbit.program.container import open_container
-from fewbit.program.numerics import INT16
-from fewbit.program.op_reader import OpReader
+from fewbit.program.fields import RecordReader
+from fewbit.program.ops import KINDS, Op
 from fewbit.program.program import Program
-from fewbit.program.write import KINDS
+from fewbit.program.signature import read_signature
 
 
 def load(path: str | Path) -> Program:
@@ -37,10 +36,10 @@ def _build(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Program:
     if not isinstance(described, list) or not described:
         raise FileFormatError("the description lists no ops; the file is damaged")
     unused = set(tensors)
-    built = []
+    built: list[Op] = []
     for i, record in enumerate(described):
         try:
-            built.append(OpReader(record, tensors, unused).op())
+            built.append(RecordReader(record, tensors, unused).op())
         except (FileFormatError, FormatError) as error:
             kind = record.get("kind") if isinstance(record, dict) else None
             known = f" ({kind})" if isinstance(kind, str) and kind in KINDS else ""
@@ -50,12 +49,10 @@ def _build(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Program:
     for part in ("features", "alphabet", "recipe"):
         if not isinstance(meta.get(part), dict | None):
             raise FileFormatError(f"'{part}' is not an object; the file is damaged")
-    if not isinstance(built[0], ops.Quantize) or any(isinstance(op, ops.Quantize) for op in built[1:]):
+    if meta["version"] == 1 and not (built[0].source and not any(op.source for op in built[1:])):
         raise FileFormatError("the first op, and no other, must be 'quantize'; the file is damaged")
-    for i, op in enumerate(built[:-1]):
-        if not all(INT16[0] <= bound <= INT16[1] for bound in ops.result_range(op)):
-            raise FileFormatError(f"op {i}: its results leave 16 bits, which only scores may; the file is damaged")
+    signature = None if meta.get("signature") is None else read_signature(meta["signature"])
     try:
-        return Program(tuple(built), meta.get("features"), meta.get("alphabet"), meta.get("recipe") or {})
+        return Program(tuple(built), meta.get("features"), meta.get("alphabet"), meta.get("recipe") or {}, signature)
     except LoweringError as error:
-        raise FileFormatError(f"the ops do not fit together: {error}; the file is damaged") from error
+        raise FileFormatError(f"{error}; the file is damaged") from error

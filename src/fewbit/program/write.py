@@ -3,32 +3,16 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import save as to_safetensors
 
-from fewbit.formats import PerGroup
-from fewbit.program import ops
-from fewbit.program.numerics import Rescale
+from fewbit.program.fields import Tensors, describe
+from fewbit.program.ops import Op
 
-VERSION = 1
+VERSION = 2
 KEY = "fewbit"
-KINDS: dict[str, type[Any]] = {
-    "quantize": ops.Quantize,
-    "requantize": ops.Requantize,
-    "dense": ops.Dense,
-    "conv": ops.Conv,
-    "sru": ops.SRU,
-    "qrnn": ops.QRNN,
-    "lstm": ops.LSTM,
-    "gru": ops.GRU,
-    "hierarchy": ops.Hierarchy,
-}
-_NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -40,39 +24,14 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-def serialize(chain: Sequence[ops.Op], notes: dict[str, Any]) -> bytes:
-    """The content of a packed file; the same ops and notes give the same bytes."""
-    tensors: dict[str, NDArray[Any]] = {}
-    described = [_describe(op, f"{i:02d}", tensors) for i, op in enumerate(chain)]
-    meta = notes | {"version": VERSION, "ops": described}
+def serialize(ops: Sequence[Op], notes: dict[str, Any]) -> bytes:
+    """The content of a packed file; the same ops and notes give the same bytes.
+
+    A chain of ops that version 1 knows is written as version 1, so that older readers take it.
+    """
+    tensors: Tensors = {}
+    described = [describe(op, f"{i:02d}", tensors) for i, op in enumerate(ops)]
+    new = "signature" in notes or any(op.is_new() for op in ops) or any(op.source for op in ops[1:])
+    meta = notes | {"version": VERSION if new else 1, "ops": described}
     text = json.dumps(meta, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return to_safetensors(tensors, {KEY: text})
-
-
-def _describe(op: ops.Op, prefix: str, tensors: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    record: dict[str, Any] = {"kind": _NAMES[type(op)], "tensors": prefix}
-    for field in fields(op):
-        value = getattr(op, field.name)
-        key = f"{prefix}.{field.name}"
-        if isinstance(value, ops.Matrix):
-            tensors[key] = value.data
-            per = value.per.size if isinstance(value.per, PerGroup) else value.granularity
-            record[field.name] = {
-                "rows": value.rows,
-                "columns": value.columns,
-                "format": value.format.name,
-                "layout": value.layout,
-                "per": per,
-            }
-            if value.group_scale is not None:
-                tensors[f"{key}.group_scale"] = value.group_scale.astype(np.uint16)
-        elif isinstance(value, Rescale):
-            tensors[f"{key}.multiplier"] = value.multiplier.astype(np.int32)
-            record[field.name] = {"shift": value.shift, "low": value.low, "high": value.high}
-        elif isinstance(value, tuple):
-            record[field.name] = [_describe(part, f"{key}.{i}", tensors) for i, part in enumerate(value)]
-        elif isinstance(value, np.ndarray):
-            tensors[key] = value.astype(np.int32) if value.dtype == np.int64 else value
-        else:
-            record[field.name] = value
-    return record

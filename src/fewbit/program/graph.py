@@ -1,0 +1,114 @@
+"""How the ops of a Program hang together: who reads whom, what comes out, and how late.
+
+A Program is a list of ops in topological order. An op that names no inputs reads the op before it. Frame ``j`` of any
+value belongs to frame ``j`` of every other value of the same rate; `Timing` says how many frames of the Program's input
+that takes.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fewbit.errors import LoweringError
+from fewbit.program.ops import MAX_FRAME, Op, Take, Value
+
+MAX_TIME = 1 << 24
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Frame ``j`` of a value is there when ``rate * j + late + 1`` frames of the Program's input are."""
+
+    rate: int = 1
+    late: int = 0
+
+    def count(self, frames: int) -> int:
+        """Frames of the value after so many frames of the input."""
+        return max(0, (frames - 1 - self.late) // self.rate + 1)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The ops, and for each of them the places of its inputs, its value, its timing, and how many frames wait.
+
+    queues: for each input, how many of its frames wait at most for those of the other inputs.
+    """
+
+    ops: tuple[Op, ...]
+    inputs: tuple[tuple[int, ...], ...]
+    values: tuple[Value, ...]
+    timings: tuple[Timing, ...]
+    queues: tuple[tuple[int, ...], ...]
+
+    @property
+    def features(self) -> int:
+        """Numbers of a frame of the input."""
+        return max(op.first + op.reads for op in self.ops if op.source)  # type: ignore[attr-defined]
+
+    @property
+    def whole(self) -> Op | None:
+        """The first op that needs all frames at once, if there is one."""
+        return next((op for op in self.ops if op.whole), None)
+
+
+def make_graph(ops: Sequence[Op]) -> Graph:
+    """Wire the ops, and check that they fit together.
+
+    Raises:
+        LoweringError: an input is missing or later, sizes differ, or streams of different rates meet.
+    """
+    if not ops:
+        raise LoweringError("a Program needs at least one op")
+    inputs = wire(ops)
+    values: list[Value] = []
+    timings: list[Timing] = []
+    queues: list[tuple[int, ...]] = []
+    for i, (op, places) in enumerate(zip(ops, inputs, strict=True)):
+        try:
+            value = op.value([values[place] for place in places])
+        except LoweringError as error:
+            raise LoweringError(f"op {i} ({op.kind}): {error}") from error
+        if value.size > MAX_FRAME:
+            raise LoweringError(f"op {i} ({op.kind}): it gives {value.size} numbers a frame, more than {MAX_FRAME}")
+        values.append(replace(value, name=op.name))
+        read = [timings[place] for place in places] or [Timing()]
+        if len({timing.rate for timing in read}) > 1:
+            raise LoweringError(f"{op.name} reads streams of different rates, {[timing.rate for timing in read]}")
+        late = max(timing.late for timing in read)
+        queues.append(tuple(-(-(late - timing.late) // timing.rate) for timing in read[: len(places)]))
+        rate, window = read[0].rate, op.window
+        timing = Timing(rate * window.stride, late + rate * (window.reach - 1 - window.left))
+        if timing.rate > MAX_TIME or timing.late > MAX_TIME:
+            raise LoweringError(f"{op.name} gives a frame for more than {MAX_TIME} frames of the input")
+        timings.append(timing)
+    for i, value in enumerate(values[:-1]):
+        readers = [op for op, places in zip(ops, inputs, strict=True) if i in places]
+        if not value.narrow and not all(isinstance(op, Take) for op in readers):  # which may join scores
+            raise LoweringError(f"op {i} ({ops[i].kind}): its results leave 16 bits, which only scores may")
+    return Graph(tuple(ops), tuple(inputs), tuple(values), tuple(timings), tuple(queues))
+
+
+def wire(ops: Sequence[Op]) -> list[tuple[int, ...]]:
+    """Places of the inputs of each op."""
+    named = {name for op in ops for name in op.inputs}
+    repeated = [name for name, count in Counter(op.name for op in ops).items() if count > 1 and name in named]
+    if repeated:
+        raise LoweringError(f"several ops have the name {repeated[0]!r}, which another one reads")
+    place: dict[str, int] = {}
+    found: list[tuple[int, ...]] = []
+    for i, op in enumerate(ops):
+        if op.source:
+            if op.inputs:
+                raise LoweringError(f"{op.name} is a source and reads {op.inputs[0]!r}, wanted features")
+            found.append(())
+        elif op.inputs:
+            missing = [name for name in op.inputs if name not in place]
+            if missing:
+                raise LoweringError(f"{op.name} reads {missing[0]!r}, and no op before it has that name")
+            found.append(tuple(place[name] for name in op.inputs))
+        elif i == 0:
+            raise LoweringError(f"{op.name} is the first op and reads nothing; wanted a source, such as 'quantize'")
+        else:
+            found.append((i - 1,))
+        place[op.name] = i
+    return found

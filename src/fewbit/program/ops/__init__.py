@@ -1,0 +1,63 @@
+"""The operations of a Program, one class each, and the table of their kinds.
+
+An op reads integers ``(time, size)`` from the ops that it names (a source reads features) and gives integers. What it
+computes stands in its docstring in the terms of `fewbit.program.numerics`, and in code in its `run`.
+"""
+
+from fewbit.program.ops.attention import Attend
+from fewbit.program.ops.base import GROUP_SHIFT, MAX_FRAME, Matrix, MatrixProduct, Op, Step, Value, Window
+from fewbit.program.ops.clocks import Mean, Phases, Positions
+from fewbit.program.ops.elementwise import Map, Mul, Requantize, Sum
+from fewbit.program.ops.hierarchy import Hierarchy, Parts
+from fewbit.program.ops.norms import Norm, Softmax
+from fewbit.program.ops.products import Conv, Dense
+from fewbit.program.ops.recurrent import GRU, LSTM, QRNN, SRU
+from fewbit.program.ops.shaping import Pool, Reverse, Take
+from fewbit.program.ops.sources import Lookup, Quantize
+from fewbit.program.ops.windows import ONE_PLACE, Grid
+
+KINDS: dict[str, type[Op]] = {
+    op.kind: op
+    for op in (
+        Quantize, Requantize, Dense, Conv, SRU, QRNN, LSTM, GRU, Hierarchy,
+        Lookup, Sum, Mul, Map, Take, Pool, Reverse, Norm, Softmax, Attend, Positions, Phases, Mean,
+    )
+}  # fmt: skip
+"""Every kind of op by its name in packed files."""
+
+__all__ = [
+    "GROUP_SHIFT",
+    "GRU",
+    "KINDS",
+    "LSTM",
+    "MAX_FRAME",
+    "ONE_PLACE",
+    "QRNN",
+    "SRU",
+    "Attend",
+    "Conv",
+    "Dense",
+    "Grid",
+    "Hierarchy",
+    "Lookup",
+    "Map",
+    "Matrix",
+    "MatrixProduct",
+    "Mean",
+    "Mul",
+    "Norm",
+    "Op",
+    "Parts",
+    "Phases",
+    "Pool",
+    "Positions",
+    "Quantize",
+    "Requantize",
+    "Reverse",
+    "Softmax",
+    "Step",
+    "Sum",
+    "Take",
+    "Value",
+    "Window",
+]

@@ -1,0 +1,230 @@
+"""What every operation of a Program has, and the words that all of them share.
+
+An op is one frozen dataclass: its fields are what a packed file stores, its docstring says what it computes, its
+methods say what it accepts (`value`), how it runs (`start`, `run`) and what it costs (`macs`). The executors, the file,
+`fewbit show` and the native library work from the fields alone; a new op is one class here and one in ``csrc``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.errors import LoweringError
+from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, unpack
+from fewbit.program.numerics import INT16, Integers, Rescale, shift_round
+
+GROUP_SHIFT = 14
+MAX_FRAME = 1 << 24
+"""Numbers of a frame, at most."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What an op, `name`, gives: `size` integers a frame, in low..high."""
+
+    size: int
+    low: int
+    high: int
+    name: str = ""
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it lies within 16 bits, as all values do but the scores that leave a Program."""
+        return INT16[0] <= self.low and self.high <= INT16[1]
+
+    @property
+    def largest(self) -> int:
+        """Largest magnitude."""
+        return max(-self.low, self.high)
+
+
+def union(values: Sequence[Value]) -> tuple[int, int]:
+    """Smallest and largest integer of several values."""
+    return min(value.low for value in values), max(value.high for value in values)
+
+
+@dataclass(frozen=True)
+class Window:
+    """How an op with a window steps through time: `reach` frames every `stride`, `left` and `right` frames of padding.
+
+    Output ``j`` reads the frames ``j * stride - left .. j * stride - left + reach - 1``. Frames before the stream are
+    padding; `right` of them come after its last frame.
+    """
+
+    reach: int = 1
+    stride: int = 1
+    left: int = 0
+    right: int = 0
+
+    @property
+    def keeps_count(self) -> bool:
+        """Whether a frame comes out for each that goes in, at once."""
+        return self.stride == 1 and self.left == self.reach - 1 and self.right == 0
+
+    def check(self) -> None:
+        """Raise `LoweringError` unless the window can run as a stream."""
+        demand(1 <= self.reach <= MAX_FRAME, "the kernel of an op reaches over 1 to 2**24 frames")
+        demand(1 <= self.stride <= MAX_FRAME, "'stride' must be at least 1")
+        demand(0 <= self.left < self.reach, "'left' must lie in 0..reach - 1")
+        demand(0 <= self.right < self.reach, "'right' must lie in 0..reach - 1")
+
+
+EVERY_FRAME = Window()
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """Packed weights ``(rows, columns)``.
+
+    data: bytes ``(rows, row_bytes)``. group_scale: for weights with a scale per group, ``(rows, groups)`` integers in
+    1..2**14 relative to the row's largest; then ``W x`` is ``round(sum_g group_scale_g * (W x)_g / 2**14)``.
+    """
+
+    rows: int
+    columns: int
+    format: Format
+    layout: str
+    per: Granularity
+    data: NDArray[np.uint8]
+    group_scale: Integers | None = None
+
+    def codes(self) -> Integers:
+        """Unpacked codes ``(rows, columns)``."""
+        return unpack(self.data, self.columns, self.format, self.layout).astype(np.int64)
+
+    @property
+    def granularity(self) -> str:
+        """``tensor``, ``row`` or the size of a group, in words."""
+        match self.per:
+            case PerGroup(size=size):
+                return f"group {size}"
+            case PerRow():
+                return "row"
+            case PerTensor():
+                return "tensor"
+        return "token"
+
+
+class MatrixProduct:
+    """``W x`` for a packed matrix, unpacked once.
+
+    Products and sums are made in float64, which holds every integer up to 2**53 exactly: the result is exact and does
+    not depend on the order of the sum.
+    """
+
+    def __init__(self, matrix: Matrix) -> None:
+        codes = matrix.codes().astype(np.float64)
+        if matrix.group_scale is not None:
+            assert isinstance(matrix.per, PerGroup)
+            codes *= np.repeat(matrix.group_scale, matrix.per.size, axis=1)[:, : matrix.columns]
+        self._transposed = np.ascontiguousarray(codes.T)
+        self._shift = GROUP_SHIFT if matrix.group_scale is not None else 0
+
+    def __call__(self, x: Integers, group: int = 0, groups: int = 1) -> Integers:
+        """``(..., columns)`` to ``(..., rows)``; of several groups of rows, the rows of one."""
+        rows = self._transposed.shape[1] // groups
+        part = self._transposed[:, group * rows : (group + 1) * rows]
+        return shift_round((x.astype(np.float64) @ part).astype(np.int64), self._shift)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an op is told when it runs: products with its matrices, and whether the stream ends after these frames."""
+
+    products: Sequence[Any] = ()
+    last: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """An operation. `inputs` names the ops that it reads; empty: the op before it (a source: features)."""
+
+    name: str
+    inputs: tuple[str, ...] = field(default=(), kw_only=True)
+
+    kind: ClassVar[str]
+    source: ClassVar[bool] = False
+    """Whether it reads the features of the Program, not other ops."""
+    whole: ClassVar[bool] = False
+    """Whether it needs all frames of an input at once, so that it cannot run as a stream."""
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        """What it gives for inputs of these values.
+
+        Raises:
+            LoweringError: its fields, or its inputs, do not fit together.
+        """
+        raise NotImplementedError
+
+    @property
+    def window(self) -> Window:
+        """How it steps through time."""
+        return EVERY_FRAME
+
+    def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
+        """Its matrices, each with the value that it multiplies."""
+        return []
+
+    def macs(self) -> int:
+        """Multiply-accumulates for each frame that it gives."""
+        return sum(matrix.rows * matrix.columns for matrix in self.matrices())
+
+    def matrices(self) -> list[Matrix]:
+        """Its weights."""
+        return [value for value in vars(self).values() if isinstance(value, Matrix)]
+
+    def start(self) -> Any:
+        """State at the start of a stream."""
+        return ()
+
+    def prepare(self) -> Sequence[Any]:
+        """What `run` wants in `Step.products`: its matrices, unpacked once."""
+        return [MatrixProduct(matrix) for matrix in self.matrices()]
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        """Output and new state for chunks ``(time, size)`` of its inputs."""
+        raise NotImplementedError
+
+    def is_new(self) -> bool:
+        """Whether files of version 1 cannot say what it is."""
+        return bool(self.inputs)
+
+
+def demand(holds: bool, fault: str) -> None:
+    """Raise `LoweringError` with the fault, unless it holds."""
+    if not holds:
+        raise LoweringError(fault)
+
+
+def one_input(op: Op, inputs: Sequence[Value], size: int | None = None) -> Value:
+    """The only input of an op, of a given size if there is one."""
+    demand(len(inputs) == 1, f"{op.name} reads {len(inputs)} values, wanted one")
+    (value,) = inputs
+    if size is not None and value.size != size:
+        raise LoweringError(f"{value.name} gives {value.size} numbers a frame, {op.name} wants {size}")
+    return value
+
+
+def check_multipliers(name: str, rescale: Rescale, outputs: int, narrow: bool = False) -> None:
+    """A `Rescale` has one multiplier or one for each output, and gates lie within 16 bits."""
+    demand(len(rescale.multiplier) in (1, outputs), f"'{name}' has a wrong number of multipliers")
+    if narrow:
+        demand(INT16[0] <= rescale.low and rescale.high <= INT16[1], f"'{name}' leaves 16 bits")
+
+
+def check_range(low: int, high: int) -> None:
+    """Ends of a range of codes."""
+    demand(low <= high, f"the codes lie in {low}..{high}, an empty range")
+
+
+def check_bias(bias: Integers, rows: int) -> None:
+    """A bias for each row."""
+    demand(len(bias) == rows, f"'bias' has {len(bias)} entries for {rows} rows")
+
+
+def periodic(vector: Integers, size: int) -> Integers:
+    """A vector repeated to `size` numbers: one for each channel of places that lie channels last."""
+    return np.resize(vector, size) if len(vector) != size else vector

@@ -1,0 +1,118 @@
+"""Ops that know how many frames have gone by. They read one value, of which some use only its count of frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fewbit.errors import DecodeError
+from fewbit.program.numerics import Integers, Points, Rescale, shift_round, sine
+from fewbit.program.ops.base import MAX_FRAME, Op, Step, Value, check_multipliers, demand, one_input
+
+TURN = 1 << 32
+
+
+@dataclass(frozen=True, eq=False)
+class Positions(Op):
+    """Frame ``t`` of a table: learned positions. After its last frame the Program refuses to go on.
+
+    points: the frames one after the other, each of `width` numbers.
+
+    State: frames that have gone by.
+    """
+
+    width: int
+    points: Points
+
+    kind: ClassVar[str] = "positions"
+
+    @property
+    def frames(self) -> int:
+        """Frames of the table."""
+        return len(self.points) // self.width
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        one_input(self, inputs)
+        demand(1 <= self.width <= MAX_FRAME and len(self.points) % self.width == 0, "'points' holds no whole frames")
+        return Value(self.width, int(self.points.min()), int(self.points.max()))
+
+    def start(self) -> Any:
+        return 0
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        after = state + len(xs[0])
+        if after > self.frames:
+            raise DecodeError(f"{self.name}: the network knows {self.frames} positions, and the input is longer")
+        return self.points.reshape(-1, self.width)[state:after].astype(np.int64), after
+
+    def is_new(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class Phases(Op):
+    """Sines of time: ``rescale(sine(start + t * turn))`` with the phase in units of 2**-32 of a turn, modulo a turn.
+
+    Rotary and sinusoidal positions, exact for ever. `turn` and `start` hold the 32 bits of each phase as signed
+    integers.
+
+    State: frames that have gone by, modulo 2**32.
+    """
+
+    turn: Integers
+    begin: Integers
+    rescale: Rescale
+
+    kind: ClassVar[str] = "phases"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        one_input(self, inputs)
+        demand(len(self.turn) == len(self.begin), "'turn' and 'begin' differ in length")
+        check_multipliers("rescale", self.rescale, 1)
+        return Value(len(self.turn), self.rescale.low, self.rescale.high)
+
+    def start(self) -> Any:
+        return 0
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        t = state + np.arange(len(xs[0]))[:, None]
+        return self.rescale(sine((self.begin + t * self.turn) % TURN)), (state + len(xs[0])) % TURN
+
+    def is_new(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class Mean(Op):
+    """The mean of all frames up to each frame: ``rescale(shift_round(sum * (2**31 // count), 23))``.
+
+    The mean that is rescaled has 8 fractional bits.
+
+    State: the sum, and the count.
+    """
+
+    rescale: Rescale
+
+    kind: ClassVar[str] = "mean"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        x = one_input(self, inputs)
+        demand(x.narrow, f"{x.name} leaves 16 bits")
+        check_multipliers("rescale", self.rescale, 1)
+        return Value(x.size, self.rescale.low, self.rescale.high)
+
+    def start(self) -> Any:
+        return 0, 0
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        x, (total, count) = xs[0], state
+        if not len(x):
+            return x, state
+        sums = total + np.cumsum(x, axis=0)
+        counts = count + np.arange(1, len(x) + 1)
+        inverse = (1 << 31) // counts
+        return self.rescale(shift_round(sums * inverse[:, None], 23)), (sums[-1], int(counts[-1]))
+
+    def is_new(self) -> bool:
+        return True

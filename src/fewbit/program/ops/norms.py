@@ -1,0 +1,104 @@
+"""Ops that set the numbers of a frame in relation to each other: norms and softmax."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fewbit.program.numerics import (
+    EXP_BITS,
+    MAX_SHIFT,
+    Integers,
+    Rescale,
+    exp_weights,
+    normalise,
+    saturate,
+    shares,
+    shift_round,
+)
+from fewbit.program.ops.base import MAX_FRAME, Op, Step, Value, check_multipliers, check_range, demand, one_input
+
+MAX_NORM = 1 << 16
+"""Numbers that are normalised together, at most."""
+MAX_EXPONENT_MULTIPLIER = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Norm(Op):
+    """Groups of `length` neighbouring numbers divided by the root of their mean square.
+
+    With `centre` 1 (LayerNorm) the mean is taken away first; 0 is RMSNorm, and L2 normalisation. With
+    ``d = length * x - sum(x)`` or ``d = x``, and ``eps = eps_mantissa * 2**eps_shift`` in units of ``d * d``:
+    ``w = d / sqrt(sum(d * d) + eps)`` in Q23 (`fewbit.program.numerics.normalise`), then
+    ``y = clamp(shift_round(shift_round(w * multiplier, shift) + bias, 8), low, high)``; `multiplier` and `bias` have
+    one entry, or one for each number of a group; `bias` counts 1/256 of a code.
+    """
+
+    length: int
+    centre: int
+    eps_mantissa: int
+    eps_shift: int
+    multiplier: Integers
+    shift: int
+    bias: Integers
+    low: int
+    high: int
+
+    kind: ClassVar[str] = "norm"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        x = one_input(self, inputs)
+        demand(1 <= self.length <= MAX_NORM and x.size % self.length == 0, "'length' does not divide the frame")
+        demand(self.centre in (0, 1), "'centre' is neither 0 nor 1")
+        demand(self.eps_mantissa >= 0 and 0 <= self.eps_shift <= 30, "'eps' is out of range")
+        demand(0 <= self.shift <= MAX_SHIFT, "'shift' is out of range")
+        check_range(self.low, self.high)
+        for name, vector in (("multiplier", self.multiplier), ("bias", self.bias)):
+            demand(len(vector) in (1, self.length), f"'{name}' has {len(vector)} entries for {self.length} numbers")
+        demand(x.narrow, f"{x.name} leaves 16 bits")
+        return Value(x.size, self.low, self.high)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        x = xs[0].reshape(len(xs[0]), -1, self.length)
+        w = normalise(x, self.eps_mantissa << self.eps_shift, bool(self.centre))
+        y = shift_round(shift_round(w * self.multiplier, self.shift) + self.bias, 8)
+        return saturate(y, self.low, self.high).reshape(len(x), -1), state
+
+    def is_new(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Op):
+    """Shares of groups of `length` neighbouring numbers: ``rescale(e / sum(e))`` with the share in Q15.
+
+    ``e = 2**-u`` where ``u`` is the distance to the largest of the group, times ``multiplier / 2**shift``, in Q10.
+    """
+
+    length: int
+    multiplier: int
+    shift: int
+    rescale: Rescale
+
+    kind: ClassVar[str] = "softmax"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        x = one_input(self, inputs)
+        demand(1 <= self.length <= MAX_NORM and x.size % self.length == 0, "'length' does not divide the frame")
+        check_exponent(self.multiplier, self.shift)
+        check_multipliers("rescale", self.rescale, 1)
+        demand(x.size <= MAX_FRAME and x.narrow, f"{x.name} leaves 16 bits")
+        return Value(x.size, self.rescale.low, self.rescale.high)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        x = xs[0].reshape(len(xs[0]), -1, self.length)
+        share = shares(exp_weights(x, None, self.multiplier, self.shift))
+        return self.rescale(share).reshape(len(x), -1), state
+
+    def is_new(self) -> bool:
+        return True
+
+
+def check_exponent(multiplier: int, shift: int) -> None:
+    """What makes a distance of scores an exponent of 2, with `EXP_BITS` fractional bits."""
+    fits = 0 <= multiplier <= MAX_EXPONENT_MULTIPLIER and 0 <= shift <= MAX_SHIFT
+    demand(fits, f"'multiplier' or 'shift' makes no exponents of {EXP_BITS} fractional bits")

@@ -1,0 +1,143 @@
+"""Products with packed weights: dense layers and convolutions. ``acc`` is ``W x + bias``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fewbit.program.numerics import Integers, Rescale
+from fewbit.program.ops.base import (
+    MAX_FRAME,
+    Matrix,
+    Op,
+    Step,
+    Value,
+    Window,
+    check_bias,
+    check_multipliers,
+    demand,
+    one_input,
+)
+from fewbit.program.ops.windows import ONE_PLACE, Grid, start_window, take_windows
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Op):
+    """``rescale(acc)``; a ReLU is a `low` of 0. A frame of several `places` is multiplied place by place."""
+
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    places: int = 1
+
+    kind: ClassVar[str] = "dense"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        check_bias(self.bias, self.weight.rows)
+        check_multipliers("rescale", self.rescale, self.weight.rows)
+        demand(1 <= self.places <= MAX_FRAME, "'places' must be at least 1")
+        one_input(self, inputs, self.places * self.weight.columns)
+        return Value(self.places * self.weight.rows, self.rescale.low, self.rescale.high)
+
+    def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
+        return [(self.weight, inputs[0])]
+
+    def macs(self) -> int:
+        return self.places * super().macs()
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        x = xs[0].reshape(len(xs[0]), self.places, self.weight.columns)
+        return self.rescale(step.products[0](x) + self.bias).reshape(len(x), self.places * self.weight.rows), state
+
+    def is_new(self) -> bool:
+        return super().is_new() or self.places != 1
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(Op):
+    """`Dense` over windows of `kernel` frames, every `stride` frames, and of the places of `grid` in each of them.
+
+    Frame ``k`` of window ``j`` is the frame ``j * stride - left + k * dilation``; a `left` of -1 stands for all frames
+    of the window but the last. Frames before the stream, and `right` frames after it, are zero. Column
+    ``(k * grid.kernel + p) * channels + c`` of the weights belongs to frame ``k``, place ``p`` and channel ``c``. With
+    several `groups`, each group of rows reads the channels of its own group only, of which `channels` then counts one.
+
+    State: frames that coming windows still need.
+    """
+
+    kernel: int
+    stride: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    dilation: int = 1
+    left: int = -1
+    right: int = 0
+    groups: int = 1
+    grid: Grid = ONE_PLACE
+
+    kind: ClassVar[str] = "conv"
+
+    @property
+    def channels(self) -> int:
+        """Channels of a place of the input."""
+        return self.weight.columns // (self.kernel * self.grid.kernel) * self.groups
+
+    @property
+    def window(self) -> Window:
+        reach = (self.kernel - 1) * self.dilation + 1
+        return Window(reach, self.stride, reach - 1 if self.left == -1 else self.left, self.right)
+
+    @property
+    def size(self) -> int:
+        """Numbers of an input frame."""
+        return self.channels * self.grid.places
+
+    @property
+    def out_places(self) -> int:
+        """Places of an output frame."""
+        return self.grid.out_height * self.grid.out_width
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        rows = self.weight.rows
+        check_bias(self.bias, rows)
+        check_multipliers("rescale", self.rescale, rows)
+        demand(self.kernel >= 1, "'kernel' must be at least 1")
+        demand(1 <= self.dilation <= MAX_FRAME and self.groups >= 1, "'dilation' and 'groups' must be at least 1")
+        self.grid.check()
+        whole = self.weight.columns % (self.kernel * self.grid.kernel) == 0
+        demand(whole, "the columns of 'weight' are no multiple of 'kernel'")
+        demand(rows % self.groups == 0, "the rows of 'weight' are no multiple of 'groups'")
+        demand(self.groups == 1 or self.weight.group_scale is None, "grouped rows with scales per group of columns")
+        if self.left == -1 and self.right == 0 and self.dilation == 1:
+            demand(1 <= self.stride <= self.kernel, "'stride' must lie in 1..kernel")
+        self.window.check()
+        one_input(self, inputs, self.size)
+        return Value(self.out_places * rows, self.rescale.low, self.rescale.high)
+
+    def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
+        return [(self.weight, inputs[0])]
+
+    def macs(self) -> int:
+        return self.out_places * super().macs()
+
+    def start(self) -> Any:
+        return start_window(self.window, self.size)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        found, state = take_windows(xs[0], state, self.window, self.kernel, self.dilation, step.last)
+        n, grid, channels = len(found), self.grid, self.channels
+        found = found.reshape(n, self.kernel, grid.places, channels)
+        found = np.concatenate([found, np.zeros((n, self.kernel, 1, channels), np.int64)], axis=2)
+        patches = found[:, :, grid.index()].swapaxes(1, 2)  # windows, output places, frames, places, channels
+        parts = np.split(patches, self.groups, axis=-1)
+        sums = [
+            step.products[0](part.reshape(n, self.out_places, self.weight.columns), g, self.groups)
+            for g, part in enumerate(parts)
+        ]
+        return self.rescale(np.concatenate(sums, axis=-1) + self.bias).reshape(n, -1), state
+
+    def is_new(self) -> bool:
+        plain = self.dilation == 1 and self.left == -1 and self.right == 0 and self.groups == 1
+        return super().is_new() or not plain or self.grid != ONE_PLACE

@@ -1,0 +1,235 @@
+"""Recurrent layers: gates from products, then a state that moves step by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fewbit.program.numerics import (
+    INT16,
+    MAX_SHIFT,
+    Q15,
+    Integers,
+    Rescale,
+    mix,
+    saturate,
+    shift_round,
+    sigmoid,
+    tanh,
+)
+from fewbit.program.ops.base import (
+    Matrix,
+    Op,
+    Step,
+    Value,
+    Window,
+    check_bias,
+    check_multipliers,
+    demand,
+    one_input,
+)
+from fewbit.program.ops.windows import start_window, take_windows
+
+
+@dataclass(frozen=True, eq=False)
+class SRU(Op):
+    """Gates ``a = rescale(acc)`` in Q3.12, in blocks of `hidden`: candidate, forget, reset (, skip).
+
+    ``c = saturate16(mix(sigmoid(forget), c, candidate))``, state, Q3.12;
+    ``y = clamp(shift_round(shift_round(r * tanh(c), 15) * cell_multiplier + (2**15 - r) * skip * skip_multiplier,
+    shift))`` with ``r = sigmoid(reset)`` and skip the fourth block, or the input codes where there is none.
+    """
+
+    hidden: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    cell_multiplier: int
+    skip_multiplier: int
+    shift: int
+    low: int
+    high: int
+
+    kind: ClassVar[str] = "sru"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        rows, columns = self.weight.rows, self.weight.columns
+        check_gates(self.weight, self.bias, self.rescale)
+        blocks = (3, 4) if columns == self.hidden else (4,)
+        demand(self.hidden >= 1 and rows in [b * self.hidden for b in blocks], "'weight' does not fit 'hidden'")
+        demand(0 <= self.shift <= MAX_SHIFT and self.low <= self.high, "'shift', 'low' or 'high' is out of range")
+        one_input(self, inputs, columns)
+        return Value(self.hidden, self.low, self.high)
+
+    def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
+        return [(self.weight, inputs[0])]
+
+    def start(self) -> Any:
+        return np.zeros(self.hidden, np.int64)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        gates = self.rescale(step.products[0](xs[0]) + self.bias)
+        n = self.hidden
+        candidate, forget, reset = gates[:, :n], sigmoid(gates[:, n : 2 * n]), sigmoid(gates[:, 2 * n : 3 * n])
+        skip = gates[:, 3 * n :] if gates.shape[1] > 3 * n else xs[0]
+        cells = np.zeros_like(candidate)
+        for t in range(len(cells)):
+            state = saturate(mix(forget[t], state, candidate[t]), *INT16)
+            cells[t] = state
+        inner = shift_round(reset * tanh(cells), 15) * self.cell_multiplier
+        y = shift_round(inner + (Q15 - reset) * skip * self.skip_multiplier, self.shift)
+        return saturate(y, self.low, self.high), state
+
+
+@dataclass(frozen=True, eq=False)
+class QRNN(Op):
+    """Windows as in `Conv` with stride 1; gates ``a = rescale(acc)`` in Q3.12: candidate, forget, output.
+
+    ``c = mix(sigmoid(forget), c, tanh(candidate))``, state, Q15; ``y = output(shift_round(sigmoid(o) * c, 15))``.
+    """
+
+    hidden: int
+    kernel: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    output: Rescale
+
+    kind: ClassVar[str] = "qrnn"
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, 1, self.kernel - 1)
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        check_gates(self.weight, self.bias, self.rescale)
+        self.window.check()
+        demand(self.weight.columns % self.kernel == 0, "the columns of 'weight' are no multiple of 'kernel'")
+        demand(self.hidden >= 1 and self.weight.rows == 3 * self.hidden, "'weight' does not fit 'hidden'")
+        check_multipliers("output", self.output, self.hidden)
+        one_input(self, inputs, self.weight.columns // self.kernel)
+        return Value(self.hidden, self.output.low, self.output.high)
+
+    def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
+        return [(self.weight, inputs[0])]
+
+    def start(self) -> Any:
+        return start_window(self.window, self.weight.columns // self.kernel), np.zeros(self.hidden, np.int64)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        waiting, cell = state
+        found, waiting = take_windows(xs[0], waiting, self.window, self.kernel, 1)
+        gates = self.rescale(step.products[0](found.reshape(len(found), self.weight.columns)) + self.bias)
+        n = self.hidden
+        candidate, forget, output = tanh(gates[:, :n]), sigmoid(gates[:, n : 2 * n]), sigmoid(gates[:, 2 * n :])
+        cells = np.zeros_like(candidate)
+        for t in range(len(cells)):
+            cell = mix(forget[t], cell, candidate[t])
+            cells[t] = cell
+        return self.output(shift_round(output * cells, 15)), (waiting, cell)
+
+
+@dataclass(frozen=True, eq=False)
+class LSTM(Op):
+    """Gates ``a = saturate16(rescale(acc) + rescale_hidden(W_hidden h))`` in Q3.12: input, forget, candidate, output.
+
+    ``c = saturate16(shift_round(8 * f * c + i * g, 18))``, state, Q3.12; ``h = output(shift_round(o * tanh(c), 15))``,
+    state and result.
+    """
+
+    hidden: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    weight_hidden: Matrix
+    rescale_hidden: Rescale
+    output: Rescale
+
+    kind: ClassVar[str] = "lstm"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        check_hidden_half(self, 4)
+        one_input(self, inputs, self.weight.columns)
+        return Value(self.hidden, self.output.low, self.output.high)
+
+    def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
+        return [(self.weight, inputs[0]), (self.weight_hidden, self.value(inputs))]
+
+    def start(self) -> Any:
+        return np.zeros(self.hidden, np.int64), np.zeros(self.hidden, np.int64)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        hidden, cell = state
+        n = self.hidden
+        y = np.zeros((len(xs[0]), n), np.int64)
+        for t, part in enumerate(self.rescale(step.products[0](xs[0]) + self.bias)):
+            gates = saturate(part + self.rescale_hidden(step.products[1](hidden)), *INT16)
+            i, f, o = sigmoid(gates[:n]), sigmoid(gates[n : 2 * n]), sigmoid(gates[3 * n :])
+            g = tanh(gates[2 * n : 3 * n])
+            cell = saturate(shift_round(8 * f * cell + i * g, 18), *INT16)
+            y[t] = hidden = self.output(shift_round(o * tanh(cell), 15))
+        return y, (hidden, cell)
+
+
+@dataclass(frozen=True, eq=False)
+class GRU(Op):
+    """``a = rescale(acc)``, ``b = rescale_hidden(W_hidden h)`` in Q3.12, blocks: reset, update, candidate.
+
+    ``r, z = sigmoid(saturate16(a + b))``; ``d = saturate16(b + bias_hidden)`` in the candidate block;
+    ``n = tanh(saturate16(a + shift_round(r * d, 15)))``; ``s = mix(z, s, n)``, state, Q15; ``h = output(s)``, state
+    and result. bias_hidden is in Q3.12.
+    """
+
+    hidden: int
+    weight: Matrix
+    bias: Integers
+    rescale: Rescale
+    weight_hidden: Matrix
+    bias_hidden: Integers
+    rescale_hidden: Rescale
+    output: Rescale
+
+    kind: ClassVar[str] = "gru"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        check_hidden_half(self, 3)
+        demand(len(self.bias_hidden) == self.hidden, "'bias_hidden' does not fit 'hidden'")
+        one_input(self, inputs, self.weight.columns)
+        return Value(self.hidden, self.output.low, self.output.high)
+
+    def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
+        return [(self.weight, inputs[0]), (self.weight_hidden, self.value(inputs))]
+
+    def start(self) -> Any:
+        return np.zeros(self.hidden, np.int64), np.zeros(self.hidden, np.int64)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        hidden, slow = state
+        n = self.hidden
+        y = np.zeros((len(xs[0]), n), np.int64)
+        for t, part in enumerate(self.rescale(step.products[0](xs[0]) + self.bias)):
+            back = self.rescale_hidden(step.products[1](hidden))
+            gates = sigmoid(saturate(part[: 2 * n] + back[: 2 * n], *INT16))
+            r, z = gates[:n], gates[n:]
+            inner = saturate(back[2 * n :] + self.bias_hidden, *INT16)
+            candidate = tanh(saturate(part[2 * n :] + shift_round(r * inner, 15), *INT16))
+            slow = mix(z, slow, candidate)
+            y[t] = hidden = self.output(slow)
+        return y, (hidden, slow)
+
+
+def check_gates(weight: Matrix, bias: Integers, rescale: Rescale) -> None:
+    """The input half of a recurrent layer."""
+    check_bias(bias, weight.rows)
+    check_multipliers("rescale", rescale, weight.rows, narrow=True)
+
+
+def check_hidden_half(op: LSTM | GRU, blocks: int) -> None:
+    """Both halves of a layer whose result is multiplied again."""
+    check_gates(op.weight, op.bias, op.rescale)
+    rows, back = blocks * op.hidden, op.weight_hidden
+    fits = op.hidden >= 1 and op.weight.rows == back.rows == rows and back.columns == op.hidden
+    demand(fits, "'weight' or 'weight_hidden' does not fit 'hidden'")
+    check_multipliers("rescale_hidden", op.rescale_hidden, rows, narrow=True)
+    check_multipliers("output", op.output, op.hidden, narrow=True)

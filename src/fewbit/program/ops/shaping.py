@@ -1,0 +1,131 @@
+"""Ops that move, choose or gather numbers of frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fewbit.program.numerics import INT16, Integers, Rescale
+from fewbit.program.ops.base import (
+    MAX_FRAME,
+    Op,
+    Step,
+    Value,
+    Window,
+    check_multipliers,
+    demand,
+    one_input,
+    union,
+)
+from fewbit.program.ops.windows import ONE_PLACE, Grid, start_window, take_windows
+
+
+@dataclass(frozen=True, eq=False)
+class Take(Op):
+    """Numbers of the inputs, which lie side by side and are counted from 1: ``y[i] = x[index[i]]``.
+
+    A negative index takes the number with its sign changed, 0 stands for a zero.
+    """
+
+    index: Integers
+
+    kind: ClassVar[str] = "take"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        demand(len(inputs) >= 1, f"{self.name} reads nothing")
+        total = sum(value.size for value in inputs)
+        demand(bool((np.abs(self.index) <= total).all()), f"'index' counts beyond the {total} numbers of the inputs")
+        low, high = union(inputs)
+        if (self.index < 0).any():
+            low, high = min(low, -high), max(high, -low)
+        if (self.index == 0).any():
+            low, high = min(low, 0), max(high, 0)
+        return Value(len(self.index), low, high)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        joined = np.concatenate([np.zeros((len(xs[0]), 1), np.int64), *xs], axis=1)
+        return joined[:, np.abs(self.index)] * np.sign(self.index), state
+
+    def is_new(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class Pool(Op):
+    """The sum, or with `maximum` 1 the largest, of each channel over windows of frames and places: ``rescale(...)``.
+
+    Windows as in `Conv`, of frames (`kernel`, `stride`, `left`, `right`) and of the places of `grid`. Padding counts as
+    0 in sums and never is the largest.
+
+    State: frames that coming windows still need.
+    """
+
+    maximum: int
+    channels: int
+    kernel: int
+    stride: int
+    rescale: Rescale
+    left: int = 0
+    right: int = 0
+    grid: Grid = ONE_PLACE
+
+    kind: ClassVar[str] = "pool"
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.left, self.right)
+
+    @property
+    def size(self) -> int:
+        """Numbers of an input frame."""
+        return self.channels * self.grid.places
+
+    @property
+    def padding(self) -> int:
+        """What stands for frames and places that are not there."""
+        return INT16[0] if self.maximum else 0
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        demand(self.maximum in (0, 1), "'maximum' is neither 0 nor 1")
+        demand(1 <= self.channels <= MAX_FRAME, "'channels' must be at least 1")
+        check_multipliers("rescale", self.rescale, 1)
+        self.window.check()
+        self.grid.check()
+        x = one_input(self, inputs, self.size)
+        demand(x.narrow, f"{x.name} leaves 16 bits")
+        demand(self.kernel * self.grid.kernel <= 1 << 15, "a window has more than 2**15 numbers")
+        return Value(self.grid.out_height * self.grid.out_width * self.channels, self.rescale.low, self.rescale.high)
+
+    def start(self) -> Any:
+        return start_window(self.window, self.size, self.padding)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        found, state = take_windows(xs[0], state, self.window, self.kernel, 1, step.last, self.padding)
+        n, channels = len(found), self.channels
+        found = found.reshape(n, self.kernel, self.grid.places, channels)
+        found = np.concatenate([found, np.full((n, self.kernel, 1, channels), self.padding)], axis=2)
+        patches = found[:, :, self.grid.index()]  # windows, frames, output places, places, channels
+        y = patches.max((1, 3)) if self.maximum else patches.sum((1, 3))
+        return self.rescale(y).reshape(n, -1), state
+
+    def is_new(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class Reverse(Op):
+    """All frames of an input in the opposite order; it needs them all at once."""
+
+    kind: ClassVar[str] = "reverse"
+    whole: ClassVar[bool] = True
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        x = one_input(self, inputs)
+        return Value(x.size, x.low, x.high)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        return xs[0][::-1], state
+
+    def is_new(self) -> bool:
+        return True

@@ -1,0 +1,100 @@
+"""Ops that read what comes into a Program: features, which are floats, and symbols, which are small integers.
+
+Features and symbols of a frame lie side by side as float32; each source reads its part of it, from `first` on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.errors import DecodeError
+from fewbit.program.numerics import INT16, Integers, Rescale
+from fewbit.program.ops.base import MAX_FRAME, Matrix, Op, Step, Value, check_multipliers, demand
+
+
+@dataclass(frozen=True, eq=False)
+class Quantize(Op):
+    """Features to codes: ``clamp(floor(x * gain + offset + 1/2), low, high)`` in float64. The only op with floats.
+
+    `gain` and `offset` are repeated `repeat` times: one for each channel of so many places.
+    """
+
+    gain: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    low: int
+    high: int
+    repeat: int = 1
+    first: int = 0
+
+    kind: ClassVar[str] = "quantize"
+    source: ClassVar[bool] = True
+
+    @property
+    def reads(self) -> int:
+        """Features that it reads."""
+        return len(self.gain) * self.repeat
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        demand(len(self.gain) == len(self.offset), "'gain' and 'offset' differ in length")
+        demand(INT16[0] <= self.low <= self.high <= INT16[1], "the codes of 'quantize' leave 16 bits")
+        demand(self.repeat >= 1 and 0 <= self.first <= MAX_FRAME, "'repeat' or 'first' is out of range")
+        return Value(self.reads, self.low, self.high)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        x = xs[0][:, self.first : self.first + self.reads]
+        if not np.isfinite(x).all():
+            raise DecodeError("the Program was given features that are NaN or infinite")
+        gain, offset = (np.tile(part.astype(np.float64), self.repeat) for part in (self.gain, self.offset))
+        limited = np.clip(np.floor(x.astype(np.float64) * gain + offset + 0.5), self.low, self.high)
+        return limited.astype(np.int64), state
+
+    def is_new(self) -> bool:
+        return super().is_new() or self.repeat != 1 or self.first != 0
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup(Op):
+    """Symbols to rows of a table: ``rescale(table[symbol])``, with a multiplier for each symbol or one for all.
+
+    A frame has `places` symbols, and the rows of all of them lie side by side.
+    """
+
+    table: Matrix
+    rescale: Rescale
+    places: int = 1
+    first: int = 0
+
+    kind: ClassVar[str] = "lookup"
+    source: ClassVar[bool] = True
+
+    @property
+    def reads(self) -> int:
+        """Symbols that it reads."""
+        return self.places
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        check_multipliers("rescale", self.rescale, self.table.rows, narrow=True)
+        demand(self.table.group_scale is None, "the rows of 'table' have scales per group, which a table cannot have")
+        demand(1 <= self.places <= MAX_FRAME and 0 <= self.first <= MAX_FRAME, "'places' or 'first' is out of range")
+        return Value(self.places * self.table.columns, self.rescale.low, self.rescale.high)
+
+    def macs(self) -> int:
+        return 0
+
+    def prepare(self) -> Sequence[Any]:
+        multiplier = np.broadcast_to(self.rescale.multiplier, self.table.rows)[:, None]
+        each = Rescale(multiplier, self.rescale.shift, self.rescale.low, self.rescale.high)
+        return [each(self.table.codes())]
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        x = xs[0][:, self.first : self.first + self.places]
+        rows = self.table.rows
+        if not (np.isfinite(x).all() and (x == np.floor(x)).all() and (x >= 0).all() and (x < rows).all()):
+            raise DecodeError(f"{self.name}: a symbol is no integer in 0..{rows - 1}")
+        return step.products[0][x.astype(np.int64)].reshape(len(x), -1), state
+
+    def is_new(self) -> bool:
+        return True

@@ -1,0 +1,157 @@
+"""What a Program takes and gives in the shapes of the network that it was made from.
+
+An executor knows frames only: ``(time, size)``. A port says where an array of the network lies in them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewbit.errors import DecodeError, FileFormatError, LoweringError
+from fewbit.program.ops import MAX_FRAME
+
+MAX_AXES = 8
+
+
+@dataclass(frozen=True)
+class Port:
+    """An array of the network, without its batch axis, among the numbers of a frame.
+
+    Args:
+        name: of the argument or result.
+        shape: sizes of its axes; that of time is any, and written as 0.
+        time: which axis is time, or -1 where it has none: then it is the same in all frames of an input, and a result
+            is that of the last frame.
+        order: the other axes in the order in which their numbers lie in a frame.
+        first: where in the frame they begin.
+        symbols: whether they are indices, not features.
+        fraction_bits: of results: 1.0 is ``2**fraction_bits``.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    time: int = -1
+    order: tuple[int, ...] = ()
+    first: int = 0
+    symbols: bool = False
+    fraction_bits: int = 10
+
+    def __post_init__(self) -> None:
+        axes = [axis for axis in range(len(self.shape)) if axis != self.time]
+        fits = len(self.shape) <= MAX_AXES and sorted(self.order) == axes and -1 <= self.time < len(self.shape)
+        sizes = all(0 < self.shape[axis] <= MAX_FRAME for axis in axes)
+        if not (fits and sizes and 0 <= self.first <= MAX_FRAME and 0 <= self.fraction_bits <= 30):
+            raise LoweringError(f"the port {self.name!r} has no consistent shape: {self.shape}, time {self.time}")
+        if self.size > MAX_FRAME:
+            raise LoweringError(f"the port {self.name!r} has more than {MAX_FRAME} numbers a frame")
+
+    @property
+    def size(self) -> int:
+        """Numbers of a frame."""
+        return int(np.prod([self.shape[axis] for axis in self.order], dtype=object)) if self.order else 1
+
+    def frames(self, x: Any) -> NDArray[np.float32]:
+        """An array of the network as frames ``(time, size)``; one frame where it has no time.
+
+        Raises:
+            DecodeError: it has another shape, or no numbers.
+        """
+        x = np.asarray(x)
+        fits = x.ndim == len(self.shape) and all(x.shape[axis] == self.shape[axis] for axis in self.order)
+        if not fits:
+            raise DecodeError(f"{self.name} has shape {x.shape}, wanted {self._wanted()} (no batch axis)")
+        if x.dtype.kind not in ("iu" if self.symbols else "fiu"):
+            kind = "integers (symbols)" if self.symbols else "real numbers"
+            raise DecodeError(f"{self.name} holds {x.dtype}, wanted {kind}")
+        axes = (*([] if self.time == -1 else [self.time]), *self.order)
+        frames = np.transpose(x, axes).astype(np.float32).reshape(1 if self.time == -1 else x.shape[self.time], -1)
+        return np.ascontiguousarray(frames)
+
+    def array(self, frames: NDArray[Any]) -> NDArray[np.float64]:
+        """Frames of results ``(time, all numbers)`` as the array of the network."""
+        part = frames[:, self.first : self.first + self.size] / float(1 << self.fraction_bits)
+        sizes = [self.shape[axis] for axis in self.order]
+        if self.time == -1:
+            if not len(part):
+                raise DecodeError(f"the input is too short: it gives no frame of {self.name}")
+            return np.transpose(part[-1].reshape(sizes), np.argsort(self.order)) if sizes else part[-1].reshape(())
+        axes = (self.time, *self.order)
+        return np.transpose(part.reshape(len(part), *sizes), np.argsort(axes))
+
+    def _wanted(self) -> str:
+        sizes = ["time" if axis == self.time else str(size) for axis, size in enumerate(self.shape)]
+        return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return vars(self) | {"shape": list(self.shape), "order": list(self.order)}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The ports of a Program."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def frames(self, xs: Sequence[Any]) -> NDArray[np.float32]:
+        """The arguments of the network as frames of the Program.
+
+        Raises:
+            DecodeError: their number or their shapes are others.
+        """
+        if len(xs) != len(self.inputs):
+            names = ", ".join(port.name for port in self.inputs)
+            raise DecodeError(f"the Program takes {len(self.inputs)} arrays ({names}), not {len(xs)}")
+        parts = [port.frames(x) for port, x in zip(self.inputs, xs, strict=True)]
+        lengths = {len(part) for port, part in zip(self.inputs, parts, strict=True) if port.time != -1} or {1}
+        if len(lengths) > 1:
+            raise DecodeError(f"the inputs have different lengths in time: {sorted(lengths)}")
+        (length,) = lengths
+        # Without time, an input is the same in all frames.
+        parts = [
+            part if port.time != -1 else np.repeat(part, length, axis=0)
+            for port, part in zip(self.inputs, parts, strict=True)
+        ]
+        return np.ascontiguousarray(np.concatenate(parts, axis=1))
+
+    def arrays(self, frames: NDArray[Any]) -> Any:
+        """Frames of results as the network's result, or a tuple of them."""
+        found = tuple(port.array(frames) for port in self.outputs)
+        return found[0] if len(found) == 1 else found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "inputs": [port.to_dict() for port in self.inputs],
+            "outputs": [port.to_dict() for port in self.outputs],
+        }
+
+
+def read_signature(record: Any) -> Signature:
+    """The ports of a description.
+
+    Raises:
+        FileFormatError: they are not as they should be.
+    """
+    try:
+        sides = [tuple(_read_port(port) for port in record[side]) for side in ("inputs", "outputs")]
+        if not all(1 <= len(side) <= 64 for side in sides):
+            raise ValueError("there are no ports")
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"the signature is not as it should be ({error}); the file is damaged") from error
+    return Signature(*sides)
+
+
+def _read_port(record: Any) -> Port:
+    kinds = {"name": str, "time": int, "first": int, "symbols": bool, "fraction_bits": int}
+    plain = {key: record[key] for key in kinds}
+    lists = {key: record[key] for key in ("shape", "order")}
+    right = all(type(plain[key]) is kind for key, kind in kinds.items())
+    right &= all(type(value) is list and all(type(each) is int for each in value) for value in lists.values())
+    if not right:
+        raise ValueError("a port has a field of another type")
+    return Port(**plain, **{key: tuple(value) for key, value in lists.items()})
