@@ -12,6 +12,7 @@ from torch import fx, nn
 from fewbit.errors import LoweringError
 from fewbit.features import LogMel
 from fewbit.lower.lowering import Lowering, has_rule
+from fewbit.lower.network import lower_network
 from fewbit.nn import Layer
 from fewbit.program import Program
 from fewbit.text import Alphabet
@@ -70,6 +71,9 @@ def trace(model: nn.Module) -> list[tuple[str, nn.Module]]:
 def pack(
     model: nn.Module,
     *,
+    example: Any = None,
+    time: int | str | None = "auto",
+    context: int | None = None,
     features: LogMel | None = None,
     alphabet: Alphabet | None = None,
     recipe: dict[str, Any] | None = None,
@@ -77,24 +81,34 @@ def pack(
     """The integer Program of a quantized network (weights and activations).
 
     Args:
-        model: a chain of Normalize, CausalConv1d, BatchNorm, ReLU, Dropout, Linear and recurrent layers of
-            `fewbit.nn`, with quantizers attached and calibrated.
+        model: any network whose parts have an integer form (`fewbit.lower.explain` says which have not), with
+            quantizers attached and calibrated.
+        example: batches (a DataLoader, a list of batches, or one batch), from which come the shapes of the inputs and
+            the ranges of signals without a quantizer. A chain of Normalize, CausalConv1d, BatchNorm, ReLU, Dropout,
+            Linear and recurrent layers of `fewbit.nn` needs none.
+        time: the axis of the inputs, counted with the batch, along which the network runs as a stream; ``None`` for
+            none (each input is one frame); ``auto`` looks for the axis that the network takes at any length.
+        context: frames that causal attention sees; default as many as the example has.
         features: the front end that a stream needs; with an alphabet it makes the file listen by itself.
         alphabet: what the classes mean.
         recipe: how the network came about, for the record; plain values.
 
     Raises:
-        LoweringError: a layer has no integer form; the message names it and what would help.
+        LoweringError: a part has no integer form; the message names it and what would help.
     """
+    notes: dict[str, Any] = {
+        "features": None if features is None else features.to_dict(),
+        "alphabet": None if alphabet is None else alphabet.to_dict(),
+        "recipe": recipe or {},
+    }
+    if example is not None:
+        listens = features is not None or alphabet is not None
+        graph, signature = lower_network(model, example, time, context, fraction_bits=10 if listens else None)
+        return Program(tuple(graph), **notes, signature=signature)
     lowering = Lowering()
     for name, module in trace(model):
         lowering.add(name, module)
-    return Program(
-        tuple(lowering.finish()),
-        features=None if features is None else features.to_dict(),
-        alphabet=None if alphabet is None else alphabet.to_dict(),
-        recipe=recipe or {},
-    )
+    return Program(tuple(lowering.finish()), **notes)
 
 
 def _is_output_of(node: fx.Node, current: fx.Node | None, modules: dict[str, nn.Module]) -> bool:

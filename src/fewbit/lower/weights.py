@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from fewbit.errors import LoweringError
 from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, default_layout, pack
 from fewbit.program import ops
 from fewbit.program.numerics import Integers
-from fewbit.quant import Activation, input_quantizer, quantizer_of
+from fewbit.quant import Activation, Quantizer, input_quantizer, quantizer_of
+from fewbit.quant.following import input_of
 
 Floats = NDArray[np.float64]
 MAX_SUM = 1 << 30
@@ -69,8 +71,18 @@ def read_weight(module: nn.Module, name: str) -> Weight:
     quantizer = quantizer_of(module, name)
     if quantizer is None:
         raise LoweringError(f"its {name} is float; quantize it (weights='int8' loses nothing that one would notice)")
-    master = module.parametrizations[name].original  # type: ignore[index, union-attr]
-    codes = quantizer.codes(master.detach())
+    stack = module.get_submodule(f"parametrizations.{name}")
+    assert isinstance(stack, parametrize.ParametrizationList)
+    return weight_of(quantizer, input_of(quantizer, stack), name)
+
+
+def weight_of(quantizer: Quantizer, tensor: Tensor, name: str = "weight") -> Weight:
+    """Codes and scales of what a quantizer makes of a tensor, its first axis as rows.
+
+    Raises:
+        LoweringError: there is a step for each token.
+    """
+    codes = quantizer.codes(tensor.detach())
     values = to_float(codes.values).astype(np.int64).reshape(len(codes.values), -1)
     scale = to_float(codes.scale)
     match codes.per:
@@ -92,8 +104,15 @@ def read_signal(module: nn.Module) -> SignalCodes | None:
         LoweringError: the quantizer has no integer form, or was not calibrated.
     """
     quantizer = input_quantizer(module)
-    if quantizer is None:
-        return None
+    return None if quantizer is None else codes_of(quantizer)
+
+
+def codes_of(quantizer: Quantizer) -> SignalCodes:
+    """Codes that a quantizer of signals gives.
+
+    Raises:
+        LoweringError: they are not the same for all inputs, or it was not calibrated.
+    """
     if not isinstance(quantizer, Activation):
         raise LoweringError(
             f"its input is quantized as {quantizer.spec}, with steps chosen at run time; Programs have fixed steps: "

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fewbit.errors import LoweringError
-from fewbit.program.ops import MAX_FRAME, Op, Take, Value
+from fewbit.program.ops import MAX_FRAME, First, Op, Take, Value
 
 MAX_TIME = 1 << 24
+MAX_INPUTS = 1 << 12
+MAX_TOTAL = 1 << 26
+"""Numbers of all values of a frame, of the whole state, and of what one op lays side by side for a frame, at most."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Graph:
     """The ops, and for each of them the places of its inputs, its value, its timing, and how many frames wait.
 
     queues: for each input, how many of its frames wait at most for those of the other inputs.
+    tails: frames that the end of the stream adds, at most: those held back, and those of padding.
     """
 
     ops: tuple[Op, ...]
@@ -39,6 +43,7 @@ class Graph:
     values: tuple[Value, ...]
     timings: tuple[Timing, ...]
     queues: tuple[tuple[int, ...], ...]
+    tails: tuple[int, ...]
 
     @property
     def features(self) -> int:
@@ -63,13 +68,14 @@ def make_graph(ops: Sequence[Op]) -> Graph:
     values: list[Value] = []
     timings: list[Timing] = []
     queues: list[tuple[int, ...]] = []
+    tails: list[int] = []
     for i, (op, places) in enumerate(zip(ops, inputs, strict=True)):
         try:
             value = op.value([values[place] for place in places])
         except LoweringError as error:
             raise LoweringError(f"op {i} ({op.kind}): {error}") from error
-        if value.size > MAX_FRAME:
-            raise LoweringError(f"op {i} ({op.kind}): it gives {value.size} numbers a frame, more than {MAX_FRAME}")
+        if not 1 <= value.size <= MAX_FRAME:
+            raise LoweringError(f"op {i} ({op.kind}): it gives {value.size} numbers a frame, wanted 1 to {MAX_FRAME}")
         values.append(replace(value, name=op.name))
         read = [timings[place] for place in places] or [Timing()]
         if len({timing.rate for timing in read}) > 1:
@@ -81,11 +87,34 @@ def make_graph(ops: Sequence[Op]) -> Graph:
         if timing.rate > MAX_TIME or timing.late > MAX_TIME:
             raise LoweringError(f"{op.name} gives a frame for more than {MAX_TIME} frames of the input")
         timings.append(timing)
-    for i, value in enumerate(values[:-1]):
-        readers = [op for op, places in zip(ops, inputs, strict=True) if i in places]
-        if not value.narrow and not all(isinstance(op, Take) for op in readers):  # which may join scores
-            raise LoweringError(f"op {i} ({ops[i].kind}): its results leave 16 bits, which only scores may")
-    return Graph(tuple(ops), tuple(inputs), tuple(values), tuple(timings), tuple(queues))
+        tails.append(-(-(max([tails[place] for place in places], default=0) + window.right) // window.stride))
+    for op, places in zip(ops, inputs, strict=True):
+        for i in places:  # Take may join scores
+            if not values[i].narrow and not isinstance(op, Take):
+                raise LoweringError(f"op {i} ({ops[i].kind}): its results leave 16 bits, which only scores may")
+    check_total(ops, inputs, values, queues)
+    return Graph(tuple(ops), tuple(inputs), tuple(values), tuple(timings), tuple(queues), tuple(tails))
+
+
+def check_total(
+    ops: Sequence[Op],
+    inputs: Sequence[tuple[int, ...]],
+    values: Sequence[Value],
+    queues: Sequence[tuple[int, ...]],
+) -> None:
+    """Sizes that stand in a few bytes of a file do not ask for any amount of memory."""
+    total = state = 0
+    for i, (op, places, value, waiting) in enumerate(zip(ops, inputs, values, queues, strict=True)):
+        read = [values[place] for place in places]
+        total += value.size
+        state += op.state_numbers(read) + sum(n * each.size for n, each in zip(waiting, read, strict=True))
+        for what, numbers in (
+            ("all values of a frame have", total),
+            ("the state has", state),
+            ("a frame of it is made of", op.work_numbers(read)),
+        ):
+            if numbers > MAX_TOTAL:
+                raise LoweringError(f"op {i} ({op.kind}): {what} {numbers} numbers, more than {MAX_TOTAL}")
 
 
 def wire(ops: Sequence[Op]) -> list[tuple[int, ...]]:
@@ -97,6 +126,8 @@ def wire(ops: Sequence[Op]) -> list[tuple[int, ...]]:
     place: dict[str, int] = {}
     found: list[tuple[int, ...]] = []
     for i, op in enumerate(ops):
+        if len(op.inputs) > MAX_INPUTS:
+            raise LoweringError(f"{op.name} reads {len(op.inputs)} ops, more than {MAX_INPUTS}")
         if op.source:
             if op.inputs:
                 raise LoweringError(f"{op.name} is a source and reads {op.inputs[0]!r}, wanted features")

@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 from fewbit.errors import QuantizationError, SelectionError
 from fewbit.quant.activation import LOOK
 from fewbit.quant.base import Quantizer, check_finite
+from fewbit.quant.calling import call_of
 from fewbit.quant.following import input_of
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
 
@@ -82,7 +83,8 @@ def detach(model: nn.Module) -> nn.Module:
 def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Module:
     """Choose the steps of all signal quantizers from what the first `limit` batches make them see.
 
-    While it looks, weights are quantized and signals are not. The first item of a batch is the model's input.
+    While it looks, weights are quantized and signals are not. A batch is a tensor, a tuple whose first items are the
+    model's inputs, or a dictionary of named inputs (`fewbit.quant.calling`).
 
     A quantizer on a module that is never called (its weight is read by its parent) is taken off again.
 
@@ -96,12 +98,13 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
     handles = []
     for name, module in watched.items():
         quantizers[name] = module._modules.pop(INPUT)
-        handles.append(module.register_forward_pre_hook(_watcher(name, seen[name])))
+        handles.append(module.register_forward_pre_hook(_watcher(name, seen[name]), with_kwargs=True))
     try:
         model.eval()
         with torch.no_grad(), parametrize.cached():
             for batch in islice(batches, limit):
-                model(batch[0] if isinstance(batch, tuple | list) else batch)
+                args, named = call_of(model, batch)
+                model(*args, **named)
     finally:
         for handle in handles:
             handle.remove()
@@ -223,7 +226,7 @@ def _attach_activations(model: nn.Module, activations: Selection, replace: bool)
         module._modules[INPUT] = activation_quantizer(spec) if isinstance(spec, str) else deepcopy(spec)
         if there:
             continue
-        module.register_forward_pre_hook(_quantize_input)
+        module.register_forward_pre_hook(_quantize_input, with_kwargs=True)
     if plain and not found:
         raise SelectionError(
             f"activations={activations!r} finds no signal: no module has quantized weights; give weights as well, or "
@@ -246,15 +249,35 @@ def _unhook(module: nn.Module) -> None:
     del module._modules[INPUT]
 
 
-def _quantize_input(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def _quantize_input(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Inputs:
+    """Quantize the first input, and every other that is the same tensor: attention reads its keys from its query."""
     quantizer = module._modules.get(INPUT)
-    return inputs if quantizer is None else (quantizer(inputs[0]), *inputs[1:])
+    first = _first_input(inputs, named)
+    if quantizer is None or first is None:
+        return inputs, named
+    codes = quantizer(first)
+
+    def replaced(value: Any) -> Any:
+        return codes if value is first else value
+
+    return tuple(replaced(value) for value in inputs), {key: replaced(value) for key, value in named.items()}
+
+
+def _first_input(inputs: tuple[Any, ...], named: dict[str, Any]) -> Tensor | None:
+    """What a module's quantizer reads: the first tensor that it is called with."""
+    return next((value for value in (*inputs, *named.values()) if isinstance(value, Tensor)), None)
 
 
 def _watcher(name: str, seen: list[Tensor]) -> Any:
-    def watch(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        check_finite(inputs[0], f"{name or 'model'}: signal in calibration", LOOK)
-        seen.append(inputs[0].detach())
+    def watch(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        first = _first_input(inputs, named)
+        if first is None:
+            return
+        check_finite(first, f"{name or 'model'}: signal in calibration", LOOK)
+        seen.append(first.detach())
 
     return watch
 

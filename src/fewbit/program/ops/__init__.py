@@ -6,7 +6,7 @@ computes stands in its docstring in the terms of `fewbit.program.numerics`, and 
 
 from fewbit.program.ops.attention import Attend
 from fewbit.program.ops.base import GROUP_SHIFT, MAX_FRAME, Matrix, MatrixProduct, Op, Step, Value, Window
-from fewbit.program.ops.clocks import Mean, Phases, Positions
+from fewbit.program.ops.clocks import First, Mean, Phases, Positions
 from fewbit.program.ops.elementwise import Map, Mul, Requantize, Sum
 from fewbit.program.ops.hierarchy import Hierarchy, Parts
 from fewbit.program.ops.norms import Norm, Softmax
@@ -20,7 +20,7 @@ KINDS: dict[str, type[Op]] = {
     op.kind: op
     for op in (
         Quantize, Requantize, Dense, Conv, SRU, QRNN, LSTM, GRU, Hierarchy,
-        Lookup, Sum, Mul, Map, Take, Pool, Reverse, Norm, Softmax, Attend, Positions, Phases, Mean,
+        Lookup, Sum, Mul, Map, Take, Pool, Reverse, Norm, Softmax, Attend, Positions, Phases, Mean, First,
     )
 }  # fmt: skip
 """Every kind of op by its name in packed files."""
@@ -37,6 +37,7 @@ __all__ = [
     "Attend",
     "Conv",
     "Dense",
+    "First",
     "Grid",
     "Hierarchy",
     "Lookup",

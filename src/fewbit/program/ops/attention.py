@@ -70,6 +70,12 @@ class Attend(Op):
         keys = max(self.places, self.window_frames)
         return 2 * max(self.places, 1) * keys * self.heads * self.width
 
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return 2 * max(self.window_frames - 1, 0) * self.groups * self.width if not self.places else 0
+
+    def work_numbers(self, inputs: Sequence[Value]) -> int:
+        return max(self.places, 1) * max(self.places, self.window_frames) * self.heads
+
     def start(self) -> Any:
         if not self.window_frames or self.places:
             return ()

@@ -7,6 +7,7 @@ methods say what it accepts (`value`), how it runs (`start`, `run`) and what it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from fewbit.errors import LoweringError
 from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, unpack
-from fewbit.program.numerics import INT16, Integers, Rescale, shift_round
+from fewbit.program.numerics import INT16, MAX_MULTIPLIER, MAX_SHIFT, Integers, Rescale, shift_round
 
 GROUP_SHIFT = 14
+EXACT = 1 << 53
+"""Float64 holds every integer below it."""
 MAX_FRAME = 1 << 24
 """Numbers of a frame, at most."""
 
@@ -95,6 +98,16 @@ class Matrix:
         """Unpacked codes ``(rows, columns)``."""
         return unpack(self.data, self.columns, self.format, self.layout).astype(np.int64)
 
+    @cached_property
+    def row_sums(self) -> Integers:
+        """For each row the largest magnitude of its products with inputs of magnitude 1, before any shift."""
+        codes = np.abs(self.codes())
+        if self.group_scale is not None:
+            assert isinstance(self.per, PerGroup)
+            codes = codes * np.repeat(self.group_scale, self.per.size, axis=1)[:, : self.columns]
+        sums: Integers = codes.sum(1)
+        return sums
+
     @property
     def granularity(self) -> str:
         """``tensor``, ``row`` or the size of a group, in words."""
@@ -172,6 +185,14 @@ class Op:
         """Multiply-accumulates for each frame that it gives."""
         return sum(matrix.rows * matrix.columns for matrix in self.matrices())
 
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        """Numbers of its state, at most."""
+        return 0
+
+    def work_numbers(self, inputs: Sequence[Value]) -> int:
+        """Numbers that it lays side by side for each frame that it gives, at most."""
+        return 0
+
     def matrices(self) -> list[Matrix]:
         """Its weights."""
         return [value for value in vars(self).values() if isinstance(value, Matrix)]
@@ -211,8 +232,29 @@ def one_input(op: Op, inputs: Sequence[Value], size: int | None = None) -> Value
 def check_multipliers(name: str, rescale: Rescale, outputs: int, narrow: bool = False) -> None:
     """A `Rescale` has one multiplier or one for each output, and gates lie within 16 bits."""
     demand(len(rescale.multiplier) in (1, outputs), f"'{name}' has a wrong number of multipliers")
+    demand(bool((np.abs(rescale.multiplier) <= MAX_MULTIPLIER).all()), f"'{name}' has a multiplier beyond 31 bits")
+    demand(0 <= rescale.shift <= MAX_SHIFT, f"the shift of '{name}' is out of range")
+    demand(rescale.low <= rescale.high, f"'{name}' clamps to {rescale.low}..{rescale.high}, an empty range")
     if narrow:
         demand(INT16[0] <= rescale.low and rescale.high <= INT16[1], f"'{name}' leaves 16 bits")
+
+
+def check_sums(name: str, matrix: Matrix, x: Value, rescale: Rescale, bias: Integers | None = None) -> None:
+    """The sums of a product are exact in float64, and what is made of them stays within 64 bits."""
+    shift = 0 if matrix.group_scale is None else GROUP_SHIFT
+    added = 0 if bias is None else int(np.abs(bias).max())
+    factor, half = int(np.abs(rescale.multiplier).max()), 1 << MAX_SHIFT - 1
+    # Most matrices are so small that their codes need not be looked at.
+    rough = matrix.columns * int(np.abs(matrix.format.levels()).max()) * x.largest
+    if rough << shift < EXACT and (rough + 1 + added) * factor + half < 1 << 63:
+        return
+    sums = [int(total) * x.largest for total in matrix.row_sums]
+    demand(max(sums) < EXACT, f"sums of '{name}' could pass 53 bits")
+    biases = [0] * matrix.rows if bias is None else bias.tolist()
+    factors = np.broadcast_to(rescale.multiplier, matrix.rows).tolist()
+    rows = zip(sums, biases, factors, strict=True)
+    most = max(((total >> shift) + 1 + abs(more)) * abs(multiplier) for total, more, multiplier in rows)
+    demand(most + half < 1 << 63, f"the rescaled sums of '{name}' could pass 64 bits")
 
 
 def check_range(low: int, high: int) -> None:

@@ -37,6 +37,9 @@ class Positions(Op):
         demand(1 <= self.width <= MAX_FRAME and len(self.points) % self.width == 0, "'points' holds no whole frames")
         return Value(self.width, int(self.points.min()), int(self.points.max()))
 
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return 1
+
     def start(self) -> Any:
         return 0
 
@@ -72,6 +75,9 @@ class Phases(Op):
         check_multipliers("rescale", self.rescale, 1)
         return Value(len(self.turn), self.rescale.low, self.rescale.high)
 
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return 1
+
     def start(self) -> Any:
         return 0
 
@@ -102,6 +108,9 @@ class Mean(Op):
         check_multipliers("rescale", self.rescale, 1)
         return Value(x.size, self.rescale.low, self.rescale.high)
 
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return inputs[0].size + 1
+
     def start(self) -> Any:
         return 0, 0
 
@@ -113,6 +122,32 @@ class Mean(Op):
         counts = count + np.arange(1, len(x) + 1)
         inverse = (1 << 31) // counts
         return self.rescale(shift_round(sums * inverse[:, None], 23)), (sums[-1], int(counts[-1]))
+
+    def is_new(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class First(Op):
+    """The first frame of its input, in all frames.
+
+    State: that frame, and whether it has come.
+    """
+
+    kind: ClassVar[str] = "first"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        x = one_input(self, inputs)
+        return Value(x.size, x.low, x.high)
+
+    def start(self) -> Any:
+        return None
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        x = xs[0]
+        if state is None and len(x):
+            state = x[0]
+        return (np.tile(state, (len(x), 1)) if len(x) else x), state
 
     def is_new(self) -> bool:
         return True

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fewbit.program.numerics import Integers
-from fewbit.program.ops.base import Matrix, Op, Step, Value, demand, one_input, union
+from fewbit.program.ops.base import MAX_FRAME, Matrix, Op, Step, Value, demand, one_input, union
 
 Parts = tuple[Op, ...]
+FIRST_PARTS = ("requantize", "dense", "sru", "lstm", "gru")
+"""Kinds that files of version 1 know as parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,19 +57,30 @@ class Hierarchy(Op):
         """What each of the chains gives, if the op itself reads `x`."""
         return [result(chain, read) for chain, read in zip(self.chains, self.reads(x), strict=True)]
 
-    def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
+    def parts(self, x: Value) -> list[tuple[Op, Value]]:
+        """Each op of the chains, with what it reads."""
         found = []
-        for chain, read in zip(self.chains, self.reads(inputs[0]), strict=True):
+        for chain, read in zip(self.chains, self.reads(x), strict=True):
             for op in chain:
-                found += op.products([read])
+                found.append((op, read))
                 read = op.value([read])
         return found
+
+    def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
+        return [product for op, read in self.parts(inputs[0]) for product in op.products([read])]
 
     def matrices(self) -> list[Matrix]:
         return [matrix for chain in self.chains for op in chain for matrix in op.matrices()]
 
     def prepare(self) -> Sequence[Any]:
         return [[Step(op.prepare()) for op in chain] for chain in self.chains]
+
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        kept = sum(value.size for value in self.results(inputs[0])[:2])
+        return kept + sum(op.state_numbers([read]) for op, read in self.parts(inputs[0]))
+
+    def work_numbers(self, inputs: Sequence[Value]) -> int:
+        return sum(op.work_numbers([read]) + read.size for op, read in self.parts(inputs[0]))
 
     def start(self) -> Any:
         return *(start_chain(chain) for chain in self.chains), None, None
@@ -91,13 +104,19 @@ class Hierarchy(Op):
             (y[t],), spelling = run_chain(self.spelling, read, spelling, step.products[2])
         return y, (letters, words, spelling, spelt, context)
 
+    def is_new(self) -> bool:
+        parts = [part for chain in self.chains for part in chain]
+        return super().is_new() or any(part.kind not in FIRST_PARTS or part.is_new() for part in parts)
+
 
 def result(chain: Parts, read: Value) -> Value:
     """What a chain gives that reads a value; its ops keep the count of frames and stay within 16 bits."""
     demand(bool(chain), "a part of the hierarchy has no op")
     for op in chain:
-        demand(not op.inputs and not op.source and op.window.keeps_count, f"{op.name} cannot be a part of a chain")
+        alone = not (op.inputs or op.source or op.whole or isinstance(op, Hierarchy))
+        demand(alone and op.window.keeps_count, f"{op.name} cannot be a part of a chain")
         read = op.value([read])
+        demand(read.size <= MAX_FRAME, f"{op.name} gives {read.size} numbers a frame, more than {MAX_FRAME}")
         demand(read.narrow, f"the results of {op.name} leave 16 bits")
         read = Value(read.size, read.low, read.high, op.name)
     return read

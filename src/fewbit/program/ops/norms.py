@@ -58,10 +58,10 @@ class Norm(Op):
         return Value(x.size, self.low, self.high)
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
-        x = xs[0].reshape(len(xs[0]), -1, self.length)
+        x = in_groups(xs[0], self.length)
         w = normalise(x, self.eps_mantissa << self.eps_shift, bool(self.centre))
         y = shift_round(shift_round(w * self.multiplier, self.shift) + self.bias, 8)
-        return saturate(y, self.low, self.high).reshape(len(x), -1), state
+        return saturate(y, self.low, self.high).reshape(xs[0].shape), state
 
     def is_new(self) -> bool:
         return True
@@ -90,12 +90,16 @@ class Softmax(Op):
         return Value(x.size, self.rescale.low, self.rescale.high)
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
-        x = xs[0].reshape(len(xs[0]), -1, self.length)
-        share = shares(exp_weights(x, None, self.multiplier, self.shift))
-        return self.rescale(share).reshape(len(x), -1), state
+        share = shares(exp_weights(in_groups(xs[0], self.length), None, self.multiplier, self.shift))
+        return self.rescale(share).reshape(xs[0].shape), state
 
     def is_new(self) -> bool:
         return True
+
+
+def in_groups(x: Integers, length: int) -> Integers:
+    """Frames ``(time, size)`` as ``(time, groups, length)``."""
+    return x.reshape(len(x), x.shape[1] // length, length)
 
 
 def check_exponent(multiplier: int, shift: int) -> None:

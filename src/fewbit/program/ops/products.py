@@ -16,6 +16,7 @@ from fewbit.program.ops.base import (
     Window,
     check_bias,
     check_multipliers,
+    check_sums,
     demand,
     one_input,
 )
@@ -37,7 +38,8 @@ class Dense(Op):
         check_bias(self.bias, self.weight.rows)
         check_multipliers("rescale", self.rescale, self.weight.rows)
         demand(1 <= self.places <= MAX_FRAME, "'places' must be at least 1")
-        one_input(self, inputs, self.places * self.weight.columns)
+        x = one_input(self, inputs, self.places * self.weight.columns)
+        check_sums("weight", self.weight, x, self.rescale, self.bias)
         return Value(self.places * self.weight.rows, self.rescale.low, self.rescale.high)
 
     def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
@@ -113,7 +115,8 @@ class Conv(Op):
         if self.left == -1 and self.right == 0 and self.dilation == 1:
             demand(1 <= self.stride <= self.kernel, "'stride' must lie in 1..kernel")
         self.window.check()
-        one_input(self, inputs, self.size)
+        x = one_input(self, inputs, self.size)
+        check_sums("weight", self.weight, x, self.rescale, self.bias)
         return Value(self.out_places * rows, self.rescale.low, self.rescale.high)
 
     def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
@@ -121,6 +124,12 @@ class Conv(Op):
 
     def macs(self) -> int:
         return self.out_places * super().macs()
+
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return (self.window.reach - 1) * self.size
+
+    def work_numbers(self, inputs: Sequence[Value]) -> int:
+        return self.out_places * self.weight.columns * self.groups + self.kernel * self.size
 
     def start(self) -> Any:
         return start_window(self.window, self.size)
@@ -136,7 +145,8 @@ class Conv(Op):
             step.products[0](part.reshape(n, self.out_places, self.weight.columns), g, self.groups)
             for g, part in enumerate(parts)
         ]
-        return self.rescale(np.concatenate(sums, axis=-1) + self.bias).reshape(n, -1), state
+        y = self.rescale(np.concatenate(sums, axis=-1) + self.bias)
+        return y.reshape(n, self.out_places * self.weight.rows), state
 
     def is_new(self) -> bool:
         plain = self.dilation == 1 and self.left == -1 and self.right == 0 and self.groups == 1

@@ -26,6 +26,7 @@ from fewbit.program.ops.base import (
     Window,
     check_bias,
     check_multipliers,
+    check_sums,
     demand,
     one_input,
 )
@@ -59,8 +60,11 @@ class SRU(Op):
         blocks = (3, 4) if columns == self.hidden else (4,)
         demand(self.hidden >= 1 and rows in [b * self.hidden for b in blocks], "'weight' does not fit 'hidden'")
         demand(0 <= self.shift <= MAX_SHIFT and self.low <= self.high, "'shift', 'low' or 'high' is out of range")
-        one_input(self, inputs, columns)
+        check_sums("weight", self.weight, one_input(self, inputs, columns), self.rescale, self.bias)
         return Value(self.hidden, self.low, self.high)
+
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return self.hidden
 
     def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
         return [(self.weight, inputs[0])]
@@ -108,8 +112,12 @@ class QRNN(Op):
         demand(self.weight.columns % self.kernel == 0, "the columns of 'weight' are no multiple of 'kernel'")
         demand(self.hidden >= 1 and self.weight.rows == 3 * self.hidden, "'weight' does not fit 'hidden'")
         check_multipliers("output", self.output, self.hidden)
-        one_input(self, inputs, self.weight.columns // self.kernel)
+        x = one_input(self, inputs, self.weight.columns // self.kernel)
+        check_sums("weight", self.weight, x, self.rescale, self.bias)
         return Value(self.hidden, self.output.low, self.output.high)
+
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return (self.kernel - 1) * (self.weight.columns // self.kernel) + self.hidden
 
     def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
         return [(self.weight, inputs[0])]
@@ -150,8 +158,10 @@ class LSTM(Op):
 
     def value(self, inputs: Sequence[Value]) -> Value:
         check_hidden_half(self, 4)
-        one_input(self, inputs, self.weight.columns)
-        return Value(self.hidden, self.output.low, self.output.high)
+        return check_both_sums(self, inputs)
+
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return 2 * self.hidden
 
     def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
         return [(self.weight, inputs[0]), (self.weight_hidden, self.value(inputs))]
@@ -195,8 +205,10 @@ class GRU(Op):
     def value(self, inputs: Sequence[Value]) -> Value:
         check_hidden_half(self, 3)
         demand(len(self.bias_hidden) == self.hidden, "'bias_hidden' does not fit 'hidden'")
-        one_input(self, inputs, self.weight.columns)
-        return Value(self.hidden, self.output.low, self.output.high)
+        return check_both_sums(self, inputs)
+
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return 2 * self.hidden
 
     def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
         return [(self.weight, inputs[0]), (self.weight_hidden, self.value(inputs))]
@@ -233,3 +245,11 @@ def check_hidden_half(op: LSTM | GRU, blocks: int) -> None:
     demand(fits, "'weight' or 'weight_hidden' does not fit 'hidden'")
     check_multipliers("rescale_hidden", op.rescale_hidden, rows, narrow=True)
     check_multipliers("output", op.output, op.hidden, narrow=True)
+
+
+def check_both_sums(op: LSTM | GRU, inputs: Sequence[Value]) -> Value:
+    """The products of a layer whose result is multiplied again, and that result."""
+    y = Value(op.hidden, op.output.low, op.output.high)
+    check_sums("weight", op.weight, one_input(op, inputs, op.weight.columns), op.rescale, op.bias)
+    check_sums("weight_hidden", op.weight_hidden, y, op.rescale_hidden)
+    return y

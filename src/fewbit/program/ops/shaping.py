@@ -33,7 +33,7 @@ class Take(Op):
     kind: ClassVar[str] = "take"
 
     def value(self, inputs: Sequence[Value]) -> Value:
-        demand(len(inputs) >= 1, f"{self.name} reads nothing")
+        demand(len(inputs) >= 1 and len(self.index) >= 1, f"{self.name} takes nothing")
         total = sum(value.size for value in inputs)
         demand(bool((np.abs(self.index) <= total).all()), f"'index' counts beyond the {total} numbers of the inputs")
         low, high = union(inputs)
@@ -42,6 +42,9 @@ class Take(Op):
         if (self.index == 0).any():
             low, high = min(low, 0), max(high, 0)
         return Value(len(self.index), low, high)
+
+    def work_numbers(self, inputs: Sequence[Value]) -> int:
+        return 1 + sum(value.size for value in inputs)
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
         joined = np.concatenate([np.zeros((len(xs[0]), 1), np.int64), *xs], axis=1)
@@ -82,6 +85,11 @@ class Pool(Op):
         return self.channels * self.grid.places
 
     @property
+    def out_places(self) -> int:
+        """Places of an output frame."""
+        return self.grid.out_height * self.grid.out_width
+
+    @property
     def padding(self) -> int:
         """What stands for frames and places that are not there."""
         return INT16[0] if self.maximum else 0
@@ -95,7 +103,13 @@ class Pool(Op):
         x = one_input(self, inputs, self.size)
         demand(x.narrow, f"{x.name} leaves 16 bits")
         demand(self.kernel * self.grid.kernel <= 1 << 15, "a window has more than 2**15 numbers")
-        return Value(self.grid.out_height * self.grid.out_width * self.channels, self.rescale.low, self.rescale.high)
+        return Value(self.out_places * self.channels, self.rescale.low, self.rescale.high)
+
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return (self.window.reach - 1) * self.size
+
+    def work_numbers(self, inputs: Sequence[Value]) -> int:
+        return self.out_places * self.kernel * self.grid.kernel * self.channels + self.kernel * self.size
 
     def start(self) -> Any:
         return start_window(self.window, self.size, self.padding)
@@ -107,7 +121,7 @@ class Pool(Op):
         found = np.concatenate([found, np.full((n, self.kernel, 1, channels), self.padding)], axis=2)
         patches = found[:, :, self.grid.index()]  # windows, frames, output places, places, channels
         y = patches.max((1, 3)) if self.maximum else patches.sum((1, 3))
-        return self.rescale(y).reshape(n, -1), state
+        return self.rescale(y).reshape(n, self.out_places * channels), state
 
     def is_new(self) -> bool:
         return True

@@ -94,7 +94,8 @@ class Lookup(Op):
         rows = self.table.rows
         if not (np.isfinite(x).all() and (x == np.floor(x)).all() and (x >= 0).all() and (x < rows).all()):
             raise DecodeError(f"{self.name}: a symbol is no integer in 0..{rows - 1}")
-        return step.products[0][x.astype(np.int64)].reshape(len(x), -1), state
+        found = step.products[0][x.astype(np.int64)]
+        return found.reshape(len(x), self.places * self.table.columns), state
 
     def is_new(self) -> bool:
         return True

@@ -1,0 +1,113 @@
+"""Example batches for lowering: one row each, cut to one length, and where time lies in them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree
+
+from fewbit.errors import LoweringError
+from fewbit.quant.calling import Call, call_of
+
+BATCHES, ROWS = 8, 32
+"""Batches that are looked at, and rows of all of them together, at most."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Calls with batches of one row, all of the shapes of the first."""
+
+    calls: list[Call]
+
+    @property
+    def first(self) -> Call:
+        """The call that is traced."""
+        return self.calls[0]
+
+    def lead(self) -> Tensor:
+        """The first tensor of the first call: its axes are where time is looked for."""
+        return _tensors(self.first)[0]
+
+    def cut(self, axis: int) -> Call | None:
+        """The first call with a third of its time taken off, or ``None`` where that leaves nothing."""
+        length = self.lead().shape[axis]
+        kept = length - length // 3
+        return None if kept == length else _narrowed(self.first, axis, length, kept)
+
+
+def examples_of(model: nn.Module, example: Any) -> Examples:
+    """The rows of a DataLoader, a list of batches, or one batch.
+
+    Raises:
+        LoweringError: there are no batches, or their tensors are not float32 or integers.
+    """
+    one = isinstance(example, Tensor | tuple | dict) or not isinstance(example, Iterable)
+    batches = [example] if one else list(islice(example, BATCHES))
+    if not batches:
+        raise LoweringError("example has no batches; give at least one, with the shapes that the network will see")
+    calls: list[Call] = []
+    for batch in batches:
+        calls += _rows(call_of(model, batch))
+    tensors = _tensors(calls[0])
+    if not tensors:
+        raise LoweringError("the example batch holds no tensors")
+    for tensor in tensors:
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise LoweringError(f"an input is {kind}, wanted float32: use model.float() and float32 examples")
+    return Examples(_same_shapes(calls[:ROWS]))
+
+
+def _tensors(call: Call) -> list[Tensor]:
+    return [leaf for leaf in _pytree.tree_leaves(call) if isinstance(leaf, Tensor)]
+
+
+def _rows(call: Call) -> list[Call]:
+    """Calls of one row each; a call whose tensors do not share a batch axis stays as it is."""
+    sizes = {tensor.shape[0] if tensor.dim() else 0 for tensor in _tensors(call)}
+    if sizes == {1} or not sizes:
+        return [call]
+    if len(sizes) > 1 or 0 in sizes:
+        if 1 in sizes:
+            return [call]
+        raise LoweringError(f"the inputs of an example have batches of different sizes, {sorted(sizes)}; give one row")
+    (rows,) = sizes
+    return [
+        _pytree.tree_map(lambda leaf, i=i: leaf[i : i + 1] if isinstance(leaf, Tensor) else leaf, call)
+        for i in range(min(rows, ROWS))
+    ]
+
+
+def _same_shapes(calls: list[Call]) -> list[Call]:
+    """Those calls that have the shapes of the first, others cut to its sizes where they are longer in one axis."""
+    first = _tensors(calls[0])
+    kept = []
+    for call in calls:
+        found = _tensors(call)
+        if len(found) != len(first) or any(a.dim() != b.dim() for a, b in zip(found, first, strict=True)):
+            continue
+        if all(x <= y for a, b in zip(first, found, strict=True) for x, y in zip(a.shape, b.shape, strict=True)):
+            shapes = iter(first)
+
+            def trim(leaf: Any, shapes: Any = shapes) -> Any:
+                if not isinstance(leaf, Tensor):
+                    return leaf
+                return leaf[tuple(slice(size) for size in next(shapes).shape)].contiguous()
+
+            kept.append(_pytree.tree_map(trim, call))
+    return kept
+
+
+def _narrowed(call: Call, axis: int, length: int, kept: int) -> Call:
+    """All tensors that have the length in that axis, shortened."""
+
+    def narrow(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor) and leaf.dim() > axis and leaf.shape[axis] == length:
+            return leaf.narrow(axis, 0, kept).contiguous()
+        return leaf
+
+    result: Call = _pytree.tree_map(narrow, call)
+    return result

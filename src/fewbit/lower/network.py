@@ -1,0 +1,290 @@
+"""From a torch network to ops: the walk through its graph, and its inputs and outputs as ports."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from fewbit.errors import LoweringError
+from fewbit.lower import rules_attention, rules_elementwise, rules_layers, rules_movement, rules_norms, rules_pooling
+from fewbit.lower import rules_products as rules_products
+from fewbit.lower.builder import Builder
+from fewbit.lower.examples import Examples, examples_of
+from fewbit.lower.observed import MOVES, SAME, Observed
+from fewbit.lower.rules import find_rule
+from fewbit.lower.signals import Pending, Signal, States, Symbols, fresh_labels, frames_of
+from fewbit.lower.tracing import LAYER
+from fewbit.lower.weights import Floats, SignalCodes
+from fewbit.program import ops
+from fewbit.program.signature import Port, Signature
+
+__all__ = ["lower_network"]
+_FAMILIES = (rules_attention, rules_elementwise, rules_layers, rules_movement, rules_norms, rules_pooling)
+"""The rules, which enter themselves into the table when they are imported."""
+MAX_INPUT_AXES = 3
+"""An input of more axes (with the batch) is a picture, which has no time unless it is named."""
+
+Time = int | str | None
+
+
+def lower_network(
+    model: nn.Module, example: Any, time: Time = "auto", context: int | None = None, fraction_bits: int | None = None
+) -> tuple[list[ops.Op], Signature]:
+    """The ops of a quantized network, and the ports of its inputs and results.
+
+    Args:
+        model: with quantizers attached and calibrated.
+        example: batches, from which come shapes, and ranges of signals without a quantizer.
+        time: axis of the inputs that is time, ``None`` for none, ``auto`` to look for it.
+        context: frames that causal attention sees; default those of the example.
+        fraction_bits: of results; default as fine as their range allows.
+
+    Raises:
+        LoweringError: a part has no integer form; the message names its place, and what would help.
+    """
+    _check_float32(model)
+    with evaluated(model):
+        examples = examples_of(model, example)
+        axis = find_time(model, examples) if time == "auto" else time
+        if axis is not None and (not isinstance(axis, int) or not 0 < axis < examples.lead().dim()):
+            raise LoweringError(f"time={time!r} is no axis of the input but its batch; wanted 1, 2, ..., None or 'auto'")
+        network = Observed(model, examples, axis)
+    builder = Builder(network, context, fraction_bits)
+    inputs = _inputs(builder)
+    _walk(builder)
+    outputs = _outputs(builder)
+    return builder.ops, Signature(tuple(inputs), tuple(outputs))
+
+
+def find_time(model: nn.Module, examples: Examples) -> int | None:
+    """The one axis of the first input that the network takes at another length, if there is one."""
+    lead = examples.lead()
+    if lead.dim() > MAX_INPUT_AXES:
+        return None
+    found = []
+    for axis in range(1, lead.dim()):
+        try:
+            shorter = examples.cut(axis)
+            if shorter is not None:
+                Observed(model, replace(examples, calls=[examples.first]), axis)
+                found.append(axis)
+        except LoweringError:
+            continue
+    return found[0] if len(found) == 1 else None
+
+
+@contextmanager
+def evaluated(model: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, and after it as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _check_float32(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point() and parameter.dtype != torch.float32:
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise LoweringError(f"{name} is {kind}; call model.float() before it is quantized and packed")
+
+
+def _inputs(builder: Builder) -> list[Port]:
+    """Values for what the caller gives, side by side in one frame, and its ports."""
+    network = builder.network
+    ports: list[Port] = []
+    first = 0
+    for node in network.traced.inputs:
+        if not node.users or _is_state(builder, node):
+            continue
+        tensor = node.meta["val"]
+        time, shape = network.time_of(node), network.shape(node)
+        if not shape or shape[0] != 1:
+            raise LoweringError(f"the input {node.name} has shape {shape}, wanted a batch of one in front")
+        order = _channels_last(network, node, builder.plain_order(node))
+        order = [axis for axis in order if axis != 0]
+        labels, frames = fresh_labels(shape, time, [0, *order]), 1 if time is None else shape[time]
+        size = int(np.prod([shape[axis] for axis in order], dtype=np.int64))
+        symbols = not tensor.is_floating_point()
+        ports.append(
+            Port(
+                node.name,
+                tuple(0 if axis == time else shape[axis] for axis in range(1, len(shape))),
+                -1 if time is None else time - 1,
+                tuple(axis - 1 for axis in order),
+                first,
+                symbols,
+            )
+        )
+        if symbols:
+            builder.values[node] = Symbols(first, size, labels, frames)
+        else:
+            builder.values[node] = _features(builder, node, first, size, labels, frames)
+        first += size
+    if not ports:
+        raise LoweringError("the network has no input that its results depend on")
+    return ports
+
+
+def _is_state(builder: Builder, node: fx.Node) -> bool:
+    """Whether an input is nothing but the first state of layers, which a Program keeps itself."""
+    found = {node}
+    for user in node.users:
+        if user.target is LAYER and node not in user.args[0][:1]:  # type: ignore[index]
+            continue
+        if user.target in MOVES | SAME and _is_state(builder, user):
+            found.add(user)
+            continue
+        return False
+    builder.state_inputs |= found
+    return bool(node.users)
+
+
+def _channels_last(network: Observed, node: fx.Node, order: list[int]) -> list[int]:
+    """The channels of pictures behind their places, where a convolution reads them."""
+    readers = [str(reader.target) for reader in _behind_quantizers(network, node)]
+    if any(name in target for target in readers for name in ("conv", "pool", "batch_norm")) and len(order) > 1:
+        return [axis for axis in order if axis != 1] + ([1] if 1 in order else [])
+    return order
+
+
+def _behind_quantizers(network: Observed, node: fx.Node) -> Iterator[fx.Node]:
+    for reader in network.readers(node):
+        if network.quantizer(reader) is not None:
+            yield from _behind_quantizers(network, reader)
+        else:
+            yield reader
+
+
+def _features(builder: Builder, node: fx.Node, first: int, size: int, labels: Any, frames: int) -> Pending:
+    """Features, which each quantizer that reads them turns into codes, with what is done to them before."""
+
+    def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
+        gains, offsets = (np.resize(vector, size) for vector in (gain, offset))
+        channels = next(n for n in range(1, size + 1) if size % n == 0 and _repeats(gains, n) and _repeats(offsets, n))
+        parts = [(vector[:channels] / codes.step).astype(np.float32) for vector in (gains, offsets)]
+        key = ("quantize", first, codes, *(part.tobytes() for part in parts))
+
+        def make() -> str:
+            name = builder.name(None, "input" if len(builder.network.traced.inputs) == 1 else f"input.{node.name}")
+            return builder.add(ops.Quantize(name, *parts, codes.low, codes.high, size // channels, first))
+
+        return builder.once(key, make), codes
+
+    return Pending(size, labels, emit, channels=size, frames=frames, reusable=True)
+
+
+def _repeats(vector: Floats, period: int) -> bool:
+    return np.array_equal(vector, np.resize(vector[:period], len(vector)))
+
+
+def _walk(builder: Builder) -> None:
+    network = builder.network
+    ends = rules_norms.find_norms(builder)
+    steps = {step for found in ends.values() for step in found}
+    for node in network.nodes:
+        if node.op != "call_function" or node not in network.live or "assert" in str(node.target):
+            continue
+        if node in steps or not isinstance(node.meta.get("val"), Tensor | list | tuple):
+            continue
+        try:
+            if node in ends:
+                rules_norms.norm_in_steps(builder, node)
+            elif network.quantizer(node) is not None:
+                _quantizer(builder, node)
+            else:
+                find_rule(node)(builder, node)
+        except LoweringError as error:
+            raise LoweringError(f"{network.place(node)}: {error}") from error
+
+
+def _quantizer(builder: Builder, node: fx.Node) -> None:
+    """A signal in the codes of its quantizer."""
+    from fewbit.lower.weights import codes_of
+
+    source = node.args[0]
+    value = builder.values.get(source)  # type: ignore[arg-type]
+    if not isinstance(value, Signal | Pending):
+        raise LoweringError("its quantizer reads something that is no signal")
+    quantizer = builder.network.quantizer(node)
+    assert quantizer is not None
+    builder.values[node] = builder.signal(source, codes_of(quantizer))  # type: ignore[arg-type]
+
+
+def _outputs(builder: Builder) -> list[Port]:
+    """The results, side by side in the frames of the last op, and their ports."""
+    network = builder.network
+    found: list[tuple[fx.Node, Signal, list[int]]] = []
+    for node in network.traced.outputs:
+        if not isinstance(node, fx.Node) or node not in network.live:
+            continue
+        if isinstance(builder.values.get(node), States) or _is_layer_state(network, node):
+            continue
+        try:
+            signal = builder.signal(node, builder.result_codes(node))
+            time = network.time_of(node)
+            order = builder.natural_order(node, signal.labels)
+            frames = frames_of(signal.labels, signal.size, time, order)
+            if time is not None and (frames.before or frames.after or frames.first):
+                raise LoweringError("frames are cut off or added at an end of the result")
+            taken = builder.result_frames(signal, time, frames)
+        except LoweringError as error:
+            raise LoweringError(f"the result {node.name} of {network.model_name}: {error}") from error
+        found.append((node, taken, order))
+    if not found:
+        raise LoweringError("the network gives no result that depends on its input")
+    ports = []
+    first = 0
+    for i, (node, taken, order) in enumerate(found):
+        shape, time = network.shape(node), network.time_of(node)
+        lead = 1 if shape and shape[0] == 1 and time != 0 else 0
+        ports.append(
+            Port(
+                f"result{i}" if len(found) > 1 else "result",
+                tuple(0 if axis == time else shape[axis] for axis in range(lead, len(shape))),
+                -1 if time is None else time - lead,
+                tuple(axis - lead for axis in order if axis >= lead),
+                first,
+                fraction_bits=int(round(-np.log2(taken.codes.step))),
+            )
+        )
+        first += taken.size
+    names = tuple(taken.name for _, taken, _ in found)
+    if len(names) > 1:
+        total = np.arange(1, first + 1)
+        names = (builder.add(ops.Take(builder.name(None, "results"), total, inputs=names)),)
+    _drop_unread(builder, names[0])
+    return ports
+
+
+def _is_layer_state(network: Observed, node: fx.Node) -> bool:
+    """Whether a result is the state of a layer, which a Program keeps itself."""
+    source = node.args[0] if node.args else None
+    return (
+        isinstance(source, fx.Node)
+        and source.target is LAYER
+        and len(node.args) > 1
+        and isinstance(node.args[1], int)
+        and node.args[1] > 0
+    )
+
+
+def _drop_unread(builder: Builder, result: str) -> None:
+    """Only the ops that the result depends on, the last of them its own."""
+    by_name = {op.name: op for op in builder.ops}
+    needed: set[str] = set()
+    waiting = [result]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += by_name[name].inputs
+    kept = [op for op in builder.ops if op.name in needed]
+    builder.ops = [op for op in kept if op.name != result] + [by_name[result]]

@@ -1,0 +1,228 @@
+"""A traced network that was run on examples: constants, ranges, and which axis of each tensor is time."""
+
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils import _pytree
+
+from fewbit.errors import LoweringError
+from fewbit.lower import tracing
+from fewbit.lower.examples import Examples
+from fewbit.lower.tracing import LAYER, QUANTIZER, Traced, trace_network
+from fewbit.quant import Quantizer
+
+aten = torch.ops.aten
+
+SAME = {
+    aten.dropout.default,
+    aten.dropout_.default,
+    aten.alpha_dropout.default,
+    aten.feature_dropout.default,
+    aten.to.dtype,
+    aten.to.dtype_layout,
+    aten.to.device,
+    aten._to_copy.default,
+    aten.type_as.default,
+    aten.clone.default,
+    aten.contiguous.default,
+    aten.detach.default,
+    aten.detach_.default,
+    aten.alias.default,
+    aten.lift_fresh_copy.default,
+    aten._assert_tensor_metadata.default,
+}
+"""Operators that give their first argument again (networks are lowered as they are in evaluation)."""
+MOVES = {
+    aten.view.default,
+    aten.view_as.default,
+    aten.reshape.default,
+    aten.flatten.using_ints,
+    aten.unflatten.int,
+    aten.squeeze.default,
+    aten.squeeze.dim,
+    aten.squeeze.dims,
+    aten.unsqueeze.default,
+    aten.transpose.int,
+    aten.permute.default,
+    aten.t.default,
+    aten.mT.default,
+    aten.numpy_T.default,
+    aten.movedim.int,
+    aten.slice.Tensor,
+    aten.select.int,
+    aten.narrow.default,
+    aten.expand.default,
+    aten.expand_as.default,
+    aten.repeat.default,
+    aten.repeat_interleave.self_int,
+    aten.flip.default,
+    aten.roll.default,
+    aten.neg.default,
+    aten.pad.default,
+    aten.constant_pad_nd.default,
+    aten.pixel_shuffle.default,
+    aten.channel_shuffle.default,
+    aten.chunk.default,
+    aten.split.Tensor,
+    aten.split_with_sizes.default,
+    aten.unbind.int,
+    aten.index_select.default,
+}
+"""Operators that only move numbers of their first argument, change their signs, or put zeros beside them."""
+
+
+class Observed:
+    """A traced network, what its nodes gave for the examples, and how their shapes follow the length of the input.
+
+    Args:
+        model: in evaluation mode.
+        examples: their first call is traced.
+        time: the axis of the inputs along which their length may differ, or ``None``.
+
+    Raises:
+        LoweringError: the network cannot be traced, or does other things for other lengths.
+    """
+
+    def __init__(self, model: nn.Module, examples: Examples, time: int | None) -> None:
+        self.model_name = type(model).__name__
+        self.time = time
+        self.examples = examples
+        self.traced: Traced = trace_network(model, examples.first)
+        self.nodes: list[fx.Node] = list(self.traced.graph.nodes)
+        self.axes = self._find_time(model)
+        self.live: set[fx.Node] = set()
+        for node in self.nodes:
+            if node in self.traced.inputs or any(arg in self.live for arg in node.all_input_nodes):
+                self.live.add(node)
+        self.largest: dict[fx.Node, float] = {}
+        self.constants: dict[fx.Node, Any] = {}
+        self._run(model)
+
+    def _find_time(self, model: nn.Module) -> dict[fx.Node, tuple[int, ...]]:
+        """For each node, the axes of its tensor whose size follows the length of the input."""
+        shorter = None if self.time is None else self.examples.cut(self.time)
+        if shorter is None:
+            return {node: () for node in self.nodes}
+        others = list(trace_network(model, shorter).graph.nodes)
+        if [str(node.target) for node in others if node.op != "placeholder"] != [
+            str(node.target) for node in self.nodes if node.op != "placeholder"
+        ]:
+            raise LoweringError(
+                f"{self.model_name} does other things for other lengths of its input, so that it has no one Program; "
+                "give time=None to pack it for inputs of the length of the example"
+            )
+        found = {}
+        for node, other in zip(self.nodes, others, strict=True):
+            a, b = node.meta.get("val"), other.meta.get("val")
+            both = isinstance(a, Tensor) and isinstance(b, Tensor)
+            sizes = zip(a.shape, b.shape, strict=True) if both else ()  # type: ignore[union-attr]
+            found[node] = tuple(axis for axis, (x, y) in enumerate(sizes) if x != y)
+        return found
+
+    def _run(self, model: nn.Module) -> None:
+        observed = self
+
+        class Run(fx.Interpreter):
+            def run_node(self, n: fx.Node) -> Any:
+                out = super().run_node(n)
+                if n not in observed.live:
+                    observed.constants[n] = out
+                elif isinstance(out, Tensor) and out.is_floating_point() and out.numel():
+                    finite = out[torch.isfinite(out)]
+                    found = float(finite.abs().max()) if finite.numel() else 0.0
+                    observed.largest[n] = max(observed.largest.get(n, 0.0), found)
+                return out
+
+        self._label_handles()
+        try:
+            for call in self.examples.calls:
+                given = iter(leaf for leaf in _pytree.tree_leaves(call) if isinstance(leaf, Tensor))
+                args = [
+                    self.traced.constants[node.name] if node.name in self.traced.constants else next(given)
+                    for node in self.nodes
+                    if node.op == "placeholder"
+                ]
+                with torch.no_grad():
+                    Run(self.traced.module).run(*args, enable_io_processing=False)
+        finally:
+            tracing._known.clear()
+
+    def _label_handles(self) -> None:
+        """The handles of the graph mean its modules again, and layers are called as they were."""
+        tracing._known[:] = self.traced.opaque_calls
+
+    # -- what a node is
+
+    def is_live(self, node: Any) -> bool:
+        """Whether something depends on the input."""
+        return isinstance(node, fx.Node) and node in self.live
+
+    def constant(self, value: Any) -> Any:
+        """The value of a node that does not depend on the input, or of a plain argument."""
+        return self.constants[value] if isinstance(value, fx.Node) else value
+
+    def shape(self, node: fx.Node) -> tuple[int, ...]:
+        """Shape of a node's tensor."""
+        return tuple(node.meta["val"].shape)
+
+    def time_of(self, node: fx.Node) -> int | None:
+        """The axis of a node's tensor that is time.
+
+        Raises:
+            LoweringError: there are several.
+        """
+        axes = self.axes[node]
+        if len(axes) > 1:
+            raise LoweringError("it has time in two axes, as scores of attention have; only softmax may follow them")
+        return axes[0] if axes else None
+
+    def quantizer(self, node: fx.Node) -> Quantizer | None:
+        """The quantizer that a node is, if it is one."""
+        if node.target is not QUANTIZER:
+            return None
+        module = self.traced.opaque(node)
+        assert isinstance(module, Quantizer)
+        return module
+
+    def layer(self, node: fx.Node) -> nn.Module | None:
+        """The layer that a node is, if it is one."""
+        return self.traced.opaque(node) if node.target is LAYER else None
+
+    def path(self, node: fx.Node) -> str:
+        """Path of the module that a node stands in."""
+        stack = node.meta.get("nn_module_stack") or {}
+        paths = [str(entry[0]) for entry in stack.values()]
+        return paths[-1].removeprefix("L['self']").lstrip(".") if paths else ""
+
+    def place(self, node: fx.Node) -> str:
+        """Where a node stands, in words: module and line of the source."""
+        trace = (node.meta.get("stack_trace") or "").strip().splitlines()
+        line = f", {trace[-1].strip()!r}" if trace else ""
+        return f"{self.path(node) or self.model_name} ({_operator_name(node)}{line})"
+
+    def readers(self, node: fx.Node) -> Iterator[fx.Node]:
+        """Nodes that read the numbers of a node, behind those that only move them."""
+        for user in node.users:
+            if user.target in MOVES | SAME:
+                if user.args and user.args[0] is node:
+                    yield from self.readers(user)
+            elif user.target is operator.getitem:
+                yield from self.readers(user)
+            else:
+                yield user
+
+    def has_one_reader(self, node: fx.Node) -> bool:
+        """Whether one node alone goes on from a node (others ask for its shape only)."""
+        used = [user for user in node.users if not _asks_for_shape(user, node)]
+        return len(used) == 1
+
+
+def _asks_for_shape(user: fx.Node, node: fx.Node) -> bool:
+    return user.target in (aten.view_as.default, aten.expand_as.default) and user.args[0] is not node
+
+
+def _operator_name(node: fx.Node) -> str:
+    return str(node.target).removeprefix("aten.").split(".")[0]

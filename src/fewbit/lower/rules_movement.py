@@ -1,0 +1,162 @@
+"""Rules for what moves numbers, joins tensors, or changes nothing."""
+
+import operator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+from fewbit.errors import LoweringError
+from fewbit.lower.builder import Builder
+from fewbit.lower.observed import MOVES, SAME
+from fewbit.lower.rules import aten, rule
+from fewbit.lower.signals import Pending, Signal, States, Symbols
+from fewbit.lower.weights import SignalCodes
+from fewbit.program import ops
+from fewbit.program.numerics import INT16
+
+
+@rule(*SAME)
+def same(builder: Builder, node: fx.Node) -> None:
+    """What an operator gives again."""
+    builder.values[node] = builder.values[node.args[0]]  # type: ignore[index]
+
+
+@rule(operator.getitem)
+def item(builder: Builder, node: fx.Node) -> None:
+    """One tensor of several."""
+    source, index = node.args
+    builder.values[node] = builder.values[source][index]  # type: ignore[index]
+
+
+@rule(*MOVES)
+def move(builder: Builder, node: fx.Node) -> None:
+    """The operator, run on labels."""
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    value = builder.values[source]
+    if isinstance(value, States):
+        builder.values[node] = _state_of_one_layer(builder, node, value)
+        return
+    if not isinstance(value, Signal | Pending | Symbols):
+        raise LoweringError("it moves something that is no signal")
+    if isinstance(value, Pending) and not (value.reusable or builder.network.has_one_reader(source)):
+        value = builder.signal(source)
+    out = _on_labels(builder, node, value.labels)
+    if isinstance(out, list | tuple):
+        # The parts of a tensor are read apart from each other.
+        whole = value if not isinstance(value, Pending) or value.reusable else builder.signal(source)
+        builder.values[node] = [replace(whole, labels=part.numpy()) for part in out]
+    else:
+        builder.values[node] = replace(value, labels=out.numpy())
+
+
+def _on_labels(builder: Builder, node: fx.Node, labels: Any) -> Any:
+    """What an operator makes of labels in place of numbers."""
+    given = torch.from_numpy(np.ascontiguousarray(labels))
+
+    def plain(argument: Any) -> Any:
+        if not isinstance(argument, fx.Node):
+            return argument
+        if builder.network.is_live(argument):  # only its shape is asked for
+            return torch.empty(builder.network.shape(argument), dtype=torch.int64)
+        return builder.network.constant(argument)
+
+    if node.target in (aten.pad.default, aten.constant_pad_nd.default):
+        mode = node.args[2] if len(node.args) > 2 and isinstance(node.args[2], str) else node.kwargs.get("mode")
+        value = next((each for each in node.args[2:] if isinstance(each, int | float)), node.kwargs.get("value")) or 0
+        if mode not in (None, "constant") or value != 0:
+            if mode in ("reflect", "replicate", "circular"):
+                padded = torch.nn.functional.pad(given[None].double(), node.args[1], mode=mode)  # type: ignore[arg-type]
+                return padded[0].long()
+            raise LoweringError(f"it pads with {value or mode}, wanted zeros")
+        return torch.nn.functional.pad(given, node.args[1])  # type: ignore[arg-type]
+    named = {key: plain(value) for key, value in node.kwargs.items() if key != "memory_format"}
+    return node.target(given, *(plain(argument) for argument in node.args[1:]), **named)  # type: ignore[operator]
+
+
+def _state_of_one_layer(builder: Builder, node: fx.Node, states: States) -> Any:
+    """``h[-1]`` of a recurrent network: as a stream, what its layer gives in the last frame."""
+    chosen = _on_labels(builder, node, np.arange(len(states.names))[:, None, None].repeat(states.size, 2))
+    layers = np.unique(chosen.numpy())
+    if len(layers) != 1:
+        raise LoweringError("it reads the states of several layers at once; choose one, as in h[-1]")
+    first = (states.frames - 1) * states.size + 1
+    labels = np.arange(first, first + states.size).reshape(builder.network.shape(node))
+    return Signal(states.names[int(layers[0])], states.size, states.codes, labels, states.frames)
+
+
+@rule(aten.cat.default, aten.stack.default, aten.concat.default, aten.hstack.default)
+def join(builder: Builder, node: fx.Node) -> None:
+    """Tensors side by side: the frames of their ops side by side in one, and the operator on its labels."""
+    parts = list(node.args[0])  # type: ignore[arg-type]
+    constants = [part for part in parts if not builder.network.is_live(part)]
+    live = [part for part in parts if builder.network.is_live(part)]
+    if any(bool(builder.network.constant(part).any()) for part in constants):
+        _join_with_constants(builder, node, parts)
+        return
+    readers = {part: builder.values[part] for part in live}
+    signals = [value if isinstance(value, Signal) else builder.signal(part) for part, value in readers.items()]
+    signals = _one_step(builder, node, signals)
+    names = list(dict.fromkeys(signal.name for signal in signals))
+    sizes = {signal.name: signal.size for signal in signals}
+    starts = dict(zip(names, np.cumsum([0, *sizes.values()]), strict=False))
+    total = sum(sizes.values())
+    frames = max(signal.frames for signal in signals)
+    if len(names) == 1:
+        name, codes = names[0], signals[0].codes
+    else:
+        low, high = min(s.codes.low for s in signals), max(s.codes.high for s in signals)
+        codes = SignalCodes(signals[0].codes.step, low, high)
+        name = builder.add(ops.Take(builder.name(node), np.arange(1, total + 1), inputs=tuple(names)))
+    by_part = {}
+    for part, signal in zip(readers, signals, strict=True):
+        place = np.abs(signal.labels) - 1
+        frame, index = place // signal.size, place % signal.size
+        moved = (frame * total + starts[signal.name] + index + 1) * np.sign(signal.labels)
+        by_part[part] = torch.from_numpy(np.ascontiguousarray(moved))
+    labels = [
+        by_part[part] if part in by_part else torch.zeros(builder.network.constant(part).shape, dtype=torch.int64)
+        for part in parts
+    ]
+    out: Tensor = node.target(labels, *node.args[1:], **node.kwargs)  # type: ignore[operator]
+    builder.values[node] = Signal(name, total, codes, out.numpy(), frames)
+
+
+def _one_step(builder: Builder, node: fx.Node, signals: list[Signal]) -> list[Signal]:
+    """The signals with one step for all."""
+    if len({signal.codes.step for signal in signals}) == 1:
+        return signals
+    wanted = builder.wanted(node)
+    if wanted.low < INT16[0]:
+        wanted = builder.by_range(node)
+    return [builder.emitted(builder.reopened(signal), wanted) for signal in signals]
+
+
+def _join_with_constants(builder: Builder, node: fx.Node, parts: list[Any]) -> None:
+    """A learned token before others, say: zeros in its place, and then a bias."""
+    network = builder.network
+    live = [part for part in parts if network.is_live(part)]
+    if len(live) != 1:
+        raise LoweringError("several signals and a constant are joined; join the signals first")
+    value = builder.signal(live[0])
+    given = torch.from_numpy(np.ascontiguousarray(value.labels))
+    zeros = [given if p is live[0] else torch.zeros(network.constant(p).shape, dtype=torch.int64) for p in parts]
+    labels = node.target(zeros, *node.args[1:], **node.kwargs).numpy()  # type: ignore[operator]
+    numbers = [
+        torch.zeros(network.shape(p)).double() if p is live[0] else network.constant(p).detach().double() for p in parts
+    ]
+    constant = node.target(numbers, *node.args[1:], **node.kwargs).numpy()  # type: ignore[operator]
+    order, time = builder.plain_order(node), network.time_of(node)
+    if time is not None:
+        if not (constant == np.take(constant, [0], time)).all():
+            raise LoweringError("a constant is joined in time; give it to the network as input")
+        constant = np.take(constant, [0], time)
+    signal = builder.still(replace(value, labels=labels), time, order)
+    bias = np.transpose(constant, [*([] if time is None else [time]), *order]).reshape(-1)
+    codes = builder.wanted(node)
+    name = builder.sum(builder.name(node), [signal], [np.array([signal.codes.step / codes.step])], bias / codes.step, codes)
+    fresh, frames = builder.fresh(node, order)
+    builder.values[node] = Signal(name, signal.size, codes, fresh, frames)

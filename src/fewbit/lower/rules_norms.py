@@ -1,0 +1,241 @@
+"""Rules for norms, written as one operator or in steps, and for softmax."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from fewbit.errors import LoweringError
+from fewbit.lower.builder import Builder
+from fewbit.lower.rules import arguments, aten, rule
+from fewbit.lower.signals import Floats, Pending, Scores
+from fewbit.lower.weights import SignalCodes, to_float
+from fewbit.program import ops
+from fewbit.program.numerics import EXP_BITS, NORM_BITS, rescale_from
+
+
+@rule(aten.layer_norm.default)
+def layer_norm(builder: Builder, node: fx.Node) -> None:
+    """Mean and variance of the last axes."""
+    x, shape, weight, bias, eps = arguments(node, x=None, shape=None, weight=None, bias=None, eps=1e-5)
+    norm(builder, node, x, len(shape), eps, centre=True)
+    _gain(builder, node, weight, bias)
+
+
+@rule(aten.rms_norm.default)
+def rms_norm(builder: Builder, node: fx.Node) -> None:
+    """Mean square of the last axes."""
+    x, shape, weight, eps = arguments(node, x=None, shape=None, weight=None, eps=None)
+    norm(builder, node, x, len(shape), torch.finfo(torch.float32).eps if eps is None else eps, centre=False)
+    _gain(builder, node, weight, None)
+
+
+@rule(aten.group_norm.default, aten.instance_norm.default)
+def group_norm(builder: Builder, node: fx.Node) -> None:
+    """Mean and variance of a group of channels over all places of a frame."""
+    if "instance" in str(node.target):
+        x, weight, bias, _, _, use_input, _, eps = list(node.args)[:8]
+        groups = builder.network.shape(x)[1]  # type: ignore[arg-type]
+        if not use_input:
+            raise LoweringError("instance norm with running statistics has no integer op; use batch norm")
+    else:
+        x, groups, weight, bias, eps = arguments(node, x=None, groups=1, weight=None, bias=None, eps=1e-5)
+    shape, time = builder.network.shape(node), builder.network.time_of(node)
+    if time is not None and time >= 2:
+        raise LoweringError("it takes the mean over time, which a stream does not have; use batch norm or layer norm")
+    signal = builder.signal(x)  # type: ignore[arg-type]
+    order = builder.plain_order(node)  # channels first: the places of a group lie side by side
+    length = int(np.prod(shape[1:])) // groups
+    _norm(builder, node, builder.still(signal, time, order), length, float(eps), True, order)  # type: ignore[arg-type]
+    wide = [1, -1, *[1] * (len(shape) - 2)]
+    _gain(builder, node, weight, bias, wide)
+
+
+def norm(builder: Builder, node: fx.Node, x: Any, axes: int, eps: float, centre: bool, factor: float = 1.0) -> None:
+    """The last axes of a tensor, normalised together and times a factor."""
+    order, shape, time = builder.plain_order(node), builder.network.shape(node), builder.network.time_of(node)
+    if time is not None and time >= len(shape) - axes:
+        raise LoweringError("it takes the mean over time, which a stream does not have")
+    length = int(np.prod(shape[len(shape) - axes :]))
+    _norm(builder, node, builder.still(builder.signal(x), time, order), length, eps, centre, order, factor)
+
+
+def _norm(
+    builder: Builder,
+    node: fx.Node,
+    x: Any,
+    length: int,
+    eps: float,
+    centre: bool,
+    order: list[int],
+    factor: float = 1.0,
+) -> None:
+    labels, frames = builder.fresh(node, order)
+    name = builder.name(node)
+    builder.reserve(name)
+    mantissa, shift = _eps_from(eps * (length**3 if centre else length) / x.codes.step**2)
+
+    def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
+        # w = d / sqrt(sum d*d) is the normalised value over sqrt(length).
+        real = gain * factor * math.sqrt(length) / codes.step
+        rescale = rescale_from(np.ldexp(real, 8 - NORM_BITS), codes.low, codes.high)
+        bias = np.clip(np.rint(offset / codes.step * 256), -(1 << 30), 1 << 30).astype(np.int64)
+        return builder.add(
+            ops.Norm(
+                name, length, int(centre), mantissa, shift, rescale.multiplier, rescale.shift, bias,
+                codes.low, codes.high, inputs=(x.name,),
+            )  # fmt: skip
+        ), codes
+
+    builder.values[node] = Pending(x.size, labels, emit, channels=length, frames=frames)
+
+
+def _eps_from(units: float) -> tuple[int, int]:
+    """The number as ``mantissa * 2**shift`` with a mantissa of 30 bits and a shift up to 30."""
+    shift = int(np.clip(np.ceil(np.log2(max(units, 1.0))) - 30, 0, 30))
+    return int(min(np.rint(units / 2.0**shift), (1 << 31) - 1)), shift
+
+
+def _gain(builder: Builder, node: fx.Node, weight: Any, bias: Any, shape: Any = None) -> None:
+    """The learned gain and offset of a norm, folded into it."""
+    pending = builder.values[node]
+    assert isinstance(pending, Pending)
+    gain, offset = (np.array(value) for value in (1.0, 0.0))
+    if weight is not None:
+        gain = to_float(builder.network.constant(weight))
+    if bias is not None:
+        offset = to_float(builder.network.constant(bias))
+    if shape is not None:
+        gain, offset = (each.reshape(shape) if each.ndim else each for each in (gain, offset))
+    if gain.ndim == 0 and offset.ndim == 0:
+        return
+    found = pending.scaled(gain, offset)
+    if found is None:
+        name, codes = pending.emit(builder.by_range(node), pending.gain, pending.offset, 0)
+        from fewbit.lower.signals import Signal
+
+        found = builder.reopened(Signal(name, pending.size, codes, pending.labels, pending.frames)).scaled(gain, offset)
+    assert found is not None
+    builder.values[node] = found
+
+
+# -- norms in steps: x * rsqrt(mean(x * x) + eps), and x / norm(x)
+
+
+def find_norms(builder: Builder) -> dict[fx.Node, set[fx.Node]]:
+    """For each product or quotient that ends a norm in steps, the nodes of its steps."""
+    found = {}
+    for node in builder.network.nodes:
+        match = _rms_of(builder, node)
+        if match is not None:
+            found[node] = match[3]
+    return found
+
+
+def _rms_of(builder: Builder, node: fx.Node) -> tuple[fx.Node, float, float, set[fx.Node]] | None:
+    """What is normalised, eps, a factor, and the nodes of the steps."""
+    network = builder.network
+    if not network.is_live(node) or len(node.args) < 2 or not all(network.is_live(arg) for arg in node.args[:2]):
+        return None
+    if node.target is aten.mul.Tensor:
+        for x, root in (node.args[:2], node.args[1::-1]):
+            found = _inverse_root(builder, x, root)  # type: ignore[arg-type]
+            if found is not None:
+                return x, found[0], 1.0, found[1]  # type: ignore[return-value]
+    if node.target is aten.div.Tensor:
+        x, size = node.args[:2]
+        steps = {size}
+        while isinstance(size, fx.Node) and size.target in (aten.clamp_min.default, aten.expand_as.default, aten.expand.default, aten.clamp.default, aten.unsqueeze.default):
+            size = size.args[0]
+            steps.add(size)
+        if isinstance(size, fx.Node) and size.target in (aten.linalg_vector_norm.default, aten.norm.ScalarOpt_dim, aten.norm.Scalar):
+            source, order, axes = (*size.args, None, None)[:3]
+            last = len(network.shape(x)) - 1  # type: ignore[arg-type]
+            if source is x and order in (2, 2.0, None) and axes in ([-1], [last], [1] if last == 1 else None):
+                return x, 0.0, 1 / math.sqrt(network.shape(x)[-1]), steps  # type: ignore[arg-type,return-value]
+    return None
+
+
+def _inverse_root(builder: Builder, x: fx.Node, root: fx.Node) -> tuple[float, set[fx.Node]] | None:
+    """eps and the steps of ``rsqrt(mean(x * x) + eps)``."""
+    network = builder.network
+    if root.target is not aten.rsqrt.default:
+        return None
+    steps, eps, inner = {root}, 0.0, root.args[0]
+    if isinstance(inner, fx.Node) and inner.target is aten.add.Tensor and not network.is_live(inner.args[1]):
+        steps.add(inner)
+        eps, inner = float(network.constant(inner.args[1])), inner.args[0]
+    if not isinstance(inner, fx.Node) or inner.target is not aten.mean.dim:
+        return None
+    last = len(network.shape(x)) - 1
+    if list(inner.args[1]) not in ([-1], [last]):  # type: ignore[arg-type,call-overload]
+        return None
+    steps.add(inner)
+    square = inner.args[0]
+    if not isinstance(square, fx.Node):
+        return None
+    is_square = (square.target is aten.pow.Tensor_Scalar and square.args[1] == 2) or (
+        square.target is aten.mul.Tensor and square.args[0] is square.args[1]
+    )
+    if not is_square or _origin(square.args[0]) is not _origin(x):
+        return None
+    steps.add(square)
+    return eps, steps
+
+
+def _origin(node: Any) -> Any:
+    from fewbit.lower.observed import SAME
+
+    while isinstance(node, fx.Node) and node.target in SAME:
+        node = node.args[0]
+    return node
+
+
+def norm_in_steps(builder: Builder, node: fx.Node) -> None:
+    """The product or quotient at the end of a norm in steps."""
+    found = _rms_of(builder, node)
+    assert found is not None
+    x, eps, factor, _ = found
+    norm(builder, node, x, 1, eps, centre=False, factor=factor)
+
+
+# -- softmax
+
+
+@rule(aten.softmax.int, aten._softmax.default)
+def softmax(builder: Builder, node: fx.Node) -> None:
+    """Shares of the last axis; of attention scores, the weights of the mixture."""
+    x, dim = node.args[:2]
+    value = builder.values[x]  # type: ignore[index]
+    if isinstance(value, Scores):
+        from dataclasses import replace
+
+        builder.values[node] = replace(value, is_shares=True)
+        return
+    shape, time = builder.network.shape(node), builder.network.time_of(node)
+    axis = int(dim) % len(shape)  # type: ignore[call-overload]
+    if axis == time:
+        raise LoweringError("softmax over time outside of attention needs the whole input, and has no integer op")
+    order = [each for each in builder.plain_order(node) if each != axis] + [axis]
+    taken = builder.still(builder.signal(x), time, order)  # type: ignore[arg-type]
+    labels, frames = builder.fresh(node, order)
+    name = builder.name(node)
+    builder.reserve(name)
+    exponent = rescale_from(taken.codes.step * np.log2(np.e) * (1 << EXP_BITS), 0, 0)
+    multiplier, shift = exponent_of(float(exponent.multiplier[0]) / 2.0**exponent.shift)
+
+    def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
+        rescale = rescale_from(float(gain.flat[0]) / (1 << 15) / codes.step, codes.low, codes.high)
+        return builder.add(ops.Softmax(name, shape[axis], multiplier, shift, rescale, inputs=(taken.name,))), codes
+
+    builder.values[node] = Pending(taken.size, labels, emit, frames=frames, scalar_only=True)
+
+
+def exponent_of(factor: float) -> tuple[int, int]:
+    """A factor as ``multiplier / 2**shift`` with a multiplier of 16 bits, so that distances of scores stay exact."""
+    shift = int(np.clip(15 - np.floor(np.log2(max(factor, 1e-30))), 0, 62))
+    return int(np.rint(factor * 2.0**shift)), shift
+
+

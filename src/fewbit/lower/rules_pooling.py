@@ -1,0 +1,164 @@
+"""Rules for what takes one number of many: pooling, means and sums."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import fx
+
+from fewbit.errors import LoweringError
+from fewbit.lower.builder import Builder
+from fewbit.lower.rules import arguments, aten, rule
+from fewbit.lower.signals import Floats, Pending, Signal
+from fewbit.lower.weights import SignalCodes
+from fewbit.program import ops
+from fewbit.program.numerics import Rescale, rescale_from
+
+
+@rule(aten.max_pool1d.default, aten.max_pool2d.default)
+def max_pool(builder: Builder, node: fx.Node) -> None:
+    """The largest of each window."""
+    x, kernel, stride, padding, dilation, ceil_mode = arguments(
+        node, x=None, kernel=None, stride=None, padding=[0], dilation=[1], ceil_mode=False
+    )
+    if any(each != 1 for each in dilation) or ceil_mode:
+        raise LoweringError("max pooling with dilation or ceil_mode has no integer op")
+    _pool(builder, node, x, kernel, stride or kernel, padding, maximum=True)
+
+
+@rule(aten.avg_pool1d.default, aten.avg_pool2d.default)
+def average_pool(builder: Builder, node: fx.Node) -> None:
+    """The mean of each window."""
+    x, kernel, stride, padding, ceil_mode, count_padding, divisor = arguments(
+        node, x=None, kernel=None, stride=None, padding=[0], ceil_mode=False, count_padding=True, divisor=None
+    )
+    if ceil_mode or divisor is not None or (any(padding) and not count_padding):
+        raise LoweringError("average pooling with ceil_mode, a divisor or uncounted padding has no integer op")
+    _pool(builder, node, x, kernel, stride or kernel, padding, maximum=False)
+
+
+@rule(aten.adaptive_avg_pool1d.default, aten.adaptive_avg_pool2d.default)
+def adaptive_average_pool(builder: Builder, node: fx.Node) -> None:
+    """The mean of all places, or of equal windows."""
+    x, sizes = node.args[:2]
+    shape = builder.network.shape(x)  # type: ignore[arg-type]
+    spread = len(sizes)  # type: ignore[arg-type]
+    if all(size == 1 for size in sizes):  # type: ignore[union-attr]
+        mean_over(builder, node, x, list(range(len(shape) - spread, len(shape))))
+        return
+    inner = shape[len(shape) - spread :]
+    if any(place % size for place, size in zip(inner, sizes, strict=True)):  # type: ignore[arg-type]
+        raise LoweringError(f"adaptive pooling from {inner} to {sizes}, which does not divide it, has no integer op")
+    kernel = [place // size for place, size in zip(inner, sizes, strict=True)]  # type: ignore[arg-type]
+    _pool(builder, node, x, kernel, kernel, [0], maximum=False)
+
+
+@rule(aten.mean.dim, aten.sum.dim_IntList)
+def mean(builder: Builder, node: fx.Node) -> None:
+    """The mean, or the sum, of some axes."""
+    x, axes = node.args[:2]
+    count = len(builder.network.shape(x))  # type: ignore[arg-type]
+    mean_over(builder, node, x, [axis % count for axis in axes], is_sum="sum" in str(node.target))  # type: ignore[union-attr]
+
+
+def mean_over(builder: Builder, node: fx.Node, x: Any, axes: Sequence[int], is_sum: bool = False) -> None:
+    """One number of all those of some axes; over time, the mean of all frames so far."""
+    network = builder.network
+    shape, time = network.shape(x), network.time_of(x)
+    inner = [axis for axis in axes if axis != time]
+    signal = builder.signal(x)
+    kept = [axis for axis in range(len(shape)) if axis not in axes and axis != time]
+    taken = builder.still(signal, time, [*inner, *kept])
+    count = int(np.prod([shape[axis] for axis in inner]))
+    channels = taken.size // count
+    factor = 1.0 if is_sum else 1 / count
+    if time in axes:
+        if is_sum:
+            raise LoweringError("a sum over time grows without end; use the mean")
+        _mean_of_frames(builder, node, taken, count, channels, shape[time])  # type: ignore[index]
+        return
+    labels, frames = builder.fresh(node, builder.plain_order(node))
+    grid = ops.Grid(1, count, 1, count)
+    _emit_pool(builder, node, taken, labels, frames, factor, channels, grid, (1, 1, 0, 0), maximum=False)
+
+
+def _mean_of_frames(builder: Builder, node: fx.Node, taken: Signal, count: int, channels: int, length: int) -> None:
+    """Places first, if there are several, and then frames: the result is that of the last frame."""
+    if count > 1:
+        name = builder.name(node, f"{builder.network.path(node)}.places")
+        codes = SignalCodes(taken.codes.step, taken.codes.low, taken.codes.high)
+        rescale = rescale_from(1 / count, codes.low, codes.high)
+        grid = ops.Grid(1, count, 1, count)
+        builder.add(ops.Pool(name, 0, channels, 1, 1, rescale, 0, 0, grid, inputs=(taken.name,)))
+        taken = Signal(name, channels, codes, np.zeros(0, np.int64), taken.frames)
+    name = builder.name(node)
+    builder.reserve(name)
+    source = taken
+
+    def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
+        factor = source.codes.step * float(gain.flat[0]) / codes.step / 256
+        return builder.add(ops.Mean(name, rescale_from(factor, codes.low, codes.high), inputs=(source.name,))), codes
+
+    last = (length - 1) * channels
+    labels = np.arange(last + 1, last + channels + 1).reshape(builder.network.shape(node))
+    builder.values[node] = Pending(channels, labels, emit, frames=length, scalar_only=True)
+
+
+def _pool(
+    builder: Builder, node: fx.Node, x: Any, kernel: Any, stride: Any, padding: Any, maximum: bool
+) -> None:
+    network, value = builder.network, builder.signal(x)
+    dims, time = value.labels.ndim, network.time_of(x)
+    spread = 2 if "2d" in str(node.target) else 1
+    kernel, stride, padding = (
+        list(each) * spread if len(each) == 1 else list(each) for each in (kernel, stride, padding)
+    )
+    space, channel = list(range(dims - spread, dims)), dims - spread - 1
+    inner = [axis for axis in space if axis != time]
+    rest = [axis for axis in range(channel) if axis != time]
+    order = [*rest, *inner, channel]
+    window = (1, 1, 0, 0)
+    if time in space:
+        at = space.index(time)
+        taken, found = builder.frames(value, time, order)
+        if found.before or found.after or found.first or found.count != value.frames:
+            raise LoweringError("frames are moved in time before it")
+        window = kernel[at], stride[at], padding[at], padding[at]
+    else:
+        taken = builder.still(value, time, order)
+    sizes = [(value.labels.shape[axis], *(each[space.index(axis)] for each in (kernel, stride, padding))) for axis in inner]
+    sizes = [(1, 1, 1, 0)] * (2 - len(sizes)) + sizes
+    (h, kh, sh, ph), (w, kw, sw, pw) = sizes
+    grid = ops.Grid(h, w, kh, kw, sh, sw, 1, 1, ph, ph, pw, pw)
+    labels, frames = builder.fresh(node, [*rest, *inner, channel])
+    factor = 1.0 if maximum else 1 / float(np.prod(kernel))
+    _emit_pool(builder, node, taken, labels, frames, factor, taken.size // (h * w), grid, window, maximum)
+
+
+def _emit_pool(
+    builder: Builder,
+    node: fx.Node,
+    taken: Signal,
+    labels: Any,
+    frames: int,
+    factor: float,
+    channels: int,
+    grid: ops.Grid,
+    window: tuple[int, int, int, int],
+    maximum: bool,
+) -> None:
+    name = builder.name(node)
+    builder.reserve(name)
+    kernel, stride, left, right = window
+
+    def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
+        ratio = taken.codes.step * factor * float(gain.flat[0]) / codes.step
+        rescale = Rescale(np.ones(1, np.int64), 0, codes.low, codes.high) if ratio == 1 else rescale_from(ratio, codes.low, codes.high)
+        after = right - unread * stride
+        if after < 0:
+            raise LoweringError("more frames are cut off behind it than its padding made")
+        op = ops.Pool(name, int(maximum), channels, kernel, stride, rescale, left, after, grid, inputs=(taken.name,))
+        return builder.add(op), codes
+
+    size = grid.out_height * grid.out_width * channels
+    builder.values[node] = Pending(size, labels, emit, frames=frames, scalar_only=True)

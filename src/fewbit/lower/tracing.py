@@ -1,0 +1,198 @@
+"""The graph of a torch network, by `torch.export`, with quantizers and recurrent layers as single nodes.
+
+A quantizer looks at its numbers, which no symbolic trace survives, and a recurrent layer is a loop. Both become calls
+of a custom operator that carries a handle, so that the graph shows where they stand and the rest is traced through.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils import _pytree
+
+from fewbit import nn as layers
+from fewbit.errors import LoweringError
+from fewbit.quant import Quantizer
+from fewbit.quant.calling import Call
+
+OPAQUE = (
+    nn.LSTM,
+    nn.GRU,
+    layers.SRU,
+    layers.QRNN,
+    layers.LSTM,
+    layers.GRU,
+    layers.GraphRNN,
+    layers.HLSTM,
+    layers.CausalConv1d,
+)
+"""Layers that stay one node."""
+
+
+@dataclass
+class _Opaque:
+    """A quantizer or layer by its handle, what it was called with last, and what it gave.
+
+    arguments: all leaves, `_TENSOR` in place of tensors, and their tree. results: shapes and their tree.
+    """
+
+    module: nn.Module
+    arguments: tuple[list[Any], Any] = ((), None)  # type: ignore[assignment]
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    results: Any = None
+
+
+_TENSOR = object()
+_known: list[_Opaque] = []
+"""What the handles in graphs mean while a network is traced."""
+
+
+@torch.library.custom_op("fewbit::quantizer", mutates_args=())
+def _quantizer(x: Tensor, handle: int) -> Tensor:
+    module = _known[handle].module
+    return type(module).forward(module, x).clone()
+
+
+@_quantizer.register_fake
+def _(x: Tensor, handle: int) -> Tensor:
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op("fewbit::layer", mutates_args=())
+def _layer(x: list[Tensor], handle: int) -> list[Tensor]:
+    opaque = _known[handle]
+    leaves, tree = opaque.arguments
+    tensors = iter(x)
+    args, named = _pytree.tree_unflatten([next(tensors) if leaf is _TENSOR else leaf for leaf in leaves], tree)
+    out = type(opaque.module).forward(opaque.module, *args, **named)
+    return [part.clone() for part in _pytree.tree_leaves(out)]
+
+
+@_layer.register_fake
+def _(x: list[Tensor], handle: int) -> list[Tensor]:
+    return [x[0].new_empty(shape) for shape in _known[handle].shapes]
+
+
+QUANTIZER, LAYER = torch.ops.fewbit.quantizer.default, torch.ops.fewbit.layer.default
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A network as a graph of nodes.
+
+    inputs: placeholders of what the caller gives, in order; constants: tensors of all other placeholders by name;
+    modules: quantizers and layers by their handles; result: tree of the output nodes.
+    """
+
+    graph: fx.Graph
+    module: fx.GraphModule
+    inputs: list[fx.Node]
+    constants: dict[str, Tensor]
+    modules: list[nn.Module]
+    opaque_calls: list[Any]
+    outputs: list[Any]
+
+    def opaque(self, node: fx.Node) -> nn.Module:
+        """The quantizer or layer of a node."""
+        return self.modules[int(node.args[1])]  # type: ignore[call-overload]
+
+
+def trace_network(model: nn.Module, call: Call) -> Traced:
+    """The graph of `model` for arguments of these shapes.
+
+    Raises:
+        LoweringError: the network cannot be traced; the message holds what torch says of it.
+    """
+    args, named = call
+    try:
+        with _opaque_modules(model, call), torch.no_grad():
+            exported = torch.export.export(model, args, named, strict=False)
+            calls = list(_known)
+    except LoweringError:
+        raise
+    except Exception as error:  # torch raises errors of many kinds, of its own and of what it calls
+        raise LoweringError(
+            f"{type(model).__name__} cannot be traced: {_first_lines(error)}. Control flow on numbers or lengths of the "
+            "input, packed sequences and loops over cells have no graph: write them as tensor operations, or as a layer "
+            "of fewbit.nn or torch.nn"
+        ) from error
+    signature = exported.graph_signature
+    stored = {**exported.state_dict, **exported.constants}
+    names = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    placeholders = [node for node in exported.graph.nodes if node.op == "placeholder"]
+    output = next(node for node in exported.graph.nodes if node.op == "output")
+    mutated = len(signature.buffers_to_mutate)
+    return Traced(
+        exported.graph,
+        exported.graph_module,
+        [node for node in placeholders if node.name not in names],
+        {node.name: stored[names[node.name]] for node in placeholders if node.name in names},
+        [opaque.module for opaque in calls],
+        calls,
+        list(output.args[0][mutated:]),
+    )
+
+
+def _first_lines(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:2])[:300]}"
+
+
+@contextmanager
+def _opaque_modules(model: nn.Module, call: Call) -> Iterator[None]:
+    """Quantizers and opaque layers of `model` as custom operators; shapes of their results from one plain run."""
+    _known.clear()
+    changed: list[nn.Module] = []
+    inside: set[nn.Module] = set()
+    try:
+        for module in model.modules():
+            if module in inside or not isinstance(module, (Quantizer, *OPAQUE)):
+                continue
+            handle = len(_known)
+            _known.append(_Opaque(module))
+            if isinstance(module, Quantizer):
+                module.forward = _quantizer_call(handle)  # type: ignore[method-assign]
+            else:
+                inside |= set(module.modules()) - {module} - set(_input_quantizers(module))
+                module.forward = _layer_call(handle)  # type: ignore[method-assign]
+            changed.append(module)
+        args, named = call
+        with torch.no_grad():
+            model(*args, **named)
+        yield
+    finally:
+        for module in changed:
+            del module.forward
+        _known.clear()
+
+
+def _input_quantizers(layer: nn.Module) -> list[nn.Module]:
+    """Quantizers that run before `layer`, not in it."""
+    return [module for name, module in layer._modules.items() if isinstance(module, Quantizer)]
+
+
+def _quantizer_call(handle: int) -> Callable[[Tensor], Tensor]:
+    return lambda x: torch.ops.fewbit.quantizer(x, handle)
+
+
+def _layer_call(handle: int) -> Callable[..., Any]:
+    def forward(*args: Any, **named: Any) -> Any:
+        opaque = _known[handle]
+        leaves, tree = _pytree.tree_flatten((args, named))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        opaque.arguments = [_TENSOR if isinstance(leaf, Tensor) else leaf for leaf in leaves], tree
+        if torch.compiler.is_exporting():
+            return _pytree.tree_unflatten(list(torch.ops.fewbit.layer(tensors, handle)), opaque.results)
+        out = type(opaque.module).forward(opaque.module, *args, **named)
+        parts, opaque.results = _pytree.tree_flatten(out)
+        opaque.shapes = [tuple(part.shape) for part in parts]
+        return out
+
+    return forward
