@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fewbit.features import LogMel as LogMel
     from fewbit.features import microphone as microphone
     from fewbit.features import read_audio as read_audio
+    from fewbit.lower import explain as explain
     from fewbit.lower import pack as pack
     from fewbit.passes import Finetune as Finetune
     from fewbit.passes import Quantize as Quantize
@@ -78,6 +79,7 @@ _PLACES = {
     "cosine": "fewbit.train",
     "cost": "fewbit.program",
     "detach": "fewbit.quant",
+    "explain": "fewbit.lower",
     "fit": "fewbit.train",
     "linear": "fewbit.train",
     "load": "fewbit.program",
@@ -144,6 +146,7 @@ __all__ = [
     "cosine",
     "cost",
     "detach",
+    "explain",
     "fit",
     "linear",
     "load",

@@ -8,7 +8,7 @@ from torch import nn
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
 from fewbit.features import LogMel
-from fewbit.lower import pack, trace
+from fewbit.lower import pack
 from fewbit.passes import Quantize, compress
 from fewbit.program import Program, ops
 from fewbit.quant import attach, input_quantizer
@@ -22,22 +22,25 @@ def quantized(*modules, activations="int8", weights="ternary"):
     return compress(model, Quantize(weights=weights, activations=activations, calibration=[X]))
 
 
+class RunningSum(nn.Module):
+    def forward(self, x):
+        return x.cumsum(1)
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda: layers.Chain(layers.Normalize(6), nn.Linear(6, 3)), r"1 \(Linear\): its weight is float; quantize it"),
+        (lambda: layers.Chain(layers.Normalize(6), nn.Linear(6, 3)), r"^1 \(Linear\): its weight is float; quantize it"),
         (
             lambda: attach(layers.Chain(layers.Normalize(6), nn.Linear(6, 3)), "int4"),
-            r"1 \(Linear\): its input is not quantized",
+            r"^1 \(Linear\): its result has no quantizer, and there are no examples",
         ),
-        (lambda: quantized(nn.Linear(6, 4), nn.GELU(), nn.Linear(4, 3)), r"2 \(GELU\): no integer op is known"),
-        (lambda: quantized(nn.Linear(6, 3), nn.ReLU(), layers.BatchNorm(3)), "folded into the layer right before it"),
-        (lambda: quantized(nn.Linear(6, 3), activations="int8:token"), "steps chosen at run time"),
-        (lambda: quantized(layers.LSTM(6, 3)), "does not end in a layer with weights"),
         (
-            lambda: quantized(layers.Normalize(6), nn.Linear(6, 3)),
-            r"1 \(Normalize\): one Normalize belongs at the start of the network, and no second one",
+            lambda: quantized(nn.Linear(6, 4), nn.Linear(4, 3), activations={"1": "int8"}),
+            r"^2 \(Linear\): its result has no quantizer, .* give pack example=batches, or add activations='int8'",
         ),
+        (lambda: quantized(nn.Linear(6, 3), activations="int8:token"), "steps chosen at run time"),
+        (lambda: quantized(nn.Linear(6, 3), RunningSum()), r"^2 \(cumsum, .return x.cumsum.*: no integer op is known for aten.cumsum"),
     ],
 )
 def test_refusals_name_the_layer_and_the_way_out(model, message):
@@ -45,24 +48,16 @@ def test_refusals_name_the_layer_and_the_way_out(model, message):
         pack(model())
 
 
+def test_a_network_that_ends_in_an_lstm_gives_its_hidden_states():
+    student = quantized(layers.LSTM(6, 3))
+    wanted = student(X)[0][0].detach().double().numpy()
+    assert np.abs(pack(student)(X[0].numpy()) - wanted).max() < 0.02
+
+
 def test_a_float_weight_is_refused():
     model = quantized(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3), weights={"1": "int4", "*": None})
-    with pytest.raises(LoweringError, match=r"3 \(Linear\): its weight is float"):
+    with pytest.raises(LoweringError, match=r"^3 \(Linear\): its weight is float"):
         pack(model)
-
-
-def test_something_between_the_layers_is_named():
-    class Residual(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
-
-        def forward(self, x):
-            y = self.a(x)
-            return self.b(y + x)
-
-    with pytest.raises(LoweringError, match="a Program"):
-        trace(Residual())
 
 
 @pytest.mark.parametrize("base", [nn.Module, layers.Layer])
@@ -76,10 +71,11 @@ def test_a_users_own_module_is_traced(base):
             y, state = self.rnn(self.norm(x), state)
             return self.head(y), state
 
-    assert [name for name, _ in trace(Model())] == ["norm", "rnn", "head"]
     student = compress(Model(), Quantize("int8", "int8", calibration=[X])).eval()
+    program = pack(student)
+    assert [op.name for op in program.ops] == ["input", "rnn", "head"]
     wanted = student(X)[0][0].detach().double().numpy()
-    assert np.abs(pack(student)(X[0].numpy()) - wanted).max() < 0.03
+    assert np.abs(program(X[0].numpy()) - wanted).max() < 0.03
 
 
 def test_equal_steps_need_no_requantize_and_others_do():
@@ -123,17 +119,18 @@ def test_a_cell_is_kept_as_programs_keep_it_or_refused(layer, kept):
         pack(model("int4"))
 
 
-def test_sums_that_could_overflow_32_bits_are_refused():
+def test_signals_have_fewer_bits_where_sums_of_products_could_overflow_32():
     wide = quantized(
         nn.Linear(6, 600), nn.ReLU(), nn.Linear(600, 3), activations={"1": "int8", "3": "q3.12"}, weights="int8"
     )
     with torch.no_grad():
         wide[3].parametrizations.weight.original.fill_(1.0)
         wide[3].parametrizations.weight[0].fit(wide[3].parametrizations.weight.original)
-    with pytest.raises(
-        LoweringError, match=r"3 \(Linear\): sums of 600 products of int8 weights with codes up to 32767"
-    ):
-        pack(wide)
+    program = pack(wide)
+    assert program.ops[2].kind == "requantize"
+    assert 127 * 600 * program.graph.values[2].high < 1 << 30 <= 2 * 127 * 600 * (program.graph.values[2].high + 1)
+    wanted = wide(X)[0][0].detach().double().numpy()
+    assert np.abs(program(X[0].numpy()) - wanted).max() < 0.002 * np.abs(wanted).max()
 
 
 def test_a_plain_sequential_network_is_packed():
@@ -142,7 +139,7 @@ def test_a_plain_sequential_network_is_packed():
     assert np.abs(pack(student)(X[0].numpy()) - student(X)[0].detach().double().numpy()).max() < 0.03
 
 
-def test_a_network_that_returns_something_else_is_refused():
+def test_what_the_result_does_not_depend_on_is_left_out():
     class Early(nn.Module):
         def __init__(self):
             super().__init__()
@@ -153,8 +150,8 @@ def test_a_network_that_returns_something_else_is_refused():
             self.b(y)
             return y
 
-    with pytest.raises(LoweringError, match="not the result of its last layer"):
-        trace(Early())
+    student = compress(Early(), Quantize("int8", "int8", calibration=[X]))
+    assert [op.name for op in pack(student).ops] == ["input", "a"]
 
 
 def test_features_and_alphabet_must_fit_the_network():

@@ -1,6 +1,7 @@
 """Floor 4: from torch to the integer Program."""
 
 import fewbit.torch_side  # noqa: F401
-from fewbit.lower.packing import pack, trace
+from fewbit.lower.explaining import Explanation, explain
+from fewbit.lower.packing import pack
 
-__all__ = ["pack", "trace"]
+__all__ = ["Explanation", "explain", "pack"]

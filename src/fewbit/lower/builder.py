@@ -1,17 +1,18 @@
 """The Program that grows while a traced network is walked through: ops, and what each node of the network is in it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from torch import fx
 
+from fewbit import nn as layers
 from fewbit.errors import LoweringError
 from fewbit.lower.observed import Observed
 from fewbit.lower.signals import Frames, Labels, Pending, Signal, frames_of, fresh_labels
 from fewbit.lower.times import phases_of, whole_table
-from fewbit.lower.weights import Floats, SignalCodes, codes_of, to_float
+from fewbit.lower.weights import Floats, SignalCodes, codes_of, read_signal, to_float
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, INT32, Integers, Rescale, rescale_from
 
@@ -23,18 +24,36 @@ SCORE_BITS = 20
 """Results have so many bits for the largest value of the examples, so that 11 are left for larger ones."""
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What the caller of `pack` may choose.
+
+    context: frames that causal attention sees; default those of the example. hidden_bits: of the hidden states of
+    `torch.nn.LSTM` and `torch.nn.GRU`. fraction_bits: of results; default as fine as their range allows.
+    """
+
+    context: int | None = None
+    hidden_bits: int = BITS
+    fraction_bits: int | None = None
+
+
 class Builder:
     """Ops so far, and a value for each node: `Signal`, `Pending`, a list of them, or something of a rule's own."""
 
-    def __init__(self, network: Observed, context: int | None = None, fraction_bits: int | None = None) -> None:
+    def __init__(self, network: Observed, choices: Choices) -> None:
         self.network = network
-        self.context = context
-        self.fraction_bits = fraction_bits
+        self.choices = choices
         self.state_inputs: set[fx.Node] = set()
+        self.norm_ends: dict[fx.Node, set[fx.Node]] = {}
         self.ops: list[ops.Op] = []
         self.values: dict[fx.Node, Any] = {}
         self._names: set[str] = set()
         self._made: dict[Any, Any] = {}
+
+    @property
+    def norm_steps(self) -> set[fx.Node]:
+        """Nodes that are steps of a norm, which becomes one op at its end."""
+        return {step for steps in self.norm_ends.values() for step in steps}
 
     # -- ops
 
@@ -70,28 +89,43 @@ class Builder:
     def wanted(self, node: fx.Node) -> SignalCodes:
         """The codes that a node's numbers should have: those of the one quantizer that reads them, or by their range."""
         readers = list(self.network.readers(node))
-        quantizers = [self.network.quantizer(reader) for reader in readers]
-        if readers and all(quantizer is not None for quantizer in quantizers):
-            found = {codes_of(quantizer) for quantizer in quantizers}
-            if len(found) == 1:
-                return found.pop()
+        found = {self._read_as(reader) for reader in readers}
+        if len(found) == 1 and None not in found:
+            return found.pop()  # type: ignore[return-value]
         if readers and all(reader.op == "output" for reader in readers):
             return self.result_codes(node)
         return self.by_range(node)
 
     def result_codes(self, node: fx.Node) -> SignalCodes:
         """Codes of what leaves the network."""
-        return SignalCodes(2.0 ** -self.result_bits(node), -INT32[1], INT32[1])
+        return SignalCodes(2.0 ** -self.result_bits(node), *INT32)
+
+    def _read_as(self, reader: fx.Node) -> SignalCodes | None:
+        """The codes in which a node reads its input, if a quantizer says so."""
+        quantizer, layer = self.network.quantizer(reader), self.network.layer(reader)
+        if quantizer is not None:
+            return codes_of(quantizer)
+        match layer:  # whose quantizers are inside
+            case layers.QRNN():
+                return read_signal(layer.gates)
+            case layers.HLSTM():
+                return read_signal(layer.input)
+        return None
 
     def by_range(self, node: fx.Node) -> SignalCodes:
         """16-bit codes for the range that the examples gave."""
+        if self.network.is_made_up:
+            raise LoweringError(
+                "its result has no quantizer, and there are no examples to choose its range from: give pack "
+                "example=batches, or add activations='int8' to Quantize"
+            )
         largest = self.network.largest.get(node, 0.0)
         return SignalCodes(max(largest * MARGIN / INT16[1], 1e-12), *INT16)
 
     def result_bits(self, node: fx.Node) -> int:
         """Fractional bits of a result: as many as leave room for values far beyond those of the examples."""
-        if self.fraction_bits is not None:
-            return self.fraction_bits
+        if self.choices.fraction_bits is not None:
+            return self.choices.fraction_bits
         largest = max(self.network.largest.get(node, 1.0), 1e-9)
         return int(np.clip(SCORE_BITS - np.ceil(np.log2(largest)), 0, 30))
 
@@ -104,30 +138,37 @@ class Builder:
             return value
         return self.reopened(self.signal(node))
 
-    def reopened(self, signal: Signal) -> Pending:
-        """An emitted signal, which further ops can bring to other codes, gains and limits."""
+    def reopened(self, signal: Signal, reader: str = "") -> Pending:
+        """An emitted signal, which further ops can bring to other codes, gains and limits.
+
+        reader: name of the op that brings it to the codes of what reads it.
+        """
 
         def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
             plain = replace(signal, labels=np.zeros(0, np.int64))
-            return self._affine(plain, codes, gain, offset)
+            return self._affine(plain, codes, gain, offset, reader)
 
         return Pending(
             signal.size, signal.labels, emit, channels=signal.size, frames=signal.frames, reusable=True
         )
 
-    def _affine(self, signal: Signal, codes: SignalCodes, gain: Floats, offset: Floats) -> tuple[str, SignalCodes]:
+    def _affine(
+        self, signal: Signal, codes: SignalCodes, gain: Floats, offset: Floats, reader: str = ""
+    ) -> tuple[str, SignalCodes]:
         factor = gain * signal.codes.step / codes.step
         if not offset.any() and np.ptp(factor) == 0:
             if factor.flat[0] == 1 and codes.low <= signal.codes.low and signal.codes.high <= codes.high:
                 return signal.name, signal.codes
             rescale = rescale_from(float(factor.flat[0]), codes.low, codes.high)
             key = ("requantize", signal.name, codes, float(factor.flat[0]))
-            return self.once(key, lambda: self._requantize(signal, rescale, codes))
+            return self.once(key, lambda: self._requantize(signal, rescale, codes, reader))
         name = self.name(None, f"{signal.name}.affine")
         return self.sum(name, [signal], [factor], offset / codes.step, codes), codes
 
-    def _requantize(self, signal: Signal, rescale: Rescale, codes: SignalCodes) -> tuple[str, SignalCodes]:
-        name = self.name(None, f"{signal.name}.codes")
+    def _requantize(
+        self, signal: Signal, rescale: Rescale, codes: SignalCodes, reader: str
+    ) -> tuple[str, SignalCodes]:
+        name = self.name(None, reader or f"{signal.name}.codes")
         if codes.low < INT16[0] or codes.high > INT16[1]:  # scores
             factor = float(rescale.multiplier[0]) / 2.0**rescale.shift
             return self.sum(name, [signal], [np.array([factor])], np.zeros(1), codes), codes
@@ -148,8 +189,11 @@ class Builder:
         """An emitted signal's numbers in other codes: the name of the op that has them, and its codes."""
         return self._affine(signal, codes, np.ones(1), np.zeros(1))
 
-    def signal(self, node: fx.Node, codes: SignalCodes | None = None) -> Signal:
-        """A node's numbers as those of an emitted op, of the codes that its readers want or, if given, of `codes`."""
+    def signal(self, node: fx.Node, codes: SignalCodes | None = None, reader: str = "") -> Signal:
+        """A node's numbers as those of an emitted op, of the codes that its readers want or, if given, of `codes`.
+
+        reader: name of an op that is needed to bring it to those.
+        """
         value = self.values.get(node)
         if not isinstance(value, Signal | Pending):
             raise LoweringError(f"{_kind(value)} is used where a signal is wanted")
@@ -167,7 +211,7 @@ class Builder:
             codes.low <= value.codes.low and value.codes.high <= codes.high
         ):
             return value
-        return self.emitted(self.reopened(value), codes)
+        return self.emitted(self.reopened(value, reader), codes)
 
     def emitted(self, pending: Pending, codes: SignalCodes) -> Signal:
         """The signal of a pending op with these codes, cut off where the pending values are."""
@@ -231,6 +275,9 @@ class Builder:
         low, high = signal.codes.low, signal.codes.high
         if len(index) == signal.size and np.array_equal(index, np.arange(1, signal.size + 1)):
             return replace(signal, labels=np.zeros(0, np.int64))
+        if wide and (index < 0).any() and low < -INT32[1]:
+            signal = self.emitted(self.reopened(signal), SignalCodes(signal.codes.step, -INT32[1], INT32[1]))
+            low, high = -INT32[1], INT32[1]
         if (index < 0).any():
             low, high = min(low, -high), max(high, -low)
             if low < -high and signal.codes.low == INT16[0]:

@@ -9,18 +9,25 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree
 
+from fewbit import nn as layers
 from fewbit.errors import LoweringError
 from fewbit.quant.calling import Call, call_of
 
+FRAMES = 48
+"""Of a made-up example: what any network of a few strides takes at this length and at two thirds of it."""
 BATCHES, ROWS = 8, 32
 """Batches that are looked at, and rows of all of them together, at most."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Calls with batches of one row, all of the shapes of the first."""
+    """Calls with batches of one row, all of the shapes of the first.
+
+    made_up: they have shapes only, and no ranges can be read off them.
+    """
 
     calls: list[Call]
+    made_up: bool = False
 
     @property
     def first(self) -> Call:
@@ -59,6 +66,36 @@ def examples_of(model: nn.Module, example: Any) -> Examples:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise LoweringError(f"an input is {kind}, wanted float32: use model.float() and float32 examples")
     return Examples(_same_shapes(calls[:ROWS]))
+
+
+def made_up_examples(model: nn.Module) -> Examples:
+    """Zeros ``(1, time, features)`` for a network whose first layer says how many features it reads.
+
+    Raises:
+        LoweringError: it does not say.
+    """
+    for module in model.modules():
+        match module:
+            case layers.OneHot():
+                return Examples([((torch.zeros(1, FRAMES, dtype=torch.int64),), {})], made_up=True)
+            case layers.Normalize():
+                width: Any = len(module.mean)
+            case nn.Linear():
+                width = module.in_features
+            case nn.LSTM() | nn.GRU():
+                width = module.input_size
+            case layers.Layer():
+                width = getattr(module, "inputs", None)
+            case nn.Conv1d() | nn.Conv2d() | nn.Embedding() | nn.MultiheadAttention():
+                break
+            case _:
+                continue
+        if isinstance(width, int):
+            return Examples([((torch.zeros(1, FRAMES, width),), {})], made_up=True)
+    raise LoweringError(
+        f"{type(model).__name__} does not say what its input looks like; give pack example=batches (a DataLoader, a "
+        "list of batches, or one batch)"
+    )
 
 
 def _tensors(call: Call) -> list[Tensor]:

@@ -9,16 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from fewbit import nn as layers
 from fewbit.errors import LoweringError
 from fewbit.lower import rules_attention, rules_elementwise, rules_layers, rules_movement, rules_norms, rules_pooling
 from fewbit.lower import rules_products as rules_products
-from fewbit.lower.builder import Builder
-from fewbit.lower.examples import Examples, examples_of
+from fewbit.lower.builder import Builder, Choices
+from fewbit.lower.examples import Examples, examples_of, made_up_examples
 from fewbit.lower.observed import MOVES, SAME, Observed
 from fewbit.lower.rules import find_rule
 from fewbit.lower.signals import Pending, Signal, States, Symbols, fresh_labels, frames_of
 from fewbit.lower.tracing import LAYER
-from fewbit.lower.weights import Floats, SignalCodes
+from fewbit.lower.weights import Floats, SignalCodes, codes_of
 from fewbit.program import ops
 from fewbit.program.signature import Port, Signature
 
@@ -32,32 +33,48 @@ Time = int | str | None
 
 
 def lower_network(
-    model: nn.Module, example: Any, time: Time = "auto", context: int | None = None, fraction_bits: int | None = None
+    model: nn.Module,
+    example: Any = None,
+    time: Time = "auto",
+    choices: Choices = Choices(),  # noqa: B008 (frozen)
 ) -> tuple[list[ops.Op], Signature]:
     """The ops of a quantized network, and the ports of its inputs and results.
 
     Args:
         model: with quantizers attached and calibrated.
-        example: batches, from which come shapes, and ranges of signals without a quantizer.
+        example: batches, from which come shapes, and ranges of signals without a quantizer; ``None`` for a chain of
+            layers of `fewbit.nn` that reads ``(batch, time, features)`` and has quantizers on all signals.
         time: axis of the inputs that is time, ``None`` for none, ``auto`` to look for it.
-        context: frames that causal attention sees; default those of the example.
-        fraction_bits: of results; default as fine as their range allows.
+        choices: what may be chosen of the arithmetic.
 
     Raises:
         LoweringError: a part has no integer form; the message names its place, and what would help.
     """
+    builder = Builder(observe(model, example, time), choices)
+    inputs = put_inputs(builder)
+    for node in builder.network.nodes:
+        lower_node(builder, node)
+    outputs = take_outputs(builder)
+    return _with_short_inputs(builder.ops), Signature(tuple(inputs), tuple(outputs))
+
+
+def observe(model: nn.Module, example: Any, time: Time) -> Observed:
+    """The network traced and run on examples."""
     _check_float32(model)
     with evaluated(model):
-        examples = examples_of(model, example)
-        axis = find_time(model, examples) if time == "auto" else time
+        examples = made_up_examples(model) if example is None else examples_of(model, example)
+        axis = (1 if example is None else find_time(model, examples)) if time == "auto" else time
         if axis is not None and (not isinstance(axis, int) or not 0 < axis < examples.lead().dim()):
             raise LoweringError(f"time={time!r} is no axis of the input but its batch; wanted 1, 2, ..., None or 'auto'")
-        network = Observed(model, examples, axis)
-    builder = Builder(network, context, fraction_bits)
-    inputs = _inputs(builder)
-    _walk(builder)
-    outputs = _outputs(builder)
-    return builder.ops, Signature(tuple(inputs), tuple(outputs))
+        return Observed(model, examples, axis)
+
+
+def _with_short_inputs(found: list[ops.Op]) -> list[ops.Op]:
+    """The ops without the names of inputs where these are the op before."""
+    return [
+        replace(op, inputs=()) if before is not None and op.inputs == (before.name,) else op
+        for before, op in zip([None, *found], found, strict=False)
+    ]
 
 
 def find_time(model: nn.Module, examples: Examples) -> int | None:
@@ -96,23 +113,25 @@ def _check_float32(model: nn.Module) -> None:
             raise LoweringError(f"{name} is {kind}; call model.float() before it is quantized and packed")
 
 
-def _inputs(builder: Builder) -> list[Port]:
+def put_inputs(builder: Builder) -> list[Port]:
     """Values for what the caller gives, side by side in one frame, and its ports."""
     network = builder.network
+    builder.norm_ends = rules_norms.find_norms(network)
     ports: list[Port] = []
     first = 0
     for node in network.traced.inputs:
         if not node.users or _is_state(builder, node):
             continue
-        tensor = node.meta["val"]
-        time, shape = network.time_of(node), network.shape(node)
+        one_hot = _one_hot(network, node)
+        source = one_hot or node
+        symbols = not node.meta["val"].is_floating_point() and one_hot is None
+        time, shape = network.time_of(source), network.shape(source)
         if not shape or shape[0] != 1:
             raise LoweringError(f"the input {node.name} has shape {shape}, wanted a batch of one in front")
-        order = _channels_last(network, node, builder.plain_order(node))
+        order = _channels_last(network, source, builder.plain_order(source))
         order = [axis for axis in order if axis != 0]
         labels, frames = fresh_labels(shape, time, [0, *order]), 1 if time is None else shape[time]
         size = int(np.prod([shape[axis] for axis in order], dtype=np.int64))
-        symbols = not tensor.is_floating_point()
         ports.append(
             Port(
                 node.name,
@@ -124,13 +143,21 @@ def _inputs(builder: Builder) -> list[Port]:
             )
         )
         if symbols:
-            builder.values[node] = Symbols(first, size, labels, frames)
+            builder.values[source] = Symbols(first, size, labels, frames)
         else:
-            builder.values[node] = _features(builder, node, first, size, labels, frames)
+            builder.values[source] = _features(builder, node, first, size, labels, frames)
         first += size
     if not ports:
         raise LoweringError("the network has no input that its results depend on")
     return ports
+
+
+def _one_hot(network: Observed, node: fx.Node) -> fx.Node | None:
+    """The vectors that symbols of the input become, where these are what a Program is given."""
+    users = list(node.users)
+    if len(users) != 1 or not isinstance(network.layer(users[0]), layers.OneHot):
+        return None
+    return next(iter(users[0].users))
 
 
 def _is_state(builder: Builder, node: fx.Node) -> bool:
@@ -185,40 +212,41 @@ def _repeats(vector: Floats, period: int) -> bool:
     return np.array_equal(vector, np.resize(vector[:period], len(vector)))
 
 
-def _walk(builder: Builder) -> None:
+def lower_node(builder: Builder, node: fx.Node) -> None:
+    """Give a node its value by its rule, if the results need it.
+
+    Raises:
+        LoweringError: it has no integer form; the message begins with its place.
+    """
     network = builder.network
-    ends = rules_norms.find_norms(builder)
-    steps = {step for found in ends.values() for step in found}
-    for node in network.nodes:
-        if node.op != "call_function" or node not in network.live or "assert" in str(node.target):
-            continue
-        if node in steps or not isinstance(node.meta.get("val"), Tensor | list | tuple):
-            continue
-        try:
-            if node in ends:
-                rules_norms.norm_in_steps(builder, node)
-            elif network.quantizer(node) is not None:
-                _quantizer(builder, node)
-            else:
-                find_rule(node)(builder, node)
-        except LoweringError as error:
-            raise LoweringError(f"{network.place(node)}: {error}") from error
+    if node.op != "call_function" or node not in network.needed or node in builder.values:
+        return
+    if node in builder.norm_steps or isinstance(network.layer(node), layers.OneHot):
+        return
+    try:
+        if node in builder.norm_ends:
+            rules_norms.norm_in_steps(builder, node)
+        elif network.quantizer(node) is not None:
+            _quantizer(builder, node)
+        else:
+            find_rule(node)(builder, node)
+    except LoweringError as error:
+        raise LoweringError(f"{network.place(node)}: {error}") from error
 
 
 def _quantizer(builder: Builder, node: fx.Node) -> None:
     """A signal in the codes of its quantizer."""
-    from fewbit.lower.weights import codes_of
-
     source = node.args[0]
     value = builder.values.get(source)  # type: ignore[arg-type]
     if not isinstance(value, Signal | Pending):
         raise LoweringError("its quantizer reads something that is no signal")
     quantizer = builder.network.quantizer(node)
     assert quantizer is not None
-    builder.values[node] = builder.signal(source, codes_of(quantizer))  # type: ignore[arg-type]
+    reader = builder.network.path(node).removesuffix("_quantizer")  # a module's quantizer is called input_quantizer
+    builder.values[node] = builder.signal(source, codes_of(quantizer), reader)  # type: ignore[arg-type]
 
 
-def _outputs(builder: Builder) -> list[Port]:
+def take_outputs(builder: Builder) -> list[Port]:
     """The results, side by side in the frames of the last op, and their ports."""
     network = builder.network
     found: list[tuple[fx.Node, Signal, list[int]]] = []

@@ -4,6 +4,7 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree
@@ -90,6 +91,7 @@ class Observed:
         self.model_name = type(model).__name__
         self.time = time
         self.examples = examples
+        self.is_made_up = examples.made_up
         self.traced: Traced = trace_network(model, examples.first)
         self.nodes: list[fx.Node] = list(self.traced.graph.nodes)
         self.axes = self._find_time(model)
@@ -97,9 +99,10 @@ class Observed:
         for node in self.nodes:
             if node in self.traced.inputs or any(arg in self.live for arg in node.all_input_nodes):
                 self.live.add(node)
+        self.needed = self._find_needed()
         self.largest: dict[fx.Node, float] = {}
         self.constants: dict[fx.Node, Any] = {}
-        self._run(model)
+        self._run()
 
     def _find_time(self, model: nn.Module) -> dict[fx.Node, tuple[int, ...]]:
         """For each node, the axes of its tensor whose size follows the length of the input."""
@@ -122,18 +125,29 @@ class Observed:
             found[node] = tuple(axis for axis, (x, y) in enumerate(sizes) if x != y)
         return found
 
-    def _run(self, model: nn.Module) -> None:
+    def _find_needed(self) -> set[fx.Node]:
+        """Nodes between the input and the results."""
+        found: set[fx.Node] = set()
+        waiting = [node for node in self.traced.outputs if isinstance(node, fx.Node)]
+        while waiting:
+            node = waiting.pop()
+            if node in self.live and node not in found:
+                found.add(node)
+                waiting += node.all_input_nodes
+        return found
+
+    def _run(self) -> None:
         observed = self
 
         class Run(fx.Interpreter):
             def run_node(self, n: fx.Node) -> Any:
+                if n.op == "call_function" and n in observed.constants:
+                    return observed.constants[n]
                 out = super().run_node(n)
                 if n not in observed.live:
                     observed.constants[n] = out
                 elif isinstance(out, Tensor) and out.is_floating_point() and out.numel():
-                    finite = out[torch.isfinite(out)]
-                    found = float(finite.abs().max()) if finite.numel() else 0.0
-                    observed.largest[n] = max(observed.largest.get(n, 0.0), found)
+                    observed.largest[n] = max(observed.largest.get(n, 0.0), _largest(out))
                 return out
 
         self._label_handles()
@@ -191,6 +205,10 @@ class Observed:
         """The layer that a node is, if it is one."""
         return self.traced.opaque(node) if node.target is LAYER else None
 
+    def layer_shape(self, node: fx.Node) -> tuple[int, ...]:
+        """Shape of the first result of a layer."""
+        return tuple(node.meta["val"][0].shape)
+
     def path(self, node: fx.Node) -> str:
         """Path of the module that a node stands in."""
         stack = node.meta.get("nn_module_stack") or {}
@@ -198,14 +216,24 @@ class Observed:
         return paths[-1].removeprefix("L['self']").lstrip(".") if paths else ""
 
     def place(self, node: fx.Node) -> str:
-        """Where a node stands, in words: module and line of the source."""
+        """Where a node stands, in words: its module, and in modules of one's own the operator and the source line."""
+        opaque = self.layer(node) or self.quantizer(node)
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        owner = str(stack[-1][1]) if stack else ""
+        path = self.path(node) or self.model_name
+        if opaque is not None:
+            return f"{path} ({type(opaque).__name__.removeprefix('Parametrized')})"
+        if owner.startswith("torch.nn.") or "Parametrized" in owner:
+            return f"{path} ({owner.rpartition('.')[2].removeprefix('Parametrized')})"
         trace = (node.meta.get("stack_trace") or "").strip().splitlines()
         line = f", {trace[-1].strip()!r}" if trace else ""
-        return f"{self.path(node) or self.model_name} ({_operator_name(node)}{line})"
+        return f"{path} ({_operator_name(node)}{line})"
 
     def readers(self, node: fx.Node) -> Iterator[fx.Node]:
         """Nodes that read the numbers of a node, behind those that only move them."""
         for user in node.users:
+            if user.op != "output" and user not in self.needed:
+                continue
             if user.target in MOVES | SAME:
                 if user.args and user.args[0] is node:
                     yield from self.readers(user)
@@ -216,8 +244,17 @@ class Observed:
 
     def has_one_reader(self, node: fx.Node) -> bool:
         """Whether one node alone goes on from a node (others ask for its shape only)."""
-        used = [user for user in node.users if not _asks_for_shape(user, node)]
-        return len(used) == 1
+        used = [user for user in node.users if user.op == "output" or user in self.needed]
+        return len([user for user in used if not _asks_for_shape(user, node)]) == 1
+
+
+def _largest(tensor: Tensor) -> float:
+    """Largest magnitude of the finite numbers."""
+    found = float(tensor.abs().max())
+    if np.isfinite(found):
+        return found
+    finite = tensor[torch.isfinite(tensor)]
+    return float(finite.abs().max()) if finite.numel() else 0.0
 
 
 def _asks_for_shape(user: fx.Node, node: fx.Node) -> bool:

@@ -182,7 +182,7 @@ def _window(builder: Builder, seen: NDArray[np.bool_]) -> int:
     count = len(seen)
     lower = np.tril(np.ones((count, count), bool))
     if seen.shape == lower.shape and np.array_equal(seen, lower):
-        return builder.context or count
+        return builder.choices.context or count
     for window in range(1, count):
         if seen.shape == lower.shape and np.array_equal(seen, lower & ~np.tril(lower, -window)):
             return window

@@ -119,8 +119,9 @@ def _side_by_side(builder: Builder, node: fx.Node, parts: tuple[Any, Any]) -> tu
     found = [part if isinstance(part, Signal) else builder.signal(part) for part in parts]
     wide = [replace(signal, labels=np.broadcast_to(signal.labels, shape)) for signal in found]
     time = builder.network.time_of(node)
-    whole = [signal for signal, w in zip(found, wide, strict=True) if signal.labels.shape == w.labels.shape] or wide
-    order = builder.natural_order(node, np.broadcast_to(whole[0].labels, shape))
+    # The order of an operand that is neither repeated nor padded, so that it stays where it is.
+    unmoved = [signal for signal in found if signal.labels.shape == shape and bool((signal.labels > 0).all())]
+    order = builder.natural_order(node, unmoved[0].labels if unmoved else wide[0].labels)
     labels, frames = builder.fresh(node, order)
     taken = []
     for signal, each in zip(found, wide, strict=True):

@@ -3,35 +3,48 @@
 from typing import Any
 
 import numpy as np
-import torch
 from torch import fx, nn
 
+from fewbit import nn as layers
 from fewbit.errors import LoweringError
-from fewbit.formats import Int
+from fewbit.lower import cells
 from fewbit.lower.builder import Builder
+from fewbit.lower.graph_cells import cell_of
 from fewbit.lower.rules import rule
-from fewbit.lower.signals import Signal, States
+from fewbit.lower.rules_products import fitting, product
+from fewbit.lower.signals import Floats, Pending, Signal, States, fresh_labels
 from fewbit.lower.tracing import LAYER
-from fewbit.lower.weights import Floats, SignalCodes, integer_bias, read_weight, to_float
+from fewbit.lower.weights import SignalCodes, read_signal, read_weight
 from fewbit.program import ops
-from fewbit.program.numerics import INT16, Q12, Q15, Integers, Rescale, rescale_from
-
-HIDDEN = SignalCodes(1 / 127, Int(8).lo, Int(8).hi)
-"""Codes of the hidden state of `torch.nn.LSTM` and `torch.nn.GRU`, which has no quantizer: its values lie in -1..1."""
+from fewbit.program.numerics import Integers, rescale_from
 
 
 @rule(LAYER)
 def layer(builder: Builder, node: fx.Node) -> None:
     """The rule for the kind of layer."""
     module = builder.network.layer(node)
-    source = node.args[0][0]  # type: ignore[index]
-    states = list(node.args[0][1:])  # type: ignore[index]
+    source, *states = list(node.args[0])  # type: ignore[arg-type]
     _check_states(builder, states)
+    if isinstance(module, layers.GraphRNN):
+        module = cell_of(module)
     match module:
         case nn.LSTM() | nn.GRU():
             builder.values[node] = _torch_recurrent(builder, node, module, source)
+            return
+        case layers.CausalConv1d():
+            result: Any = _causal_convolution(builder, node, module, source)
+        case layers.SRU() | layers.QRNN():
+            result = _elementwise_cell(builder, node, module, source)
+        case layers.LSTM() | layers.GRU():
+            make = cells.lstm if isinstance(module, layers.LSTM) else cells.gru
+            x = _frames(builder, source)
+            op, codes = make(builder.name(node), module, x.codes, inputs=(x.name,))  # type: ignore[arg-type]
+            result = _emitted(builder, node, op, module.hidden_size, codes)
+        case layers.HLSTM():
+            result = _hierarchy(builder, node, module, source)
         case _:
-            raise LoweringError(f"no integer op is known for {type(module).__name__} in a graph yet")
+            raise LoweringError(f"no integer op is known for {type(module).__name__}")
+    builder.values[node] = [result, *[None] * (len(node.meta["val"]) - 1)]
 
 
 def _check_states(builder: Builder, states: list[Any]) -> None:
@@ -44,90 +57,143 @@ def _check_states(builder: Builder, states: list[Any]) -> None:
             raise LoweringError("it starts from a state that the network computes, wanted zeros or an input")
 
 
+def _frames(builder: Builder, source: Any, codes: SignalCodes | None = None) -> Signal:
+    """The features of each frame of ``(batch, time, features)``."""
+    time = builder.network.time_of(source)
+    if time != 1:
+        raise LoweringError(
+            "it runs over an axis whose length does not follow the input; give an example of several frames, and time=1"
+        )
+    return builder.still(builder.signal(source, codes), time, [0, 2])
+
+
+def _emitted(builder: Builder, node: fx.Node, op: ops.Op, size: int, codes: SignalCodes) -> Signal:
+    """The result of a layer whose codes are its own."""
+    shape = builder.network.layer_shape(node)
+    name = builder.add(op)
+    return Signal(name, size, codes, fresh_labels(shape, 1, [0, 2]), shape[1])
+
+
+def _open(builder: Builder, node: fx.Node, size: int, emit: Any) -> Pending:
+    """The result of a layer whose codes are chosen by what reads it."""
+    shape = builder.network.layer_shape(node)
+    return Pending(size, fresh_labels(shape, 1, [0, 2]), emit, frames=shape[1], scalar_only=True)
+
+
+def _causal_convolution(builder: Builder, node: fx.Node, module: layers.CausalConv1d, source: Any) -> Pending:
+    weight = read_weight(module, "weight")
+    reader = fitting(builder, _frames(builder, source), weight)
+
+    def make(name: str, matrix: ops.Matrix, integers: Integers, rescale: Any, unread: int) -> ops.Op:
+        return ops.Conv(name, module.kernel, module.stride, matrix, integers, rescale, inputs=(reader.name,))
+
+    shape = builder.network.layer_shape(node)
+    labels = fresh_labels(shape, 1, [0, 2])
+    return product(builder, node, reader, weight, module.bias, make, labels, shape[1], 1)
+
+
+def _elementwise_cell(builder: Builder, node: fx.Node, module: layers.SRU | layers.QRNN, source: Any) -> Pending:
+    codes = read_signal(module.gates) if isinstance(module, layers.QRNN) else None
+    x = _frames(builder, source, codes)
+    name = builder.name(node)
+    builder.reserve(name)
+
+    def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
+        step = codes.step / float(gain.flat[0])
+        make = cells.sru if isinstance(module, layers.SRU) else cells.qrnn
+        op = make(name, module, x.codes, step, codes.low, codes.high, inputs=(x.name,))  # type: ignore[arg-type]
+        return builder.add(op), codes
+
+    return _open(builder, node, module.hidden_size, emit)
+
+
+def _hierarchy(builder: Builder, node: fx.Node, module: layers.HLSTM, source: Any) -> Signal:
+    if not module.reset:
+        raise LoweringError("an HLSTM without reset has no integer op; build it with reset=True")
+    x = _frames(builder, source, read_signal(module.input))
+    name = builder.name(node)
+    letters, spelt = cells.lstm(f"{name}.letters", module.letters, x.codes)
+    beside = (spelt, module.hidden_size), (x.codes, module.inputs)
+    words: list[ops.Op] = [_joined(f"{name}.words", beside, module.words[0])]
+    context = _reads(module.words[0])
+    for i, word in enumerate(module.words):
+        if i and _reads(word) != context:
+            words.append(_recoded(f"{name}.words.{i}.input", context, _reads(word), module.hidden_size))
+        op, context = cells.lstm(f"{name}.words.{i}", word, _reads(word))  # type: ignore[arg-type]
+        words.append(op)
+    pair = (beside[1] if module.direct else beside[0]), (context, module.hidden_size)
+    spelling = [_joined(f"{name}.spelling", pair, module.spelling)]
+    op, codes = cells.lstm(f"{name}.spelling", module.spelling, _reads(module.spelling))
+    boundaries = module.boundaries.cpu().numpy().astype(np.int64)
+    parts = ((letters,), tuple(words), (*spelling, op))
+    hierarchy = ops.Hierarchy(name, boundaries, int(module.direct), *parts, inputs=(x.name,))
+    return _emitted(builder, node, hierarchy, module.hidden_size, codes)
+
+
+def _reads(module: nn.Module) -> SignalCodes:
+    """The codes of the signal that a part of a hierarchy reads."""
+    found = read_signal(module)
+    if found is None:
+        raise LoweringError("its parts are not quantized; add activations='int8' to Quantize")
+    return found
+
+
+def _joined(name: str, parts: Any, reader: nn.Module) -> ops.Op:
+    """Several signals side by side, of so many columns each, in the codes that `reader` wants."""
+    wanted = _reads(reader)
+    scale = np.concatenate([np.full(width, signal.step / wanted.step) for signal, width in parts])
+    return ops.Requantize(f"{name}.input", len(scale), rescale_from(scale, wanted.low, wanted.high))
+
+
+def _recoded(name: str, codes: SignalCodes, wanted: SignalCodes, width: int) -> ops.Op:
+    return ops.Requantize(name, width, rescale_from(codes.step / wanted.step, wanted.low, wanted.high))
+
+
 def _torch_recurrent(builder: Builder, node: fx.Node, module: nn.LSTM | nn.GRU, source: fx.Node) -> list[Any]:
+    """All layers and directions of `torch.nn.LSTM` or `torch.nn.GRU`."""
     network = builder.network
-    if module.proj_size if isinstance(module, nn.LSTM) else 0:
+    if isinstance(module, nn.LSTM) and module.proj_size:
         raise LoweringError("an LSTM with a projection has no integer op")
-    if not module.batch_first and network.shape(source)[1] != 1:
-        raise LoweringError("it has time first and several rows; give batches of one")
-    time = network.time_of(source)
-    if time is None:
+    time, length = network.time_of(source), network.shape(source)[0 if not module.batch_first else 1]
+    if time != (1 if module.batch_first else 0):
         raise LoweringError(
             "it runs over an axis whose length does not follow the input; give an example of several frames, and time="
         )
-    dims = [axis for axis in range(3) if axis != time]
-    taken = builder.still(builder.signal(source), time, dims)
-    length = network.shape(source)[time]
-    both = 2 if module.bidirectional else 1
-    names = []
+    taken = builder.still(builder.signal(source), time, [1 - time, 2])
+    names: list[str] = []
+    path = network.path(node)
     for place in range(module.num_layers):
-        ends = [_direction(builder, node, module, taken, place, reverse) for reverse in range(both)]
+        ends = [_direction(builder, node, module, taken, f"{path}.{place}", place, reverse)
+                for reverse in range(2 if module.bidirectional else 1)]  # fmt: skip
         names += [end.name for end in ends]
-        if both == 1:
-            taken = ends[0]
-        else:
-            total = 2 * module.hidden_size
-            name = builder.add(
-                ops.Take(
-                    builder.name(node, f"{network.path(node)}.both"),
-                    np.arange(1, total + 1),
-                    inputs=(ends[0].name, ends[1].name),
-                )
-            )
-            taken = Signal(name, total, HIDDEN, np.zeros(0, np.int64), length)
-    shape = [1, 1, 1]
-    shape[time], shape[2] = length, taken.size
+        taken = ends[0]
+        if module.bidirectional:
+            inputs = tuple(end.name for end in ends)
+            total = np.arange(1, 2 * module.hidden_size + 1)
+            name = builder.add(ops.Take(builder.name(node, f"{path}.{place}.both"), total, inputs=inputs))
+            taken = Signal(name, len(total), taken.codes, np.zeros(0, np.int64), length)
+    shape = [1, 1, taken.size]
+    shape[time] = length
     labels = np.arange(1, length * taken.size + 1).reshape(shape)
-    states = States(tuple(names), module.hidden_size, HIDDEN, length)
-    return [Signal(taken.name, taken.size, HIDDEN, labels, length), states, states]
+    states = States(tuple(names), module.hidden_size, taken.codes, length, module.bidirectional)
+    return [Signal(taken.name, taken.size, taken.codes, labels, length), states, states]
 
 
 def _direction(
-    builder: Builder, node: fx.Node, module: nn.LSTM | nn.GRU, x: Signal, place: int, reverse: int
+    builder: Builder, node: fx.Node, module: nn.LSTM | nn.GRU, x: Signal, base: str, place: int, reverse: int
 ) -> Signal:
     """One layer in one direction."""
-    suffix = f"_l{place}{'_reverse' if reverse else ''}"
-    path = builder.network.path(node)
-    base = f"{path}.{place}{'.reverse' if reverse else ''}"
+    end = ".reverse" if reverse else ""
     if reverse:
-        x = _reversed(builder, node, x, f"{base}.input")
-    name = builder.name(node, base)
-    n = module.hidden_size
-    weight, back = (read_weight(module, f"weight_{half}{suffix}") for half in ("ih", "hh"))
-    biases = [_bias(module, f"bias_{half}{suffix}", len(weight.codes)) for half in ("ih", "hh")]
-    output = rescale_from(1 / (Q15 * HIDDEN.step), HIDDEN.low, HIDDEN.high)
-    inputs = {"inputs": (x.name,)}
-    x_codes = x.codes
-    SignalCodes(x_codes.step, x_codes.low, x_codes.high).check_sums(weight)
-    HIDDEN.check_sums(back)
-    hidden_matrix, hidden_scale, _ = integer_bias(back, back.scale * HIDDEN.step, np.zeros(len(back.codes)))
-    rescale_hidden = rescale_from(hidden_scale * Q12, *INT16)
-    if isinstance(module, nn.LSTM):
-        parts = _gates(weight, x_codes.step, biases[0] + biases[1])
-        builder.add(ops.LSTM(name, n, *parts, hidden_matrix, rescale_hidden, output, **inputs))
-    else:
-        # The candidate's hidden bias stands inside of what the reset gate scales.
-        outer = biases[0] + np.concatenate([biases[1][: 2 * n], np.zeros(n)])
-        inner = np.clip(np.rint(biases[1][2 * n :] * Q12), *INT16).astype(np.int64)
-        parts = _gates(weight, x_codes.step, outer)
-        builder.add(ops.GRU(name, n, *parts, hidden_matrix, inner, rescale_hidden, output, **inputs))
-    found = Signal(name, n, HIDDEN, np.zeros(0, np.int64), x.frames)
-    return _reversed(builder, node, found, f"{base}.output") if reverse else found
-
-
-def _gates(weight: Any, step: float, bias: Floats) -> tuple[ops.Matrix, Integers, Rescale]:
-    """The input half of a recurrent layer, with results in Q3.12."""
-    matrix, scale, integers = integer_bias(weight, weight.scale * step, bias)
-    return matrix, integers, rescale_from(scale * Q12, *INT16)
+        x = _reversed(builder, node, x, f"{base}{end}.input")
+    suffix = f"_l{place}{'_reverse' if reverse else ''}"
+    x = fitting(builder, x, read_weight(module, f"weight_ih{suffix}"))
+    name, bits = builder.name(node, f"{base}{end}"), builder.choices.hidden_bits
+    op, codes = cells.torch_cell(name, module, suffix, x.codes, bits, inputs=(x.name,))
+    found = Signal(builder.add(op), module.hidden_size, codes, np.zeros(0, np.int64), x.frames)
+    return _reversed(builder, node, found, f"{base}{end}.output") if reverse else found
 
 
 def _reversed(builder: Builder, node: fx.Node, x: Signal, name: str) -> Signal:
     found = builder.add(ops.Reverse(builder.name(node, name), inputs=(x.name,)))
     return Signal(found, x.size, x.codes, np.zeros(0, np.int64), x.frames)
-
-
-def _bias(module: nn.Module, name: str, rows: int) -> Floats:
-    bias = getattr(module, name, None)
-    return to_float(bias) if isinstance(bias, torch.Tensor) else np.zeros(rows)
-
-

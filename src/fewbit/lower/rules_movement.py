@@ -69,8 +69,7 @@ def _on_labels(builder: Builder, node: fx.Node, labels: Any) -> Any:
         value = next((each for each in node.args[2:] if isinstance(each, int | float)), node.kwargs.get("value")) or 0
         if mode not in (None, "constant") or value != 0:
             if mode in ("reflect", "replicate", "circular"):
-                padded = torch.nn.functional.pad(given[None].double(), node.args[1], mode=mode)  # type: ignore[arg-type]
-                return padded[0].long()
+                return torch.nn.functional.pad(given.double(), node.args[1], mode=mode).long()  # type: ignore[arg-type]
             raise LoweringError(f"it pads with {value or mode}, wanted zeros")
         return torch.nn.functional.pad(given, node.args[1])  # type: ignore[arg-type]
     named = {key: plain(value) for key, value in node.kwargs.items() if key != "memory_format"}
@@ -83,7 +82,9 @@ def _state_of_one_layer(builder: Builder, node: fx.Node, states: States) -> Any:
     layers = np.unique(chosen.numpy())
     if len(layers) != 1:
         raise LoweringError("it reads the states of several layers at once; choose one, as in h[-1]")
-    first = (states.frames - 1) * states.size + 1
+    # The last state of the backward direction is what it gives for the first frame.
+    backward = states.both_directions and int(layers[0]) % 2 == 1
+    first = 1 if backward else (states.frames - 1) * states.size + 1
     labels = np.arange(first, first + states.size).reshape(builder.network.shape(node))
     return Signal(states.names[int(layers[0])], states.size, states.codes, labels, states.frames)
 

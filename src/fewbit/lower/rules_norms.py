@@ -1,6 +1,7 @@
 """Rules for norms, written as one operator or in steps, and for softmax."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
+from fewbit.lower.observed import SAME, Observed
 from fewbit.lower.rules import arguments, aten, rule
-from fewbit.lower.signals import Floats, Pending, Scores
+from fewbit.lower.signals import Floats, Pending, Scores, Signal
 from fewbit.lower.weights import SignalCodes, to_float
 from fewbit.program import ops
 from fewbit.program.numerics import EXP_BITS, NORM_BITS, rescale_from
@@ -114,8 +116,6 @@ def _gain(builder: Builder, node: fx.Node, weight: Any, bias: Any, shape: Any = 
     found = pending.scaled(gain, offset)
     if found is None:
         name, codes = pending.emit(builder.by_range(node), pending.gain, pending.offset, 0)
-        from fewbit.lower.signals import Signal
-
         found = builder.reopened(Signal(name, pending.size, codes, pending.labels, pending.frames)).scaled(gain, offset)
     assert found is not None
     builder.values[node] = found
@@ -124,24 +124,23 @@ def _gain(builder: Builder, node: fx.Node, weight: Any, bias: Any, shape: Any = 
 # -- norms in steps: x * rsqrt(mean(x * x) + eps), and x / norm(x)
 
 
-def find_norms(builder: Builder) -> dict[fx.Node, set[fx.Node]]:
+def find_norms(network: Observed) -> dict[fx.Node, set[fx.Node]]:
     """For each product or quotient that ends a norm in steps, the nodes of its steps."""
     found = {}
-    for node in builder.network.nodes:
-        match = _rms_of(builder, node)
+    for node in network.nodes:
+        match = _rms_of(network, node)
         if match is not None:
             found[node] = match[3]
     return found
 
 
-def _rms_of(builder: Builder, node: fx.Node) -> tuple[fx.Node, float, float, set[fx.Node]] | None:
+def _rms_of(network: Observed, node: fx.Node) -> tuple[fx.Node, float, float, set[fx.Node]] | None:
     """What is normalised, eps, a factor, and the nodes of the steps."""
-    network = builder.network
     if not network.is_live(node) or len(node.args) < 2 or not all(network.is_live(arg) for arg in node.args[:2]):
         return None
     if node.target is aten.mul.Tensor:
         for x, root in (node.args[:2], node.args[1::-1]):
-            found = _inverse_root(builder, x, root)  # type: ignore[arg-type]
+            found = _inverse_root(network, x, root)  # type: ignore[arg-type]
             if found is not None:
                 return x, found[0], 1.0, found[1]  # type: ignore[return-value]
     if node.target is aten.div.Tensor:
@@ -158,9 +157,8 @@ def _rms_of(builder: Builder, node: fx.Node) -> tuple[fx.Node, float, float, set
     return None
 
 
-def _inverse_root(builder: Builder, x: fx.Node, root: fx.Node) -> tuple[float, set[fx.Node]] | None:
+def _inverse_root(network: Observed, x: fx.Node, root: fx.Node) -> tuple[float, set[fx.Node]] | None:
     """eps and the steps of ``rsqrt(mean(x * x) + eps)``."""
-    network = builder.network
     if root.target is not aten.rsqrt.default:
         return None
     steps, eps, inner = {root}, 0.0, root.args[0]
@@ -186,8 +184,6 @@ def _inverse_root(builder: Builder, x: fx.Node, root: fx.Node) -> tuple[float, s
 
 
 def _origin(node: Any) -> Any:
-    from fewbit.lower.observed import SAME
-
     while isinstance(node, fx.Node) and node.target in SAME:
         node = node.args[0]
     return node
@@ -195,7 +191,7 @@ def _origin(node: Any) -> Any:
 
 def norm_in_steps(builder: Builder, node: fx.Node) -> None:
     """The product or quotient at the end of a norm in steps."""
-    found = _rms_of(builder, node)
+    found = _rms_of(builder.network, node)
     assert found is not None
     x, eps, factor, _ = found
     norm(builder, node, x, 1, eps, centre=False, factor=factor)
@@ -210,8 +206,6 @@ def softmax(builder: Builder, node: fx.Node) -> None:
     x, dim = node.args[:2]
     value = builder.values[x]  # type: ignore[index]
     if isinstance(value, Scores):
-        from dataclasses import replace
-
         builder.values[node] = replace(value, is_shares=True)
         return
     shape, time = builder.network.shape(node), builder.network.time_of(node)

@@ -180,8 +180,7 @@ def product(
     builder.reserve(name)
 
     def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
-        gain, offset = (np.resize(vector, rows) for vector in (gain, offset))
-        scale = np.broadcast_to(weight.scale * reader.codes.step * gain, rows)
+        scale = weight.scale * reader.codes.step * gain
         matrix, scale, integers = integer_bias(weight, scale, real_bias * gain + offset)
         rescale = rescale_from(scale / codes.step, codes.low, codes.high)
         return builder.add(make(name, matrix, integers, rescale, unread)), codes

@@ -136,6 +136,7 @@ class States:
     size: int
     codes: SignalCodes
     frames: int
+    both_directions: bool = False
 
 
 def fresh_labels(shape: Sequence[int], time: int | None, order: Sequence[int]) -> Labels:

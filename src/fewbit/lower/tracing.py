@@ -28,6 +28,7 @@ OPAQUE = (
     layers.GraphRNN,
     layers.HLSTM,
     layers.CausalConv1d,
+    layers.OneHot,
 )
 """Layers that stay one node."""
 
