@@ -87,11 +87,11 @@ class Builder:
     # -- codes that are wanted
 
     def wanted(self, node: fx.Node) -> SignalCodes:
-        """The codes that a node's numbers should have: those of the one quantizer that reads them, or by their range."""
+        """The codes that a node should have: those of the one quantizer that reads it, or by its range."""
         readers = list(self.network.readers(node))
         found = {self._read_as(reader) for reader in readers}
         if len(found) == 1 and None not in found:
-            return found.pop()  # type: ignore[return-value]
+            return next(codes for codes in found if codes is not None)
         if readers and all(reader.op == "output" for reader in readers):
             return self.result_codes(node)
         return self.by_range(node)
@@ -148,9 +148,7 @@ class Builder:
             plain = replace(signal, labels=np.zeros(0, np.int64))
             return self._affine(plain, codes, gain, offset, reader)
 
-        return Pending(
-            signal.size, signal.labels, emit, channels=signal.size, frames=signal.frames, reusable=True
-        )
+        return Pending(signal.size, signal.labels, emit, channels=signal.size, frames=signal.frames, reusable=True)
 
     def _affine(
         self, signal: Signal, codes: SignalCodes, gain: Floats, offset: Floats, reader: str = ""
@@ -161,13 +159,12 @@ class Builder:
                 return signal.name, signal.codes
             rescale = rescale_from(float(factor.flat[0]), codes.low, codes.high)
             key = ("requantize", signal.name, codes, float(factor.flat[0]))
-            return self.once(key, lambda: self._requantize(signal, rescale, codes, reader))
+            made: tuple[str, SignalCodes] = self.once(key, lambda: self._requantize(signal, rescale, codes, reader))
+            return made
         name = self.name(None, f"{signal.name}.affine")
         return self.sum(name, [signal], [factor], offset / codes.step, codes), codes
 
-    def _requantize(
-        self, signal: Signal, rescale: Rescale, codes: SignalCodes, reader: str
-    ) -> tuple[str, SignalCodes]:
+    def _requantize(self, signal: Signal, rescale: Rescale, codes: SignalCodes, reader: str) -> tuple[str, SignalCodes]:
         name = self.name(None, reader or f"{signal.name}.codes")
         if codes.low < INT16[0] or codes.high > INT16[1]:  # scores
             factor = float(rescale.multiplier[0]) / 2.0**rescale.shift
@@ -255,7 +252,9 @@ class Builder:
             raise LoweringError("it takes a frame from the middle of the input, which a stream cannot know by number")
         taken = self.taken(signal, found.index, wide=True)
         if time is None and self.network.time is not None and signal.frames > 1 and found.first == 0:
-            return replace(taken, name=self.add(ops.First(self.name(None, f"{taken.name}.first"), inputs=(taken.name,))))
+            return replace(
+                taken, name=self.add(ops.First(self.name(None, f"{taken.name}.first"), inputs=(taken.name,)))
+            )
         return taken
 
     def _timeless(self, signal: Signal, order: Sequence[int]) -> Signal:
@@ -264,9 +263,10 @@ class Builder:
         if self.network.time is None or signal.frames == 1 or found.first == signal.frames - 1:
             return taken
         if found.first == 0:
-            name = self.once(("first", taken.name), lambda: self.add(
-                ops.First(self.name(None, f"{taken.name}.first"), inputs=(taken.name,))
-            ))
+            name = self.once(
+                ("first", taken.name),
+                lambda: self.add(ops.First(self.name(None, f"{taken.name}.first"), inputs=(taken.name,))),
+            )
             return replace(taken, name=name)
         raise LoweringError("it takes a frame from the middle of the input, which a stream cannot know by number")
 
@@ -300,9 +300,10 @@ class Builder:
 
         It is a table of positions, or sines of time, which never end.
         """
-        if not isinstance(constant, fx.Node) or self.network.time_of(constant) is None:
+        time = self.network.time_of(constant) if isinstance(constant, fx.Node) else None
+        if time is None:
             return None
-        time, value = self.network.time_of(constant), self.network.constant(constant)
+        value = self.network.constant(constant)
         rows = np.moveaxis(to_float(value), time, 0).reshape(value.shape[time], -1)
         if (rows == rows[:1]).all():
             return None

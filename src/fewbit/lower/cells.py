@@ -78,9 +78,7 @@ def gru_of(
     return ops.GRU(name, rows, matrix, integers, rescale, hidden_matrix, inner, rescale_hidden, result, **inputs)
 
 
-def sru(
-    name: str, module: layers.SRU, x: SignalCodes, step: float, low: int, high: int, **inputs: Any
-) -> ops.Op:
+def sru(name: str, module: layers.SRU, x: SignalCodes, step: float, low: int, high: int, **inputs: Any) -> ops.Op:
     """The op of an SRU for input codes, whose results are multiples of `step`."""
     check_cell(module.cell, FixedPoint(3, 12))
     n = module.hidden_size
@@ -93,9 +91,7 @@ def sru(
     return ops.SRU(name, n, *gates, cell, skip, shift, low, high, **inputs)
 
 
-def qrnn(
-    name: str, module: layers.QRNN, x: SignalCodes, step: float, low: int, high: int, **inputs: Any
-) -> ops.Op:
+def qrnn(name: str, module: layers.QRNN, x: SignalCodes, step: float, low: int, high: int, **inputs: Any) -> ops.Op:
     """The op of a QRNN for input codes, whose results are multiples of `step`."""
     check_cell(module.cell, FixedPoint(0, 15))
     gates = input_half(read_weight(module.gates, "weight"), x, to_float(module.gates.bias))

@@ -15,6 +15,7 @@ from fewbit.lower.signals import Signal, fresh_labels
 from fewbit.program import Program, cost
 from fewbit.quant import attach, calibrate, quantizers
 
+
 @dataclass(frozen=True)
 class Explanation:
     """Ops that a network becomes, and parts that have no integer form.

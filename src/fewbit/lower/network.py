@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
@@ -15,9 +15,9 @@ from fewbit.lower import rules_attention, rules_elementwise, rules_layers, rules
 from fewbit.lower import rules_products as rules_products
 from fewbit.lower.builder import Builder, Choices
 from fewbit.lower.examples import Examples, examples_of, made_up_examples
-from fewbit.lower.observed import MOVES, SAME, Observed
+from fewbit.lower.observed import MOVES, SAME, Observed, args_of
 from fewbit.lower.rules import find_rule
-from fewbit.lower.signals import Pending, Signal, States, Symbols, fresh_labels, frames_of
+from fewbit.lower.signals import Pending, Signal, States, Symbols, frames_of, fresh_labels
 from fewbit.lower.tracing import LAYER
 from fewbit.lower.weights import Floats, SignalCodes, codes_of
 from fewbit.program import ops
@@ -65,7 +65,9 @@ def observe(model: nn.Module, example: Any, time: Time) -> Observed:
         examples = made_up_examples(model) if example is None else examples_of(model, example)
         axis = (1 if example is None else find_time(model, examples)) if time == "auto" else time
         if axis is not None and (not isinstance(axis, int) or not 0 < axis < examples.lead().dim()):
-            raise LoweringError(f"time={time!r} is no axis of the input but its batch; wanted 1, 2, ..., None or 'auto'")
+            raise LoweringError(
+                f"time={time!r} is no axis of the input but its batch; wanted 1, 2, ..., None or 'auto'"
+            )
         return Observed(model, examples, axis)
 
 
@@ -164,7 +166,7 @@ def _is_state(builder: Builder, node: fx.Node) -> bool:
     """Whether an input is nothing but the first state of layers, which a Program keeps itself."""
     found = {node}
     for user in node.users:
-        if user.target is LAYER and node not in user.args[0][:1]:  # type: ignore[index]
+        if user.target is LAYER and node not in args_of(user)[0][:1]:
             continue
         if user.target in MOVES | SAME and _is_state(builder, user):
             found.add(user)
@@ -196,12 +198,12 @@ def _features(builder: Builder, node: fx.Node, first: int, size: int, labels: An
     def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
         gains, offsets = (np.resize(vector, size) for vector in (gain, offset))
         channels = next(n for n in range(1, size + 1) if size % n == 0 and _repeats(gains, n) and _repeats(offsets, n))
-        parts = [(vector[:channels] / codes.step).astype(np.float32) for vector in (gains, offsets)]
-        key = ("quantize", first, codes, *(part.tobytes() for part in parts))
+        scaled = [(vector[:channels] / codes.step).astype(np.float32) for vector in (gains, offsets)]
+        key = ("quantize", first, codes, *(part.tobytes() for part in scaled))
 
         def make() -> str:
             name = builder.name(None, "input" if len(builder.network.traced.inputs) == 1 else f"input.{node.name}")
-            return builder.add(ops.Quantize(name, *parts, codes.low, codes.high, size // channels, first))
+            return builder.add(ops.Quantize(name, scaled[0], scaled[1], codes.low, codes.high, size // channels, first))
 
         return builder.once(key, make), codes
 
@@ -236,14 +238,14 @@ def lower_node(builder: Builder, node: fx.Node) -> None:
 
 def _quantizer(builder: Builder, node: fx.Node) -> None:
     """A signal in the codes of its quantizer."""
-    source = node.args[0]
-    value = builder.values.get(source)  # type: ignore[arg-type]
+    source = args_of(node)[0]
+    value = builder.values.get(source)
     if not isinstance(value, Signal | Pending):
         raise LoweringError("its quantizer reads something that is no signal")
     quantizer = builder.network.quantizer(node)
     assert quantizer is not None
     reader = builder.network.path(node).removesuffix("_quantizer")  # a module's quantizer is called input_quantizer
-    builder.values[node] = builder.signal(source, codes_of(quantizer), reader)  # type: ignore[arg-type]
+    builder.values[node] = builder.signal(source, codes_of(quantizer), reader)
 
 
 def take_outputs(builder: Builder) -> list[Port]:
@@ -280,7 +282,7 @@ def take_outputs(builder: Builder) -> list[Port]:
                 -1 if time is None else time - lead,
                 tuple(axis - lead for axis in order if axis >= lead),
                 first,
-                fraction_bits=int(round(-np.log2(taken.codes.step))),
+                fraction_bits=round(-float(np.log2(taken.codes.step))),
             )
         )
         first += taken.size
@@ -294,13 +296,13 @@ def take_outputs(builder: Builder) -> list[Port]:
 
 def _is_layer_state(network: Observed, node: fx.Node) -> bool:
     """Whether a result is the state of a layer, which a Program keeps itself."""
-    source = node.args[0] if node.args else None
+    source = args_of(node)[0] if args_of(node) else None
     return (
         isinstance(source, fx.Node)
         and source.target is LAYER
-        and len(node.args) > 1
-        and isinstance(node.args[1], int)
-        and node.args[1] > 0
+        and len(args_of(node)) > 1
+        and isinstance(args_of(node)[1], int)
+        and args_of(node)[1] > 0
     )
 
 

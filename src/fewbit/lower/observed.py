@@ -75,6 +75,16 @@ MOVES = {
 """Operators that only move numbers of their first argument, change their signs, or put zeros beside them."""
 
 
+def args_of(node: fx.Node) -> tuple[Any, ...]:
+    """The positional arguments of a node, whose kinds its operator knows."""
+    return node.args
+
+
+def operator_of(node: fx.Node) -> Any:
+    """The operator of a node, to be called."""
+    return node.target
+
+
 class Observed:
     """A traced network, what its nodes gave for the examples, and how their shapes follow the length of the input.
 
@@ -108,7 +118,7 @@ class Observed:
         """For each node, the axes of its tensor whose size follows the length of the input."""
         shorter = None if self.time is None else self.examples.cut(self.time)
         if shorter is None:
-            return {node: () for node in self.nodes}
+            return dict.fromkeys(self.nodes, ())
         others = list(trace_network(model, shorter).graph.nodes)
         if [str(node.target) for node in others if node.op != "placeholder"] != [
             str(node.target) for node in self.nodes if node.op != "placeholder"
@@ -120,8 +130,7 @@ class Observed:
         found = {}
         for node, other in zip(self.nodes, others, strict=True):
             a, b = node.meta.get("val"), other.meta.get("val")
-            both = isinstance(a, Tensor) and isinstance(b, Tensor)
-            sizes = zip(a.shape, b.shape, strict=True) if both else ()  # type: ignore[union-attr]
+            sizes = zip(a.shape, b.shape, strict=True) if isinstance(a, Tensor) and isinstance(b, Tensor) else ()
             found[node] = tuple(axis for axis, (x, y) in enumerate(sizes) if x != y)
         return found
 

@@ -11,6 +11,7 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
+from fewbit.lower.observed import args_of
 
 Rule = Callable[[Builder, fx.Node], None]
 RULES: dict[Any, Rule] = {}
@@ -32,7 +33,7 @@ def rule(*operators: Any) -> Callable[[Rule], Rule]:
 def arguments(node: fx.Node, **defaults: Any) -> list[Any]:
     """The arguments of a node in the order of `defaults`, however they were given."""
     names = list(defaults)
-    found = dict(zip(names, node.args, strict=False)) | {k: v for k, v in node.kwargs.items() if k in defaults}
+    found = dict(zip(names, args_of(node), strict=False)) | {k: v for k, v in node.kwargs.items() if k in defaults}
     return [found.get(name, defaults[name]) for name in names]
 
 

@@ -11,11 +11,12 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
+from fewbit.lower.observed import args_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.rules_norms import exponent_of
 from fewbit.lower.rules_products import matrix_product
-from fewbit.lower.signals import Floats, Pending, Scores, Signal, fresh_labels
-from fewbit.lower.weights import SignalCodes
+from fewbit.lower.signals import Pending, Scores, Signal, fresh_labels
+from fewbit.lower.weights import Floats, SignalCodes
 from fewbit.program import ops
 from fewbit.program.numerics import EXP_BITS, Q15, rescale_from
 
@@ -40,39 +41,39 @@ def attention(builder: Builder, node: fx.Node) -> None:
 @rule(aten.matmul.default, aten.bmm.default)
 def matmul(builder: Builder, node: fx.Node) -> None:
     """Queries times keys, shares times values, or a signal times a weight."""
-    x, y = node.args[:2]
-    left = builder.values.get(x) if isinstance(x, fx.Node) else None  # type: ignore[arg-type]
+    x, y = args_of(node)[:2]
+    left = builder.values.get(x) if isinstance(x, fx.Node) else None
     if isinstance(left, Scores):
         if not left.is_shares:
             raise LoweringError("attention scores are multiplied before their softmax")
-        queries, keys = left.queries, left.keys
+        (queries, query_node), keys = left.queries, left.keys
         seen = left.seen
         if seen is None:
-            seen = np.ones(builder.network.shape(x)[-2:], bool)  # type: ignore[arg-type]
-        _attend(builder, node, *queries[:1], keys, builder.signal(y), queries[1], seen, left.scale)  # type: ignore[arg-type]
+            seen = np.ones(builder.network.shape(x)[-2:], bool)
+        _attend(builder, node, queries, keys, builder.signal(y), query_node, seen, left.scale)
         return
     if not (builder.network.is_live(x) and builder.network.is_live(y)):
         matrix_product(builder, node)
         return
-    keys = builder.signal(y)  # type: ignore[arg-type]
+    keys = builder.signal(y)
     transposed = replace(keys, labels=np.swapaxes(keys.labels, -1, -2))
-    builder.values[node] = Scores((builder.signal(x), x), transposed)  # type: ignore[arg-type]
+    builder.values[node] = Scores((builder.signal(x), x), transposed)
 
 
 @rule(aten.masked_fill.Scalar, aten.masked_fill.Tensor, aten.masked_fill_.Scalar)
 def masked_fill(builder: Builder, node: fx.Node) -> None:
     """Scores hidden where a constant mask is true."""
-    scores = builder.values[node.args[0]]  # type: ignore[index]
+    scores = builder.values[args_of(node)[0]]
     if not isinstance(scores, Scores):
         raise LoweringError("numbers that are no attention scores are filled by a mask")
-    builder.values[node] = _hidden(scores, ~_seen(builder, node.args[1]))
+    builder.values[node] = _hidden(scores, ~_seen(builder, args_of(node)[1]))
 
 
 @rule(aten.where.self, aten.where.ScalarOther)
 def where(builder: Builder, node: fx.Node) -> None:
     """Scores kept where a constant mask is true."""
-    condition, kept = node.args[:2]
-    scores = builder.values.get(kept)  # type: ignore[arg-type]
+    condition, kept = args_of(node)[:2]
+    scores = builder.values.get(kept)
     if not isinstance(scores, Scores):
         raise LoweringError("a choice between tensors has no integer op, but for attention scores and a mask")
     builder.values[node] = _hidden(scores, _seen(builder, condition))
@@ -95,7 +96,7 @@ def _seen(builder: Builder, mask: Any) -> NDArray[np.bool_]:
             "its mask depends on the input; pack it without padding (inputs of a batch of one need no mask)"
         )
     value = builder.network.constant(mask)
-    value = torch.atleast_2d(value)
+    value = value.reshape(*[1] * (2 - value.dim()), *value.shape)
     if value.dtype is not torch.bool:
         if bool(((value != 0) & (value > HIDDEN)).any()):
             raise LoweringError("a bias is added to attention scores, which has no integer op")
@@ -126,11 +127,10 @@ def _attend(
     seen = np.broadcast_to(seen, (places, k.labels.shape[-2]))
     flat = [replace(each, labels=each.labels.reshape(-1, *each.labels.shape[-2:])) for each in (q, k, v)]
     flat = [flat[0], *(replace(each, labels=each.labels[shared]) for each in flat[1:])]
-    time_axes = [axis for axis in network.axes[query_node]]
     if over_time:
         signals = [builder.still(each, 1, [0, 2]) for each in flat]
         keys_of, window, pairs = 0, _window(builder, seen), np.ones(1, np.int64)
-    elif network.time is None or not time_axes:
+    elif network.time is None or not network.axes[query_node]:
         signals = [builder.still(each, None, [1, 0, 2]) for each in flat]
         keys_of, window = places, 0
         pairs = np.ones(1, np.int64) if seen.all() else seen.reshape(-1).astype(np.int64)
@@ -187,6 +187,6 @@ def _window(builder: Builder, seen: NDArray[np.bool_]) -> int:
         if seen.shape == lower.shape and np.array_equal(seen, lower & ~np.tril(lower, -window)):
             return window
     raise LoweringError(
-        "its mask is neither full, nor causal, nor a causal window, so that no stream of keys serves it; with time=None "
-        "it is packed for inputs of the length of the example"
+        "its mask is neither full, nor causal, nor a causal window, so that no stream of keys serves it; with "
+        "time=None it is packed for inputs of the length of the example"
     )

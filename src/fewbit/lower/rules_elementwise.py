@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
+from fewbit.lower.observed import args_of
 from fewbit.lower.rules import arguments, aten, rule
-from fewbit.lower.signals import Floats, Pending, Scores, Signal, frames_of
-from fewbit.lower.weights import SignalCodes, to_float
+from fewbit.lower.signals import Pending, Scores, Signal, frames_of
+from fewbit.lower.weights import Floats, SignalCodes, to_float
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, Q15, rescale_from
 
@@ -29,11 +30,11 @@ SPARE_BITS = 8
 @rule(aten.batch_norm.default)
 def batch_norm(builder: Builder, node: fx.Node) -> None:
     """Fixed statistics: a gain and a shift for each channel."""
-    x, weight, bias, mean, variance, training, _, eps, _ = node.args
+    x, weight, bias, mean, variance, training, _, eps, _ = args_of(node)
     if training or mean is None:
         raise LoweringError("it uses the statistics of the batch; call model.eval(), with running statistics")
     constant = builder.network.constant
-    gain = 1 / np.sqrt(to_float(constant(variance)) + float(eps))  # type: ignore[arg-type]
+    gain = 1 / np.sqrt(to_float(constant(variance)) + float(eps))
     if weight is not None:
         gain = gain * to_float(constant(weight))
     offset = -to_float(constant(mean)) * gain
@@ -137,7 +138,11 @@ def _repeated(builder: Builder, signal: Signal, wide: Signal, time: int | None, 
         raise LoweringError("a value without time is used in all frames: it is known only after the last of them")
     index = frames_of(wide.labels, signal.size, time, order).index
     for period in sorted({signal.size, len(index)}):
-        if len(index) % period == 0 and period < len(index) and np.array_equal(index, np.resize(index[:period], len(index))):
+        if (
+            len(index) % period == 0
+            and period < len(index)
+            and np.array_equal(index, np.resize(index[:period], len(index)))
+        ):
             return builder.taken(signal, index[:period])
     return builder.still(wide, time, order)
 
@@ -145,12 +150,12 @@ def _repeated(builder: Builder, signal: Signal, wide: Signal, time: int | None, 
 @rule(aten.mul.Tensor, aten.mul_.Tensor, aten.div.Tensor, aten.div_.Tensor, aten.mul.Scalar, aten.div.Scalar)
 def multiply(builder: Builder, node: fx.Node) -> None:
     """A product of two tensors, or a tensor times a constant."""
-    x, y = node.args[:2]
+    x, y = args_of(node)[:2]
     divides = "div" in str(node.target)
     live = [builder.network.is_live(x), builder.network.is_live(y)]
     if isinstance(builder.values.get(x) if isinstance(x, fx.Node) else None, Scores):
         factor = float(_floats(builder, y).reshape(-1)[0])
-        scores = builder.values[x]  # type: ignore[index]
+        scores = builder.values[x]
         builder.values[node] = replace(scores, scale=scores.scale / factor if divides else scores.scale * factor)
         return
     if all(live):
@@ -196,27 +201,29 @@ def product_of_signals(builder: Builder, node: fx.Node, signals: list[Signal], l
 @rule(aten.clamp.default, aten.clamp_.default, aten.clamp_min.default, aten.clamp_max.default)
 def clamp(builder: Builder, node: fx.Node) -> None:
     """Values cut off at one or two ends: the range of the op before."""
-    name = str(node.target)
-    low, high = {"relu.": (0.0, np.inf), "relu_.": (0.0, np.inf), "relu6.": (0.0, 6.0)}.get(
-        next((key for key in ("relu6.", "relu_.", "relu.") if key in name), ""), (None, None)
-    )
-    if low is None:
-        given = [None if each is None else float(each) for each in node.args[1:3]]  # type: ignore[arg-type]
-        default = [-1.0, 1.0] if "hardtanh" in name else [None, None]
-        ends = [*given, *default[len(given) :]]
-        if "clamp_max" in name:
-            ends = [None, ends[0]]
-        low, high = (-np.inf if ends[0] is None else ends[0]), (np.inf if ends[1] is None else ends[1])
-    x = node.args[0]
-    pending = builder.pending(x)  # type: ignore[arg-type]
-    found = pending.clamped(float(low), float(high))  # type: ignore[arg-type]
+    low, high = _ends(node)
+    x = args_of(node)[0]
+    pending = builder.pending(x)
+    found = pending.clamped(low, high)
     if found is None:
-        signal = builder.signal(x)  # type: ignore[arg-type]
+        signal = builder.signal(x)
         order = builder.plain_order(node)
         taken = builder.still(signal, builder.network.time_of(node), order)
         labels, frames = builder.fresh(node, order)
-        found = builder.reopened(replace(taken, labels=labels, frames=frames)).clamped(float(low), float(high))  # type: ignore[arg-type]
+        found = builder.reopened(replace(taken, labels=labels, frames=frames)).clamped(low, high)
     builder.values[node] = found
+
+
+def _ends(node: fx.Node) -> tuple[float, float]:
+    """Where the values of a node are cut off."""
+    name = str(node.target).removeprefix("aten.").split(".")[0].removesuffix("_")
+    if name in ("relu", "relu6"):
+        return 0.0, 6.0 if name == "relu6" else np.inf
+    default = (-1.0, 1.0) if name == "hardtanh" else (None, None)
+    _, first, second = arguments(node, x=None, first=default[0], second=default[1])
+    if name == "clamp_max":
+        first, second = None, first
+    return (-np.inf if first is None else float(first)), (np.inf if second is None else float(second))
 
 
 # -- functions
@@ -266,25 +273,25 @@ FUNCTIONS: dict[Any, Callable[..., Floats]] = {
 @rule(*FUNCTIONS)
 def function(builder: Builder, node: fx.Node) -> None:
     """A table of points of the function."""
-    x = node.args[0]
+    x = args_of(node)[0]
     named = {key: value for key, value in node.kwargs.items() if key in ("approximate", "alpha", "beta", "threshold")}
 
     def values(numbers: Floats) -> Floats:
-        return FUNCTIONS[node.target](numbers, *node.args[1:], **named)
+        return FUNCTIONS[node.target](numbers, *args_of(node)[1:], **named)
 
-    signal = builder.signal(x)  # type: ignore[arg-type]
+    signal = builder.signal(x)
     builder.values[node] = mapped(builder, node, signal, values)
 
 
 @rule(aten.prelu.default, aten._prelu_kernel.default)
 def prelu(builder: Builder, node: fx.Node) -> None:
     """A leaky ReLU with a learned slope, one for all channels."""
-    x, weight = node.args[:2]
+    x, weight = args_of(node)[:2]
     slopes = to_float(builder.network.constant(weight)).reshape(-1)
     if len(np.unique(slopes)) > 1:
         raise LoweringError("its slopes differ from channel to channel, wanted one: nn.PReLU(1)")
     slope = float(slopes[0])
-    signal = builder.signal(x)  # type: ignore[arg-type]
+    signal = builder.signal(x)
     builder.values[node] = mapped(builder, node, signal, lambda v: np.where(v > 0, v, slope * v))
 
 
@@ -330,7 +337,9 @@ def glu(builder: Builder, node: fx.Node) -> None:
     signals = [builder.still(replace(value, labels=half), time, order) for half in (left, right)]
     codes = SignalCodes(1 / (Q15 - 1), *INT16)
     gate = builder.add(
-        table_of(builder.name(node, f"{builder.network.path(node)}.gate"), signals[1], FUNCTIONS[aten.sigmoid.default], codes)
+        table_of(
+            builder.name(node, f"{builder.network.path(node)}.gate"), signals[1], FUNCTIONS[aten.sigmoid.default], codes
+        )
     )
     labels, frames = builder.fresh(node, order)
     gate_signal = Signal(gate, signals[1].size, codes, np.zeros(0, np.int64), frames)

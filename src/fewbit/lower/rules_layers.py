@@ -10,11 +10,12 @@ from fewbit.errors import LoweringError
 from fewbit.lower import cells
 from fewbit.lower.builder import Builder
 from fewbit.lower.graph_cells import cell_of
+from fewbit.lower.observed import args_of
 from fewbit.lower.rules import rule
 from fewbit.lower.rules_products import fitting, product
-from fewbit.lower.signals import Floats, Pending, Signal, States, fresh_labels
+from fewbit.lower.signals import Pending, Signal, States, fresh_labels
 from fewbit.lower.tracing import LAYER
-from fewbit.lower.weights import SignalCodes, read_signal, read_weight
+from fewbit.lower.weights import Floats, SignalCodes, read_signal, read_weight
 from fewbit.program import ops
 from fewbit.program.numerics import Integers, rescale_from
 
@@ -23,7 +24,7 @@ from fewbit.program.numerics import Integers, rescale_from
 def layer(builder: Builder, node: fx.Node) -> None:
     """The rule for the kind of layer."""
     module = builder.network.layer(node)
-    source, *states = list(node.args[0])  # type: ignore[arg-type]
+    source, *states = list(args_of(node)[0])
     _check_states(builder, states)
     if isinstance(module, layers.GraphRNN):
         module = cell_of(module)
@@ -36,9 +37,11 @@ def layer(builder: Builder, node: fx.Node) -> None:
         case layers.SRU() | layers.QRNN():
             result = _elementwise_cell(builder, node, module, source)
         case layers.LSTM() | layers.GRU():
-            make = cells.lstm if isinstance(module, layers.LSTM) else cells.gru
             x = _frames(builder, source)
-            op, codes = make(builder.name(node), module, x.codes, inputs=(x.name,))  # type: ignore[arg-type]
+            if isinstance(module, layers.LSTM):
+                op, codes = cells.lstm(builder.name(node), module, x.codes, inputs=(x.name,))
+            else:
+                op, codes = cells.gru(builder.name(node), module, x.codes, inputs=(x.name,))
             result = _emitted(builder, node, op, module.hidden_size, codes)
         case layers.HLSTM():
             result = _hierarchy(builder, node, module, source)
@@ -100,9 +103,10 @@ def _elementwise_cell(builder: Builder, node: fx.Node, module: layers.SRU | laye
 
     def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
         step = codes.step / float(gain.flat[0])
-        make = cells.sru if isinstance(module, layers.SRU) else cells.qrnn
-        op = make(name, module, x.codes, step, codes.low, codes.high, inputs=(x.name,))  # type: ignore[arg-type]
-        return builder.add(op), codes
+        ends = step, codes.low, codes.high
+        if isinstance(module, layers.SRU):
+            return builder.add(cells.sru(name, module, x.codes, *ends, inputs=(x.name,))), codes
+        return builder.add(cells.qrnn(name, module, x.codes, *ends, inputs=(x.name,))), codes
 
     return _open(builder, node, module.hidden_size, emit)
 
@@ -117,9 +121,10 @@ def _hierarchy(builder: Builder, node: fx.Node, module: layers.HLSTM, source: An
     words: list[ops.Op] = [_joined(f"{name}.words", beside, module.words[0])]
     context = _reads(module.words[0])
     for i, word in enumerate(module.words):
+        assert isinstance(word, layers.LSTM)
         if i and _reads(word) != context:
             words.append(_recoded(f"{name}.words.{i}.input", context, _reads(word), module.hidden_size))
-        op, context = cells.lstm(f"{name}.words.{i}", word, _reads(word))  # type: ignore[arg-type]
+        op, context = cells.lstm(f"{name}.words.{i}", word, _reads(word))
         words.append(op)
     pair = (beside[1] if module.direct else beside[0]), (context, module.hidden_size)
     spelling = [_joined(f"{name}.spelling", pair, module.spelling)]

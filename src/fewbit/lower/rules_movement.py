@@ -10,8 +10,8 @@ from torch import Tensor, fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import MOVES, SAME
-from fewbit.lower.rules import aten, rule
+from fewbit.lower.observed import MOVES, SAME, args_of, operator_of
+from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Signal, States, Symbols
 from fewbit.lower.weights import SignalCodes
 from fewbit.program import ops
@@ -21,20 +21,20 @@ from fewbit.program.numerics import INT16
 @rule(*SAME)
 def same(builder: Builder, node: fx.Node) -> None:
     """What an operator gives again."""
-    builder.values[node] = builder.values[node.args[0]]  # type: ignore[index]
+    builder.values[node] = builder.values[args_of(node)[0]]
 
 
 @rule(operator.getitem)
 def item(builder: Builder, node: fx.Node) -> None:
     """One tensor of several."""
-    source, index = node.args
-    builder.values[node] = builder.values[source][index]  # type: ignore[index]
+    source, index = args_of(node)
+    builder.values[node] = builder.values[source][index]
 
 
 @rule(*MOVES)
 def move(builder: Builder, node: fx.Node) -> None:
     """The operator, run on labels."""
-    source = node.args[0]
+    source = args_of(node)[0]
     assert isinstance(source, fx.Node)
     value = builder.values[source]
     if isinstance(value, States):
@@ -65,15 +65,23 @@ def _on_labels(builder: Builder, node: fx.Node, labels: Any) -> Any:
         return builder.network.constant(argument)
 
     if node.target in (aten.pad.default, aten.constant_pad_nd.default):
-        mode = node.args[2] if len(node.args) > 2 and isinstance(node.args[2], str) else node.kwargs.get("mode")
-        value = next((each for each in node.args[2:] if isinstance(each, int | float)), node.kwargs.get("value")) or 0
-        if mode not in (None, "constant") or value != 0:
-            if mode in ("reflect", "replicate", "circular"):
-                return torch.nn.functional.pad(given.double(), node.args[1], mode=mode).long()  # type: ignore[arg-type]
-            raise LoweringError(f"it pads with {value or mode}, wanted zeros")
-        return torch.nn.functional.pad(given, node.args[1])  # type: ignore[arg-type]
+        return _padded(node, given)
     named = {key: plain(value) for key, value in node.kwargs.items() if key != "memory_format"}
-    return node.target(given, *(plain(argument) for argument in node.args[1:]), **named)  # type: ignore[operator]
+    return operator_of(node)(given, *(plain(argument) for argument in args_of(node)[1:]), **named)
+
+
+def _padded(node: fx.Node, labels: Tensor) -> Tensor:
+    """Zeros, or numbers of the tensor again, around labels."""
+    if node.target is aten.pad.default:
+        _, pads, mode, value = arguments(node, x=None, pads=None, mode="constant", value=None)
+    else:
+        _, pads, value = arguments(node, x=None, pads=None, value=None)
+        mode = "constant"
+    if mode == "constant":
+        if value:
+            raise LoweringError(f"it pads with {value}, wanted zeros")
+        return torch.nn.functional.pad(labels, pads)
+    return torch.nn.functional.pad(labels.double(), pads, mode=mode).long()
 
 
 def _state_of_one_layer(builder: Builder, node: fx.Node, states: States) -> Any:
@@ -92,7 +100,7 @@ def _state_of_one_layer(builder: Builder, node: fx.Node, states: States) -> Any:
 @rule(aten.cat.default, aten.stack.default, aten.concat.default, aten.hstack.default)
 def join(builder: Builder, node: fx.Node) -> None:
     """Tensors side by side: the frames of their ops side by side in one, and the operator on its labels."""
-    parts = list(node.args[0])  # type: ignore[arg-type]
+    parts = list(args_of(node)[0])
     constants = [part for part in parts if not builder.network.is_live(part)]
     live = [part for part in parts if builder.network.is_live(part)]
     if any(bool(builder.network.constant(part).any()) for part in constants):
@@ -122,7 +130,7 @@ def join(builder: Builder, node: fx.Node) -> None:
         by_part[part] if part in by_part else torch.zeros(builder.network.constant(part).shape, dtype=torch.int64)
         for part in parts
     ]
-    out: Tensor = node.target(labels, *node.args[1:], **node.kwargs)  # type: ignore[operator]
+    out: Tensor = operator_of(node)(labels, *args_of(node)[1:], **node.kwargs)
     builder.values[node] = Signal(name, total, codes, out.numpy(), frames)
 
 
@@ -145,11 +153,11 @@ def _join_with_constants(builder: Builder, node: fx.Node, parts: list[Any]) -> N
     value = builder.signal(live[0])
     given = torch.from_numpy(np.ascontiguousarray(value.labels))
     zeros = [given if p is live[0] else torch.zeros(network.constant(p).shape, dtype=torch.int64) for p in parts]
-    labels = node.target(zeros, *node.args[1:], **node.kwargs).numpy()  # type: ignore[operator]
+    labels = operator_of(node)(zeros, *args_of(node)[1:], **node.kwargs).numpy()
     numbers = [
         torch.zeros(network.shape(p)).double() if p is live[0] else network.constant(p).detach().double() for p in parts
     ]
-    constant = node.target(numbers, *node.args[1:], **node.kwargs).numpy()  # type: ignore[operator]
+    constant = operator_of(node)(numbers, *args_of(node)[1:], **node.kwargs).numpy()
     order, time = builder.plain_order(node), network.time_of(node)
     if time is not None:
         if not (constant == np.take(constant, [0], time)).all():
@@ -158,6 +166,8 @@ def _join_with_constants(builder: Builder, node: fx.Node, parts: list[Any]) -> N
     signal = builder.still(replace(value, labels=labels), time, order)
     bias = np.transpose(constant, [*([] if time is None else [time]), *order]).reshape(-1)
     codes = builder.wanted(node)
-    name = builder.sum(builder.name(node), [signal], [np.array([signal.codes.step / codes.step])], bias / codes.step, codes)
+    name = builder.sum(
+        builder.name(node), [signal], [np.array([signal.codes.step / codes.step])], bias / codes.step, codes
+    )
     fresh, frames = builder.fresh(node, order)
     builder.values[node] = Signal(name, signal.size, codes, fresh, frames)

@@ -10,10 +10,10 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import SAME, Observed
+from fewbit.lower.observed import SAME, Observed, args_of
 from fewbit.lower.rules import arguments, aten, rule
-from fewbit.lower.signals import Floats, Pending, Scores, Signal
-from fewbit.lower.weights import SignalCodes, to_float
+from fewbit.lower.signals import Pending, Scores, Signal
+from fewbit.lower.weights import Floats, SignalCodes, to_float
 from fewbit.program import ops
 from fewbit.program.numerics import EXP_BITS, NORM_BITS, rescale_from
 
@@ -38,8 +38,8 @@ def rms_norm(builder: Builder, node: fx.Node) -> None:
 def group_norm(builder: Builder, node: fx.Node) -> None:
     """Mean and variance of a group of channels over all places of a frame."""
     if "instance" in str(node.target):
-        x, weight, bias, _, _, use_input, _, eps = list(node.args)[:8]
-        groups = builder.network.shape(x)[1]  # type: ignore[arg-type]
+        x, weight, bias, _, _, use_input, _, eps = list(args_of(node))[:8]
+        groups = builder.network.shape(x)[1]
         if not use_input:
             raise LoweringError("instance norm with running statistics has no integer op; use batch norm")
     else:
@@ -47,10 +47,10 @@ def group_norm(builder: Builder, node: fx.Node) -> None:
     shape, time = builder.network.shape(node), builder.network.time_of(node)
     if time is not None and time >= 2:
         raise LoweringError("it takes the mean over time, which a stream does not have; use batch norm or layer norm")
-    signal = builder.signal(x)  # type: ignore[arg-type]
+    signal = builder.signal(x)
     order = builder.plain_order(node)  # channels first: the places of a group lie side by side
     length = int(np.prod(shape[1:])) // groups
-    _norm(builder, node, builder.still(signal, time, order), length, float(eps), True, order)  # type: ignore[arg-type]
+    _norm(builder, node, builder.still(signal, time, order), length, float(eps), True, order)
     wide = [1, -1, *[1] * (len(shape) - 2)]
     _gain(builder, node, weight, bias, wide)
 
@@ -84,12 +84,20 @@ def _norm(
         real = gain * factor * math.sqrt(length) / codes.step
         rescale = rescale_from(np.ldexp(real, 8 - NORM_BITS), codes.low, codes.high)
         bias = np.clip(np.rint(offset / codes.step * 256), -(1 << 30), 1 << 30).astype(np.int64)
-        return builder.add(
-            ops.Norm(
-                name, length, int(centre), mantissa, shift, rescale.multiplier, rescale.shift, bias,
-                codes.low, codes.high, inputs=(x.name,),
-            )  # fmt: skip
-        ), codes
+        op = ops.Norm(
+            name,
+            length,
+            int(centre),
+            mantissa,
+            shift,
+            rescale.multiplier,
+            rescale.shift,
+            bias,
+            codes.low,
+            codes.high,
+            inputs=(x.name,),
+        )
+        return builder.add(op), codes
 
     builder.values[node] = Pending(x.size, labels, emit, channels=length, frames=frames)
 
@@ -136,48 +144,62 @@ def find_norms(network: Observed) -> dict[fx.Node, set[fx.Node]]:
 
 def _rms_of(network: Observed, node: fx.Node) -> tuple[fx.Node, float, float, set[fx.Node]] | None:
     """What is normalised, eps, a factor, and the nodes of the steps."""
-    if not network.is_live(node) or len(node.args) < 2 or not all(network.is_live(arg) for arg in node.args[:2]):
+    if (
+        not network.is_live(node)
+        or len(args_of(node)) < 2
+        or not all(network.is_live(arg) for arg in args_of(node)[:2])
+    ):
         return None
     if node.target is aten.mul.Tensor:
-        for x, root in (node.args[:2], node.args[1::-1]):
-            found = _inverse_root(network, x, root)  # type: ignore[arg-type]
+        for x, root in (args_of(node)[:2], args_of(node)[1::-1]):
+            found = _inverse_root(network, x, root)
             if found is not None:
-                return x, found[0], 1.0, found[1]  # type: ignore[return-value]
+                return x, found[0], 1.0, found[1]
     if node.target is aten.div.Tensor:
-        x, size = node.args[:2]
+        x, size = args_of(node)[:2]
         steps = {size}
-        while isinstance(size, fx.Node) and size.target in (aten.clamp_min.default, aten.expand_as.default, aten.expand.default, aten.clamp.default, aten.unsqueeze.default):
-            size = size.args[0]
+        while isinstance(size, fx.Node) and size.target in (
+            aten.clamp_min.default,
+            aten.expand_as.default,
+            aten.expand.default,
+            aten.clamp.default,
+            aten.unsqueeze.default,
+        ):
+            size = args_of(size)[0]
             steps.add(size)
-        if isinstance(size, fx.Node) and size.target in (aten.linalg_vector_norm.default, aten.norm.ScalarOpt_dim, aten.norm.Scalar):
-            source, order, axes = (*size.args, None, None)[:3]
-            last = len(network.shape(x)) - 1  # type: ignore[arg-type]
+        if isinstance(size, fx.Node) and size.target in (
+            aten.linalg_vector_norm.default,
+            aten.norm.ScalarOpt_dim,
+            aten.norm.Scalar,
+        ):
+            source, order, axes = (*args_of(size), None, None)[:3]
+            last = len(network.shape(x)) - 1
             if source is x and order in (2, 2.0, None) and axes in ([-1], [last], [1] if last == 1 else None):
-                return x, 0.0, 1 / math.sqrt(network.shape(x)[-1]), steps  # type: ignore[arg-type,return-value]
+                return x, 0.0, 1 / math.sqrt(network.shape(x)[-1]), steps
     return None
 
 
 def _inverse_root(network: Observed, x: fx.Node, root: fx.Node) -> tuple[float, set[fx.Node]] | None:
-    """eps and the steps of ``rsqrt(mean(x * x) + eps)``."""
+    """Eps and the steps of ``rsqrt(mean(x * x) + eps)``."""
     if root.target is not aten.rsqrt.default:
         return None
-    steps, eps, inner = {root}, 0.0, root.args[0]
-    if isinstance(inner, fx.Node) and inner.target is aten.add.Tensor and not network.is_live(inner.args[1]):
+    steps, eps, inner = {root}, 0.0, args_of(root)[0]
+    if isinstance(inner, fx.Node) and inner.target is aten.add.Tensor and not network.is_live(args_of(inner)[1]):
         steps.add(inner)
-        eps, inner = float(network.constant(inner.args[1])), inner.args[0]
+        eps, inner = float(network.constant(args_of(inner)[1])), args_of(inner)[0]
     if not isinstance(inner, fx.Node) or inner.target is not aten.mean.dim:
         return None
     last = len(network.shape(x)) - 1
-    if list(inner.args[1]) not in ([-1], [last]):  # type: ignore[arg-type,call-overload]
+    if list(args_of(inner)[1]) not in ([-1], [last]):
         return None
     steps.add(inner)
-    square = inner.args[0]
+    square = args_of(inner)[0]
     if not isinstance(square, fx.Node):
         return None
-    is_square = (square.target is aten.pow.Tensor_Scalar and square.args[1] == 2) or (
-        square.target is aten.mul.Tensor and square.args[0] is square.args[1]
+    is_square = (square.target is aten.pow.Tensor_Scalar and args_of(square)[1] == 2) or (
+        square.target is aten.mul.Tensor and args_of(square)[0] is args_of(square)[1]
     )
-    if not is_square or _origin(square.args[0]) is not _origin(x):
+    if not is_square or _origin(args_of(square)[0]) is not _origin(x):
         return None
     steps.add(square)
     return eps, steps
@@ -185,7 +207,7 @@ def _inverse_root(network: Observed, x: fx.Node, root: fx.Node) -> tuple[float, 
 
 def _origin(node: Any) -> Any:
     while isinstance(node, fx.Node) and node.target in SAME:
-        node = node.args[0]
+        node = args_of(node)[0]
     return node
 
 
@@ -203,17 +225,17 @@ def norm_in_steps(builder: Builder, node: fx.Node) -> None:
 @rule(aten.softmax.int, aten._softmax.default)
 def softmax(builder: Builder, node: fx.Node) -> None:
     """Shares of the last axis; of attention scores, the weights of the mixture."""
-    x, dim = node.args[:2]
-    value = builder.values[x]  # type: ignore[index]
+    x, dim = args_of(node)[:2]
+    value = builder.values[x]
     if isinstance(value, Scores):
         builder.values[node] = replace(value, is_shares=True)
         return
     shape, time = builder.network.shape(node), builder.network.time_of(node)
-    axis = int(dim) % len(shape)  # type: ignore[call-overload]
+    axis = int(dim) % len(shape)
     if axis == time:
         raise LoweringError("softmax over time outside of attention needs the whole input, and has no integer op")
     order = [each for each in builder.plain_order(node) if each != axis] + [axis]
-    taken = builder.still(builder.signal(x), time, order)  # type: ignore[arg-type]
+    taken = builder.still(builder.signal(x), time, order)
     labels, frames = builder.fresh(node, order)
     name = builder.name(node)
     builder.reserve(name)
@@ -231,5 +253,3 @@ def exponent_of(factor: float) -> tuple[int, int]:
     """A factor as ``multiplier / 2**shift`` with a multiplier of 16 bits, so that distances of scores stay exact."""
     shift = int(np.clip(15 - np.floor(np.log2(max(factor, 1e-30))), 0, 62))
     return int(np.rint(factor * 2.0**shift)), shift
-
-

@@ -8,9 +8,10 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
+from fewbit.lower.observed import args_of
 from fewbit.lower.rules import arguments, aten, rule
-from fewbit.lower.signals import Floats, Pending, Signal
-from fewbit.lower.weights import SignalCodes
+from fewbit.lower.signals import Pending, Signal
+from fewbit.lower.weights import Floats, SignalCodes
 from fewbit.program import ops
 from fewbit.program.numerics import Rescale, rescale_from
 
@@ -40,25 +41,25 @@ def average_pool(builder: Builder, node: fx.Node) -> None:
 @rule(aten.adaptive_avg_pool1d.default, aten.adaptive_avg_pool2d.default)
 def adaptive_average_pool(builder: Builder, node: fx.Node) -> None:
     """The mean of all places, or of equal windows."""
-    x, sizes = node.args[:2]
-    shape = builder.network.shape(x)  # type: ignore[arg-type]
-    spread = len(sizes)  # type: ignore[arg-type]
-    if all(size == 1 for size in sizes):  # type: ignore[union-attr]
+    x, sizes = args_of(node)[:2]
+    shape = builder.network.shape(x)
+    spread = len(sizes)
+    if all(size == 1 for size in sizes):
         mean_over(builder, node, x, list(range(len(shape) - spread, len(shape))))
         return
     inner = shape[len(shape) - spread :]
-    if any(place % size for place, size in zip(inner, sizes, strict=True)):  # type: ignore[arg-type]
+    if any(place % size for place, size in zip(inner, sizes, strict=True)):
         raise LoweringError(f"adaptive pooling from {inner} to {sizes}, which does not divide it, has no integer op")
-    kernel = [place // size for place, size in zip(inner, sizes, strict=True)]  # type: ignore[arg-type]
+    kernel = [place // size for place, size in zip(inner, sizes, strict=True)]
     _pool(builder, node, x, kernel, kernel, [0], maximum=False)
 
 
 @rule(aten.mean.dim, aten.sum.dim_IntList)
 def mean(builder: Builder, node: fx.Node) -> None:
     """The mean, or the sum, of some axes."""
-    x, axes = node.args[:2]
-    count = len(builder.network.shape(x))  # type: ignore[arg-type]
-    mean_over(builder, node, x, [axis % count for axis in axes], is_sum="sum" in str(node.target))  # type: ignore[union-attr]
+    x, axes = args_of(node)[:2]
+    count = len(builder.network.shape(x))
+    mean_over(builder, node, x, [axis % count for axis in axes], is_sum="sum" in str(node.target))
 
 
 def mean_over(builder: Builder, node: fx.Node, x: Any, axes: Sequence[int], is_sum: bool = False) -> None:
@@ -72,10 +73,10 @@ def mean_over(builder: Builder, node: fx.Node, x: Any, axes: Sequence[int], is_s
     count = int(np.prod([shape[axis] for axis in inner]))
     channels = taken.size // count
     factor = 1.0 if is_sum else 1 / count
-    if time in axes:
+    if time is not None and time in axes:
         if is_sum:
             raise LoweringError("a sum over time grows without end; use the mean")
-        _mean_of_frames(builder, node, taken, count, channels, shape[time])  # type: ignore[index]
+        _mean_of_frames(builder, node, taken, count, channels, shape[time])
         return
     labels, frames = builder.fresh(node, builder.plain_order(node))
     grid = ops.Grid(1, count, 1, count)
@@ -104,9 +105,7 @@ def _mean_of_frames(builder: Builder, node: fx.Node, taken: Signal, count: int, 
     builder.values[node] = Pending(channels, labels, emit, frames=length, scalar_only=True)
 
 
-def _pool(
-    builder: Builder, node: fx.Node, x: Any, kernel: Any, stride: Any, padding: Any, maximum: bool
-) -> None:
+def _pool(builder: Builder, node: fx.Node, x: Any, kernel: Any, stride: Any, padding: Any, maximum: bool) -> None:
     network, value = builder.network, builder.signal(x)
     dims, time = value.labels.ndim, network.time_of(x)
     spread = 2 if "2d" in str(node.target) else 1
@@ -126,7 +125,9 @@ def _pool(
         window = kernel[at], stride[at], padding[at], padding[at]
     else:
         taken = builder.still(value, time, order)
-    sizes = [(value.labels.shape[axis], *(each[space.index(axis)] for each in (kernel, stride, padding))) for axis in inner]
+    sizes = [
+        (value.labels.shape[axis], *(each[space.index(axis)] for each in (kernel, stride, padding))) for axis in inner
+    ]
     sizes = [(1, 1, 1, 0)] * (2 - len(sizes)) + sizes
     (h, kh, sh, ph), (w, kw, sw, pw) = sizes
     grid = ops.Grid(h, w, kh, kw, sh, sw, 1, 1, ph, ph, pw, pw)
@@ -153,7 +154,11 @@ def _emit_pool(
 
     def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
         ratio = taken.codes.step * factor * float(gain.flat[0]) / codes.step
-        rescale = Rescale(np.ones(1, np.int64), 0, codes.low, codes.high) if ratio == 1 else rescale_from(ratio, codes.low, codes.high)
+        rescale = (
+            Rescale(np.ones(1, np.int64), 0, codes.low, codes.high)
+            if ratio == 1
+            else rescale_from(ratio, codes.low, codes.high)
+        )
         after = right - unread * stride
         if after < 0:
             raise LoweringError("more frames are cut off behind it than its padding made")

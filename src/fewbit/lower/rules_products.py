@@ -11,10 +11,10 @@ from torch import Tensor, fx
 from fewbit.errors import LoweringError
 from fewbit.formats import PerGroup, PerRow
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import MOVES
+from fewbit.lower.observed import MOVES, args_of, operator_of
 from fewbit.lower.rules import arguments, aten, rule
-from fewbit.lower.signals import Floats, Pending, Signal, Symbols, frames_of
-from fewbit.lower.weights import MAX_SUM, SignalCodes, Weight, integer_bias, to_float, weight_of
+from fewbit.lower.signals import Pending, Signal, Symbols, frames_of
+from fewbit.lower.weights import MAX_SUM, Floats, SignalCodes, Weight, integer_bias, to_float, weight_of
 from fewbit.program import ops
 from fewbit.program.numerics import Integers, rescale_from
 
@@ -34,7 +34,7 @@ def linear(builder: Builder, node: fx.Node) -> None:
 @rule(aten.addmm.default)
 def addmm(builder: Builder, node: fx.Node) -> None:
     """``b + x W``: the linear layer of some older networks, its weight the other way round."""
-    bias, x, weight = node.args[:3]
+    bias, x, weight = args_of(node)[:3]
     _linear(builder, node, x, weight_at(builder, weight, transposed=True), bias)
 
 
@@ -46,8 +46,8 @@ def mm(builder: Builder, node: fx.Node) -> None:
 
 def matrix_product(builder: Builder, node: fx.Node) -> None:
     """``x W`` where ``W`` does not depend on the input."""
-    x, weight = node.args[:2]
-    if builder.network.is_live(weight) or len(builder.network.shape(weight)) != 2:  # type: ignore[arg-type]
+    x, weight = args_of(node)[:2]
+    if builder.network.is_live(weight) or len(builder.network.shape(weight)) != 2:
         raise LoweringError("a product of two signals that is no attention has no integer op")
     _linear(builder, node, x, weight_at(builder, weight, transposed=True), None)
 
@@ -136,7 +136,7 @@ def _paddings(padding: Any, kernel: Sequence[int], dilation: Sequence[int], stri
 def _frame_by_frame(spread: int, space: Sequence[int], time: int | None) -> list[int]:
     """Axes of a weight ``(rows, channels, *kernel)`` as rows, time, places, channels."""
     inner = [2 + i for i in range(spread) if space[i] != time]
-    return [0, *([2 + space.index(time)] if time in space else []), *inner, 1]  # type: ignore[arg-type]
+    return [0, *([2 + space.index(time)] if time in space else []), *inner, 1]
 
 
 def _grid(
@@ -150,7 +150,8 @@ def _grid(
     if len(sizes) == 1:
         sizes, numbers, ends = [1, *sizes], [[1, *each] for each in numbers], [(0, 0), *ends]
     (kh, kw), (sh, sw), (dh, dw) = numbers
-    return ops.Grid(*sizes, kh, kw, sh, sw, dh, dw, *ends[0], *ends[1])
+    (height, width), (vertical, horizontal) = sizes, ends
+    return ops.Grid(height, width, kh, kw, sh, sw, dh, dw, *vertical, *horizontal)
 
 
 def fitting(builder: Builder, signal: Signal, weight: Weight) -> Signal:
@@ -201,13 +202,13 @@ def weight_at(builder: Builder, node: Any, transposed: bool = False, axes: Seque
     root = node
     while isinstance(root, fx.Node) and root.target in MOVES:
         moves.append(root)
-        root = root.args[0]
+        root = args_of(root)[0]
     if isinstance(root, fx.Node) and root.target is not None and "getitem" in str(root.target):
         return _weight_of_part(builder, root, moves, transposed, axes)
     quantizer = network.quantizer(root) if isinstance(root, fx.Node) else None
     if quantizer is None:
         raise LoweringError(NO_WEIGHT)
-    found = weight_of(quantizer, network.constant(root.args[0]))
+    found = weight_of(quantizer, network.constant(args_of(root)[0]))
     shape = network.shape(root)
     if not moves and not transposed and axes is None:
         return found
@@ -223,34 +224,35 @@ def weight_at(builder: Builder, node: Any, transposed: bool = False, axes: Seque
 
 def _weight_of_part(builder: Builder, item: fx.Node, moves: list[fx.Node], transposed: bool, axes: Any) -> Weight:
     """A weight that is one of the parts that another one was split into."""
-    split, index = item.args
-    assert isinstance(split, fx.Node) and isinstance(index, int)
-    root = split.args[0]
+    split, index = args_of(item)
+    assert isinstance(split, fx.Node)
+    root = args_of(split)[0]
     inside: list[fx.Node] = []
     while isinstance(root, fx.Node) and root.target in MOVES:
         inside.append(root)
-        root = root.args[0]
+        root = args_of(root)[0]
     quantizer = builder.network.quantizer(root) if isinstance(root, fx.Node) else None
     if quantizer is None or split.target not in MOVES:
         raise LoweringError(NO_WEIGHT)
-    found = weight_of(quantizer, builder.network.constant(root.args[0]))  # type: ignore[union-attr]
+    found = weight_of(quantizer, builder.network.constant(args_of(root)[0]))
     if found.group_scale is not None:
         raise LoweringError("its weight has a scale per group of columns, and is split")
-    shape = builder.network.shape(root)  # type: ignore[arg-type]
+    shape = builder.network.shape(root)
     codes = torch.from_numpy(found.codes.reshape(shape))
     scale = torch.from_numpy(np.ascontiguousarray(found.scale)).reshape(-1, *[1] * (len(shape) - 1)).expand(shape)
     parts = []
     for each in (codes, scale):
         whole = _moved(builder, inside, each)
-        part = split.target(whole, *split.args[1:], **split.kwargs)[index]  # type: ignore[operator]
+        part = operator_of(split)(whole, *args_of(split)[1:], **split.kwargs)[index]
         parts.append(_moved(builder, moves, part))
-    return _arranged(*parts, found, transposed, axes)
+    codes, scale = parts
+    return _arranged(codes, scale, found, transposed, axes)
 
 
 def _moved(builder: Builder, moves: list[fx.Node], tensor: Tensor) -> Tensor:
     for move in reversed(moves):
-        rest = [builder.network.constant(argument) for argument in move.args[1:]]
-        tensor = move.target(tensor, *rest, **move.kwargs)  # type: ignore[operator]
+        rest = [builder.network.constant(argument) for argument in args_of(move)[1:]]
+        tensor = operator_of(move)(tensor, *rest, **move.kwargs)
     return tensor
 
 
@@ -270,16 +272,16 @@ def _arranged(codes: Tensor, scale: Tensor, found: Weight, transposed: bool, axe
 @rule(aten.embedding.default)
 def embedding(builder: Builder, node: fx.Node) -> None:
     """Rows of a table for symbols of the input."""
-    table, x = node.args[:2]
+    table, x = args_of(node)[:2]
     if not builder.network.is_live(x):
         raise LoweringError("a table is read at places that do not depend on the input, but its weight is quantized")
-    value = builder.values[x]  # type: ignore[index]
+    value = builder.values[x]
     if not isinstance(value, Symbols):
         raise LoweringError("a table is read at numbers that the network computes, wanted symbols of the input")
     weight = weight_at(builder, table)
     rows, columns = weight.codes.shape
     network = builder.network
-    found = frames_of(value.labels, value.places, network.time_of(x), builder.plain_order(x))  # type: ignore[arg-type]
+    found = frames_of(value.labels, value.places, network.time_of(x), builder.plain_order(x))
     if not np.array_equal(found.index, np.arange(1, value.places + 1)) or found.count != value.frames:
         raise LoweringError("symbols of the input are moved or cut before a table reads them")
     places = value.places
@@ -294,8 +296,4 @@ def embedding(builder: Builder, node: fx.Node) -> None:
             raise LoweringError("the network gives the rows of its table as they are; nothing is left to pack")
         return builder.add(ops.Lookup(name, weight.matrix(), rescale, places, value.first)), codes
 
-    builder.values[node] = Pending(
-        places * columns, labels, emit, channels=columns, frames=frames, scalar_only=True
-    )
-
-
+    builder.values[node] = Pending(places * columns, labels, emit, channels=columns, frames=frames, scalar_only=True)

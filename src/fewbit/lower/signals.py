@@ -58,7 +58,7 @@ class Pending:
     @property
     def is_clamped(self) -> bool:
         """Whether its values were cut off, so that nothing linear can be folded into it any more."""
-        return np.isfinite(self.low) or np.isfinite(self.high)
+        return bool(np.isfinite(self.low) or np.isfinite(self.high))
 
     def scaled(self, gain: Floats, offset: Floats) -> "Pending | None":
         """The same, times `gain` plus `offset`, real numbers in the shape of the tensor; ``None`` if it cannot."""

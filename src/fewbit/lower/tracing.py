@@ -41,7 +41,7 @@ class _Opaque:
     """
 
     module: nn.Module
-    arguments: tuple[list[Any], Any] = ((), None)  # type: ignore[assignment]
+    arguments: tuple[list[Any], Any] = field(default_factory=lambda: ([], None))
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     results: Any = None
 
@@ -54,7 +54,8 @@ _known: list[_Opaque] = []
 @torch.library.custom_op("fewbit::quantizer", mutates_args=())
 def _quantizer(x: Tensor, handle: int) -> Tensor:
     module = _known[handle].module
-    return type(module).forward(module, x).clone()
+    found: Tensor = type(module).forward(module, x)
+    return found.clone()
 
 
 @_quantizer.register_fake
@@ -98,7 +99,9 @@ class Traced:
 
     def opaque(self, node: fx.Node) -> nn.Module:
         """The quantizer or layer of a node."""
-        return self.modules[int(node.args[1])]  # type: ignore[call-overload]
+        handle: Any = node.args[1]
+        module: nn.Module = self.modules[handle]
+        return module
 
 
 def trace_network(model: nn.Module, call: Call) -> Traced:
@@ -116,9 +119,9 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
         raise
     except Exception as error:  # torch raises errors of many kinds, of its own and of what it calls
         raise LoweringError(
-            f"{type(model).__name__} cannot be traced: {_first_lines(error)}. Control flow on numbers or lengths of the "
-            "input, packed sequences and loops over cells have no graph: write them as tensor operations, or as a layer "
-            "of fewbit.nn or torch.nn"
+            f"{type(model).__name__} cannot be traced: {_first_lines(error)}. Control flow on numbers or lengths of "
+            "the input, packed sequences and loops over cells have no graph: write them as tensor operations, or as a "
+            "layer of fewbit.nn or torch.nn"
         ) from error
     signature = exported.graph_signature
     stored = {**exported.state_dict, **exported.constants}
@@ -159,7 +162,7 @@ def _opaque_modules(model: nn.Module, call: Call) -> Iterator[None]:
             handle = len(_known)
             _known.append(_Opaque(module))
             if isinstance(module, Quantizer):
-                module.forward = _quantizer_call(handle)  # type: ignore[method-assign]
+                module.forward = _quantizer_call(handle)  # type: ignore[method-assign,assignment]
             else:
                 inside |= set(module.modules()) - {module} - set(_input_quantizers(module))
                 module.forward = _layer_call(handle)  # type: ignore[method-assign]
