@@ -85,8 +85,7 @@ def judge(judged: Judged, weights: str, activations: str, rounds: int) -> dict[s
             row["measure"]["fake"] = network.measure(by_torch(student))
         row["agreement"]["float_fake"] = judged.compare(judged.reference, fake)
         step, start = "pack", time.perf_counter()
-        packing: Callable[..., Program] = pack
-        program = packing(student, example=network.batches)
+        program = pack(student, example=network.batches, time="auto" if network.time is None else network.time)
         row["seconds"][step] = time.perf_counter() - start
         row |= {"ops": len(program.ops), "file_bytes": len(program.to_bytes())}
         row["executor"] = type(program.executor).__name__  # a time of the reference is not one of the native runtime

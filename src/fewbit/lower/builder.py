@@ -44,16 +44,10 @@ class Builder:
         self.network = network
         self.choices = choices
         self.state_inputs: set[fx.Node] = set()
-        self.norm_ends: dict[fx.Node, set[fx.Node]] = {}
         self.ops: list[ops.Op] = []
         self.values: dict[fx.Node, Any] = {}
         self._names: set[str] = set()
         self._made: dict[Any, Any] = {}
-
-    @property
-    def norm_steps(self) -> set[fx.Node]:
-        """Nodes that are steps of a norm, which becomes one op at its end."""
-        return {step for steps in self.norm_ends.values() for step in steps}
 
     # -- ops
 
@@ -220,6 +214,7 @@ class Builder:
         limited = SignalCodes(codes.step, min(low, codes.high), max(high, codes.low))
         used = 0 if not pending.labels.size else int((np.abs(pending.labels).max() - 1) // pending.size) + 1
         unread = pending.frames - used if self.network.time is not None else 0
+        unread = unread if unread <= pending.spare else 0
         name, real = pending.emit(limited, pending.gain, pending.offset, unread)
         return Signal(name, pending.size, real, pending.labels, pending.frames - unread)
 

@@ -11,6 +11,7 @@ from fewbit.formats import FixedPoint
 from fewbit.lower.weights import MAX_SUM, Floats, SignalCodes, Weight, integer_bias, read_signal, read_weight, to_float
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, MAX_MULTIPLIER, Q12, Q15, Integers, Rescale, rescale_from, shared_shift
+from fewbit.program.ops.recurrent import FINE
 from fewbit.quant import input_quantizer
 
 
@@ -46,18 +47,18 @@ def torch_cell(
     rows = len(weight.codes)
     outer, inner = (_bias(module, f"bias_{half}{suffix}", rows) for half in ("ih", "hh"))
     if isinstance(module, nn.LSTM):
-        return lstm_of(name, weight, back, outer + inner, x, hidden, **inputs), hidden
+        return lstm_of(name, weight, back, outer + inner, x, hidden, fine=1, **inputs), hidden
     # The candidate's hidden bias stands inside of what the reset gate scales.
     n = module.hidden_size
     outer = outer + np.concatenate([inner[: 2 * n], np.zeros(n)])
-    return gru_of(name, weight, back, outer, inner[2 * n :], x, hidden, **inputs), hidden
+    return gru_of(name, weight, back, outer, inner[2 * n :], x, hidden, fine=1, **inputs), hidden
 
 
 def lstm_of(
     name: str, weight: Weight, back: Weight, bias: Floats, x: SignalCodes, hidden: SignalCodes, **inputs: Any
 ) -> ops.Op:
     """The op of an LSTM; blocks of rows: input, forget, candidate, output."""
-    halves = _halves(weight, back, bias, x, hidden)
+    halves = _halves(weight, back, bias, x, hidden, _ends(inputs))
     return ops.LSTM(name, len(back.codes) // 4, *halves, _result(hidden), **inputs)
 
 
@@ -72,8 +73,9 @@ def gru_of(
     **inputs: Any,
 ) -> ops.Op:
     """The op of a GRU; blocks of rows: reset, update, candidate."""
-    matrix, integers, rescale, hidden_matrix, rescale_hidden = _halves(weight, back, bias, x, hidden)
-    inner = np.clip(np.rint(bias_hidden * Q12), *INT16).astype(np.int64)
+    ends = _ends(inputs)
+    matrix, integers, rescale, hidden_matrix, rescale_hidden = _halves(weight, back, bias, x, hidden, ends)
+    inner = np.clip(np.rint(bias_hidden * Q12), *ends).astype(np.int64)
     rows, result = len(back.codes) // 3, _result(hidden)
     return ops.GRU(name, rows, matrix, integers, rescale, hidden_matrix, inner, rescale_hidden, result, **inputs)
 
@@ -99,20 +101,27 @@ def qrnn(name: str, module: layers.QRNN, x: SignalCodes, step: float, low: int, 
     return ops.QRNN(name, module.hidden_size, module.kernel, *gates, output, **inputs)
 
 
-def input_half(weight: Weight, x: SignalCodes, bias: Floats) -> tuple[ops.Matrix, Integers, Rescale]:
+def _ends(inputs: dict[str, Any]) -> tuple[int, int]:
+    """The range of each half of the gate inputs."""
+    return FINE if inputs.get("fine") else INT16
+
+
+def input_half(
+    weight: Weight, x: SignalCodes, bias: Floats, ends: tuple[int, int] = INT16
+) -> tuple[ops.Matrix, Integers, Rescale]:
     """The products of a cell with its input, in Q3.12."""
     x.check_sums(weight)
     matrix, scale, integers = integer_bias(weight, weight.scale * x.step, bias)
-    return matrix, integers, rescale_from(scale * Q12, *INT16)
+    return matrix, integers, rescale_from(scale * Q12, *ends)
 
 
 def _halves(
-    weight: Weight, back: Weight, bias: Floats, x: SignalCodes, hidden: SignalCodes
+    weight: Weight, back: Weight, bias: Floats, x: SignalCodes, hidden: SignalCodes, ends: tuple[int, int]
 ) -> tuple[ops.Matrix, Integers, Rescale, ops.Matrix, Rescale]:
     """Both halves of a cell whose result is multiplied again."""
     hidden.check_sums(back)
     matrix, scale, _ = integer_bias(back, back.scale * hidden.step, np.zeros(len(back.codes)))
-    return *input_half(weight, x, bias), matrix, rescale_from(scale * Q12, *INT16)
+    return *input_half(weight, x, bias, ends), matrix, rescale_from(scale * Q12, *ends)
 
 
 def _result(hidden: SignalCodes) -> Rescale:

@@ -38,11 +38,19 @@ class Examples:
         """The first tensor of the first call: its axes are where time is looked for."""
         return _tensors(self.first)[0]
 
-    def cut(self, axis: int) -> Call | None:
-        """The first call with a third of its time taken off, or ``None`` where that leaves nothing."""
-        length = self.lead().shape[axis]
+    def cuts(self, axis: int) -> list[Call]:
+        """The first call with a third of its time taken off, or nothing where that leaves no frames.
+
+        All tensors as long as the first are shortened; then that one alone, for others may have its length by chance.
+        """
+        lead = self.lead()
+        length = lead.shape[axis]
         kept = length - length // 3
-        return None if kept == length else _narrowed(self.first, axis, length, kept)
+        if kept == length:
+            return []
+        alike = [leaf for leaf in _tensors(self.first) if leaf.dim() > axis and leaf.shape[axis] == length]
+        groups = [alike] if len(alike) == 1 else [alike, [lead]]
+        return [_narrowed(self.first, axis, group, kept) for group in groups]
 
 
 def examples_of(model: nn.Module, example: Any) -> Examples:
@@ -138,11 +146,11 @@ def _same_shapes(calls: list[Call]) -> list[Call]:
     return kept
 
 
-def _narrowed(call: Call, axis: int, length: int, kept: int) -> Call:
-    """All tensors that have the length in that axis, shortened."""
+def _narrowed(call: Call, axis: int, chosen: list[Tensor], kept: int) -> Call:
+    """A call with some of its tensors shortened."""
 
     def narrow(leaf: Any) -> Any:
-        if isinstance(leaf, Tensor) and leaf.dim() > axis and leaf.shape[axis] == length:
+        if any(leaf is each for each in chosen):
             return leaf.narrow(axis, 0, kept).contiguous()
         return leaf
 

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder, Choices
-from fewbit.lower.network import Time, lower_node, observe, put_inputs, take_outputs
+from fewbit.lower.network import Time, lower_node, nodes_to_lower, observe, put_inputs, take_outputs
 from fewbit.lower.signals import Signal, fresh_labels
 from fewbit.program import Program, cost
 from fewbit.quant import attach, calibrate, quantizers
@@ -83,9 +83,9 @@ def explain(model: nn.Module, example: Any = None, time: Time = "auto", context:
     problems: list[str] = []
     found: Program | None = None
     put_inputs(builder)
-    for node in builder.network.nodes:
+    for node, fused in nodes_to_lower(builder.network):
         try:
-            lower_node(builder, node)
+            lower_node(builder, node, fused)
         except LoweringError as error:
             problems.append(str(error))
             _stand_in(builder, node)

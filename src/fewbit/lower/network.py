@@ -11,20 +11,28 @@ from torch import fx, nn
 
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
-from fewbit.lower import rules_attention, rules_elementwise, rules_layers, rules_movement, rules_norms, rules_pooling
+from fewbit.lower import (
+    patterns,
+    rules_attention,
+    rules_elementwise,
+    rules_layers,
+    rules_movement,
+    rules_norms,
+    rules_pooling,
+)
 from fewbit.lower import rules_products as rules_products
 from fewbit.lower.builder import Builder, Choices
 from fewbit.lower.examples import Examples, examples_of, made_up_examples
-from fewbit.lower.observed import MOVES, SAME, Observed, args_of
-from fewbit.lower.rules import find_rule
+from fewbit.lower.observed import MOVES, SAME, Axes, Observed, args_of, axes_in_time
+from fewbit.lower.rules import Fused, find_patterns, find_rule
 from fewbit.lower.signals import Pending, Signal, States, Symbols, frames_of, fresh_labels
-from fewbit.lower.tracing import LAYER
+from fewbit.lower.tracing import LAYER, Traced, trace_network
 from fewbit.lower.weights import Floats, SignalCodes, codes_of
 from fewbit.program import ops
 from fewbit.program.signature import Port, Signature
 
 __all__ = ["lower_network"]
-_FAMILIES = (rules_attention, rules_elementwise, rules_layers, rules_movement, rules_norms, rules_pooling)
+_FAMILIES = (patterns, rules_attention, rules_elementwise, rules_layers, rules_movement, rules_norms, rules_pooling)
 """The rules, which enter themselves into the table when they are imported."""
 MAX_INPUT_AXES = 3
 """An input of more axes (with the batch) is a picture, which has no time unless it is named."""
@@ -52,8 +60,8 @@ def lower_network(
     """
     builder = Builder(observe(model, example, time), choices)
     inputs = put_inputs(builder)
-    for node in builder.network.nodes:
-        lower_node(builder, node)
+    for node, fused in nodes_to_lower(builder.network):
+        lower_node(builder, node, fused)
     outputs = take_outputs(builder)
     return _with_short_inputs(builder.ops), Signature(tuple(inputs), tuple(outputs))
 
@@ -63,12 +71,15 @@ def observe(model: nn.Module, example: Any, time: Time) -> Observed:
     _check_float32(model)
     with evaluated(model):
         examples = made_up_examples(model) if example is None else examples_of(model, example)
-        axis = (1 if example is None else find_time(model, examples)) if time == "auto" else time
-        if axis is not None and (not isinstance(axis, int) or not 0 < axis < examples.lead().dim()):
+        axis = 1 if time == "auto" and example is None else time
+        if axis not in (None, "auto") and (not isinstance(axis, int) or not 0 < axis < examples.lead().dim()):
             raise LoweringError(
                 f"time={time!r} is no axis of the input but its batch; wanted 1, 2, ..., None or 'auto'"
             )
-        return Observed(model, examples, axis)
+        traced = trace_network(model, examples.first)
+        if isinstance(axis, str):
+            return Observed(model, examples, traced, *find_time(model, examples, traced))
+        return Observed(model, examples, traced, axis, axes_in_time(model, examples, traced, axis))
 
 
 def _with_short_inputs(found: list[ops.Op]) -> list[ops.Op]:
@@ -79,21 +90,19 @@ def _with_short_inputs(found: list[ops.Op]) -> list[ops.Op]:
     ]
 
 
-def find_time(model: nn.Module, examples: Examples) -> int | None:
-    """The one axis of the first input that the network takes at another length, if there is one."""
+def find_time(model: nn.Module, examples: Examples, traced: Traced) -> tuple[int | None, dict[fx.Node, Axes]]:
+    """The axis of the first input that the network takes at another length, if it is one, and what follows it."""
     lead = examples.lead()
-    if lead.dim() > MAX_INPUT_AXES:
-        return None
-    found = []
-    for axis in range(1, lead.dim()):
+    found: dict[int, dict[fx.Node, Axes]] = {}
+    for axis in range(1, lead.dim()) if lead.dim() <= MAX_INPUT_AXES else ():
         try:
-            shorter = examples.cut(axis)
-            if shorter is not None:
-                Observed(model, replace(examples, calls=[examples.first]), axis)
-                found.append(axis)
+            if examples.cuts(axis):
+                found[axis] = axes_in_time(model, examples, traced, axis)
         except LoweringError:
             continue
-    return found[0] if len(found) == 1 else None
+    if len(found) == 1:
+        return next(iter(found.items()))
+    return None, axes_in_time(model, examples, traced, None)
 
 
 @contextmanager
@@ -118,7 +127,6 @@ def _check_float32(model: nn.Module) -> None:
 def put_inputs(builder: Builder) -> list[Port]:
     """Values for what the caller gives, side by side in one frame, and its ports."""
     network = builder.network
-    builder.norm_ends = rules_norms.find_norms(network)
     ports: list[Port] = []
     first = 0
     for node in network.traced.inputs:
@@ -214,20 +222,27 @@ def _repeats(vector: Floats, period: int) -> bool:
     return np.array_equal(vector, np.resize(vector[:period], len(vector)))
 
 
-def lower_node(builder: Builder, node: fx.Node) -> None:
-    """Give a node its value by its rule, if the results need it.
+def nodes_to_lower(network: Observed) -> Iterator[tuple[fx.Node, Fused | None]]:
+    """The nodes that the results need, in order, without those that become one op with a later one."""
+    ends = find_patterns(network)
+    steps = {step for fused in ends.values() for step in fused.steps}
+    for node in network.nodes:
+        if node.op == "call_function" and node in network.needed and node not in steps:
+            yield node, ends.get(node)
+
+
+def lower_node(builder: Builder, node: fx.Node, fused: Fused | None) -> None:
+    """Give a node its value by the pattern that ends with it, or by its rule.
 
     Raises:
         LoweringError: it has no integer form; the message begins with its place.
     """
     network = builder.network
-    if node.op != "call_function" or node not in network.needed or node in builder.values:
-        return
-    if node in builder.norm_steps or isinstance(network.layer(node), layers.OneHot):
+    if node in builder.values or isinstance(network.layer(node), layers.OneHot):
         return
     try:
-        if node in builder.norm_ends:
-            rules_norms.norm_in_steps(builder, node)
+        if fused is not None:
+            fused.lower(builder, node)
         elif network.quantizer(node) is not None:
             _quantizer(builder, node)
         else:

@@ -14,6 +14,7 @@ from fewbit.lower import tracing
 from fewbit.lower.examples import Examples
 from fewbit.lower.tracing import LAYER, QUANTIZER, Traced, trace_network
 from fewbit.quant import Quantizer
+from fewbit.quant.calling import Call
 
 aten = torch.ops.aten
 
@@ -85,26 +86,30 @@ def operator_of(node: fx.Node) -> Any:
     return node.target
 
 
+Axes = tuple[int, ...]
+
+
 class Observed:
     """A traced network, what its nodes gave for the examples, and how their shapes follow the length of the input.
 
     Args:
         model: in evaluation mode.
-        examples: their first call is traced.
+        examples: what it is run on.
+        traced: the network, traced with the first call of the examples.
         time: the axis of the inputs along which their length may differ, or ``None``.
-
-    Raises:
-        LoweringError: the network cannot be traced, or does other things for other lengths.
+        axes: what `axes_in_time` found for it.
     """
 
-    def __init__(self, model: nn.Module, examples: Examples, time: int | None) -> None:
+    def __init__(
+        self, model: nn.Module, examples: Examples, traced: Traced, time: int | None, axes: dict[fx.Node, Axes]
+    ) -> None:
         self.model_name = type(model).__name__
         self.time = time
         self.examples = examples
         self.is_made_up = examples.made_up
-        self.traced: Traced = trace_network(model, examples.first)
-        self.nodes: list[fx.Node] = list(self.traced.graph.nodes)
-        self.axes = self._find_time(model)
+        self.traced = traced
+        self.nodes: list[fx.Node] = list(traced.graph.nodes)
+        self.axes = axes
         self.live: set[fx.Node] = set()
         for node in self.nodes:
             if node in self.traced.inputs or any(arg in self.live for arg in node.all_input_nodes):
@@ -113,26 +118,6 @@ class Observed:
         self.largest: dict[fx.Node, float] = {}
         self.constants: dict[fx.Node, Any] = {}
         self._run()
-
-    def _find_time(self, model: nn.Module) -> dict[fx.Node, tuple[int, ...]]:
-        """For each node, the axes of its tensor whose size follows the length of the input."""
-        shorter = None if self.time is None else self.examples.cut(self.time)
-        if shorter is None:
-            return dict.fromkeys(self.nodes, ())
-        others = list(trace_network(model, shorter).graph.nodes)
-        if [str(node.target) for node in others if node.op != "placeholder"] != [
-            str(node.target) for node in self.nodes if node.op != "placeholder"
-        ]:
-            raise LoweringError(
-                f"{self.model_name} does other things for other lengths of its input, so that it has no one Program; "
-                "give time=None to pack it for inputs of the length of the example"
-            )
-        found = {}
-        for node, other in zip(self.nodes, others, strict=True):
-            a, b = node.meta.get("val"), other.meta.get("val")
-            sizes = zip(a.shape, b.shape, strict=True) if isinstance(a, Tensor) and isinstance(b, Tensor) else ()
-            found[node] = tuple(axis for axis, (x, y) in enumerate(sizes) if x != y)
-        return found
 
     def _find_needed(self) -> set[fx.Node]:
         """Nodes between the input and the results."""
@@ -255,6 +240,43 @@ class Observed:
         """Whether one node alone goes on from a node (others ask for its shape only)."""
         used = [user for user in node.users if user.op == "output" or user in self.needed]
         return len([user for user in used if not _asks_for_shape(user, node)]) == 1
+
+
+def axes_in_time(model: nn.Module, examples: Examples, traced: Traced, time: int | None) -> dict[fx.Node, Axes]:
+    """For each node, the axes of its tensor whose size follows the length of the input in the axis `time`.
+
+    Raises:
+        LoweringError: the network cannot be traced at another length, or does other things there.
+    """
+    nodes = list(traced.graph.nodes)
+    shorter = [] if time is None else examples.cuts(time)
+    if not shorter:
+        return dict.fromkeys(nodes, ())
+    others = _first_traced(model, shorter)
+    if [node.op == "placeholder" or str(node.target) for node in others] != [
+        node.op == "placeholder" or str(node.target) for node in nodes
+    ]:
+        raise LoweringError(
+            f"{type(model).__name__} does other things for other lengths of its input, so that it has no one Program; "
+            "give time=None to pack it for inputs of the length of the example"
+        )
+    found = {}
+    for node, other in zip(nodes, others, strict=True):
+        a, b = node.meta.get("val"), other.meta.get("val")
+        sizes = zip(a.shape, b.shape, strict=True) if isinstance(a, Tensor) and isinstance(b, Tensor) else ()
+        found[node] = tuple(axis for axis, (x, y) in enumerate(sizes) if x != y)
+    return found
+
+
+def _first_traced(model: nn.Module, calls: list[Call]) -> list[fx.Node]:
+    """The graph for the first of some calls that the network takes."""
+    errors = []
+    for call in calls:
+        try:
+            return list(trace_network(model, call).graph.nodes)
+        except LoweringError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _largest(tensor: Tensor) -> float:

@@ -4,6 +4,7 @@ A rule takes the builder and a node and sets the node's value. It lies in the fi
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import args_of
+from fewbit.lower.remedies import REMEDIES
+from fewbit.lower.observed import Observed, args_of
 
 Rule = Callable[[Builder, fx.Node], None]
 RULES: dict[Any, Rule] = {}
@@ -30,6 +32,37 @@ def rule(*operators: Any) -> Callable[[Rule], Rule]:
     return enter
 
 
+@dataclass(frozen=True)
+class Fused:
+    """Several nodes that become one op together: the steps before the last one, and the rule for that."""
+
+    steps: frozenset[fx.Node]
+    lower: Rule
+
+
+Pattern = Callable[[Observed, fx.Node], Fused | None]
+PATTERNS: list[Pattern] = []
+"""What looks whether a node is the last of several that become one op."""
+
+
+def pattern(function: Pattern) -> Pattern:
+    """Enter a pattern."""
+    PATTERNS.append(function)
+    return function
+
+
+def find_patterns(network: Observed) -> dict[fx.Node, Fused]:
+    """The nodes that end a pattern."""
+    found = {}
+    for node in network.nodes:
+        if node.op == "call_function" and node in network.needed:
+            matches = (match(network, node) for match in PATTERNS)
+            fused = next((each for each in matches if each is not None), None)
+            if fused is not None:
+                found[node] = fused
+    return found
+
+
 def arguments(node: fx.Node, **defaults: Any) -> list[Any]:
     """The arguments of a node in the order of `defaults`, however they were given."""
     names = list(defaults)
@@ -45,6 +78,9 @@ def find_rule(node: fx.Node) -> Rule:
     """
     found = RULES.get(node.target)
     if found is None:
+        if node.target in REMEDIES:
+            what, instead = REMEDIES[node.target]
+            raise LoweringError(f"{what} ({node.target}) has no integer op; {instead}")
         raise LoweringError(
             f"no integer op is known for {node.target}; put it outside of the network that is packed, or write it with "
             "operators that have one (docs/guides/pack-your-own-model.md lists them)"

@@ -10,7 +10,7 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import SAME, Observed, args_of
+from fewbit.lower.observed import args_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Scores, Signal
 from fewbit.lower.weights import Floats, SignalCodes, to_float
@@ -127,96 +127,6 @@ def _gain(builder: Builder, node: fx.Node, weight: Any, bias: Any, shape: Any = 
         found = builder.reopened(Signal(name, pending.size, codes, pending.labels, pending.frames)).scaled(gain, offset)
     assert found is not None
     builder.values[node] = found
-
-
-# -- norms in steps: x * rsqrt(mean(x * x) + eps), and x / norm(x)
-
-
-def find_norms(network: Observed) -> dict[fx.Node, set[fx.Node]]:
-    """For each product or quotient that ends a norm in steps, the nodes of its steps."""
-    found = {}
-    for node in network.nodes:
-        match = _rms_of(network, node)
-        if match is not None:
-            found[node] = match[3]
-    return found
-
-
-def _rms_of(network: Observed, node: fx.Node) -> tuple[fx.Node, float, float, set[fx.Node]] | None:
-    """What is normalised, eps, a factor, and the nodes of the steps."""
-    if (
-        not network.is_live(node)
-        or len(args_of(node)) < 2
-        or not all(network.is_live(arg) for arg in args_of(node)[:2])
-    ):
-        return None
-    if node.target is aten.mul.Tensor:
-        for x, root in (args_of(node)[:2], args_of(node)[1::-1]):
-            found = _inverse_root(network, x, root)
-            if found is not None:
-                return x, found[0], 1.0, found[1]
-    if node.target is aten.div.Tensor:
-        x, size = args_of(node)[:2]
-        steps = {size}
-        while isinstance(size, fx.Node) and size.target in (
-            aten.clamp_min.default,
-            aten.expand_as.default,
-            aten.expand.default,
-            aten.clamp.default,
-            aten.unsqueeze.default,
-        ):
-            size = args_of(size)[0]
-            steps.add(size)
-        if isinstance(size, fx.Node) and size.target in (
-            aten.linalg_vector_norm.default,
-            aten.norm.ScalarOpt_dim,
-            aten.norm.Scalar,
-        ):
-            source, order, axes = (*args_of(size), None, None)[:3]
-            last = len(network.shape(x)) - 1
-            if source is x and order in (2, 2.0, None) and axes in ([-1], [last], [1] if last == 1 else None):
-                return x, 0.0, 1 / math.sqrt(network.shape(x)[-1]), steps
-    return None
-
-
-def _inverse_root(network: Observed, x: fx.Node, root: fx.Node) -> tuple[float, set[fx.Node]] | None:
-    """Eps and the steps of ``rsqrt(mean(x * x) + eps)``."""
-    if root.target is not aten.rsqrt.default:
-        return None
-    steps, eps, inner = {root}, 0.0, args_of(root)[0]
-    if isinstance(inner, fx.Node) and inner.target is aten.add.Tensor and not network.is_live(args_of(inner)[1]):
-        steps.add(inner)
-        eps, inner = float(network.constant(args_of(inner)[1])), args_of(inner)[0]
-    if not isinstance(inner, fx.Node) or inner.target is not aten.mean.dim:
-        return None
-    last = len(network.shape(x)) - 1
-    if list(args_of(inner)[1]) not in ([-1], [last]):
-        return None
-    steps.add(inner)
-    square = args_of(inner)[0]
-    if not isinstance(square, fx.Node):
-        return None
-    is_square = (square.target is aten.pow.Tensor_Scalar and args_of(square)[1] == 2) or (
-        square.target is aten.mul.Tensor and args_of(square)[0] is args_of(square)[1]
-    )
-    if not is_square or _origin(args_of(square)[0]) is not _origin(x):
-        return None
-    steps.add(square)
-    return eps, steps
-
-
-def _origin(node: Any) -> Any:
-    while isinstance(node, fx.Node) and node.target in SAME:
-        node = args_of(node)[0]
-    return node
-
-
-def norm_in_steps(builder: Builder, node: fx.Node) -> None:
-    """The product or quotient at the end of a norm in steps."""
-    found = _rms_of(builder.network, node)
-    assert found is not None
-    x, eps, factor, _ = found
-    norm(builder, node, x, 1, eps, centre=False, factor=factor)
 
 
 # -- softmax

@@ -160,10 +160,8 @@ def _emit_pool(
             else rescale_from(ratio, codes.low, codes.high)
         )
         after = right - unread * stride
-        if after < 0:
-            raise LoweringError("more frames are cut off behind it than its padding made")
         op = ops.Pool(name, int(maximum), channels, kernel, stride, rescale, left, after, grid, inputs=(taken.name,))
         return builder.add(op), codes
 
     size = grid.out_height * grid.out_width * channels
-    builder.values[node] = Pending(size, labels, emit, frames=frames, scalar_only=True)
+    builder.values[node] = Pending(size, labels, emit, frames=frames, spare=right // stride, scalar_only=True)

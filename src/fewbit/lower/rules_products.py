@@ -84,7 +84,7 @@ def convolution(builder: Builder, node: fx.Node) -> None:
     inner = [axis for axis in space if axis != time]
     rest = [axis for axis in range(channel) if axis != time]
     if any(value.labels.shape[axis] != 1 for axis in rest):
-        raise LoweringError("its frames hold several pictures; give it a batch of one")
+        raise LoweringError("its batch holds several pictures; where they follow each other in time, say so: time=1")
     weight = weight_at(builder, weight, axes=_frame_by_frame(spread, space, time))
     order = [*rest, *inner, channel]
     geometry: dict[str, int] = {"kernel": 1, "stride": 1, "dilation": 1, "left": 0, "right": 0}
@@ -113,14 +113,13 @@ def convolution(builder: Builder, node: fx.Node) -> None:
 
     def make(name: str, matrix: ops.Matrix, integers: Integers, rescale: Any, unread: int) -> ops.Op:
         right = geometry["right"] - unread * geometry["stride"]
-        if right < 0:
-            raise LoweringError("more frames are cut off behind it than its padding made")
         return ops.Conv(
             name, geometry["kernel"], geometry["stride"], matrix, integers, rescale,
             geometry["dilation"], left, right, groups, grid, inputs=(reader.name,),
         )  # fmt: skip
 
-    builder.values[node] = product(builder, node, reader, weight, bias, make, labels, frames, places)
+    spare = geometry["right"] // geometry["stride"]
+    builder.values[node] = product(builder, node, reader, weight, bias, make, labels, frames, places, spare)
 
 
 def _paddings(padding: Any, kernel: Sequence[int], dilation: Sequence[int], stride: Sequence[int]) -> list[Any]:
@@ -173,6 +172,7 @@ def product(
     labels: Any,
     frames: int,
     places: int,
+    spare: int = 0,
 ) -> Pending:
     """An open product: what follows may scale its rows, add to them and cut them off."""
     rows = len(weight.codes)
@@ -186,7 +186,7 @@ def product(
         rescale = rescale_from(scale / codes.step, codes.low, codes.high)
         return builder.add(make(name, matrix, integers, rescale, unread)), codes
 
-    return Pending(places * rows, labels, emit, channels=rows, frames=frames)
+    return Pending(places * rows, labels, emit, channels=rows, frames=frames, spare=spare)
 
 
 def weight_at(builder: Builder, node: Any, transposed: bool = False, axes: Sequence[int] | None = None) -> Weight:

@@ -39,6 +39,7 @@ class Pending:
     gain, offset and the number of last frames that nobody reads, and gives the name of the op and the codes that it
     really has.
 
+    spare: last frames that the op makes of padding only, and need not make.
     scalar_only: whether one gain for all, and no offset, is all that the op can take. reusable: whether it may be
     emitted several times (the input of a network, or an op that is there and is only brought to other codes).
     """
@@ -52,6 +53,7 @@ class Pending:
     low: float = -np.inf
     high: float = np.inf
     frames: int = 1
+    spare: int = 0
     scalar_only: bool = False
     reusable: bool = False
 

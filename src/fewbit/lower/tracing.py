@@ -115,13 +115,19 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
         with _opaque_modules(model, call), torch.no_grad():
             exported = torch.export.export(model, args, named, strict=False)
             calls = list(_known)
-    except LoweringError:
-        raise
+    except _NotTaken as error:
+        cause = error.__cause__
+        assert cause is not None
+        raise LoweringError(
+            f"{_place_of(cause, model)}: it does not take the example: {_first_lines(cause)}; give batches as the "
+            "network is called: a tensor, a tuple of its inputs, or a dictionary of named ones"
+        ) from cause
+    except FewbitError as error:
+        raise LoweringError(f"{_place_of(error, model)}: {error}") from error
     except Exception as error:  # torch raises errors of many kinds, of its own and of what it calls
         raise LoweringError(
-            f"{type(model).__name__} cannot be traced: {_first_lines(error)}. Control flow on numbers or lengths of "
-            "the input, packed sequences and loops over cells have no graph: write them as tensor operations, or as a "
-            "layer of fewbit.nn or torch.nn"
+            f"{_place_of(error, model)}: it cannot be traced, for control flow on numbers of the input has no graph: "
+            f"write it as tensor operations, or as a layer of fewbit.nn or torch.nn ({_first_lines(error)})"
         ) from error
     signature = exported.graph_signature
     stored = {**exported.state_dict, **exported.constants}
@@ -144,9 +150,31 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
     )
 
 
-def _first_lines(error: Exception) -> str:
+class _NotTaken(Exception):
+    """The network failed when it was called with the example, before it was traced; the cause says how."""
+
+
+def _first_lines(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines[:2])[:300]}"
+
+
+def _place_of(error: BaseException, model: nn.Module) -> str:
+    """Where an error arose: the path of the innermost module, and in modules of one's own the source line."""
+    names = {module: name for name, module in model.named_modules()}
+    path, line = type(model).__name__, ""
+    for frame in walk_tb(error.__traceback__):
+        owner = frame[0].f_locals.get("self")
+        if not isinstance(owner, nn.Module) or owner not in names or isinstance(owner, Quantizer):
+            continue
+        path = names[owner] or type(model).__name__
+        is_torch = type(owner).__module__.startswith("torch.")
+        code = linecache.getline(frame[0].f_code.co_filename, frame[1]).strip()
+        if not is_torch and frame[0].f_code.co_name != "_call_impl" and "torch" not in frame[0].f_globals["__name__"]:
+            line = code
+        found_type = type(owner).__name__.removeprefix("Parametrized")
+        kind, shown = found_type, "" if is_torch else line
+    return f"{path} ({kind}{f', {shown!r}' if shown else ''})" if path != type(model).__name__ or line else path
 
 
 @contextmanager

@@ -52,6 +52,26 @@ def sigmoid(x: Integers) -> Integers:
     return (Q15 + np.sign(x) * TANH_TABLE[magnitude]) >> 1
 
 
+FINE_TABLE: Integers = np.minimum(np.rint(np.tanh(np.arange(TANH_STEPS + 1) / 128) * Q15), Q15 - 1).astype(np.int64)
+"""Tanh(i / 128) for i = 0..1024 in Q15: up to 8, where it is 1. Between its entries `fine_tanh` interpolates."""
+
+
+def fine_tanh(x: Integers) -> Integers:
+    """Tanh of Q3.12 in Q15, interpolated between the entries of `FINE_TABLE`, odd symmetry for negatives."""
+    return np.sign(x) * _between(np.abs(x), 5)
+
+
+def fine_sigmoid(x: Integers) -> Integers:
+    """Sigmoid of Q3.12 in Q15: ``(1 + tanh(x / 2)) / 2`` from the same table, interpolated."""
+    return (Q15 + np.sign(x) * _between(np.abs(x), 6)) >> 1
+
+
+def _between(magnitude: Integers, bits: int) -> Integers:
+    place, rest = magnitude >> bits, magnitude & ((1 << bits) - 1)
+    following = FINE_TABLE[np.minimum(place + 1, TANH_STEPS)]
+    return shift_round(FINE_TABLE[place] * ((1 << bits) - rest) + following * rest, bits)
+
+
 def mix(gate: Integers, kept: Integers, new: Integers) -> Integers:
     """``gate * kept + (1 - gate) * new`` with a Q15 gate; the result has the scale of both."""
     return shift_round(gate * kept + (Q15 - gate) * new, 15)
@@ -173,9 +193,9 @@ def interpolate(x: Integers, points: Integers, fraction_bits: int, spare_bits: i
 
 
 SINE_BITS = 12
-SINE_POINTS: Integers = np.rint(np.sin(2 * np.pi * np.arange((1 << SINE_BITS) + 1) / (1 << SINE_BITS)) * (Q15 - 1)).astype(
-    np.int64
-)
+SINE_POINTS: Integers = np.rint(
+    np.sin(2 * np.pi * np.arange((1 << SINE_BITS) + 1) / (1 << SINE_BITS)) * (Q15 - 1)
+).astype(np.int64)
 """A turn of the sine in 4096 steps, in Q15."""
 
 

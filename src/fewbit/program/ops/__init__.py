@@ -9,7 +9,7 @@ from fewbit.program.ops.base import GROUP_SHIFT, MAX_FRAME, Matrix, MatrixProduc
 from fewbit.program.ops.clocks import First, Mean, Phases, Positions
 from fewbit.program.ops.elementwise import Map, Mul, Requantize, Sum
 from fewbit.program.ops.hierarchy import Hierarchy, Parts
-from fewbit.program.ops.norms import Norm, Softmax
+from fewbit.program.ops.norms import Magnitude, Norm, Softmax
 from fewbit.program.ops.products import Conv, Dense
 from fewbit.program.ops.recurrent import GRU, LSTM, QRNN, SRU
 from fewbit.program.ops.shaping import Pool, Reverse, Take
@@ -20,7 +20,7 @@ KINDS: dict[str, type[Op]] = {
     op.kind: op
     for op in (
         Quantize, Requantize, Dense, Conv, SRU, QRNN, LSTM, GRU, Hierarchy,
-        Lookup, Sum, Mul, Map, Take, Pool, Reverse, Norm, Softmax, Attend, Positions, Phases, Mean, First,
+        Lookup, Sum, Mul, Map, Take, Pool, Reverse, Norm, Softmax, Magnitude, Attend, Positions, Phases, Mean, First,
     )
 }  # fmt: skip
 """Every kind of op by its name in packed files."""
@@ -41,6 +41,7 @@ __all__ = [
     "Grid",
     "Hierarchy",
     "Lookup",
+    "Magnitude",
     "Map",
     "Matrix",
     "MatrixProduct",

@@ -14,11 +14,14 @@ from fewbit.program.numerics import (
     saturate,
     shares,
     shift_round,
+    square_root,
 )
 from fewbit.program.ops.base import MAX_FRAME, Op, Step, Value, check_multipliers, check_range, demand, one_input
 
 MAX_NORM = 1 << 16
 """Numbers that are normalised together, at most."""
+MAX_SQUARES = 16
+"""Inputs of a magnitude, at most."""
 MAX_EXPONENT_MULTIPLIER = 1 << 16
 
 
@@ -100,6 +103,37 @@ class Softmax(Op):
 def in_groups(x: Integers, length: int) -> Integers:
     """Frames ``(time, size)`` as ``(time, groups, length)``."""
     return x.reshape(len(x), x.shape[1] // length, length)
+
+
+@dataclass(frozen=True, eq=False)
+class Magnitude(Op):
+    """The root of the sum of the squares of its inputs, number by number: ``rescale(root(256**2 * (sum x * x) + eps))``.
+
+    The integer root (`fewbit.program.numerics.square_root`) has 8 fractional bits of a code; `eps` counts 2**-16 of the
+    square of a code. The magnitude of complex numbers, as in a spectrogram.
+    """
+
+    eps: int
+    rescale: Rescale
+
+    kind: ClassVar[str] = "magnitude"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        demand(1 <= len(inputs) <= MAX_SQUARES, f"{self.name} reads {len(inputs)} values, wanted 1 to {MAX_SQUARES}")
+        x = inputs[0]
+        for value in inputs:
+            demand(value.size == x.size, f"{value.name} gives {value.size} numbers a frame, {self.name} wants {x.size}")
+            demand(value.narrow, f"{value.name} leaves 16 bits")
+        demand(self.eps >= 0, "'eps' is negative")
+        check_multipliers("rescale", self.rescale, 1)
+        return Value(x.size, self.rescale.low, self.rescale.high)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        squares = sum(x * x for x in xs)
+        return self.rescale(square_root((squares << 16) + self.eps)), state
+
+    def is_new(self) -> bool:
+        return True
 
 
 def check_exponent(multiplier: int, shift: int) -> None:

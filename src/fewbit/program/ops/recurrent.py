@@ -8,10 +8,13 @@ import numpy as np
 
 from fewbit.program.numerics import (
     INT16,
+    INT32,
     MAX_SHIFT,
     Q15,
     Integers,
     Rescale,
+    fine_sigmoid,
+    fine_tanh,
     mix,
     saturate,
     shift_round,
@@ -31,6 +34,9 @@ from fewbit.program.ops.base import (
     one_input,
 )
 from fewbit.program.ops.windows import start_window, take_windows
+
+FINE = (-(1 << 19), (1 << 19) - 1)
+"""20 bits: Q3.12 up to 128."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +150,10 @@ class LSTM(Op):
 
     ``c = saturate16(shift_round(8 * f * c + i * g, 18))``, state, Q3.12; ``h = output(shift_round(o * tanh(c), 15))``,
     state and result.
+
+    With `fine` 1, tanh and sigmoid are `fine_tanh` and `fine_sigmoid`, each half of the gate inputs has 20 bits (their
+    sum is saturated to 16), and the cell has 16 fractional bits of 32:
+    ``c = saturate32(shift_round(f * c + 2 * i * g, 15))`` and ``tanh(saturate16(shift_round(c, 4)))``.
     """
 
     hidden: int
@@ -153,6 +163,7 @@ class LSTM(Op):
     weight_hidden: Matrix
     rescale_hidden: Rescale
     output: Rescale
+    fine: int = 0
 
     kind: ClassVar[str] = "lstm"
 
@@ -173,13 +184,21 @@ class LSTM(Op):
         hidden, cell = state
         n = self.hidden
         y = np.zeros((len(xs[0]), n), np.int64)
+        tanh_of, sigmoid_of = (fine_tanh, fine_sigmoid) if self.fine else (tanh, sigmoid)
         for t, part in enumerate(self.rescale(step.products[0](xs[0]) + self.bias)):
             gates = saturate(part + self.rescale_hidden(step.products[1](hidden)), *INT16)
-            i, f, o = sigmoid(gates[:n]), sigmoid(gates[n : 2 * n]), sigmoid(gates[3 * n :])
-            g = tanh(gates[2 * n : 3 * n])
-            cell = saturate(shift_round(8 * f * cell + i * g, 18), *INT16)
-            y[t] = hidden = self.output(shift_round(o * tanh(cell), 15))
+            i, f, o = sigmoid_of(gates[:n]), sigmoid_of(gates[n : 2 * n]), sigmoid_of(gates[3 * n :])
+            g = tanh_of(gates[2 * n : 3 * n])
+            if self.fine:
+                cell = saturate(shift_round(f * cell + 2 * i * g, 15), *INT32)
+                seen = saturate(shift_round(cell, 4), *INT16)
+            else:
+                cell = seen = saturate(shift_round(8 * f * cell + i * g, 18), *INT16)
+            y[t] = hidden = self.output(shift_round(o * tanh_of(seen), 15))
         return y, (hidden, cell)
+
+    def is_new(self) -> bool:
+        return super().is_new() or self.fine != 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +207,8 @@ class GRU(Op):
 
     ``r, z = sigmoid(saturate16(a + b))``; ``d = saturate16(b + bias_hidden)`` in the candidate block;
     ``n = tanh(saturate16(a + shift_round(r * d, 15)))``; ``s = mix(z, s, n)``, state, Q15; ``h = output(s)``, state
-    and result. bias_hidden is in Q3.12.
+    and result. bias_hidden is in Q3.12. With `fine` 1, tanh and sigmoid are `fine_tanh` and `fine_sigmoid`,
+    and ``a``, ``b`` and ``d`` have 20 bits (gate inputs are saturated to 16 when both halves are added).
     """
 
     hidden: int
@@ -199,6 +219,7 @@ class GRU(Op):
     bias_hidden: Integers
     rescale_hidden: Rescale
     output: Rescale
+    fine: int = 0
 
     kind: ClassVar[str] = "gru"
 
@@ -220,15 +241,19 @@ class GRU(Op):
         hidden, slow = state
         n = self.hidden
         y = np.zeros((len(xs[0]), n), np.int64)
+        tanh_of, sigmoid_of = (fine_tanh, fine_sigmoid) if self.fine else (tanh, sigmoid)
         for t, part in enumerate(self.rescale(step.products[0](xs[0]) + self.bias)):
             back = self.rescale_hidden(step.products[1](hidden))
-            gates = sigmoid(saturate(part[: 2 * n] + back[: 2 * n], *INT16))
+            gates = sigmoid_of(saturate(part[: 2 * n] + back[: 2 * n], *INT16))
             r, z = gates[:n], gates[n:]
-            inner = saturate(back[2 * n :] + self.bias_hidden, *INT16)
-            candidate = tanh(saturate(part[2 * n :] + shift_round(r * inner, 15), *INT16))
+            inner = saturate(back[2 * n :] + self.bias_hidden, *(FINE if self.fine else INT16))
+            candidate = tanh_of(saturate(part[2 * n :] + shift_round(r * inner, 15), *INT16))
             slow = mix(z, slow, candidate)
             y[t] = hidden = self.output(slow)
         return y, (hidden, slow)
+
+    def is_new(self) -> bool:
+        return super().is_new() or self.fine != 0
 
 
 def check_gates(weight: Matrix, bias: Integers, rescale: Rescale) -> None:
@@ -237,13 +262,23 @@ def check_gates(weight: Matrix, bias: Integers, rescale: Rescale) -> None:
     check_multipliers("rescale", rescale, weight.rows, narrow=True)
 
 
+def check_fine_half(name: str, rescale: Rescale) -> None:
+    """A half of the gate inputs that have 20 bits."""
+    demand(FINE[0] <= rescale.low and rescale.high <= FINE[1], f"'{name}' leaves 20 bits")
+
+
 def check_hidden_half(op: LSTM | GRU, blocks: int) -> None:
     """Both halves of a layer whose result is multiplied again."""
-    check_gates(op.weight, op.bias, op.rescale)
+    demand(op.fine in (0, 1), "'fine' is neither 0 nor 1")
+    check_bias(op.bias, op.weight.rows)
+    check_multipliers("rescale", op.rescale, op.weight.rows, narrow=not op.fine)
     rows, back = blocks * op.hidden, op.weight_hidden
     fits = op.hidden >= 1 and op.weight.rows == back.rows == rows and back.columns == op.hidden
     demand(fits, "'weight' or 'weight_hidden' does not fit 'hidden'")
-    check_multipliers("rescale_hidden", op.rescale_hidden, rows, narrow=True)
+    check_multipliers("rescale_hidden", op.rescale_hidden, rows, narrow=not op.fine)
+    if op.fine:
+        check_fine_half("rescale", op.rescale)
+        check_fine_half("rescale_hidden", op.rescale_hidden)
     check_multipliers("output", op.output, op.hidden, narrow=True)
 
 
