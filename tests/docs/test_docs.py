@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 import fewbit
 from fewbit.program import ops
-from fewbit.program.numerics import Integers, Rescale
-from fewbit.program.write import KINDS
+from fewbit.program.fields import own_fields
+from fewbit.program.numerics import Integers, Points, Rescale
+from fewbit.program.ops import KINDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -38,6 +39,8 @@ TYPES: dict[Any, str] = {
     Rescale: "rescale",
     ops.Matrix: "matrix",
     ops.Parts: "parts",
+    ops.Grid: "grid",
+    Points: "points",
 }
 
 
@@ -165,7 +168,7 @@ def test_file_format_names_the_fields_of_every_op() -> None:
     found = {}
     for kind, section in re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL):
         found[kind] = re.findall(r"^\| `(\w+)` \| (\w+) \|", section, re.MULTILINE)
-    wanted = {kind: [(f.name, TYPES[f.type]) for f in fields(op)] for kind, op in KINDS.items()}
+    wanted = {kind: [(f.name, TYPES[f.type]) for f in own_fields(op)] for kind, op in KINDS.items()}
     assert found == wanted
 
 

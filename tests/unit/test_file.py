@@ -1,7 +1,8 @@
 """The packed file: what is saved comes back, and each kind of damage is refused in a sentence of its own."""
 
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from safetensors.numpy import save as to_safetensors
 from fewbit.cli.main import main
 from fewbit.errors import FileFormatError
 from fewbit.program import load, show
+from fewbit.program.signature import Port, Signature
 
 HEADER_MAX = 100_000_000  # of safetensors
 
@@ -53,6 +55,45 @@ def test_the_file_is_safetensors_with_one_metadata_key(every_op):
     assert list(meta) == ["alphabet", "features", "ops", "recipe", "version"]
     assert text == json.dumps(meta, sort_keys=True, separators=(",", ":"))
     assert {str(value.dtype) for value in tensors_of(data).values()} == {"float32", "int32", "uint16", "uint8"}
+
+
+GRAPHS = sorted((Path(__file__).parents[1] / "golden").glob("graph_*_v2.fewbit"))
+
+
+def test_a_chain_of_old_kinds_is_still_written_as_version_1(every_op):
+    assert described(every_op)["version"] == 1
+    read = replace(every_op.ops[1], inputs=("input",))
+    assert described(replace(every_op, ops=(every_op.ops[0], read, *every_op.ops[2:])))["version"] == 2
+    ports = Port("x", (0, 6), 0, (1,)), Port("y", (0, 3), 0, (1,))
+    assert described(replace(every_op, signature=Signature(ports[:1], ports[1:])))["version"] == 2
+
+
+@pytest.mark.parametrize("path", GRAPHS, ids=lambda path: path.stem)
+def test_a_graph_comes_back(path):
+    program = load(path)
+    meta = described(program)
+    assert meta["version"] == 2
+    assert [record.get("inputs", []) for record in meta["ops"]] == [list(op.inputs) for op in program.ops]
+    types = {str(value.dtype) for value in tensors_of(program.to_bytes()).values()}
+    assert types <= {"float32", "int32", "int16", "uint16", "uint8"}
+    cost = show(path)
+    assert cost.payload_bytes == cost.weight_bytes == sum(part.bytes for part in cost.ops)
+    assert [part.inputs for part in cost.ops[1:2]] == [tuple(program.ops[i].name for i in program.graph.inputs[1])]
+
+
+def test_a_program_with_a_signature_comes_back(tmp_path):
+    program = load(next(path for path in GRAPHS if path.stem == "graph_stream_v2"))
+    again = load(program.save(tmp_path / "net.fewbit"))
+    assert again.signature == program.signature
+    x, words = np.zeros((30, 10), np.float32), np.zeros((2, 30), int)
+    assert np.array_equal(again(x, words), program(x, words))
+    assert again(x, words).shape == (15, 5)
+
+
+def described(program):
+    data = program.to_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return json.loads(header["__metadata__"]["fewbit"])
 
 
 def test_all_bytes_of_the_file_are_counted(every_op, tmp_path):

@@ -91,8 +91,21 @@ class Builder:
         return self.by_range(node)
 
     def result_codes(self, node: fx.Node) -> SignalCodes:
-        """Codes of what leaves the network."""
-        return SignalCodes(2.0 ** -self.result_bits(node), *INT32)
+        """Codes of what leaves the network: of 32 bits, but for a first frame, which is held and has 16."""
+        if self._is_first_frame(node):
+            return SignalCodes(2.0 ** np.ceil(np.log2(self.by_range(node).step)), *INT16)
+        value = self.values.get(node)
+        is_turned = isinstance(value, Signal | Pending) and bool((value.labels < 0).any())
+        return SignalCodes(2.0 ** -self.result_bits(node), -INT32[1] if is_turned else INT32[0], INT32[1])
+
+    def _is_first_frame(self, node: fx.Node) -> bool:
+        """Whether a node without time is the first frame of a stream."""
+        value = self.values.get(node)
+        if self.network.time is None or self.network.time_of(node) is not None:
+            return False
+        return (
+            isinstance(value, Signal | Pending) and value.frames > 1 and int(np.abs(value.labels).max()) <= value.size
+        )
 
     def _read_as(self, reader: fx.Node) -> SignalCodes | None:
         """The codes in which a node reads its input, if a quantizer says so."""
@@ -150,7 +163,7 @@ class Builder:
         factor = gain * signal.codes.step / codes.step
         if not offset.any() and np.ptp(factor) == 0:
             if factor.flat[0] == 1 and codes.low <= signal.codes.low and signal.codes.high <= codes.high:
-                return signal.name, signal.codes
+                return signal.name, replace(signal.codes, step=codes.step)
             rescale = rescale_from(float(factor.flat[0]), codes.low, codes.high)
             key = ("requantize", signal.name, codes, float(factor.flat[0]))
             made: tuple[str, SignalCodes] = self.once(key, lambda: self._requantize(signal, rescale, codes, reader))
@@ -284,7 +297,7 @@ class Builder:
 
         def make() -> str:
             name = self.name(None, f"{signal.name}.take")
-            return self.add(ops.Take(name, index.astype(np.int64), inputs=(signal.name,)))
+            return self.add(ops.Take(name, *repeated(index), inputs=(signal.name,)))
 
         name = self.once(("take", signal.name, index.tobytes()), make)
         codes = SignalCodes(signal.codes.step, low, high)
@@ -355,3 +368,17 @@ def _kind(value: Any) -> str:
     return {"Scores": "a matrix of attention scores", "list": "a tuple of tensors"}.get(
         type(value).__name__, "a value that the Program does not have"
     )
+
+
+def repeated(index: Integers) -> tuple[Integers, int, int]:
+    """An index as its shortest part that repeats itself further on, how often, and how far on."""
+    size, sign = len(index), np.sign(index)
+    for period in (n for n in range(1, size // 2 + 1) if size % n == 0):
+        rows, signs = np.abs(index).reshape(-1, period), sign.reshape(-1, period)
+        if not (signs == signs[0]).all():
+            continue
+        steps = (rows - rows[0])[:, signs[0] != 0]
+        stride = int(steps[1, 0]) if steps.size else 0
+        if stride >= 0 and (steps == np.arange(len(rows))[:, None] * stride).all():
+            return index[:period].astype(np.int64), size // period, stride
+    return index.astype(np.int64), 1, 0

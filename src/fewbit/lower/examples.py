@@ -68,8 +68,10 @@ def examples_of(model: nn.Module, example: Any) -> Examples:
         calls += _rows(call_of(model, batch))
     tensors = _tensors(calls[0])
     if not tensors:
-        raise LoweringError("the example batch holds no tensors")
+        raise LoweringError("the example batch holds no tensors; give tensors of torch, as the network takes them")
     for tensor in tensors:
+        if not tensor.numel():
+            raise LoweringError(f"an input of the example is empty, {tuple(tensor.shape)}; give rows and frames")
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise LoweringError(f"an input is {kind}, wanted float32: use model.float() and float32 examples")
@@ -115,7 +117,9 @@ def _rows(call: Call) -> list[Call]:
     sizes = {tensor.shape[0] if tensor.dim() else 0 for tensor in _tensors(call)}
     if sizes == {1} or not sizes:
         return [call]
-    if len(sizes) > 1 or 0 in sizes:
+    if 0 in sizes:
+        return [call]
+    if len(sizes) > 1:
         if 1 in sizes:
             return [call]
         raise LoweringError(f"the inputs of an example have batches of different sizes, {sorted(sizes)}; give one row")

@@ -29,6 +29,7 @@ from fewbit.lower.signals import Pending, Signal, States, Symbols, frames_of, fr
 from fewbit.lower.tracing import LAYER, Traced, trace_network
 from fewbit.lower.weights import Floats, SignalCodes, codes_of
 from fewbit.program import ops
+from fewbit.program.numerics import INT16
 from fewbit.program.signature import Port, Signature
 
 __all__ = ["lower_network"]
@@ -72,7 +73,8 @@ def observe(model: nn.Module, example: Any, time: Time) -> Observed:
     with evaluated(model):
         examples = made_up_examples(model) if example is None else examples_of(model, example)
         axis = 1 if time == "auto" and example is None else time
-        if axis not in (None, "auto") and (not isinstance(axis, int) or not 0 < axis < examples.lead().dim()):
+        is_axis = type(axis) is int and 0 < axis < examples.lead().dim()
+        if axis not in (None, "auto") and not is_axis:
             raise LoweringError(
                 f"time={time!r} is no axis of the input but its batch; wanted 1, 2, ..., None or 'auto'"
             )
@@ -204,6 +206,8 @@ def _features(builder: Builder, node: fx.Node, first: int, size: int, labels: An
     """Features, which each quantizer that reads them turns into codes, with what is done to them before."""
 
     def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
+        if codes.low < INT16[0] or codes.high > INT16[1]:
+            raise LoweringError("the network gives its input as it is; leave that result away")
         gains, offsets = (np.resize(vector, size) for vector in (gain, offset))
         channels = next(n for n in range(1, size + 1) if size % n == 0 and _repeats(gains, n) and _repeats(offsets, n))
         scaled = [(vector[:channels] / codes.step).astype(np.float32) for vector in (gains, offsets)]
@@ -256,7 +260,8 @@ def _quantizer(builder: Builder, node: fx.Node) -> None:
     source = args_of(node)[0]
     value = builder.values.get(source)
     if not isinstance(value, Signal | Pending):
-        raise LoweringError("its quantizer reads something that is no signal")
+        kind = "symbols (integers); give float32 examples" if isinstance(value, Symbols) else "something else"
+        raise LoweringError(f"its quantizer wants a signal, and reads {kind}")
     quantizer = builder.network.quantizer(node)
     assert quantizer is not None
     reader = builder.network.path(node).removesuffix("_quantizer")  # a module's quantizer is called input_quantizer
@@ -277,7 +282,7 @@ def take_outputs(builder: Builder) -> list[Port]:
             time = network.time_of(node)
             order = builder.natural_order(node, signal.labels)
             frames = frames_of(signal.labels, signal.size, time, order)
-            if time is not None and (frames.before or frames.after or frames.first):
+            if time is not None and (frames.before or frames.after or frames.first or frames.count != signal.frames):
                 raise LoweringError("frames are cut off or added at an end of the result")
             taken = builder.result_frames(signal, time, frames)
         except LoweringError as error:

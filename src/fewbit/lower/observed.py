@@ -76,6 +76,17 @@ MOVES = {
 """Operators that only move numbers of their first argument, change their signs, or put zeros beside them."""
 
 
+SHAPE_ONLY = {
+    aten.zeros_like.default,
+    aten.ones_like.default,
+    aten.full_like.default,
+    aten.new_zeros.default,
+    aten.new_ones.default,
+    aten.new_full.default,
+}
+"""Operators of which the shape of their first argument, and nothing else of it, says what they give."""
+
+
 def args_of(node: fx.Node) -> tuple[Any, ...]:
     """The positional arguments of a node, whose kinds its operator knows."""
     return node.args
@@ -112,7 +123,8 @@ class Observed:
         self.axes = axes
         self.live: set[fx.Node] = set()
         for node in self.nodes:
-            if node in self.traced.inputs or any(arg in self.live for arg in node.all_input_nodes):
+            reads = () if node.target in SHAPE_ONLY else node.all_input_nodes
+            if node in self.traced.inputs or any(arg in self.live for arg in reads):
                 self.live.add(node)
         self.needed = self._find_needed()
         self.largest: dict[fx.Node, float] = {}

@@ -43,8 +43,10 @@ def pack(
     Raises:
         LoweringError: a part has no integer form; the message names it and what would help.
     """
-    if not 2 <= hidden_bits <= 16:
-        raise LoweringError(f"hidden_bits={hidden_bits}, wanted 2 to 16")
+    if not isinstance(hidden_bits, int) or not 2 <= hidden_bits <= 16:
+        raise LoweringError(f"hidden_bits={hidden_bits!r}, wanted 2 to 16")
+    if context is not None and (not isinstance(context, int) or context < 1):
+        raise LoweringError(f"context={context!r}, wanted a number of frames, or None for as many as the example has")
     notes: dict[str, Any] = {
         "features": None if features is None else features.to_dict(),
         "alphabet": None if alphabet is None else alphabet.to_dict(),

@@ -6,7 +6,7 @@ import torch
 
 aten = torch.ops.aten
 
-_COMPARED = "it compares numbers of the input"
+_COMPARED = "a comparison of numbers of the input"
 _NO_MASK = "a mask of padding is not needed: pack the network without it, for a Program takes one example at a time"
 _CHOICE = "return the scores, and choose among them outside"
 

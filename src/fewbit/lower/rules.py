@@ -12,8 +12,8 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.remedies import REMEDIES
 from fewbit.lower.observed import Observed, args_of
+from fewbit.lower.remedies import REMEDIES
 
 Rule = Callable[[Builder, fx.Node], None]
 RULES: dict[Any, Rule] = {}

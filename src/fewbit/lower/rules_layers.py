@@ -162,7 +162,8 @@ def _torch_recurrent(builder: Builder, node: fx.Node, module: nn.LSTM | nn.GRU, 
     time, length = network.time_of(source), network.shape(source)[0 if not module.batch_first else 1]
     if time != (1 if module.batch_first else 0):
         raise LoweringError(
-            "it runs over an axis whose length does not follow the input; give an example of several frames, and time="
+            "it runs over an axis whose length does not follow the input; give an example of several frames, the batch "
+            "first, and time="
         )
     taken = builder.still(builder.signal(source), time, [1 - time, 2])
     names: list[str] = []

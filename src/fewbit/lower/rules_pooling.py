@@ -49,7 +49,10 @@ def adaptive_average_pool(builder: Builder, node: fx.Node) -> None:
         return
     inner = shape[len(shape) - spread :]
     if any(place % size for place, size in zip(inner, sizes, strict=True)):
-        raise LoweringError(f"adaptive pooling from {inner} to {sizes}, which does not divide it, has no integer op")
+        raise LoweringError(
+            f"adaptive pooling from {inner} to {sizes}, which does not divide it, has no integer op; use sizes that "
+            "do, or average pooling"
+        )
     kernel = [place // size for place, size in zip(inner, sizes, strict=True)]
     _pool(builder, node, x, kernel, kernel, [0], maximum=False)
 

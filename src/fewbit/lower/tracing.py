@@ -4,17 +4,21 @@ A quantizer looks at its numbers, which no symbolic trace survives, and a recurr
 of a custom operator that carries a handle, so that the graph shows where they stand and the rest is traced through.
 """
 
+import linecache
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import walk_tb
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils.parametrize import ParametrizationList
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree
 
 from fewbit import nn as layers
-from fewbit.errors import LoweringError
+from fewbit.errors import FewbitError, LoweringError
 from fewbit.quant import Quantizer
 from fewbit.quant.calling import Call
 
@@ -162,19 +166,19 @@ def _first_lines(error: BaseException) -> str:
 def _place_of(error: BaseException, model: nn.Module) -> str:
     """Where an error arose: the path of the innermost module, and in modules of one's own the source line."""
     names = {module: name for name, module in model.named_modules()}
-    path, line = type(model).__name__, ""
-    for frame in walk_tb(error.__traceback__):
-        owner = frame[0].f_locals.get("self")
-        if not isinstance(owner, nn.Module) or owner not in names or isinstance(owner, Quantizer):
-            continue
-        path = names[owner] or type(model).__name__
-        is_torch = type(owner).__module__.startswith("torch.")
-        code = linecache.getline(frame[0].f_code.co_filename, frame[1]).strip()
-        if not is_torch and frame[0].f_code.co_name != "_call_impl" and "torch" not in frame[0].f_globals["__name__"]:
-            line = code
-        found_type = type(owner).__name__.removeprefix("Parametrized")
-        kind, shown = found_type, "" if is_torch else line
-    return f"{path} ({kind}{f', {shown!r}' if shown else ''})" if path != type(model).__name__ or line else path
+    found: Any = model
+    line = ""
+    for frame, number in walk_tb(error.__traceback__):
+        owner = frame.f_locals.get("self")
+        is_part = isinstance(owner, nn.Module) and owner in names and owner is not found
+        if is_part and not isinstance(owner, Quantizer | ParametrizationList):
+            found, line = owner, ""
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in ("torch", "fewbit"):
+            line = linecache.getline(frame.f_code.co_filename, number).strip()
+    kind = type(found).__name__.removeprefix("Parametrized")
+    said = [part for part in (kind if names[found] else "", repr(line) if line else "") if part]
+    return f"{names[found] or kind} ({', '.join(said)})" if said else kind
 
 
 @contextmanager
@@ -196,8 +200,13 @@ def _opaque_modules(model: nn.Module, call: Call) -> Iterator[None]:
                 module.forward = _layer_call(handle)  # type: ignore[method-assign]
             changed.append(module)
         args, named = call
-        with torch.no_grad():
-            model(*args, **named)
+        try:
+            with torch.no_grad():
+                model(*args, **named)
+        except FewbitError:
+            raise
+        except Exception as error:
+            raise _NotTaken from error
         yield
     finally:
         for module in changed:
@@ -217,6 +226,11 @@ def _quantizer_call(handle: int) -> Callable[[Tensor], Tensor]:
 def _layer_call(handle: int) -> Callable[..., Any]:
     def forward(*args: Any, **named: Any) -> Any:
         opaque = _known[handle]
+        if any(isinstance(each, PackedSequence) for each in args):
+            raise LoweringError(
+                "a packed sequence has no integer form; call it with the tensor itself, for a Program takes one "
+                "example at a time, without padding"
+            )
         leaves, tree = _pytree.tree_flatten((args, named))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         opaque.arguments = [_TENSOR if isinstance(leaf, Tensor) else leaf for leaf in leaves], tree

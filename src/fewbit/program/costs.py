@@ -6,7 +6,7 @@ from typing import Any
 
 from fewbit.formats import PerGroup
 from fewbit.program import ops
-from fewbit.program.numerics import Rescale
+from fewbit.program.fields import Tensors, describe
 from fewbit.program.program import Program
 from fewbit.program.read import load
 
@@ -15,9 +15,11 @@ from fewbit.program.read import load
 class OpCost:
     """One op: what it is and what it costs.
 
-    bits: stored for each weight. bytes: codes, scales, biases, all that the file stores for it. macs:
-    multiply-accumulates an input frame of the Program, averaged over a stride; of an op with a clock, in a frame in
-    which all of it runs.
+    inputs: names of the ops that it reads. size: numbers of a frame of its result. result_bits: of each of them. bits:
+    stored for each weight. bytes: codes, scales, biases, all that the file stores for it. macs: multiply-accumulates an
+    input frame of the Program, averaged over a stride; of an op with a clock, in a frame in which all of it runs; of
+    attention to a window of frames, when the window is full. pair_macs: of attention to all frames, for each pair of
+    frames.
     """
 
     name: str
@@ -29,6 +31,9 @@ class OpCost:
     weights: int
     bytes: int
     macs: float
+    size: int
+    result_bits: int
+    pair_macs: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Cost:
     weight_bytes: int
     weights: int
     macs: float
+    pair_macs: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -52,12 +58,14 @@ def cost(program: Program) -> Cost:
     """Count bytes and multiply-accumulates.
 
     `Cost.weight_bytes` is all that stands for trained parameters: packed codes, scales, biases and the normalisation.
+    The multiply-accumulates are those of products with weights, and of attention.
     """
     rows = []
     graph = program.graph
     for op, places, value, timing in zip(graph.ops, graph.inputs, graph.values, graph.timings, strict=True):
         matrices = op.matrices()
         weights = sum(m.rows * m.columns for m in matrices)
+        pair = 2 * op.heads * op.width if isinstance(op, ops.Attend) and op.whole else 0
         rows.append(
             OpCost(
                 name=op.name,
@@ -68,7 +76,10 @@ def cost(program: Program) -> Cost:
                 bits=round(8 * sum(m.data.nbytes for m in matrices) / weights, 2) if weights else 0.0,
                 weights=weights,
                 bytes=_bytes(op),
-                macs=op.macs() / timing.rate,
+                macs=_macs(op) / timing.rate,
+                size=value.size,
+                result_bits=bits_of(value),
+                pair_macs=pair,
             )
         )
     data = program.to_bytes()
@@ -81,6 +92,7 @@ def cost(program: Program) -> Cost:
         weight_bytes=sum(row.bytes for row in rows),
         weights=sum(row.weights for row in rows),
         macs=sum(row.macs for row in rows),
+        pair_macs=sum(row.pair_macs for row in rows),
     )
 
 
@@ -89,22 +101,24 @@ def show(path: str | Path) -> Cost:
     return cost(load(path))
 
 
+def bits_of(value: ops.Value) -> int:
+    """Bits of each number of a value: with a sign where it can be negative."""
+    if value.low < 0:
+        return 1 + max(value.high.bit_length(), (-value.low - 1).bit_length())
+    return max(1, value.high.bit_length())
+
+
 def _format(matrix: ops.Matrix) -> str:
     return f"{matrix.format}/{matrix.per.size}" if isinstance(matrix.per, PerGroup) else f"{matrix.format}"
 
 
 def _bytes(op: ops.Op) -> int:
-    total = 0
-    for value in vars(op).values():
-        match value:
-            case ops.Grid():
-                pass
-            case ops.Matrix():
-                total += value.data.nbytes + (0 if value.group_scale is None else 2 * value.group_scale.size)
-            case Rescale():
-                total += 4 * value.multiplier.size
-            case tuple():
-                total += sum(_bytes(part) for part in value if isinstance(part, ops.Op))
-            case _ if hasattr(value, "nbytes"):
-                total += min(value.itemsize, 4) * value.size
-    return total
+    """What the file stores: that is what `describe` puts into tensors."""
+    tensors: Tensors = {}
+    describe(op, "", tensors)
+    return sum(tensor.nbytes for tensor in tensors.values())
+
+
+def _macs(op: ops.Op) -> int:
+    """For each frame that it gives; those of an op with parts are those of its parts."""
+    return sum(part.macs() for chain in op.chains for part in chain) if isinstance(op, ops.Hierarchy) else op.macs()

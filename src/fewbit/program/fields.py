@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from fewbit.errors import FileFormatError, LoweringError
 from fewbit.formats import Granularity, PerGroup, PerRow, PerTensor, format_from_name, row_bytes
+from fewbit.program.graph import MAX_INPUTS
 from fewbit.program.numerics import INT32, MAX_SHIFT, Integers, Points, Rescale
 from fewbit.program.ops import GROUP_SHIFT, KINDS, Grid, Matrix, Op, Parts
 
 Tensors = dict[str, NDArray[Any]]
 MAX_SIDE = 1 << 24
 MAX_PARTS = 64
-MAX_INPUTS = 1 << 12
 _PER: dict[str, Granularity] = {"tensor": PerTensor(), "row": PerRow()}
 
 
@@ -180,7 +180,7 @@ class RecordReader:
             raise FileFormatError(f"'{name}' is {shortened(records)}, wanted 1 to {MAX_PARTS} ops")
         readers = [RecordReader(record, self.tensors, self.unused) for record in records]
         for reader in readers:
-            if "parts" in reader.kind.__dict__ or Parts in [each.type for each in own_fields(reader.kind)]:
+            if Parts in [each.type for each in own_fields(reader.kind)]:
                 raise FileFormatError(f"'{name}' holds an op that cannot be a part; the file is damaged")
         return tuple(reader.op() for reader in readers)
 

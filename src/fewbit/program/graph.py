@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fewbit.errors import LoweringError
-from fewbit.program.ops import MAX_FRAME, First, Op, Take, Value
+from fewbit.program.ops import MAX_FRAME, Lookup, Op, Quantize, Take, Value
 
 MAX_TIME = 1 << 24
 MAX_INPUTS = 1 << 12
@@ -48,7 +48,7 @@ class Graph:
     @property
     def features(self) -> int:
         """Numbers of a frame of the input."""
-        return max(op.first + op.reads for op in self.ops if op.source)  # type: ignore[attr-defined]
+        return max(op.first + op.reads for op in self.ops if isinstance(op, Quantize | Lookup))
 
     @property
     def whole(self) -> Op | None:

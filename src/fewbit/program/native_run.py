@@ -14,7 +14,7 @@ from fewbit.native import NativeMatrix, is_available, tell_if_missing
 from fewbit.native.library import FieldsArgument, door, last_error, library, pointer, reference_wanted
 from fewbit.program.fields import flatten
 from fewbit.program.graph import Graph, make_graph
-from fewbit.program.numerics import EXP_POINTS, SINE_POINTS, TANH_TABLE, Integers
+from fewbit.program.numerics import EXP_POINTS, FINE_TABLE, INT32, SINE_POINTS, TANH_TABLE, Integers
 from fewbit.program.ops import Hierarchy, Matrix, Op, Parts, Value
 from fewbit.program.reference import Reference
 
@@ -49,7 +49,8 @@ class Native:
         self._library, self._door = library(), door()
         self._threads, self._block = threads, block
         graph = make_graph(ops)
-        self._inputs, self._outputs, self._timing = graph.features, graph.values[-1].size, graph.timings[-1]
+        self._inputs, self._outputs = graph.features, graph.values[-1].size
+        self._rate, self._late_frames = graph.timings[-1].rate, late_frames(graph)
         _give_tables(self._library)
         self._network = self._library.fewbit_network_new(None if target is None else target.encode(), self._inputs)
         if not self._network:
@@ -98,17 +99,14 @@ class Native:
         frames = len(x)
         x = np.ascontiguousarray(x)
         after = np.empty(self._state_size, np.int32)
-        # As many as can come out: frames that a lookahead holds back come with the last.
-        most = -(-frames // self._timing.rate) + (self._timing.late // self._timing.rate + 1 if last else 0)
+        most = -(-frames // self._rate) + (self._late_frames if last else 0)
         y = np.empty((most, self._outputs), np.int64)
         if self._door is not None:
             sizes = frames, self._inputs, most, self._outputs, self._state_size
             written = self._door.step(self._network, *sizes, x, state, after, y, self._threads, self._block, int(last))
         else:
             arrays = (x.ctypes.data, frames, state.ctypes.data, after.ctypes.data, y.ctypes.data, most)
-            written = self._library.fewbit_network_step(
-                self._network, *arrays, self._threads, self._block, int(last)
-            )
+            written = self._library.fewbit_network_step(self._network, *arrays, self._threads, self._block, int(last))
         if written in _REFUSALS:
             raise DecodeError(_REFUSALS[written])
         if written < 0:
@@ -171,7 +169,7 @@ def executor(ops: Sequence[Op]) -> Native | Reference:
 
 
 def fits(ops: Sequence[Op]) -> bool:
-    """Whether no sum of a Program can pass 32 bits."""
+    """Whether no sum and no value of a Program can pass 32 bits."""
     try:
         graph = make_graph(ops)
     except LoweringError:
@@ -179,8 +177,23 @@ def fits(ops: Sequence[Op]) -> bool:
     return all(_fits(graph, i) for i in range(len(graph.ops)))
 
 
+def late_frames(graph: Graph) -> int:
+    """Frames that can come out with the last ones, beyond those that come at any time.
+
+    They are what a lookahead holds back, and what the padding behind the last frame completes.
+    """
+    found: list[int] = []
+    for op, places, queues in zip(graph.ops, graph.inputs, graph.queues, strict=True):
+        read = min((found[place] + queue for place, queue in zip(places, queues, strict=True)), default=0)
+        found.append(-(-(read + op.window.right + op.window.stride - 1) // op.window.stride))
+    return found[-1]
+
+
 def _fits(graph: Graph, place: int) -> bool:
     op = graph.ops[place]
+    given = graph.values[place]
+    if not INT32[0] <= given.low <= given.high <= INT32[1]:
+        return False
     for matrix, value in op.products([graph.values[i] for i in graph.inputs[place]]):
         if not value.narrow or int(np.abs(matrix.codes()).sum(1).max()) * value.largest >= LIMIT:
             return False
@@ -196,7 +209,8 @@ def _native_matrix(matrix: Matrix) -> NativeMatrix:
 
 def _give_tables(opened: Any) -> None:
     """Hand the library the points that numerics.md defines, so that there is one source of them."""
-    for name, table in ((b"tanh", TANH_TABLE), (b"exp", EXP_POINTS), (b"sine", SINE_POINTS)):
+    tables = ((b"tanh", TANH_TABLE), (b"fine", FINE_TABLE), (b"exp", EXP_POINTS), (b"sine", SINE_POINTS))
+    for name, table in tables:
         points = np.ascontiguousarray(table, np.int32)
         if opened.fewbit_set_table(name, pointer(points, c_int32), len(points)) != 0:
             raise TargetError(last_error())

@@ -136,13 +136,14 @@ def normalise(x: Integers, eps: int, centre: bool) -> Integers:
     its root taken of ``v = sum(d * d) + (eps >> 2 e)``, shifted up to 2**60 or more, and there is one division:
     ``w = shift_round(d * (2**61 // root), ...)``. A group whose v is 0 gives zeros.
     """
-    d = x.shape[-1] * x - x.sum(-1, keepdims=True) if centre else x
-    e = np.maximum(bit_length(np.abs(d).max(-1, keepdims=True)) - 15, 0)
+    d: Integers = x.shape[-1] * x - x.sum(-1, keepdims=True) if centre else x
+    e: Integers = np.maximum(bit_length(np.abs(d).max(-1, keepdims=True)) - 15, 0)
     d = shift_round_each(d, e)
     v = (d * d).sum(-1, keepdims=True) + (eps >> np.minimum(2 * e, 62))
     p = (62 - bit_length(np.maximum(v, 1))) >> 1
     root = np.maximum(square_root(v << (2 * p)), 1)
-    w = shift_round_each(d * ((np.int64(1) << 61) // root), 61 - NORM_BITS - p)
+    inverse: Integers = (np.int64(1) << 61) // root
+    w = shift_round_each(d * inverse, 61 - NORM_BITS - p)
     return np.where(v > 0, w, 0)
 
 
@@ -202,4 +203,5 @@ SINE_POINTS: Integers = np.rint(
 def sine(phase: Integers) -> Integers:
     """Sine of a phase in 2**-32 of a turn, with 27 fractional bits: 12 bits choose a point, 12 interpolate."""
     place, rest = phase >> 20, (phase >> 8) & 4095
-    return SINE_POINTS[place] * (4096 - rest) + SINE_POINTS[place + 1] * rest
+    between: Integers = SINE_POINTS[place] * (4096 - rest) + SINE_POINTS[place + 1] * rest
+    return between

@@ -140,10 +140,12 @@ class Program:
             DecodeError: the inputs have other shapes, or hold NaN.
         """
         if self.signature is None:
-            (x,) = xs
-            return self.step(x, self.executor.init_state(), last=True)[0] / Q10
-        frames = self.signature.frames(xs)
-        return self.signature.arrays(self.executor.step(frames, self.executor.init_state(), True)[0])
+            if len(xs) != 1:
+                raise DecodeError(f"the Program takes 1 array (frames), not {len(xs)}")
+            return self.step(xs[0], self.executor.init_state(), last=True)[0] / Q10
+        frames, run = self.signature.frames(xs), self.executor
+        state: Any = run.init_state()
+        return self.signature.arrays(run.step(frames, state, True)[0])
 
     def save(self, path: str | Path) -> Path:
         """Write a ``*.fewbit`` file; it is complete or not there."""

@@ -51,6 +51,12 @@ def _build(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Program:
             raise FileFormatError(f"'{part}' is not an object; the file is damaged")
     if meta["version"] == 1 and not (built[0].source and not any(op.source for op in built[1:])):
         raise FileFormatError("the first op, and no other, must be 'quantize'; the file is damaged")
+    if meta["version"] == 1:
+        new = next((i for i, op in enumerate(built) if op.is_new()), None)
+        if new is not None:
+            raise FileFormatError(f"op {new} ({built[new].kind}) is of version 2, the file says 1; the file is damaged")
+        if meta.get("signature") is not None:
+            raise FileFormatError("a file of version 1 has a signature; the file is damaged")
     signature = None if meta.get("signature") is None else read_signature(meta["signature"])
     try:
         return Program(tuple(built), meta.get("features"), meta.get("alphabet"), meta.get("recipe") or {}, signature)

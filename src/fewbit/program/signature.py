@@ -5,6 +5,7 @@ An executor knows frames only: ``(time, size)``. A port says where an array of t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,10 @@ class Port:
         fits = len(self.shape) <= MAX_AXES and sorted(self.order) == axes and -1 <= self.time < len(self.shape)
         sizes = all(0 < self.shape[axis] <= MAX_FRAME for axis in axes)
         if not (fits and sizes and 0 <= self.first <= MAX_FRAME and 0 <= self.fraction_bits <= 30):
-            raise LoweringError(f"the port {self.name!r} has no consistent shape: {self.shape}, time {self.time}")
+            shape = f"{shortened(self.shape)}, time {shortened(self.time)}"
+            raise LoweringError(f"the port {shortened(self.name)} has no consistent shape: {shape}")
         if self.size > MAX_FRAME:
-            raise LoweringError(f"the port {self.name!r} has more than {MAX_FRAME} numbers a frame")
+            raise LoweringError(f"the port {shortened(self.name)} has more than {MAX_FRAME} numbers a frame")
 
     @property
     def size(self) -> int:
@@ -67,8 +69,8 @@ class Port:
             kind = "integers (symbols)" if self.symbols else "real numbers"
             raise DecodeError(f"{self.name} holds {x.dtype}, wanted {kind}")
         axes = (*([] if self.time == -1 else [self.time]), *self.order)
-        frames = np.transpose(x, axes).astype(np.float32).reshape(1 if self.time == -1 else x.shape[self.time], -1)
-        return np.ascontiguousarray(frames)
+        frames = 1 if self.time == -1 else x.shape[self.time]
+        return np.ascontiguousarray(np.transpose(x, axes).astype(np.float32).reshape(frames, self.size))
 
     def array(self, frames: NDArray[Any]) -> NDArray[np.float64]:
         """Frames of results ``(time, all numbers)`` as the array of the network."""
@@ -148,10 +150,11 @@ def read_signature(record: Any) -> Signature:
 
 def _read_port(record: Any) -> Port:
     kinds = {"name": str, "time": int, "first": int, "symbols": bool, "fraction_bits": int}
-    plain = {key: record[key] for key in kinds}
+    fields: dict[str, Any] = {key: record[key] for key in kinds}
     lists = {key: record[key] for key in ("shape", "order")}
-    right = all(type(plain[key]) is kind for key, kind in kinds.items())
+    right = all(type(fields[key]) is kind for key, kind in kinds.items())
     right &= all(type(value) is list and all(type(each) is int for each in value) for value in lists.values())
     if not right:
         raise ValueError("a port has a field of another type")
-    return Port(**plain, **{key: tuple(value) for key, value in lists.items()})
+    fields |= {key: tuple(value) for key, value in lists.items()}
+    return Port(**fields)

@@ -89,7 +89,8 @@ class Attend(Op):
         if self.whole:
             if not len(xs[0]):
                 return xs[0], state
-            return self._mix(*xs, np.ones((1, 1), bool)).reshape(len(xs[0]), -1), state
+            q, k, v = xs
+            return self._mix(q, k, v, np.ones((1, 1), bool)).reshape(len(q), -1), state
         q, keys, values = xs[0], *(np.concatenate(pair) for pair in zip(state, xs[1:], strict=True))
         before = len(state[0])
         frames = []

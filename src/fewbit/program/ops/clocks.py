@@ -140,6 +140,9 @@ class First(Op):
         x = one_input(self, inputs)
         return Value(x.size, x.low, x.high)
 
+    def state_numbers(self, inputs: Sequence[Value]) -> int:
+        return inputs[0].size + 1
+
     def start(self) -> Any:
         return None
 

@@ -64,9 +64,9 @@ class Sum(Op):
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
         size = max(x.shape[1] for x in xs)
         parts = self.multiplier.reshape(len(xs), -1)
-        total = sum(
-            np.tile(x, (1, size // x.shape[1])) * periodic(part, size) for x, part in zip(xs, parts, strict=True)
-        )
+        total = np.zeros((len(xs[0]), size), np.int64)
+        for x, part in zip(xs, parts, strict=True):
+            total += np.tile(x, (1, size // x.shape[1])) * periodic(part, size)
         y = shift_round(shift_round(total, self.shift) + periodic(self.bias, size), BIAS_BITS)
         return saturate(y, self.low, self.high), state
 

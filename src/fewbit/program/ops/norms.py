@@ -107,7 +107,7 @@ def in_groups(x: Integers, length: int) -> Integers:
 
 @dataclass(frozen=True, eq=False)
 class Magnitude(Op):
-    """The root of the sum of the squares of its inputs, number by number: ``rescale(root(256**2 * (sum x * x) + eps))``.
+    """The root of the sum of squares of its inputs, number by number: ``rescale(root(2**16 * sum(x * x) + eps))``.
 
     The integer root (`fewbit.program.numerics.square_root`) has 8 fractional bits of a code; `eps` counts 2**-16 of the
     square of a code. The magnitude of complex numbers, as in a spectrogram.

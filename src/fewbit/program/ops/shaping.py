@@ -25,30 +25,38 @@ from fewbit.program.ops.windows import ONE_PLACE, Grid, start_window, take_windo
 class Take(Op):
     """Numbers of the inputs, which lie side by side and are counted from 1: ``y[i] = x[index[i]]``.
 
-    A negative index takes the number with its sign changed, 0 stands for a zero.
+    A negative index takes the number with its sign changed, 0 stands for a zero. The index is read `repeat` times, each
+    time `stride` numbers further on: the same numbers of each place of a frame.
     """
 
     index: Integers
+    repeat: int = 1
+    stride: int = 0
 
     kind: ClassVar[str] = "take"
 
     def value(self, inputs: Sequence[Value]) -> Value:
         demand(len(inputs) >= 1 and len(self.index) >= 1, f"{self.name} takes nothing")
+        demand(1 <= self.repeat <= MAX_FRAME and 0 <= self.stride <= MAX_FRAME, "'repeat' or 'stride' is out of range")
         total = sum(value.size for value in inputs)
-        demand(bool((np.abs(self.index) <= total).all()), f"'index' counts beyond the {total} numbers of the inputs")
+        most = int(np.abs(self.index).max()) + (self.repeat - 1) * self.stride
+        demand(most <= total, f"'index' counts beyond the {total} numbers of the inputs")
+        demand(self.repeat * len(self.index) <= MAX_FRAME, f"{self.name} takes more than {MAX_FRAME} numbers")
         low, high = union(inputs)
         if (self.index < 0).any():
             low, high = min(low, -high), max(high, -low)
         if (self.index == 0).any():
             low, high = min(low, 0), max(high, 0)
-        return Value(len(self.index), low, high)
+        return Value(self.repeat * len(self.index), low, high)
 
     def work_numbers(self, inputs: Sequence[Value]) -> int:
         return 1 + sum(value.size for value in inputs)
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
         joined = np.concatenate([np.zeros((len(xs[0]), 1), np.int64), *xs], axis=1)
-        return joined[:, np.abs(self.index)] * np.sign(self.index), state
+        signs = np.sign(self.index)
+        index = np.abs(self.index) + np.arange(self.repeat)[:, None] * self.stride * np.abs(signs)
+        return (joined[:, index] * signs).reshape(len(joined), -1), state
 
     def is_new(self) -> bool:
         return True
