@@ -32,3 +32,21 @@ struct Registers32 {
         _mm256_storeu_si256(out, _mm256_add_epi32(_mm256_loadu_si256(out), sum));
     }
 };
+
+#define FEWBIT_OWN_BYTE_SUM
+
+int32_t byte_sum(const int8_t* x, int64_t n) {
+    const __m256i ones = _mm256_set1_epi8(1), short_ones = _mm256_set1_epi16(1);
+    __m256i sums = _mm256_setzero_si256();
+    int64_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_maddubs_epi16(ones, bytes), short_ones));
+    }
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
+    int32_t sum = _mm_cvtsi128_si32(four);
+    for (; i < n; ++i) sum += x[i];
+    return sum;
+}

@@ -36,6 +36,18 @@ struct Avx512 {
     }
 };
 
+#define FEWBIT_OWN_BYTE_SUM
+
+int32_t byte_sum(const int8_t* x, int64_t n) {
+    const __m512i ones = _mm512_set1_epi8(1);
+    __m512i sums = _mm512_setzero_si512();
+    for (int64_t i = 0; i < n; i += 64) {
+        const __mmask64 lanes = n - i >= 64 ? ~__mmask64(0) : (__mmask64(1) << (n - i)) - 1;
+        sums = _mm512_dpbusd_epi32(sums, ones, _mm512_maskz_loadu_epi8(lanes, x + i));
+    }
+    return _mm512_reduce_add_epi32(sums);
+}
+
 // Products of 64 bits two lanes apart, which the compiler would make of three instructions each.
 #define FEWBIT_OWN_RESCALE
 

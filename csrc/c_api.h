@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define FEWBIT_ABI 2
+#define FEWBIT_ABI 3
 #define FEWBIT_API __attribute__((visibility("default")))
 
 typedef struct fewbit_matrix fewbit_matrix;
@@ -20,26 +20,28 @@ typedef struct fewbit_network fewbit_network;
 /* A language model in a beam search (ngram_api.h, beam_api.h); it never changes either. */
 typedef struct fewbit_scorer fewbit_scorer;
 
-/* saturate((x * multiplier + 2**(shift - 1)) >> shift, low, high); count is 1 or the number of outputs. */
+/* The fields of an operation, in the order of their declaration in fewbit.program.ops. An integer is a number. A Rescale is
+ * a vector, its multipliers, and three numbers: shift, low, high. A Grid is 12 numbers. Vectors have 32 bits: floats come
+ * as their bits. A part is made by fewbit_network_part. */
 typedef struct {
-    const int32_t* multiplier;
-    int64_t count;
-    int32_t shift, low, high;
-} fewbit_rescale;
-
-/* W x + bias, rescaled; bias may be NULL. */
-typedef struct {
-    const fewbit_matrix* matrix;
-    const int32_t* bias;
-    fewbit_rescale rescale;
-} fewbit_linear;
+    const int64_t* numbers;
+    int64_t number_count;
+    const int32_t* const* vectors;
+    const int64_t* lengths; /* of the vectors */
+    int64_t vector_count;
+    const fewbit_matrix* const* matrices;
+    int64_t matrix_count;
+    fewbit_network* const* parts;
+    int64_t part_count;
+} fewbit_fields;
 
 FEWBIT_API int32_t fewbit_abi(void);
 FEWBIT_API const char* fewbit_error(void);
 /* Names of the targets that run here, best first, apart by spaces. */
 FEWBIT_API const char* fewbit_targets(void);
-/* TANH[0..1024] of docs/internals/numerics.md; to be given once, before the first network runs. */
-FEWBIT_API int32_t fewbit_set_tanh(const int32_t* table, int64_t count);
+/* A table of docs/internals/numerics.md: "tanh" (1025 points), "fine" (1025), "exp" (1024) or "sine" (4097), each within
+ * -32768..32767. To be given once, before the first network runs. */
+FEWBIT_API int32_t fewbit_set_table(const char* name, const int32_t* points, int64_t count);
 
 /* Codes (rows, columns) in low..high, at most 8 bits wide. wide: 3, 5, 6 and 7 bits take 4 or 8, which is faster where
  * they stay in a cache. group: columns that share a scale, or 0; group_scale: (rows, groups). */
@@ -58,37 +60,38 @@ FEWBIT_API int32_t fewbit_matrix_apply(const fewbit_matrix*, const char* target,
 /* Reads `words` words of memory and nothing else, to measure how fast that is; gives their exclusive or. */
 FEWBIT_API uint64_t fewbit_read(const char* target, const uint64_t* memory, int64_t words);
 
-/* target: a name, or NULL for the best. */
-FEWBIT_API fewbit_network* fewbit_network_new(const char* target, const float* gain, const float* offset, int64_t inputs,
-                                   int32_t low, int32_t high);
+/* target: a name, or NULL for the best. features: of a frame, which the sources read. */
+FEWBIT_API fewbit_network* fewbit_network_new(const char* target, int64_t features);
+/* A network of integers in low..high, for a part of an operation of the other: the operation takes what is in it and leaves
+ * it empty. */
+FEWBIT_API fewbit_network* fewbit_network_part(const fewbit_network*, int64_t inputs, int32_t low, int32_t high);
 FEWBIT_API void fewbit_network_free(fewbit_network*);
+/* Appends an operation; `inputs`: places of those that it reads, of which a source has none. Each operation of a part
+ * reads the one before it; the first, -1, reads what the part reads. Nothing else may use the network meanwhile. */
+FEWBIT_API int32_t fewbit_network_add(fewbit_network*, const char* kind, const int64_t* inputs, int64_t input_count,
+                                      fewbit_fields fields);
+
+FEWBIT_API const char* fewbit_network_target(const fewbit_network*);
+/* Memory of the weights, and of all values between operations for one frame. */
+FEWBIT_API int64_t fewbit_network_bytes(const fewbit_network*);
+FEWBIT_API int64_t fewbit_network_value_bytes(const fewbit_network*);
+/* A state is that of one network, wherever it was since; another one is refused. */
+FEWBIT_API int64_t fewbit_network_state_size(const fewbit_network*);
+FEWBIT_API int32_t fewbit_network_start(const fewbit_network*, int32_t* state);
+/* x (frames, features); after: the state after them, state_size integers, may be the same memory as before; y (most,
+ * outputs), of which the returned number of frames are written; more than `most` are an error. Runs in blocks of `block`
+ * frames. last: the stream ends with these frames: windows that look ahead are completed, and the state after is that of a
+ * new stream.
+ *
+ * -2: a feature is NaN or infinite. -3: the network knows fewer positions than the input is long. -4: a symbol is no integer
+ * in the range of its table. -5: the state is damaged, or of another network. After any of them, `after` is of no use. */
+FEWBIT_API int64_t fewbit_network_step(const fewbit_network*, const float* x, int64_t frames, const int32_t* before,
+                                       int32_t* after, int64_t* y, int64_t most, int32_t threads, int64_t block,
+                                       int32_t last);
+
 /* The network as a language model: it takes one 1 among zeros and scores as many classes, and must live as long. */
 FEWBIT_API fewbit_scorer* fewbit_network_scorer_new(const fewbit_network*, float weight);
 FEWBIT_API void fewbit_scorer_free(fewbit_scorer*);
-FEWBIT_API int32_t fewbit_network_requantize(fewbit_network*, fewbit_rescale);
-FEWBIT_API int32_t fewbit_network_conv(fewbit_network*, fewbit_linear, int64_t kernel, int64_t stride);
-FEWBIT_API int32_t fewbit_network_sru(fewbit_network*, fewbit_linear, int64_t hidden, int32_t cell_multiplier,
-                           int32_t skip_multiplier, int32_t shift, int32_t low, int32_t high);
-FEWBIT_API int32_t fewbit_network_qrnn(fewbit_network*, fewbit_linear, int64_t hidden, int64_t kernel, fewbit_rescale output);
-FEWBIT_API int32_t fewbit_network_lstm(fewbit_network*, fewbit_linear, fewbit_linear back, int64_t hidden, fewbit_rescale output);
-FEWBIT_API int32_t fewbit_network_gru(fewbit_network*, fewbit_linear, fewbit_linear back, int64_t hidden,
-                           const int32_t* bias_hidden, fewbit_rescale output);
-/* Networks of integers in low..high, in place of features, for the parts of a hierarchy, which takes their operations
- * and leaves them empty. letters: of frames of the network; words: of a result of letters and a frame; spelling: of a
- * result of letters (direct: of a frame) and one of words. */
-FEWBIT_API fewbit_network* fewbit_network_part(const fewbit_network*, int64_t inputs, int32_t low, int32_t high);
-FEWBIT_API int32_t fewbit_network_hierarchy(fewbit_network*, const int32_t* boundaries, int64_t count, int32_t direct,
-                           fewbit_network* letters, fewbit_network* words, fewbit_network* spelling);
-
-FEWBIT_API const char* fewbit_network_target(const fewbit_network*);
-FEWBIT_API int64_t fewbit_network_bytes(const fewbit_network*);
-FEWBIT_API int64_t fewbit_network_state_size(const fewbit_network*);
-FEWBIT_API int32_t fewbit_network_start(const fewbit_network*, int32_t* state);
-/* x (frames, inputs); after: the state after them, state_size integers, may be the same memory as before; y (frames,
- * outputs), of which the returned number of frames are written. Runs in blocks of `block` frames. -2: a feature is NaN
- * or infinite. */
-FEWBIT_API int64_t fewbit_network_step(const fewbit_network*, const float* x, int64_t frames, const int32_t* before,
-                            int32_t* after, int64_t* y, int32_t threads, int64_t block);
 
 #ifdef __cplusplus
 }

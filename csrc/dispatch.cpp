@@ -7,7 +7,7 @@
 
 namespace fewbit {
 
-int32_t tanh_table[1025];
+int32_t tanh_table[kTanhPoints], fine_table[kTanhPoints + 1], exp_table[kExpPoints], sine_table[kSinePoints];
 
 extern const Kernels scalar_kernels;
 #if defined(FEWBIT_X86)

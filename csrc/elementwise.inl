@@ -16,6 +16,27 @@ inline int32_t tabled(Table table, int32_t x, int32_t half, int bits) {
 }
 inline int32_t tanh15(Table table, int32_t x) { return tabled(table, x, 8, 4); }
 inline int32_t sigmoid15(Table table, int32_t x) { return (kQ15 + tabled(table, x, 16, 5)) >> 1; }
+
+// Which functions a cell uses: Coarse rounds its input to the points of the table, Fine interpolates between them.
+struct Coarse {
+    static Table table() { return tanh_table; }
+    static int32_t tanh(Table table, int32_t x) { return tanh15(table, x); }
+    static int32_t sigmoid(Table table, int32_t x) { return sigmoid15(table, x); }
+};
+struct Fine {
+    static Table table() { return fine_table; }
+    static int32_t tanh(Table table, int32_t x) { return between(table, x, 5); }
+    static int32_t sigmoid(Table table, int32_t x) { return (kQ15 + between(table, x, 6)) >> 1; }
+
+private:
+    static int32_t between(Table table, int32_t x, int bits) {
+        const int32_t size = magnitude(x), place = size >> bits, rest = size & ((1 << bits) - 1);
+        const int32_t sum = table[place] * ((1 << bits) - rest) + table[place + 1] * rest;
+        const int32_t value = (sum + (1 << (bits - 1))) >> bits;
+        return x < 0 ? -value : value;
+    }
+};
+
 inline int32_t product15(int32_t x, int32_t y) { return (x * y + (1 << 14)) >> 15; }
 inline int32_t mix(int32_t gate, int32_t kept, int32_t fresh) {
     return (gate * kept + (kQ15 - gate) * fresh + (1 << 14)) >> 15;
@@ -27,6 +48,9 @@ inline int32_t rescaled(int64_t x, int32_t multiplier, int shift, int64_t half, 
     return int32_t(scaled < low ? low : scaled > high ? high : scaled);
 }
 
+// A sum that may pass 32 bits where a caller broke the rules.
+inline int32_t wrapped(int32_t x, int32_t y) { return int32_t(uint32_t(x) + uint32_t(y)); }
+
 #ifndef FEWBIT_OWN_RESCALE
 void rescale(const int32_t* x, const int32_t* bias, const Rescale& to, int64_t n, int32_t* __restrict y) {
     const int64_t half = half_of(to.shift);
@@ -34,7 +58,7 @@ void rescale(const int32_t* x, const int32_t* bias, const Rescale& to, int64_t n
     const int32_t low = to.low, high = to.high;
     const int32_t* multiplier = to.multiplier;
     if (bias != nullptr)
-        for (int64_t i = 0; i < n; ++i) y[i] = rescaled(x[i] + bias[i], multiplier[i], shift, half, low, high);
+        for (int64_t i = 0; i < n; ++i) y[i] = rescaled(wrapped(x[i], bias[i]), multiplier[i], shift, half, low, high);
     else
         for (int64_t i = 0; i < n; ++i) y[i] = rescaled(x[i], multiplier[i], shift, half, low, high);
 }
@@ -81,46 +105,75 @@ void qrnn(const QrnnScan& s) {
         qrnn_frame(s, s.gates + t * s.gate_stride, s.output.multiplier, s.cell, s.y + t * s.hidden);
 }
 
+// A cell of 16 bits, in Q3.12, and what its tanh is taken of.
+inline int32_t next_cell(Coarse, int32_t forget, int32_t cell, int32_t in, int32_t candidate) {
+    // (8 f c + i g + 2**17) >> 18 in 32 bits: the three bits that i g loses first cannot reach the result.
+    return saturate16((forget * cell + ((in * candidate + (1 << 17)) >> 3)) >> 15);
+}
+inline int32_t seen_cell(Coarse, int32_t cell) { return cell; }
+// A cell of 32 bits, of which 16 are fractional.
+inline int32_t next_cell(Fine, int32_t forget, int32_t cell, int32_t in, int32_t candidate) {
+    const int64_t next = (int64_t(forget) * cell + 2 * int64_t(in) * candidate + (1 << 14)) >> 15;
+    return int32_t(next < INT32_MIN ? INT32_MIN : next > INT32_MAX ? INT32_MAX : next);
+}
+inline int32_t seen_cell(Fine, int32_t cell) { return saturate16(int32_t((int64_t(cell) + 8) >> 4)); }
+
+template <class Functions>
 void lstm_frame(const LstmStep& s, const int32_t* __restrict a, const int32_t* __restrict b,
                 const int32_t* __restrict multiplier, int32_t* __restrict cell, int32_t* __restrict y) {
-    const Table table = tanh_table;
+    const Table table = Functions::table();
     const int64_t n = s.hidden, half = half_of(s.output.shift);
     const int32_t low = s.output.low, high = s.output.high;
     const int shift = s.output.shift;
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) {
-        const int32_t in = sigmoid15(table, saturate16(a[i] + b[i]));
-        const int32_t forget = sigmoid15(table, saturate16(a[n + i] + b[n + i]));
-        const int32_t candidate = tanh15(table, saturate16(a[2 * n + i] + b[2 * n + i]));
-        const int32_t out = sigmoid15(table, saturate16(a[3 * n + i] + b[3 * n + i]));
-        // (8 f c + i g + 2**17) >> 18 in 32 bits: the three bits that i g loses first cannot reach the result.
-        cell[i] = saturate16((forget * cell[i] + ((in * candidate + (1 << 17)) >> 3)) >> 15);
-        y[i] = rescaled(product15(out, tanh15(table, cell[i])), multiplier[i], shift, half, low, high);
+        const int32_t in = Functions::sigmoid(table, saturate16(a[i] + b[i]));
+        const int32_t forget = Functions::sigmoid(table, saturate16(a[n + i] + b[n + i]));
+        const int32_t candidate = Functions::tanh(table, saturate16(a[2 * n + i] + b[2 * n + i]));
+        const int32_t out = Functions::sigmoid(table, saturate16(a[3 * n + i] + b[3 * n + i]));
+        cell[i] = next_cell(Functions(), forget, cell[i], in, candidate);
+        const int32_t inner = product15(out, Functions::tanh(table, seen_cell(Functions(), cell[i])));
+        y[i] = rescaled(inner, multiplier[i], shift, half, low, high);
     }
 }
 
-void lstm(const LstmStep& s) { lstm_frame(s, s.gates, s.back, s.output.multiplier, s.cell, s.y); }
+void lstm(const LstmStep& s) {
+    if (s.fine)
+        lstm_frame<Fine>(s, s.gates, s.back, s.output.multiplier, s.cell, s.y);
+    else
+        lstm_frame<Coarse>(s, s.gates, s.back, s.output.multiplier, s.cell, s.y);
+}
 
+// The hidden half of a candidate, times the reset gate.
+inline int32_t inner_half(Coarse, int32_t reset, int32_t sum) { return product15(reset, saturate16(sum)); }
+inline int32_t inner_half(Fine, int32_t reset, int32_t sum) {
+    return int32_t((int64_t(reset) * saturate(sum, -(1 << 19), (1 << 19) - 1) + (1 << 14)) >> 15);
+}
+
+template <class Functions>
 void gru_frame(const GruStep& s, const int32_t* __restrict a, const int32_t* __restrict b,
                const int32_t* __restrict multiplier, const int32_t* __restrict bias, int32_t* __restrict slow,
                int32_t* __restrict y) {
-    const Table table = tanh_table;
+    const Table table = Functions::table();
     const int64_t n = s.hidden, half = half_of(s.output.shift);
     const int32_t low = s.output.low, high = s.output.high;
     const int shift = s.output.shift;
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) {
-        const int32_t reset = sigmoid15(table, saturate16(a[i] + b[i]));
-        const int32_t update = sigmoid15(table, saturate16(a[n + i] + b[n + i]));
-        const int32_t inner = saturate16(b[2 * n + i] + bias[i]);
-        const int32_t candidate = tanh15(table, saturate16(a[2 * n + i] + product15(reset, inner)));
+        const int32_t reset = Functions::sigmoid(table, saturate16(a[i] + b[i]));
+        const int32_t update = Functions::sigmoid(table, saturate16(a[n + i] + b[n + i]));
+        const int32_t inner = inner_half(Functions(), reset, b[2 * n + i] + bias[i]);
+        const int32_t candidate = Functions::tanh(table, saturate16(a[2 * n + i] + inner));
         slow[i] = mix(update, slow[i], candidate);
         y[i] = rescaled(slow[i], multiplier[i], shift, half, low, high);
     }
 }
 
 void gru(const GruStep& s) {
-    gru_frame(s, s.gates, s.back, s.output.multiplier, s.bias_hidden, s.slow, s.y);
+    if (s.fine)
+        gru_frame<Fine>(s, s.gates, s.back, s.output.multiplier, s.bias_hidden, s.slow, s.y);
+    else
+        gru_frame<Coarse>(s, s.gates, s.back, s.output.multiplier, s.bias_hidden, s.slow, s.y);
 }
 
 void start(const int32_t* row_sums, int32_t by, int32_t constant, int64_t n, int32_t* __restrict y) {
@@ -138,16 +191,6 @@ bool features(const float* x, const float* gain, const float* offset, int32_t lo
         y[i] = int32_t(limited);
     }
     return strange == 0;
-}
-
-int32_t narrow(const int32_t* x, int64_t n, int32_t offset, int8_t* __restrict y) {
-    int32_t sum = 0;
-    for (int64_t i = 0; i < n; ++i) {
-        const int32_t value = x[i] - offset;
-        y[i] = int8_t(value);
-        sum += value;
-    }
-    return sum;
 }
 
 float largest(const float* x, int64_t n) {
@@ -186,7 +229,3 @@ uint64_t read(const uint64_t* x, int64_t n) {
     for (int64_t i = 0; i < n; ++i) all ^= x[i];
     return all;
 }
-
-#define FEWBIT_KERNELS(name, product)                                                                              \
-    {name, runs_here, product, rescale, sru, qrnn, lstm, gru, start, features, narrow, largest, quantize, dequantize, \
-     read}

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "matrix.h"
+#include "values.h"
 
 namespace fewbit {
 
@@ -56,6 +57,7 @@ struct LstmStep {
     int32_t* cell;
     int32_t* y;  // (hidden,)
     Rescale output;
+    bool fine;  // see ops.LSTM
 };
 
 struct GruStep {
@@ -66,9 +68,84 @@ struct GruStep {
     int32_t* slow;
     int32_t* y;
     Rescale output;
+    bool fine;  // see ops.GRU
 };
 
-// All functions of a target, in the order of product.inl and elementwise.inl.
+// Sums of products to numbers: y = rescale(sums + bias), row by row, in the storage of what comes out.
+struct Finish {
+    const int32_t* sums;  // (count, sums_stride)
+    int64_t sums_stride;
+    const int32_t* bias;  // (size,) or null
+    Rescale to;
+    int64_t size, count;
+    uint8_t* y;  // (count, y_stride)
+    int64_t y_stride;
+    Storage storage;
+};
+
+// See ops.Sum; at most kChunk numbers.
+struct SumTerm {
+    const int32_t *x, *multiplier;
+};
+struct WeightedSum {
+    const SumTerm* terms;
+    int64_t terms_count;
+    const int32_t* bias;
+    int shift;
+    int32_t low, high;
+};
+
+// See ops.Map. An x outside of the points counts as the nearest that is inside.
+struct Curve {
+    const int32_t* points;
+    int32_t first, last;  // of x
+    int fraction_bits, spare_bits;
+    int32_t low, high;
+};
+
+// See ops.Norm; all of the vectors have `length` entries.
+struct Normalise {
+    int64_t length;
+    bool centre;
+    int64_t eps;
+    const int32_t *multiplier, *bias;
+    int shift;
+    int32_t low, high;
+};
+
+// Distances from the largest score to weights of 15 bits: 2**-(distance * multiplier / 2**shift).
+struct Exponent {
+    int32_t multiplier;
+    int shift;
+};
+
+// One query against `count` keys, see ops.Attend.
+struct Attention {
+    int64_t width, count;
+    const int16_t *query, *keys, *values;  // (width,), (count, width), (count, width)
+    const uint8_t* seen;                   // (count,), or null: all
+    bool wide;                             // scores do not fit 32 bits
+    int64_t together;                      // keys whose weighted values have a sum of 32 bits; 0: not even one
+    Exponent exponent;
+    int32_t multiplier;
+    int shift;
+    int32_t low, high;
+    int64_t* scores;  // (count,) of working memory
+    int32_t* weights;  // (count,)
+    int64_t* mixed;    // (width,)
+    int32_t* y;        // (width,)
+};
+
+// One place of a depthwise convolution: y[c] = sum over k of weights[k][c] * x[k][c]; a null x[k] is padding.
+struct Depthwise {
+    const uint8_t* const* x;  // (kernel,), each of `channels` numbers
+    Storage storage;
+    const int16_t* weights;  // (kernel, channels)
+    int64_t kernel, channels;
+    int32_t* y;
+};
+
+// All functions of a target, in the order of FEWBIT_KERNELS (target.inl).
 struct Kernels {
     const char* name;
     bool (*runs_here)();
@@ -84,8 +161,6 @@ struct Kernels {
     // y = clamp(floor(x * gain + offset + 1/2), low, high) in double; false if an x is NaN or infinite.
     bool (*features)(const float* x, const float* gain, const float* offset, int32_t low, int32_t high, int64_t n,
                      int32_t* y);
-    // Codes to bytes, x - offset; returns the sum of the bytes.
-    int32_t (*narrow)(const int32_t* x, int64_t n, int32_t offset, int8_t* y);
     // Largest magnitude of x (any NaN is larger than all).
     float (*largest)(const float* x, int64_t n);
     // x / step to bytes, halves to even; returns the sum of the bytes.
@@ -94,6 +169,26 @@ struct Kernels {
     void (*dequantize)(const int32_t* x, const float* scale, float factor, int64_t n, float* y);
     // All words of a memory, exclusive or: how fast it can be read at all.
     uint64_t (*read)(const uint64_t* x, int64_t n);
+    // Between numbers in memory and integers of 32 bits.
+    void (*widen)(const uint8_t* x, Storage, int64_t n, int32_t* y);
+    void (*pack)(const int32_t* x, int64_t n, Storage, uint8_t* y);
+    int32_t (*byte_sum)(const int8_t* x, int64_t n);
+    // x = 256 * high + low + 128.
+    void (*split)(const int16_t* x, int64_t n, int8_t* high, int8_t* low);
+    void (*finish)(const Finish&);
+    void (*sum)(const WeightedSum&, int64_t n, int32_t* y);
+    // y = rescale(a * b), one multiplier for all.
+    void (*mul)(const int32_t* a, const int32_t* b, const Rescale&, int64_t n, int32_t* y);
+    void (*map)(const int32_t* x, const Curve&, int64_t n, int32_t* y);
+    void (*norm)(const int32_t* x, const Normalise&, int32_t* work, int32_t* y);
+    // Shares in Q15 of n numbers, see ops.Softmax.
+    void (*softmax)(const int32_t* x, const Exponent&, int64_t n, int32_t* y);
+    // y = root(2**16 * (sum of the squares of `inputs` vectors) + eps), its integer part.
+    void (*magnitude)(const int32_t* const* x, int64_t inputs, int64_t eps, int64_t n, int32_t* y);
+    void (*attend)(const Attention&);
+    void (*depthwise)(const Depthwise&);
+    // y = y + x, or the larger of both.
+    void (*gather)(const uint8_t* x, Storage, bool maximum, int64_t n, int32_t* y);
 };
 
 // All that were compiled, best first; the last, "scalar", runs everywhere.
@@ -105,7 +200,9 @@ const std::string& target_names();
 // The best that runs here, or the one called `name`. Throws std::invalid_argument if there is none.
 const Kernels& find_kernels(const char* name);
 
-// TANH[i] = min(round(tanh(i / 256) * 32768), 32767), i = 0..1024; given once by the caller (see c_api.h).
-extern int32_t tanh_table[1025];
+// The tables of docs/internals/numerics.md, given once by the caller (see c_api.h): tanh(i / 256), tanh(i / 128),
+// 2**-(i / 1024) and a turn of the sine in 4096 steps, all in Q15. Behind the last entry of fine_table it comes once more.
+constexpr int64_t kTanhPoints = 1025, kExpPoints = 1024, kSinePoints = 4097;
+extern int32_t tanh_table[kTanhPoints], fine_table[kTanhPoints + 1], exp_table[kExpPoints], sine_table[kSinePoints];
 
 }  // namespace fewbit

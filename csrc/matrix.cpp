@@ -111,4 +111,23 @@ Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low,
     return matrix;
 }
 
+void read_row(const Matrix& matrix, int64_t row, int32_t* codes) {
+    std::fill(codes, codes + matrix.columns, -matrix.offset);
+    const int64_t panel = row / kPanelRows;
+    for (const Plane& plane : matrix.planes) {
+        const Strip strip = strip_of(plane, matrix.panels(), panel / kStripPanels);
+        const uint8_t* lines = strip.lines + (panel % kStripPanels) * kLineBytes + row % kPanelRows * 4;
+        const int64_t per_block = plane.columns_per_block();
+        const int mask = (1 << plane.bits) - 1;
+        for (const Segment& segment : matrix.segments)
+            for (int64_t i = 0; i < segment.columns; i += 4) {
+                const int64_t place = i % per_block;
+                const uint8_t* bytes = lines + (segment.start + i) / per_block * strip.step;
+                const int64_t count = std::min<int64_t>(4, segment.columns - i);
+                for (int64_t k = 0; k < count; ++k)
+                    codes[segment.first + i + k] += ((bytes[k] >> (place / 4 * plane.bits)) & mask) << plane.shift;
+            }
+    }
+}
+
 }  // namespace fewbit

@@ -68,6 +68,9 @@ std::vector<int> plane_widths(int bits, bool wide);
 Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low, int high, bool wide, int64_t group,
                    const int32_t* group_scale);
 
+// Codes of a row, as they were: `codes` has room for all columns.
+void read_row(const Matrix&, int64_t row, int32_t* codes);
+
 // Lines of the first block of a strip, the number of panels in it, and the bytes from block to block.
 struct Strip {
     const uint8_t* lines;

@@ -9,7 +9,6 @@ namespace fewbit {
 namespace {
 
 constexpr int kGroupShift = 14;
-constexpr int64_t kWorthSharing = 1 << 20;  // multiplications; fewer are done before another thread has begun
 
 // y = the products with the bytes of one part for one segment, and what makes them signed and centred again.
 void segment_product(const Kernels& kernels, const Matrix& matrix, const Activations& x, int part, int64_t segment,
@@ -60,45 +59,56 @@ void grouped(const Kernels& kernels, const Matrix& matrix, const Activations& x,
 
 }  // namespace
 
+ByteRows byte_rows(const Kernels& kernels, const uint8_t* numbers, Storage storage, int64_t count, int64_t stride,
+                   int64_t columns, Buffer<int8_t>& memory) {
+    if (storage.bytes == 1)
+        return {{reinterpret_cast<const int8_t*>(numbers), nullptr}, 1, storage.offset, count, stride};
+    const auto* x = reinterpret_cast<const int16_t*>(numbers);
+    const int64_t part = count * columns + kColumnUnit;
+    int8_t *high = memory.get(2 * part), *low = high + part;
+    if (stride == columns)
+        kernels.split(x, count * columns, high, low);
+    else
+        for (int64_t t = 0; t < count; ++t)
+            kernels.split(x + t * stride, columns, high + t * columns, low + t * columns);
+    return {{high, low}, 2, 0, count, columns};
+}
+
 void Activations::prepare(const Matrix& matrix, int64_t count, int wanted_parts) {
     frames = count;
     parts = wanted_parts;
-    stride = matrix.padded_columns();
     segments_ = int64_t(matrix.segments.size());
-    bytes_ = byte_buffer_.get(parts * frames * stride);
     sums_ = sum_buffer_.get(parts * frames * segments_);
 }
 
-void Activations::take(const Kernels& kernels, const Matrix& matrix, const int32_t* x, int64_t count, int64_t x_stride,
-                       int32_t low, int32_t high) {
-    const bool narrow = high - low <= 255;
-    prepare(matrix, count, narrow ? 1 : 2);
-    offset = !narrow ? 0 : low >= -128 && high <= 127 ? 0 : low + 128;
-    for (int64_t t = 0; t < frames; ++t)
-        for (int64_t s = 0; s < segments_; ++s) {
-            const Segment& segment = matrix.segments[s];
-            const int32_t* from = x + t * x_stride + segment.first;
-            int8_t* to = bytes_ + t * stride + segment.start;
-            const auto padding = size_t(segment.padded - segment.columns);
-            if (narrow) {
-                sums_[t * segments_ + s] = kernels.narrow(from, segment.columns, offset, to);
-                std::memset(to + segment.columns, 0, padding);
-                continue;
+void Activations::take(const Kernels& kernels, const Matrix& matrix, const ByteRows& rows) {
+    prepare(matrix, rows.count, rows.parts);
+    offset = rows.offset;
+    const bool in_place = segments_ == 1;
+    stride = in_place ? rows.stride : matrix.padded_columns();
+    int8_t* copies = in_place ? nullptr : byte_buffer_.get(parts * frames * stride);
+    int32_t* sum = sums_;
+    for (int part = 0; part < parts; ++part) {
+        bytes_[part] = in_place ? rows.bytes[part] : copies + part * frames * stride;
+        if (matrix.offset == 0 && in_place) continue;
+        for (int64_t t = 0; t < frames; ++t)
+            for (const Segment& segment : matrix.segments) {
+                const int8_t* from = rows.bytes[part] + t * rows.stride + segment.first;
+                *sum++ = kernels.byte_sum(from, segment.columns);
+                // Padded columns have weights of 0: what stands there does not count.
+                if (!in_place)
+                    std::memcpy(copies + (part * frames + t) * stride + segment.start, from, size_t(segment.columns));
             }
-            int32_t* split = split_.get(segment.columns);
-            for (int64_t i = 0; i < segment.columns; ++i) split[i] = from[i] >> 8;
-            sums_[t * segments_ + s] = kernels.narrow(split, segment.columns, 0, to);
-            std::memset(to + segment.columns, 0, padding);
-            for (int64_t i = 0; i < segment.columns; ++i) split[i] = from[i] & 255;
-            to += frames * stride;
-            sums_[(frames + t) * segments_ + s] = kernels.narrow(split, segment.columns, 128, to);
-            std::memset(to + segment.columns, 0, padding);
-        }
+    }
+    if (matrix.offset == 0 && in_place) std::memset(sums_, 0, size_t(parts * frames) * sizeof(int32_t));
 }
 
 bool Activations::take(const Kernels& kernels, const Matrix& matrix, const float* x, int64_t count, int64_t x_stride) {
     prepare(matrix, count, 1);
     offset = 0;
+    stride = matrix.padded_columns();
+    int8_t* bytes = byte_buffer_.get(frames * stride);
+    bytes_[0] = bytes;
     steps_ = step_buffer_.get(frames);
     for (int64_t t = 0; t < frames; ++t) {
         const float most = kernels.largest(x + t * x_stride, matrix.columns);
@@ -108,7 +118,7 @@ bool Activations::take(const Kernels& kernels, const Matrix& matrix, const float
         const float inverse = most > 1e-30f ? 127.0f / most : 0.0f;
         for (int64_t s = 0; s < segments_; ++s) {
             const Segment& segment = matrix.segments[s];
-            int8_t* to = bytes_ + t * stride + segment.start;
+            int8_t* to = bytes + t * stride + segment.start;
             sums_[t * segments_ + s] =
                 kernels.quantize(x + t * x_stride + segment.first, segment.columns, inverse, to);
             std::memset(to + segment.columns, 0, size_t(segment.padded - segment.columns));

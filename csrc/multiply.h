@@ -22,20 +22,42 @@ private:
     int64_t size_ = 0;
 };
 
-// Activations (frames, padded columns) as signed bytes, and how they are to be read: x = byte + offset, or, with two
-// parts, x = 256 * high + low + 128, low coming after high.
+// Multiplications that are worth sharing: fewer are done before another thread has begun.
+constexpr int64_t kWorthSharing = 1 << 20;
+
+// Rows of integers as signed bytes: x = byte + offset, or, with two parts, x = 256 * high + low + 128. Behind the last
+// row, kColumnUnit bytes may be read, whatever is in them.
+struct ByteRows {
+    const int8_t* bytes[2] = {nullptr, nullptr};
+    int parts = 1;
+    int32_t offset = 0;
+    int64_t count = 0, stride = 0;
+
+    ByteRows from(int64_t row, int64_t rows) const {
+        ByteRows some = *this;
+        for (int part = 0; part < parts; ++part) some.bytes[part] += row * stride;
+        some.count = rows;
+        return some;
+    }
+};
+
+// Numbers in memory as such rows: they stay where they are, or are split into two parts in `memory`.
+ByteRows byte_rows(const Kernels&, const uint8_t* numbers, Storage, int64_t count, int64_t stride, int64_t columns,
+                   Buffer<int8_t>& memory);
+
+// What a matrix multiplies: rows of bytes, in the order of its padded columns, and their sums.
 class Activations {
 public:
-    // x: (frames, stride) in low..high, within 16 bits.
-    void take(const Kernels&, const Matrix&, const int32_t* x, int64_t frames, int64_t stride, int32_t low,
-              int32_t high);
-    // x: floats; each frame is divided by a step of its own, its largest magnitude / 127. False if a value is not finite.
+    // Keeps the rows where they are, if the columns of the matrix are one segment.
+    void take(const Kernels&, const Matrix&, const ByteRows&);
+    // x: floats (frames, stride); each frame is divided by a step of its own, its largest magnitude / 127. False if a value
+    // is not finite.
     bool take(const Kernels&, const Matrix&, const float* x, int64_t frames, int64_t stride);
 
     int64_t frames = 0, stride = 0;
     int parts = 1;
     int32_t offset = 0;
-    const int8_t* bytes(int part) const { return bytes_ + part * frames * stride; }
+    const int8_t* bytes(int part) const { return bytes_[part]; }
     int32_t sum(int part, int64_t frame, int64_t segment) const {
         return sums_[(part * frames + frame) * segments_ + segment];
     }
@@ -45,9 +67,9 @@ private:
     void prepare(const Matrix&, int64_t frames, int parts);
 
     Buffer<int8_t> byte_buffer_;
-    Buffer<int32_t> sum_buffer_, split_;
+    Buffer<int32_t> sum_buffer_;
     Buffer<float> step_buffer_;
-    int8_t* bytes_ = nullptr;
+    const int8_t* bytes_[2] = {nullptr, nullptr};
     int32_t* sums_ = nullptr;
     float* steps_ = nullptr;
     int64_t segments_ = 1;

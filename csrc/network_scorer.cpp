@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
+#include <vector>
 
 namespace fewbit {
 
@@ -27,7 +29,8 @@ void NetworkScorer::run(int32_t label, int32_t* state, float* ln) const {
     x.assign(width, 0.0f);
     x[size_t(label)] = 1.0f;
     y.resize(width);
-    network_.step(x.data(), 1, state, y.data(), 1, 1);
+    if (network_.step(x.data(), 1, state, y.data(), 1, 1, 1, false) != 1)
+        throw std::runtime_error("the network of a language model cannot go on: its state is damaged, or its positions end");
     const int64_t most = *std::max_element(y.begin() + 1, y.end());
     double sum = 0;
     for (size_t k = 1; k < width; ++k) sum += std::exp(double(y[k] - most) / 1024);

@@ -42,33 +42,42 @@ public:
         std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
         if (!lock.owns_lock() || getpid() != owner_) return false;
         while (int(workers_.size()) < threads - 1) {
-            const int index = int(workers_.size()) + 1;
-            workers_.emplace_back([this, index, seen = turn_.load()] { serve(index, seen); });
+            workers_.emplace_back([this, seen = turn_.load()] { serve(seen); });
             workers_.back().detach();
         }
         work_ = &work;
         count_ = count;
-        parts_ = threads;
-        left_.store(uint32_t(workers_.size()), std::memory_order_relaxed);
+        left_.store(uint32_t(threads), std::memory_order_relaxed);
+        claims_.store(uint64_t(threads) << 32, std::memory_order_release);
         turn_.fetch_add(1, std::memory_order_release);
         turn_.notify_all();
-        part(0);
+        help();
         for (uint32_t left; (left = left_.load(std::memory_order_acquire)) != 0;) wait_for_change(left_, left);
         return true;
     }
 
 private:
-    void part(int index) const {
-        if (index >= parts_) return;
-        const int64_t first = count_ * index / parts_, last = count_ * (index + 1) / parts_;
-        if (first < last) (*work_)(first, last);
+    // Does parts as long as nobody has claimed them. The caller does what a thread that is late does not come to, and waits
+    // for none that has not begun.
+    void help() {
+        uint64_t claims = claims_.load(std::memory_order_acquire);
+        for (;;) {
+            const auto next = int64_t(claims & 0xffffffff), parts = int64_t(claims >> 32);
+            if (next >= parts) return;
+            if (!claims_.compare_exchange_weak(claims, claims + 1, std::memory_order_acq_rel, std::memory_order_acquire))
+                continue;
+            // The claim is one of the work at hand, even if `claims` was read before it began.
+            const int64_t first = count_ * next / parts, last = count_ * (next + 1) / parts;
+            if (first < last) (*work_)(first, last);
+            if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.notify_all();
+            claims = claims_.load(std::memory_order_acquire);
+        }
     }
 
-    void serve(int index, uint32_t seen) {
+    void serve(uint32_t seen) {
         for (;;) {
             seen = wait_for_change(turn_, seen);
-            part(index);
-            if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.notify_all();
+            help();
         }
     }
 
@@ -77,8 +86,8 @@ private:
     std::vector<std::thread> workers_;
     const std::function<void(int64_t, int64_t)>* work_ = nullptr;
     int64_t count_ = 0;
-    int parts_ = 1;
-    std::atomic<uint32_t> turn_{0}, left_{0};
+    std::atomic<uint32_t> turn_{0}, left_{0};  // left_: parts that are not done
+    std::atomic<uint64_t> claims_{0};          // the number of parts, and below it how many are claimed
 };
 
 // Never taken down: its threads are asleep when the process ends.

@@ -8,8 +8,8 @@
 #include <Python.h>
 #include <stdint.h>
 
-typedef int64_t (*step_function)(const void*, const float*, int64_t, const int32_t*, int32_t*, int64_t*, int32_t,
-                                 int64_t);
+typedef int64_t (*step_function)(const void*, const float*, int64_t, const int32_t*, int32_t*, int64_t*, int64_t,
+                                 int32_t, int64_t, int32_t);
 typedef int32_t (*apply_function)(const void*, const char*, const float*, int64_t, const float*, int32_t, float*);
 
 static step_function step_address;
@@ -43,29 +43,29 @@ static void leave(Py_buffer* buffers, int count) {
     for (int i = 0; i < count; ++i) PyBuffer_Release(&buffers[i]);
 }
 
-/* step(network, frames, inputs, outputs, state_size, x, before, after, y, threads, block) -> frames written */
+/* step(network, frames, inputs, most, outputs, state_size, x, before, after, y, threads, block, last) -> frames written */
 static PyObject* step(PyObject* self, PyObject* args) {
     unsigned long long network;
-    Py_ssize_t frames, inputs, outputs, state_size;
+    Py_ssize_t frames, inputs, most, outputs, state_size;
     long long block;
-    int threads;
+    int threads, last;
     PyObject* arrays[4];
     Py_buffer buffers[4];
     (void)self;
-    if (!PyArg_ParseTuple(args, "KnnnnOOOOiL", &network, &frames, &inputs, &outputs, &state_size, &arrays[0],
-                          &arrays[1], &arrays[2], &arrays[3], &threads, &block))
+    if (!PyArg_ParseTuple(args, "KnnnnnOOOOiLi", &network, &frames, &inputs, &most, &outputs, &state_size,
+                          &arrays[0], &arrays[1], &arrays[2], &arrays[3], &threads, &block, &last))
         return NULL;
     if (step_address == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "connect() comes first");
         return NULL;
     }
     const int writable[4] = {0, 0, 1, 1};
-    const Py_ssize_t bytes[4] = {frames * inputs * 4, state_size * 4, state_size * 4, frames * outputs * 8};
+    const Py_ssize_t bytes[4] = {frames * inputs * 4, state_size * 4, state_size * 4, most * outputs * 8};
     if (!take(arrays, writable, bytes, buffers, 4)) return NULL;
     int64_t written;
     Py_BEGIN_ALLOW_THREADS;
     written = step_address((const void*)(uintptr_t)network, buffers[0].buf, frames, buffers[1].buf, buffers[2].buf,
-                           buffers[3].buf, threads, block);
+                           buffers[3].buf, most, threads, block, last);
     Py_END_ALLOW_THREADS;
     leave(buffers, 4);
     return PyLong_FromLongLong(written);

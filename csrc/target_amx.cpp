@@ -12,7 +12,7 @@ namespace {
 #include "unrolled.inl"
 #include "avx512.inl"
 #include "product.inl"
-#include "elementwise.inl"
+#include "target.inl"
 
 // Fewer frames are faster without tiles: of whole bytes, and of fields that must be spread first.
 constexpr int64_t kFewestFrames = 3, kFewestSpread = 5;

@@ -42,7 +42,7 @@ struct Avx2 : Registers32 {
 };
 
 #include "product.inl"
-#include "elementwise.inl"
+#include "target.inl"
 
 bool runs_here() { return __builtin_cpu_supports("avx2"); }
 

@@ -9,7 +9,7 @@ namespace {
 #include "unrolled.inl"
 #include "avx512.inl"
 #include "product.inl"
-#include "elementwise.inl"
+#include "target.inl"
 
 bool runs_here() {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

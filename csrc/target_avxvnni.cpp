@@ -20,7 +20,7 @@ struct AvxVnni : Registers32 {
 };
 
 #include "product.inl"
-#include "elementwise.inl"
+#include "target.inl"
 
 bool runs_here() {
     unsigned a, b, c, d;

@@ -27,7 +27,7 @@ struct DotProduct : Neon {
 };
 
 #include "product.inl"
-#include "elementwise.inl"
+#include "target.inl"
 
 bool runs_here() {
 #if defined(__linux__)

@@ -26,7 +26,7 @@ struct Widening : Neon {
 };
 
 #include "product.inl"
-#include "elementwise.inl"
+#include "target.inl"
 
 bool runs_here() { return true; }
 

@@ -43,7 +43,7 @@ struct Scalar {
 };
 
 #include "product.inl"
-#include "elementwise.inl"
+#include "target.inl"
 
 bool runs_here() { return true; }
 

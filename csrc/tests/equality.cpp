@@ -1,5 +1,7 @@
 // Every target that runs here against plain loops, bit for bit: products, networks as streams, and arguments that must
-// be refused. The loops follow docs/internals/numerics.md and share no code with the library.
+// be refused. The loops follow docs/internals/numerics.md and share no code with the library. Graphs of the operations that
+// no loop is written for here (tests/native/test_graph_ops.py compares them with the NumPy reference) are compared between
+// targets, and between streams in pieces and in one.
 //
 //   fewbit_equality [seed [seconds]]
 //
@@ -8,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "graphs.h"
 #include "hierarchies.h"
 #include "refusals.h"
 
@@ -20,7 +23,9 @@ int run(uint64_t seed, double seconds) {
     std::vector<Target> targets = all_targets();
     demand(!targets.empty() && targets.back().name == "scalar", "there is no scalar target");
     check_refusals();
-    demand(fewbit_set_tanh(table().data(), 1025) == 0, "the table of tanh was refused");
+    demand(fewbit_set_table("tanh", table().data(), 1025) == 0, "the table of tanh was refused");
+    for (const auto& [name, count] : {std::pair("fine", 1025), std::pair("exp", 1024), std::pair("sine", 4097)})
+        demand(fewbit_set_table(name, some_points(count).data(), count) == 0, "a table was refused");
 
     const bool slow = seconds < 5;  // an emulator, or sanitizers
     for (const Format& format : kFormats)
@@ -34,6 +39,7 @@ int run(uint64_t seed, double seconds) {
     check_network(random, targets, random_network(random, {}));
     for (int i = 0; i < (slow ? 2 : 10); ++i) check_network(random, targets, random_hierarchy(random));
     check_at_once(random, targets);
+    for (int i = 0; i < (slow ? 5 : 30); ++i) check_graph(random, targets);
     const double first = past();
 
     while (past() < seconds) {
@@ -47,6 +53,7 @@ int run(uint64_t seed, double seconds) {
             check_network(random, targets, random_network(random, kinds));
         }
         check_network(random, targets, random_hierarchy(random));
+        check_graph(random, targets);
         if (random.chance(20)) check_at_once(random, targets);
     }
     for (const Target& target : targets)

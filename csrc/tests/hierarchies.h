@@ -43,14 +43,15 @@ struct Hierarchical {
             const std::shared_ptr<fewbit_network> made(
                 fewbit_network_part(network.get(), layers.front().inputs, range.low, range.high), fewbit_network_free);
             demand(made != nullptr, text(name(), ": a part was refused: ", fewbit_error()));
-            for (const Layer& layer : layers)
-                demand(layer.append(made.get()) == 0, text(name(), ": ", layer.name(), " was refused: ", fewbit_error()));
+            for (size_t i = 0; i < layers.size(); ++i)
+                demand(layers[i].append(made.get(), int64_t(i) - 1) == 0, text(name(), ": ", layers[i].name(), " was refused: ", fewbit_error()));
             return made;
         };
         const auto one = part(letters, frame), two = part(words, around(letter, frame));
         const auto three = part(spelling, around(direct ? frame : letter, word));
-        demand(fewbit_network_hierarchy(network.get(), boundaries.data(), int64_t(boundaries.size()), direct, one.get(), two.get(),
-                                        three.get()) == 0,
+        Fields fields;
+        fields.vector(boundaries).number(direct).part(one.get()).part(two.get()).part(three.get());
+        demand(fields.add(network.get(), "hierarchy", {int64_t(below.layers.size())}) == 0,
                text(name(), " was refused: ", fewbit_error()));
         return network;
     }

@@ -81,6 +81,13 @@ int64_t saturate(int64_t x, int64_t low, int64_t high) { return x < low ? low : 
 int64_t saturate16(int64_t x) { return saturate(x, -32768, 32767); }
 int64_t shift_round(int64_t x, int shift) { return shift > 0 ? (x + (int64_t(1) << (shift - 1))) >> shift : x; }
 
+// Numbers that stand for the other tables, which only the order of operations uses here.
+Codes some_points(int64_t count) {
+    Codes points(static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; ++i) points[size_t(i)] = int32_t(std::lround(32767 * std::exp2(-double(i) / double(count))));
+    return points;
+}
+
 const Codes& table() {
     static const Codes entries = [] {
         Codes list(1025);
@@ -106,9 +113,6 @@ struct Rescale {
     int64_t operator()(int64_t x, int64_t i) const {
         const int64_t by = multiplier[multiplier.size() == 1 ? 0 : size_t(i)];
         return saturate(shift_round(x * by, shift), range.low, range.high);
-    }
-    fewbit_rescale view() const {
-        return {multiplier.data(), int64_t(multiplier.size()), shift, range.low, range.high};
     }
 };
 

@@ -1,10 +1,9 @@
 // Random networks of every operation, as plain loops and as streams on every target.
 #pragma once
 
-#include <memory>
 #include <thread>
 
-#include "products.h"
+#include "fields.h"
 
 namespace {
 
@@ -32,21 +31,34 @@ struct Layer {
     Range range() const {
         return kind == Kind::kRequantize || kind == Kind::kDense || kind == Kind::kConv ? rescale.range : output.range;
     }
-    fewbit_linear linear() const { return {matrix.handle.get(), bias.empty() ? nullptr : bias.data(), rescale.view()}; }
-
-    int32_t append(fewbit_network* network) const {
-        const fewbit_linear hidden{back.handle.get(), nullptr, rescale_back.view()};
-        switch (kind) {
-            case Kind::kRequantize: return fewbit_network_requantize(network, rescale.view());
-            case Kind::kDense:
-            case Kind::kConv: return fewbit_network_conv(network, linear(), kernel, stride);
-            case Kind::kSru:
-                return fewbit_network_sru(network, linear(), outputs, cell_multiplier, skip_multiplier, output.shift,
-                                          output.range.low, output.range.high);
-            case Kind::kQrnn: return fewbit_network_qrnn(network, linear(), outputs, kernel, output.view());
-            case Kind::kLstm: return fewbit_network_lstm(network, linear(), hidden, outputs, output.view());
-            default: return fewbit_network_gru(network, linear(), hidden, outputs, bias_hidden.data(), output.view());
+    // Reads operation `place`.
+    int32_t append(fewbit_network* network, int64_t place) const {
+        Fields fields;
+        const auto linear = [&] {
+            fields.matrix(matrix.handle).vector(bias.empty() ? Codes(size_t(matrix.rows)) : bias).rescale(rescale);
+        };
+        if (kind == Kind::kRequantize) {
+            fields.number(inputs).rescale(rescale);
+        } else if (kind == Kind::kDense) {
+            linear();
+            fields.number(1);
+        } else if (kind == Kind::kConv) {
+            fields.numbers({kernel, stride});
+            linear();
+            fields.numbers({1, -1, 0, 1}).grid();
+        } else {
+            fields.number(outputs);
+            if (kind == Kind::kQrnn) fields.number(kernel);
+            linear();
+            if (kind == Kind::kSru)
+                fields.numbers({cell_multiplier, skip_multiplier, output.shift, output.range.low, output.range.high});
+            if (kind == Kind::kLstm || kind == Kind::kGru) fields.matrix(back.handle);
+            if (kind == Kind::kGru) fields.vector(bias_hidden);
+            if (kind == Kind::kLstm || kind == Kind::kGru) fields.rescale(rescale_back);
+            if (kind != Kind::kSru) fields.rescale(output);
+            if (kind == Kind::kLstm || kind == Kind::kGru) fields.number(0);
         }
+        return fields.add(network, kKindNames[int(kind)], {place});
     }
 
     // All frames of a stream at once.
@@ -222,11 +234,14 @@ struct Network {
         return name;
     }
     std::shared_ptr<fewbit_network> open(const std::string& target) const {
-        std::shared_ptr<fewbit_network> network(
-            fewbit_network_new(target.c_str(), gain.data(), offset.data(), inputs(), codes.low, codes.high), fewbit_network_free);
+        const Held network = new_network(target.c_str(), inputs());
         demand(network != nullptr, text(name(), " was refused: ", fewbit_error()));
-        for (const Layer& layer : layers)
-            demand(layer.append(network.get()) == 0, text(name(), ": ", layer.name(), " was refused: ", fewbit_error()));
+        Fields source;
+        source.floats(gain).floats(offset).numbers({codes.low, codes.high, 1, 0});
+        demand(source.add(network.get(), "quantize", {}) == 0, text(name(), " was refused: ", fewbit_error()));
+        for (size_t i = 0; i < layers.size(); ++i)
+            demand(layers[i].append(network.get(), int64_t(i)) == 0,
+                   text(name(), ": ", layers[i].name(), " was refused: ", fewbit_error()));
         demand(fewbit_network_target(network.get()) == target, "the network has another target");
         return network;
     }
@@ -282,7 +297,7 @@ std::vector<int64_t> stream_in_pieces(Random& random, fewbit_network* network, c
         const bool in_place = random.chance(50);
         const int64_t written = fewbit_network_step(network, x.data() + first * plan.inputs(), count,
                                                     in_place ? state.data() : before.data(), in_place ? state.data() : after.data(),
-                                                    y.data(), threads, random.choose({1, 2, 3, 16, 64}));
+                                                    y.data(), count, threads, random.choose({1, 2, 3, 16, 64}), 0);
         demand(written >= 0 && written <= count, text("a piece was refused: ", fewbit_error()));
         if (!in_place) demand(state == before, "the state before a step has changed"), state = after;
         all.insert(all.end(), y.begin(), y.begin() + written * plan.outputs());
@@ -307,7 +322,7 @@ void check_network(Random& random, std::vector<Target>& targets, const Net& netw
         demand(fewbit_network_start(opened.get(), start.data()) == 0, "a stream does not start");
         std::vector<int64_t> y(size_t((frames + 1) * outputs), 123456789);
         const int64_t block = random.choose({int64_t(1), int64_t(3), int64_t(16), int64_t(64), int64_t(1000)});
-        const int64_t written = fewbit_network_step(opened.get(), x.data(), frames, start.data(), state.data(), y.data(), 1, block);
+        const int64_t written = fewbit_network_step(opened.get(), x.data(), frames, start.data(), state.data(), y.data(), frames, 1, block, 0);
         demand(written == count, text(target.name, ": ", what(), ": ", written, " frames came out, not ", count));
         compare(target, y.data(), wanted.data(), count, outputs, what);
         for (int64_t i = 0; i < outputs; ++i)
@@ -325,7 +340,7 @@ void check_network(Random& random, std::vector<Target>& targets, const Net& netw
         std::vector<float> bad = x;
         bad[size_t(random.between(0, int64_t(x.size()) - 1))] = random.choose({NAN, -NAN, INFINITY, -INFINITY});
         const Codes before = start;
-        demand(fewbit_network_step(opened.get(), bad.data(), frames, start.data(), pieces.data(), y.data(), 1, block) == -2,
+        demand(fewbit_network_step(opened.get(), bad.data(), frames, start.data(), pieces.data(), y.data(), frames, 1, block, 0) == -2,
                text(target.name, ": ", what(), ": NaN was not told"));
         demand(start == before, "the state before a refused step has changed");
         ++target.networks;

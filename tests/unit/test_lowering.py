@@ -30,7 +30,10 @@ class RunningSum(nn.Module):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda: layers.Chain(layers.Normalize(6), nn.Linear(6, 3)), r"^1 \(Linear\): its weight is float; quantize it"),
+        (
+            lambda: layers.Chain(layers.Normalize(6), nn.Linear(6, 3)),
+            r"^1 \(Linear\): its weight is float; quantize it",
+        ),
         (
             lambda: attach(layers.Chain(layers.Normalize(6), nn.Linear(6, 3)), "int4"),
             r"^1 \(Linear\): its result has no quantizer, and there are no examples",
@@ -40,7 +43,10 @@ class RunningSum(nn.Module):
             r"^2 \(Linear\): its result has no quantizer, .* give pack example=batches, or add activations='int8'",
         ),
         (lambda: quantized(nn.Linear(6, 3), activations="int8:token"), "steps chosen at run time"),
-        (lambda: quantized(nn.Linear(6, 3), RunningSum()), r"^2 \(cumsum, .return x.cumsum.*: no integer op is known for aten.cumsum"),
+        (
+            lambda: quantized(nn.Linear(6, 3), RunningSum()),
+            r"^2 \(cumsum, .return x.cumsum.*: no integer op is known for aten.cumsum",
+        ),
     ],
 )
 def test_refusals_name_the_layer_and_the_way_out(model, message):

@@ -11,7 +11,7 @@ import fewbit
 from fewbit.cli import analyze, analyze_network, bench
 from fewbit.cli.commands import commands
 from fewbit.cli.english import english
-from fewbit.cli.output import console, print_cost, print_error, print_json, say
+from fewbit.cli.output import console, print_error, print_json, print_network, say
 from fewbit.cli.packed import Packed
 from fewbit.cli.reproduce import reproduce
 from fewbit.cli.serve import serve
@@ -120,6 +120,8 @@ def show(
     recipe: Annotated[
         bool, typer.Option("--recipe", help="Print the recipe that made it, as TOML for fewbit compress --recipe.")
     ] = False,
+    graph: Annotated[Path | None, typer.Option(help="Also draw the ops, as .svg, .png or .pdf.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every one of several equal blocks.")] = False,
     json: Json = False,
 ) -> None:
     """Show what a packed network is made of and what it costs, or how it was made."""
@@ -129,30 +131,47 @@ def show(
         found = Recipe.from_dict(fewbit.load(find(file)).recipe, f"{file}: its recipe")
         print_json(found.to_dict()) if json else print(found.to_toml(), end="")
         return
-    cost = fewbit.show(find(file))
+    from fewbit.program.overview import overview
+
+    program = fewbit.load(find(file))
+    cost, seen = fewbit.cost(program), overview(program)
+    if graph is not None:
+        from fewbit.plot import plot_program
+
+        plot_program(program, graph, title=Path(file).name, every=every)
     if json:
-        print_json({"file": file} | cost.to_dict())
+        print_json({"file": file} | seen.to_dict() | cost.to_dict())
     else:
-        print_cost(cost, file)
+        print_network(program, cost, seen, file, every)
 
 
 @app.command()
 def run(
     file: Packed,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A sound file, or frames as .npy (time, features).")],
-    out: Annotated[Path | None, typer.Option(help="Write the scores as .npy (frames, classes).")] = None,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="A sound file; or an array as .npy in the shape of the input, without a batch axis; or several arrays "
+            "by their names as .npz.",
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write the results as .npy; several as .npz.")] = None,
     json: Json = False,
 ) -> None:
     """Run a packed network over a whole input at once and give its scores."""
-    import numpy as np
+    from fewbit.cli.whole_input import run_file, save
 
-    scores = fewbit.run(source, fewbit.load(find(file)))
+    results = run_file(fewbit.load(find(file)), source)
     if out is not None:
-        np.save(out, scores)
+        save(results, out)
     if json:
-        print_json({"file": str(source), "shape": list(scores.shape), "best": scores.argmax(axis=1).tolist()})
+        first = results[0].to_dict()
+        each = {} if len(results) == 1 else {"results": [result.to_dict() for result in results]}
+        print_json({"file": str(source), "shape": first["shape"], "best": first["best"]} | each)
     else:
-        say(f"{source}: scores {scores.shape[0]} frames x {scores.shape[1]} classes")
+        for result in results:
+            say(f"{source}: {result}")
 
 
 @app.command()

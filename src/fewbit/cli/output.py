@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fewbit.cli.network_table import network_lines
 from fewbit.decode import Event, Final, Keyword, Label, Partial
-from fewbit.program import Cost
+from fewbit.program import Cost, Program
+from fewbit.program.overview import Overview
 from fewbit.streams import Transcript
 
 console = Console()
@@ -38,24 +40,11 @@ def print_note(message: str) -> None:
     errors.print(Text.assemble(("note: ", "bold yellow"), message), soft_wrap=True)
 
 
-def print_cost(cost: Cost, title: str) -> None:
-    """A packed network op by op."""
-    table = Table(title=Text(title), title_justify="left", caption_justify="left")
-    for name in ("layer", "op", "shape", "format"):
-        table.add_column(name)
-    for name in ("bits", "weights", "bytes", "MACs/frame"):
-        table.add_column(name, justify="right")
-    for op in cost.ops:
-        bits = f"{op.bits:.1f}" if op.weights else ""
-        numbers = (bits, f"{op.weights:,}", f"{op.bytes:,}", f"{op.macs:,.0f}")
-        table.add_row(Text(op.name), op.op, op.shape, op.format, *numbers)
-    table.add_section()
-    table.add_row("total", "", "", "", "", f"{cost.weights:,}", f"{cost.weight_bytes:,}", f"{cost.macs:,.0f}")
-    console.print(table)
-    console.print(
-        f"file {cost.file_bytes:,} bytes = header {cost.header_bytes:,} + payload {cost.payload_bytes:,}",
-        highlight=False,
-    )
+def print_network(program: Program, cost: Cost, seen: Overview, title: str, every: bool = False) -> None:
+    """A packed network from outside, then op by op; `every` shows each of several equal blocks."""
+    say(title, "bold")
+    for line, style in network_lines(program.graph, cost, seen, max(console.width, 80), every):
+        say(line, style)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> None:

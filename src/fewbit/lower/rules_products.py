@@ -108,7 +108,8 @@ def convolution(builder: Builder, node: fx.Node) -> None:
     places = grid.out_height * grid.out_width
     out = builder.plain_order(node)
     labels, frames = builder.fresh(node, [*[a for a in out if a not in (*inner, channel)], *inner, channel])
-    left = -1 if geometry["left"] == (geometry["kernel"] - 1) * geometry["dilation"] else geometry["left"]
+    is_causal = geometry["left"] == (geometry["kernel"] - 1) * geometry["dilation"]
+    left = -1 if is_causal and geometry["stride"] <= geometry["kernel"] else geometry["left"]
     reader = fitting(builder, taken, weight)
 
     def make(name: str, matrix: ops.Matrix, integers: Integers, rescale: Any, unread: int) -> ops.Op:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fewbit.decode import Decoder, Event, text_of
 from fewbit.errors import DataError
 from fewbit.features import CHUNK_SECONDS, Samples, read_audio
+from fewbit.program import Program
 from fewbit.program.numerics import Q10
 from fewbit.streams.session import Network, Session, front_end
 
@@ -93,5 +94,7 @@ def run(path: str | Path, network: Network) -> NDArray[np.float64]:
     else:
         features = front_end(network)
         frames = features(np.concatenate([np.zeros(0, np.float32), *read_audio(path, features.rate)]))
+    if isinstance(network, Program):  # which may look ahead, or need its whole input
+        return np.asarray(network(frames))
     scores, _ = network.step(frames, network.init_state())
     return np.asarray(scores / Q10)

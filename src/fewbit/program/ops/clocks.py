@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fewbit.errors import DecodeError
-from fewbit.program.numerics import Integers, Points, Rescale, shift_round, sine
+from fewbit.program.numerics import Integers, Points, Rescale, sine
 from fewbit.program.ops.base import MAX_FRAME, Op, Step, Value, check_multipliers, demand, one_input
 
 TURN = 1 << 32
@@ -91,9 +91,9 @@ class Phases(Op):
 
 @dataclass(frozen=True, eq=False)
 class Mean(Op):
-    """The mean of all frames up to each frame: ``rescale(shift_round(sum * (2**31 // count), 23))``.
+    """The mean of all frames up to each frame: ``rescale(floor((512 * sum + count) / (2 * count)))``.
 
-    The mean that is rescaled has 8 fractional bits.
+    The mean that is rescaled has 8 fractional bits, rounded to the nearest, halves up.
 
     State: the sum, and the count.
     """
@@ -120,8 +120,9 @@ class Mean(Op):
             return x, state
         sums = total + np.cumsum(x, axis=0)
         counts = count + np.arange(1, len(x) + 1)
-        inverse = (1 << 31) // counts
-        return self.rescale(shift_round(sums * inverse[:, None], 23)), (sums[-1], int(counts[-1]))
+        counts = counts[:, None]
+        means = (512 * sums + counts) // (2 * counts)
+        return self.rescale(means), (sums[-1], int(counts[-1, 0]))
 
     def is_new(self) -> bool:
         return True

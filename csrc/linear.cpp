@@ -1,0 +1,61 @@
+#include "linear.h"
+
+namespace fewbit {
+namespace {
+
+constexpr int32_t kMostBias = 1 << 30;
+
+}  // namespace
+
+Linear::Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, OwnedRescale rescale,
+               const Value& reads)
+    : matrix_(std::move(matrix)), bias_(std::move(bias)), rescale_(std::move(rescale)), reads_(reads.storage()) {
+    demand(reads.narrow(), "a product of numbers that leave 16 bits");
+    demand(bias_.empty() || int64_t(bias_.size()) == matrix_->rows, "'bias' has no entry for each row");
+    for (int32_t bias : bias_)
+        demand(bias >= -kMostBias && bias <= kMostBias, "'bias' holds a magnitude above 2**30");
+    if (matrix_->rows != matrix_->padded_rows() || bias_.empty()) return;
+    copies_ = std::max<int64_t>(kChunk / 2 / matrix_->rows, 1);
+    const size_t rows = bias_.size();
+    for (size_t i = rows; i < rows * size_t(copies_); ++i) {
+        bias_.push_back(bias_[i - rows]);
+        rescale_.multiplier.push_back(rescale_.multiplier[i - rows]);
+    }
+}
+
+void Linear::run_tile(const Kernels& kernels, int threads, const ByteRows& x, const Target& y) const {
+    Workshop& shop = workshop();
+    const int64_t stride = matrix_->padded_rows();
+    int32_t* sums = shop.sums.get(x.count * stride);
+    shop.activations.take(kernels, *matrix_, x);
+    multiply(kernels, *matrix_, shop.activations, threads, sums, stride);
+    const int32_t* bias = bias_.empty() ? nullptr : bias_.data();
+    int64_t together = y.stride == stride ? x.count / copies_ * copies_ : 0;
+    if (copies_ == 1) together = 0;
+    if (together > 0)
+        kernels.finish({sums, stride * copies_, bias, rescale_.view(), stride * copies_, together / copies_, y.data,
+                        stride * copies_, y.storage});
+    kernels.finish({sums + together * stride, stride, bias, rescale_.view(), matrix_->rows, x.count - together,
+                    y.from(together).data, y.stride, y.storage});
+}
+
+void Linear::run(const Kernels& kernels, int threads, const ByteRows& x, const Target& y) const {
+    const auto tile = [&](int64_t first, int64_t count, int sharing) {
+        run_tile(kernels, sharing, x.from(first, count), y.from(first));
+    };
+    if (share_tiles(threads, x.count, matrix_->rows * matrix_->columns,
+                    [&](int64_t first, int64_t count) { tile(first, count, 1); }))
+        return;
+    for (int64_t first = 0; first < x.count; first += kTile) tile(first, std::min(kTile, x.count - first), threads);
+}
+
+void Linear::run_integers(const Kernels& kernels, int threads, const int32_t* x, int64_t count,
+                          const Target& y) const {
+    Workshop& shop = workshop();
+    const int64_t columns = matrix_->columns;
+    uint8_t* packed = shop.packed.get(count * columns * reads_.bytes + kColumnUnit);
+    kernels.pack(x, count * columns, reads_, packed);
+    run(kernels, threads, byte_rows(kernels, packed, reads_, count, columns, columns, shop.split), y);
+}
+
+}  // namespace fewbit

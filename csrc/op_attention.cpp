@@ -1,0 +1,159 @@
+// Attention: see fewbit.program.ops.attention.
+#include "kinds.h"
+#include "pool.h"
+
+namespace fewbit {
+namespace {
+
+constexpr int64_t kMostKeys = 1 << 20;
+
+// Numbers of 16 bits that lie in the words of a state, two to a word.
+using Half = int16_t __attribute__((may_alias));
+
+// Keys and values lie head by head: (groups, keys, width). State, with a window: those of its last frames in a ring, frame t
+// at place t modulo the window.
+class Attend : public Op {
+public:
+    explicit Attend(const Plan& plan) {
+        heads_ = plan.fields.number("heads", 1, kMostNumbers);
+        groups_ = plan.fields.number("groups", 1, kMostNumbers);
+        width_ = plan.fields.number("width", 1, kMostNumbers);
+        places_ = plan.fields.number("places", 0, kMostNumbers);
+        frames_ = plan.fields.number("window_frames", 0, kMostKeys);
+        exponent_ = plan.fields.exponent();
+        rescale_ = plan.fields.rescale_all("rescale");
+        const std::vector<int32_t> seen = plan.fields.vector("seen");
+        const std::vector<Value>& inputs = plan.inputs;
+        demand(inputs.size() == 3, "attention reads queries, keys and values");
+        demand(heads_ % groups_ == 0, "'heads' is no multiple of 'groups'");
+        const int64_t places = std::max<int64_t>(places_, 1), most = kMostNumbers / width_;
+        demand(places <= most && heads_ <= most / places, "a frame of queries is too large");
+        const int64_t sizes[3] = {places * heads_ * width_, places * groups_ * width_, places * groups_ * width_};
+        for (size_t k = 0; k < 3; ++k)
+            demand(inputs[k].size == sizes[k], "queries, keys or values do not fit 'heads', 'groups' and 'width'");
+        const int64_t largest = width_ * inputs[0].largest() * inputs[1].largest();
+        demand(largest < int64_t(1) << 45, "scores could pass 45 bits");
+        wide_ = largest > INT32_MAX;
+        // Fewer keys than that are not worth sums of their own.
+        together_ = INT32_MAX / (int64_t(INT16_MAX) * std::max<int64_t>(inputs[2].largest(), 1));
+        if (together_ < 8) together_ = 0;
+        take_seen(seen);
+        value = {sizes[0], rescale_.range};
+    }
+    bool whole() const override { return places_ == 0 && frames_ == 0; }
+    int64_t state_size() const override {
+        // Two vectors, each a whole number of words.
+        return places_ > 0 ? 0 : 2 * ring_words();
+    }
+    Fault run(const Run& run) const override {
+        if (run.count == 0) return Fault::kNone;
+        if (places_ > 0) {
+            for (int64_t t = 0; t < run.count; ++t) among(run, t * places_, places_);
+        } else if (frames_ == 0) {
+            among(run, 0, run.count);
+        } else {
+            stream(run);
+        }
+        return Fault::kNone;
+    }
+
+private:
+    int64_t ring_words() const { return (frames_ * groups_ * width_ + 1) / 2; }
+
+    void take_seen(const std::vector<int32_t>& seen) {
+        const bool hidden = places_ > 0 && places_ <= kMostKeys && int64_t(seen.size()) == places_ * places_;
+        demand(hidden || (seen.size() == 1 && seen[0] == 1), "'seen' has no entry for each pair of places");
+        for (int32_t entry : seen) demand(entry == 0 || entry == 1, "'seen' holds more than 0 and 1");
+        if (!hidden) return;
+        for (int64_t q = 0; q < places_; ++q)
+            demand(std::count(seen.begin() + q * places_, seen.begin() + (q + 1) * places_, 1) > 0,
+                   "'seen' hides all keys of a place");
+        if (std::count(seen.begin(), seen.end(), 0) > 0) seen_.assign(seen.begin(), seen.end());
+    }
+
+    // Numbers first .. first + n as integers of 16 bits.
+    static void narrow(const Run& run, const Frames& in, int64_t first, int64_t n, int16_t* y) {
+        int32_t* memory = workshop().read.get(kChunk);
+        for (int64_t i = 0; i < n; i += kChunk) {
+            const int64_t some = std::min(kChunk, n - i);
+            run.kernels.pack(numbers(run.kernels, in, first + i, some, memory), some, {2, 0},
+                             reinterpret_cast<uint8_t*>(y + i));
+        }
+    }
+
+    // The query of head h in row r against `count` keys and values of the group of h.
+    void one(const Run& run, int64_t row, int64_t head, const int16_t* keys, const int16_t* values, int64_t count,
+             const uint8_t* seen) const {
+        Workshop& shop = workshop();
+        const int64_t at = (row * heads_ + head) * width_;
+        int16_t* query = shop.query.get(width_);
+        int32_t* y = shop.written.get(width_);
+        int64_t* scores = shop.scores.get(count + width_);
+        narrow(run, run.in[0], at, width_, query);
+        run.kernels.attend({width_, count, query, keys, values, seen, wide_, together_, exponent_, rescale_.multiplier[0],
+                            rescale_.shift, rescale_.range.low, rescale_.range.high, scores, shop.work.get(count),
+                            scores + count, y});
+        run.kernels.pack(y, width_, run.out->storage, run.out->at(at));
+    }
+
+    // Calls part(first, last) for all heads, which the threads share if each has much to do.
+    void each_head(const Run& run, int64_t queries, int64_t keys, const std::function<void(int64_t, int64_t)>& part) const {
+        if (run.threads > 1 && heads_ * queries * keys * width_ >= kWorthSharing)
+            share(run.threads, heads_, part);
+        else
+            part(0, heads_);
+    }
+
+    // All of `count` rows, from row `first` on, against each other.
+    void among(const Run& run, int64_t first, int64_t count) const {
+        const int64_t size = groups_ * width_;
+        Workshop& shop = workshop();
+        int16_t* sides[2] = {shop.keys.get(count * size), shop.values.get(count * size)};
+        for (int64_t side = 0; side < 2; ++side)
+            for (int64_t j = 0; j < count; ++j)
+                for (int64_t g = 0; g < groups_; ++g)
+                    narrow(run, run.in[1 + side], (first + j) * size + g * width_, width_,
+                           sides[side] + (g * count + j) * width_);
+        each_head(run, count, count, [&](int64_t head, int64_t last) {
+            for (; head < last; ++head) {
+                const int64_t group = head / (heads_ / groups_) * count * width_;
+                for (int64_t q = 0; q < count; ++q)
+                    one(run, first + q, head, sides[0] + group, sides[1] + group, count,
+                        seen_.empty() ? nullptr : seen_.data() + q * places_);
+            }
+        });
+    }
+
+    // Frame after frame against those of the window.
+    void stream(const Run& run) const {
+        auto* keys = reinterpret_cast<Half*>(run.state);
+        auto* values = reinterpret_cast<Half*>(run.state + ring_words());
+        const int64_t size = groups_ * width_;
+        for (int64_t t = 0; t < run.count; ++t) {
+            const int64_t now = run.before + t, place = now % frames_, count = std::min(now + 1, frames_);
+            for (int64_t g = 0; g < groups_; ++g) {
+                narrow(run, run.in[1], t * size + g * width_, width_, keys + (g * frames_ + place) * width_);
+                narrow(run, run.in[2], t * size + g * width_, width_, values + (g * frames_ + place) * width_);
+            }
+            each_head(run, 1, count, [&](int64_t head, int64_t last) {
+                for (; head < last; ++head) {
+                    const int64_t group = head / (heads_ / groups_) * frames_ * width_;
+                    one(run, t, head, keys + group, values + group, count, nullptr);
+                }
+            });
+        }
+    }
+
+    int64_t heads_ = 1, groups_ = 1, width_ = 1, places_ = 0, frames_ = 0;
+    Exponent exponent_{};
+    OwnedRescale rescale_;
+    std::vector<uint8_t> seen_;  // (places, places), empty: all
+    bool wide_ = false;
+    int64_t together_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Op> make_attend(const Plan& plan) { return std::make_unique<Attend>(plan); }
+
+}  // namespace fewbit

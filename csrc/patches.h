@@ -1,0 +1,42 @@
+// What a convolution reads: its shape, and the numbers of one window gathered into a row.
+#pragma once
+
+#include "grid.h"
+#include "matrix.h"
+#include "op.h"
+
+namespace fewbit {
+
+// Bytes behind a row that a copy may write.
+constexpr int64_t kCopySlack = 64;
+
+// See fewbit.program.ops.Conv.
+struct ConvShape {
+    int64_t kernel = 1, stride = 1, dilation = 1, left = -1, right = 0, groups = 1;
+    int64_t rows = 0, channels = 0;  // of a place that comes out, and of one that goes in
+    Grid grid;
+    int64_t out_width = 0, out_places = 0;  // of the grid: divisions that are worth keeping
+
+    Window window() const {
+        const int64_t reach = (kernel - 1) * dilation + 1;
+        return {reach, stride, left == -1 ? reach - 1 : left, right};
+    }
+    int64_t size() const { return channels * grid.places(); }  // numbers of an input frame
+    // Whether the numbers of a window lie side by side already.
+    bool rows_lie_in_line() const {
+        if (groups > 1) return false;
+        return grid.places() == 1 ? dilation == 1 && grid.plain() : kernel == 1 && stride == 1 && grid.plain();
+    }
+    // Sets what follows from the other sizes. Throws std::invalid_argument if the weights or the input do not fit.
+    void check(const Matrix& weight, const Value& input);
+};
+
+// The numbers of group `group` in `count` windows, from window `first` on, counted over the places of all frames that come
+// out. line: the frames that go in, as bytes. rows: `stride` bytes apart.
+void gather_patches(const ConvShape&, const int8_t* line, int8_t padding, int64_t group, int64_t first, int64_t count,
+                    int8_t* rows, int64_t stride);
+
+// Rows first .. first + count of a matrix, as one of its own.
+std::shared_ptr<const Matrix> some_rows(const Matrix&, int64_t first, int64_t count);
+
+}  // namespace fewbit

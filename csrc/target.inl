@@ -1,0 +1,13 @@
+// All that a target file compiles with its instruction set, beside the products, and the list of it.
+// Included in the unnamed namespace of each target file.
+#include "elementwise.inl"
+#include "storage.inl"
+#include "pointwise.inl"
+#include "norms.inl"
+#include "attention.inl"
+#include "places.inl"
+
+#define FEWBIT_KERNELS(name, product)                                                                              \
+    {name,     runs_here,  product, rescale, sru,  qrnn,     lstm,   gru,    start,   features, largest, quantize,  \
+     dequantize, read,     widen,   pack,    byte_sum, split, finish, sum,   mul,     map,      norm,    softmax,   \
+     magnitude, attend,    depthwise, gather}

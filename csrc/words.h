@@ -1,0 +1,21 @@
+// Numbers of 64 bits in a state of 32-bit integers.
+#pragma once
+
+#include <cstdint>
+
+namespace fewbit {
+
+inline int64_t read_word(const int32_t* words) {
+    return int64_t(uint64_t(uint32_t(words[0])) | uint64_t(uint32_t(words[1])) << 32);
+}
+
+inline void write_word(int32_t* words, int64_t number) {
+    words[0] = int32_t(uint32_t(uint64_t(number)));
+    words[1] = int32_t(uint32_t(uint64_t(number) >> 32));
+}
+
+// What can be the count of the frames of a stream: others would be past all bounds with the next frames.
+constexpr int64_t kMostFrames = int64_t(1) << 60;
+inline bool is_count(int64_t frames) { return frames >= 0 && frames <= kMostFrames; }
+
+}  // namespace fewbit

@@ -1,0 +1,28 @@
+// Working memory of a thread, which all networks share: a small machine holds one set.
+#pragma once
+
+#include "multiply.h"
+
+namespace fewbit {
+
+struct Workshop {
+    Activations activations;
+    Buffer<int32_t> sums;                  // of a tile of products
+    Buffer<int8_t> split, patches;         // bytes of what is multiplied
+    Buffer<int32_t> gates, back, numbers;  // of recurrent layers
+    Buffer<int32_t> read, written, work;   // numbers of 32 bits around a kernel
+    Buffer<int16_t> query, keys, values;   // of attention
+    Buffer<int64_t> scores;
+    Buffer<const uint8_t*> places;         // of a depthwise window
+    Buffer<uint8_t> packed, line;          // frames on their way to a product, and of a window
+    Buffer<uint8_t> chain, chain_input;    // of an operation that has chains
+    Buffer<int32_t> frame;
+    Buffer<uint8_t> arena, joined;         // values of a network, and frames that waited
+};
+
+inline Workshop& workshop() {
+    thread_local Workshop only;
+    return only;
+}
+
+}  // namespace fewbit
