@@ -18,7 +18,7 @@ const Kind kKinds[] = {
     {"reverse", make_reverse},     {"norm", make_norm},             {"softmax", make_softmax},
     {"attend", make_attend},       {"positions", make_positions},   {"phases", make_phases},
     {"mean", make_mean},           {"first", make_first},
-    {"magnitude", make_magnitude},
+    {"magnitude", make_magnitude}, {"prelu", make_prelu},
 };
 
 }  // namespace

@@ -11,7 +11,7 @@ std::unique_ptr<Op> make_op(const char* kind, const Plan&);
 // A constructor for each kind, in op_<family>.cpp.
 using Make = std::unique_ptr<Op>(const Plan&);
 Make make_quantize, make_lookup;
-Make make_requantize, make_sum, make_mul, make_map;
+Make make_requantize, make_sum, make_mul, make_map, make_prelu;
 Make make_dense, make_conv;
 Make make_sru, make_qrnn, make_lstm, make_gru, make_hierarchy;
 Make make_take, make_pool, make_reverse;

@@ -1,4 +1,6 @@
 // Operations on each number of a frame by itself: see fewbit.program.ops.elementwise.
+#include <algorithm>
+
 #include "kinds.h"
 #include "repeated.h"
 
@@ -131,11 +133,45 @@ private:
     Curve curve_{};
 };
 
+class PRelu : public Op {
+public:
+    explicit PRelu(const Plan& plan) {
+        const std::vector<int32_t> negative = plan.fields.vector("negative");
+        positive_ = plan.fields.integer("positive", -kMost32, kMost32);
+        shift_ = plan.fields.integer("shift", 0, kMostShift);
+        value = {plan.input().size, plan.fields.range()};
+        for (int32_t slope : negative) demand(slope >= -kMost32, "'negative' leaves 32 bits");
+        negative_ = Periodic(negative);
+        demand(value.size % negative_.period() == 0, "'negative' does not divide the frame");
+    }
+    Fault run(const Run& run) const override {
+        int32_t* memory = workshop().read.get(kChunk);
+        const int64_t half = shift_ > 0 ? int64_t(1) << (shift_ - 1) : 0, low = value.range.low, high = value.range.high;
+        for (int64_t t = 0; t < run.count; ++t)
+            each_chunk(run, t * value.size, value.size, [&](int64_t first, int64_t n, int32_t* y) {
+                const int32_t* x = numbers(run.kernels, run.in[0], t * value.size + first, n, memory);
+                const int32_t* negative = negative_.at(first);
+                for (int64_t i = 0; i < n; ++i) {
+                    const int64_t scaled = (int64_t(x[i]) * (x[i] > 0 ? positive_ : negative[i]) + half) >> shift_;
+                    y[i] = int32_t(std::clamp(scaled, low, high));
+                }
+            });
+        return Fault::kNone;
+    }
+
+private:
+    static constexpr int32_t kMost32 = INT32_MAX;
+    Periodic negative_;
+    int32_t positive_ = 0;
+    int shift_ = 0;
+};
+
 }  // namespace
 
 std::unique_ptr<Op> make_requantize(const Plan& plan) { return std::make_unique<Requantize>(plan); }
 std::unique_ptr<Op> make_sum(const Plan& plan) { return std::make_unique<Sum>(plan); }
 std::unique_ptr<Op> make_mul(const Plan& plan) { return std::make_unique<Mul>(plan); }
 std::unique_ptr<Op> make_map(const Plan& plan) { return std::make_unique<Map>(plan); }
+std::unique_ptr<Op> make_prelu(const Plan& plan) { return std::make_unique<PRelu>(plan); }
 
 }  // namespace fewbit

@@ -189,8 +189,29 @@ def fine() -> Program:
     return Program(chain, recipe={"made by": "scripts/renew_golden.py"})
 
 
+def places() -> Program:
+    """What is done alike at each place of a frame: slopes of channels, and numbers that are taken further on."""
+    make = Maker(6)
+    chain = (
+        make.features(),
+        ops.PReLU("slopes", 3 << 10, np.array([-900, 700]), 11, -200, 200),
+        ops.Take("taken", np.array([2, -1, 0]), 5, 2),
+        make.dense("scores", 4, 15, 0.5, Int(4), span=INT32),
+    )
+    return Program(chain, recipe={"made by": "scripts/renew_golden.py"})
+
+
+GOLDEN = {
+    "graph_stream": stream,
+    "graph_whole": whole,
+    "graph_parts": parts,
+    "graph_fine": fine,
+    "graph_places": places,
+}
+
+
 def main(folder: Path) -> None:
-    for name, make in (("graph_stream", stream), ("graph_whole", whole), ("graph_parts", parts), ("graph_fine", fine)):
+    for name, make in GOLDEN.items():
         path = folder / f"{name}_v{VERSION}.fewbit"
         if path.exists():
             continue

@@ -182,6 +182,13 @@ class Numbers:
         points = np.clip(np.rint(shapes[self.count(0, 3)] * most * 2**spare), *INT16).astype(np.int16)
         return ops.Map(name, points, first, fraction, spare, low, high)
 
+    def prelu(self, name, x, value, rate):
+        low, high = self.pick(RANGES)
+        most = self.pick(TARGETS) * max(high, -low) / max(value.largest, 1)
+        slopes = self.rng.uniform(-1, 1, 1 + self.pick(divisors(value.size)))
+        both = rescale_from(most * slopes, low, high)
+        return ops.PReLU(name, int(both.multiplier[0]), both.multiplier[1:], both.shift, low, high)
+
     def norm(self, name, x, value, rate):
         length = self.pick(divisors(value.size)[::-1])
         low, high = self.pick(RANGES)
@@ -349,11 +356,13 @@ class Builder(Numbers):
     def taken(self, names, size):
         """Numbers of some values, in any order, with signs and zeros."""
         total = sum(self.values[name].size for name in names)
-        index = self.rng.integers(1, total + 1, size)
+        repeat = self.pick(divisors(size))
+        stride = self.count(0, (total - 1) // (repeat - 1)) if repeat > 1 else 0
+        index = self.rng.integers(1, total - (repeat - 1) * stride + 1, size // repeat)
         if all(self.values[name].low > INT16[0] for name in names):
-            index *= self.rng.choice([1, 1, 1, -1], size)
-        index[self.rng.random(size) < 0.05] = 0
-        return self.add(ops.Take(self.name("take"), index), names)
+            index *= self.rng.choice([1, 1, 1, -1], len(index))
+        index[self.rng.random(len(index)) < 0.05] = 0
+        return self.add(ops.Take(self.name("take"), index, repeat, stride), names)
 
     def same_rate(self, most):
         rate = self.rates[self.any()]
@@ -449,7 +458,7 @@ class Builder(Numbers):
 
 
 UNARY = (
-    *("requantize", "dense", "dense", "conv", "conv", "pool", "map", "norm", "softmax", "mean", "positions"),
+    *("requantize", "dense", "dense", "conv", "conv", "pool", "map", "prelu", "norm", "softmax", "mean", "positions"),
     *("first", "phases", "sru", "qrnn", "lstm", "gru", "hierarchy"),
 )
 OTHERS = ("source", "magnitude", "sum", "mul", "take", "attend", "attend", "fork")

@@ -288,6 +288,16 @@ def map_(draft):
     draft.add(ops.Map, values, first, bits, spare, *draft.span())
 
 
+def prelu(draft):
+    size = draft.choose((1, 12, 700))
+    name = draft.source(size)
+    low, high = draft.span()
+    shift = draft.number(0, 40)
+    most = min(max(-low, high) * 2.0**shift / max(draft.value(name).largest, 1), 2.0**31 - 1)
+    slopes = draft.rng.uniform(-1, 1, draft.choose([n for n in (1, 3, 4, size) if size % n == 0])) * most
+    draft.add(ops.PReLU, int(most * draft.rng.uniform(-1, 1)), slopes.astype(np.int64), shift, low, high)
+
+
 def take(draft):
     if draft.chance(0.3):  # scores, which are not negated
         name = draft.source(6)
@@ -300,7 +310,9 @@ def take(draft):
         index = np.concatenate([np.arange(draft.number(1, total), total + 1), np.arange(1, total + 1)])
     else:
         index = draft.rng.integers(draft.choose((-total, 1)), total + 1, draft.choose((1, 30, 700)))
-    draft.add(ops.Take, index, inputs=tuple(names))
+    stride = draft.number(0, 3)
+    repeat = draft.number(1, max(1, (total - int(np.abs(index).max())) // stride + 1 if stride else 3))
+    draft.add(ops.Take, index, repeat, stride, inputs=tuple(names))
 
 
 def pool(draft):
@@ -394,9 +406,9 @@ def magnitude(draft):
 
 CASES: dict[str, Callable[[Draft], None]] = {
     "quantize": quantize, "lookup": lookup, "requantize": requantize, "dense": dense, "conv": conv, "sru": sru,
-    "qrnn": qrnn, "lstm": lstm, "gru": gru, "hierarchy": hierarchy, "sum": add, "mul": mul, "map": map_, "take": take,
-    "pool": pool, "reverse": reverse, "norm": norm, "softmax": softmax, "attend": attend, "positions": positions,
-    "phases": phases, "mean": mean, "first": first, "magnitude": magnitude,
+    "qrnn": qrnn, "lstm": lstm, "gru": gru, "hierarchy": hierarchy, "sum": add, "mul": mul, "map": map_,
+    "prelu": prelu, "take": take, "pool": pool, "reverse": reverse, "norm": norm, "softmax": softmax,
+    "attend": attend, "positions": positions, "phases": phases, "mean": mean, "first": first, "magnitude": magnitude,
 }  # fmt: skip
 
 

@@ -285,14 +285,36 @@ def function(builder: Builder, node: fx.Node) -> None:
 
 @rule(aten.prelu.default, aten._prelu_kernel.default)
 def prelu(builder: Builder, node: fx.Node) -> None:
-    """A leaky ReLU with a learned slope, one for all channels."""
+    """A leaky ReLU with learned slopes: one for all numbers is a table, one for each channel an op of its own."""
     x, weight = args_of(node)[:2]
     slopes = to_float(builder.network.constant(weight)).reshape(-1)
-    if len(np.unique(slopes)) > 1:
-        raise LoweringError("its slopes differ from channel to channel, wanted one: nn.PReLU(1)")
-    slope = float(slopes[0])
     signal = builder.signal(x)
-    builder.values[node] = mapped(builder, node, signal, lambda v: np.where(v > 0, v, slope * v))
+    if len(np.unique(slopes)) == 1:
+        slope = float(slopes[0])
+        builder.values[node] = mapped(builder, node, signal, lambda v: np.where(v > 0, v, slope * v))
+        return
+    shape, time = builder.network.shape(node), builder.network.time_of(node)
+    order = builder.natural_order(node, signal.labels)
+    taken = builder.still(signal, time, order)
+    labels, frames = builder.fresh(node, order)
+    wide = np.broadcast_to(slopes.reshape(1, -1, *[1] * (len(shape) - 2)), shape)
+    frame = wide if time is None else np.take(wide, 0, time)
+    rest = [axis - (time is not None and axis > time) for axis in order]
+    negative = np.transpose(frame, rest).reshape(-1)
+    period = next(
+        n for n in range(1, len(negative) + 1) if np.array_equal(negative, np.resize(negative[:n], len(negative)))
+    )
+    name = builder.name(node)
+    builder.reserve(name)
+
+    def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
+        factor = taken.codes.step * float(gain.flat[0]) / codes.step
+        both = rescale_from(factor * np.concatenate([[1.0], negative[:period]]), codes.low, codes.high)
+        positive, slopes = int(both.multiplier[0]), both.multiplier[1:]
+        op = ops.PReLU(name, positive, slopes, both.shift, codes.low, codes.high, inputs=(taken.name,))
+        return builder.add(op), codes
+
+    builder.values[node] = Pending(taken.size, labels, emit, frames=frames, scalar_only=True)
 
 
 def mapped(builder: Builder, node: fx.Node, signal: Signal, values: Callable[[Floats], Floats]) -> Pending:

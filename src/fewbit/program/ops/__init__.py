@@ -7,7 +7,7 @@ computes stands in its docstring in the terms of `fewbit.program.numerics`, and 
 from fewbit.program.ops.attention import Attend
 from fewbit.program.ops.base import GROUP_SHIFT, MAX_FRAME, Matrix, MatrixProduct, Op, Step, Value, Window
 from fewbit.program.ops.clocks import First, Mean, Phases, Positions
-from fewbit.program.ops.elementwise import Map, Mul, Requantize, Sum
+from fewbit.program.ops.elementwise import Map, Mul, PReLU, Requantize, Sum
 from fewbit.program.ops.hierarchy import Hierarchy, Parts
 from fewbit.program.ops.norms import Magnitude, Norm, Softmax
 from fewbit.program.ops.products import Conv, Dense
@@ -20,7 +20,8 @@ KINDS: dict[str, type[Op]] = {
     op.kind: op
     for op in (
         Quantize, Requantize, Dense, Conv, SRU, QRNN, LSTM, GRU, Hierarchy,
-        Lookup, Sum, Mul, Map, Take, Pool, Reverse, Norm, Softmax, Magnitude, Attend, Positions, Phases, Mean, First,
+        Lookup, Sum, Mul, Map, PReLU, Take, Pool, Reverse, Norm, Softmax, Magnitude, Attend,
+        Positions, Phases, Mean, First,
     )
 }  # fmt: skip
 """Every kind of op by its name in packed files."""
@@ -49,6 +50,7 @@ __all__ = [
     "Mul",
     "Norm",
     "Op",
+    "PReLU",
     "Parts",
     "Phases",
     "Pool",

@@ -130,3 +130,36 @@ class Map(Op):
 
     def is_new(self) -> bool:
         return True
+
+
+@dataclass(frozen=True, eq=False)
+class PReLU(Op):
+    """Two slopes: ``y = clamp(shift_round(x * (positive if x > 0 else negative), shift), low, high)``.
+
+    `negative` has one slope for each channel, and is repeated.
+    """
+
+    positive: int
+    negative: Integers
+    shift: int
+    low: int
+    high: int
+
+    kind: ClassVar[str] = "prelu"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        x = one_input(self, inputs)
+        demand(0 <= self.shift <= MAX_SHIFT, "'shift' is out of range")
+        demand(len(self.negative) >= 1 and x.size % len(self.negative) == 0, "'negative' does not divide the frame")
+        demand(max(abs(self.positive), int(np.abs(self.negative).max())) < 1 << 31, "a slope leaves 32 bits")
+        check_range(self.low, self.high)
+        demand(x.narrow, f"{x.name} leaves 16 bits")
+        return Value(x.size, self.low, self.high)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        (x,) = xs
+        slope = np.where(x > 0, self.positive, periodic(self.negative, x.shape[1]))
+        return saturate(shift_round(x * slope, self.shift), self.low, self.high), state
+
+    def is_new(self) -> bool:
+        return True

@@ -56,7 +56,7 @@ class Take(Op):
         joined = np.concatenate([np.zeros((len(xs[0]), 1), np.int64), *xs], axis=1)
         signs = np.sign(self.index)
         index = np.abs(self.index) + np.arange(self.repeat)[:, None] * self.stride * np.abs(signs)
-        return (joined[:, index] * signs).reshape(len(joined), -1), state
+        return (joined[:, index] * signs).reshape(len(joined), self.repeat * len(self.index)), state
 
     def is_new(self) -> bool:
         return True
