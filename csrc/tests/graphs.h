@@ -99,7 +99,7 @@ Graph random_graph(Random& random, std::vector<Target>& targets) {
     const std::vector<int64_t> ends{all, once, time, turning, pooled};
     int64_t total = 0;
     for (int64_t place : ends) total += graph.size(place);
-    graph.add("take", choice.vector(graph.numbers(60, {int32_t(-total), int32_t(total)})), ends, 60);
+    graph.add("take", choice.vector(graph.numbers(60, {int32_t(-total), int32_t(total)})).numbers({1, 0}), ends, 60);
     return graph;
 }
 

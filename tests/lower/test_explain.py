@@ -68,8 +68,8 @@ def test_a_network_that_packs_is_shown_op_by_op(capsys):
     assert lines[0] == "Tagger: packs"
     assert lines[1] == f"a stream, 0 frames late; {len(found.program.ops)} ops"
     assert max(map(len, lines)) <= COLUMNS
-    assert sum("lstm" in line for line in lines) == 2
-    assert lines[-1].split() == ["scores", "dense", "3", "x", "8", "scores"]
+    assert sum("LSTM" in line for line in lines) == 2
+    assert lines[-1].split() == ["scores", "Dense", "3", "x", "8", "scores"]
 
 
 def test_two_faults_are_both_named_and_nothing_is_trained(capsys):

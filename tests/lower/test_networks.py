@@ -220,6 +220,7 @@ TRAINED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_trained_network_decides_as_its_fake_quantized_one(name):
     build, draw, steps, weights = TRAINED[name]

@@ -295,6 +295,26 @@ def test_frames_that_are_cut_off_are_refused_and_never_taken_for_others(before, 
         fb.pack(fake, example=[x], time=1)
 
 
+FOLLOWS: list[Callable[[Tensor], Tensor]] = [
+    lambda y: y / y.shape[1],
+    lambda y: y * y.shape[1] ** -0.5,
+    lambda y: y + y.shape[1],
+    lambda y: functional.pad(y, (0, 0, y.shape[1] // 6, 0)),
+    lambda y: y + torch.arange(y.shape[1])[:, None] / y.shape[1],
+    lambda y: functional.avg_pool1d(y.transpose(1, 2), y.shape[1] - 2),
+]
+
+
+@pytest.mark.parametrize("use", FOLLOWS)
+def test_numbers_that_follow_the_length_are_not_frozen_at_that_of_the_example(use):
+    x = frames()
+    model = By(lambda self, x: use(self.linear(x)), linear=nn.Linear(6, 8))
+    with pytest.raises(LoweringError, match=r"^By: a number that \w+ takes follows the length of the input"):
+        fb.pack(quantized(model, x), example=[x], time=1)
+    program = check(model, x)
+    assert program.signature.inputs[0].time == -1
+
+
 # -- convolutions
 
 
@@ -334,6 +354,7 @@ def test_convolutions_over_time_and_over_places(name):
 )  # fmt: skip
 def test_any_convolution_over_time_and_any_length(kernel, stride, dilation, padding, length, groups):
     assume(padding <= (kernel - 1) * dilation < 6)
+    assume(stride <= length // 3)  # so that a third less gives fewer frames
     torch.manual_seed(kernel)
     x = torch.randn(2, 4, length)
     fake = quantized(nn.Conv1d(4, 8, kernel, stride, padding, dilation, groups), x)

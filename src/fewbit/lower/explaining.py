@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,17 @@ from torch import Tensor, fx, nn
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder, Choices
-from fewbit.lower.network import Time, lower_node, nodes_to_lower, observe, put_inputs, take_outputs
+from fewbit.lower.examples import made_up_examples
+from fewbit.lower.network import Time, lower_node, nodes_to_lower, observe, put_inputs, take_outputs, with_short_inputs
 from fewbit.lower.signals import Signal, fresh_labels
+from fewbit.lower.weights import SignalCodes
 from fewbit.program import Program, cost
+from fewbit.program.numerics import INT16
+from fewbit.program.signature import Signature
 from fewbit.quant import attach, calibrate, quantizers
+
+COLUMNS = 80
+"""Of what is printed."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Explanation:
             for row, value in zip(cost(self.program).ops, graph.values, strict=True):
                 bits = "scores" if not value.narrow else f"{int(np.ceil(np.log2(value.high - value.low + 1)))} bits"
                 lines.append(f"{row.name[:38]:<40}{row.op:<12}{row.shape[:14]:<16}{bits}")
-        lines += [f"- {problem}" for problem in self.problems]
+        lines += [_wrapped(problem) for problem in self.problems]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -52,6 +60,12 @@ class Explanation:
         assert self.program is not None
         late, rate = self.program.lookahead, self.program.stride
         return f"{late} frames late" + (f", a result for {rate} frames" if rate > 1 else "")
+
+
+def _wrapped(problem: str) -> str:
+    return fill(
+        problem, COLUMNS, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def explain(model: nn.Module, example: Any = None, time: Time = "auto", context: int | None = None) -> Explanation:
@@ -66,7 +80,8 @@ def explain(model: nn.Module, example: Any = None, time: Time = "auto", context:
 
     Example:
         >>> from torch import nn, randn
-        >>> found = explain(nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2)), example=[randn(3, 4)])
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))
+        >>> found = explain(model, example=[randn(3, 4)])  # doctest: +ELLIPSIS
         Sequential: packs
         ...
         >>> found.packs
@@ -75,14 +90,14 @@ def explain(model: nn.Module, example: Any = None, time: Time = "auto", context:
     if not any(True for _ in quantizers(model)):
         model = deepcopy(model)
         attach(model, "int8", "int8")
-        if example is not None:
-            one = isinstance(example, Tensor | tuple | dict)
-            with torch.no_grad():
-                calibrate(model.eval(), [example] if one else example)
-    builder = Builder(observe(model, example, time), Choices(context))
+        batches = [_noise(model)] if example is None else example
+        one = isinstance(batches, Tensor | tuple | dict)
+        with torch.no_grad():
+            calibrate(model.eval(), [batches] if one else batches)
+    builder = Builder(observe(model, example, time), Choices(context, fraction_bits=10 if example is None else None))
     problems: list[str] = []
     found: Program | None = None
-    put_inputs(builder)
+    inputs = put_inputs(builder)
     for node, fused in nodes_to_lower(builder.network):
         try:
             lower_node(builder, node, fused)
@@ -91,8 +106,8 @@ def explain(model: nn.Module, example: Any = None, time: Time = "auto", context:
             _stand_in(builder, node)
     if not problems:
         try:
-            take_outputs(builder)
-            found = Program(tuple(builder.ops))
+            signature = Signature(tuple(inputs), tuple(take_outputs(builder)))
+            found = Program(tuple(with_short_inputs(builder.ops)), signature=None if example is None else signature)
         except LoweringError as error:
             problems.append(str(error))
     explanation = Explanation(type(model).__name__, found, tuple(dict.fromkeys(problems)))
@@ -100,16 +115,26 @@ def explain(model: nn.Module, example: Any = None, time: Time = "auto", context:
     return explanation
 
 
+def _noise(model: nn.Module) -> Any:
+    """Something to calibrate with where there is no example."""
+    args, _ = made_up_examples(model).first
+    return tuple(torch.randn_like(each) if each.is_floating_point() else each for each in args)
+
+
 def _stand_in(builder: Builder, node: fx.Node) -> None:
     """Something in place of what has no integer form, so that the rest can be looked at."""
+    axes = builder.network.axes[node]
+    time = axes[0] if len(axes) == 1 else None
+    codes = SignalCodes(1.0, *INT16) if builder.network.is_made_up else builder.by_range(node)
 
     def signal(value: Any) -> Any:
         if not isinstance(value, Tensor):
             return None
         shape = tuple(value.shape)
-        size = max(int(np.prod(shape)), 1)
-        labels = fresh_labels(shape, None, list(range(len(shape))))
-        return Signal(builder.ops[0].name if builder.ops else "input", size, builder.by_range(node), labels)
+        order = [axis for axis in range(len(shape)) if axis != time]
+        size = max(int(np.prod([shape[axis] for axis in order])), 1)
+        frames = 1 if time is None else shape[time]
+        return Signal(builder.name(node), size, codes, fresh_labels(shape, time, order), frames)
 
     value = node.meta.get("val")
     builder.values[node] = [signal(part) for part in value] if isinstance(value, list | tuple) else signal(value)

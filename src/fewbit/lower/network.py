@@ -64,7 +64,7 @@ def lower_network(
     for node, fused in nodes_to_lower(builder.network):
         lower_node(builder, node, fused)
     outputs = take_outputs(builder)
-    return _with_short_inputs(builder.ops), Signature(tuple(inputs), tuple(outputs))
+    return with_short_inputs(builder.ops), Signature(tuple(inputs), tuple(outputs))
 
 
 def observe(model: nn.Module, example: Any, time: Time) -> Observed:
@@ -84,7 +84,7 @@ def observe(model: nn.Module, example: Any, time: Time) -> Observed:
         return Observed(model, examples, traced, axis, axes_in_time(model, examples, traced, axis))
 
 
-def _with_short_inputs(found: list[ops.Op]) -> list[ops.Op]:
+def with_short_inputs(found: list[ops.Op]) -> list[ops.Op]:
     """The ops without the names of inputs where these are the op before."""
     return [
         replace(op, inputs=()) if before is not None and op.inputs == (before.name,) else op

@@ -274,10 +274,29 @@ def axes_in_time(model: nn.Module, examples: Examples, traced: Traced, time: int
         )
     found = {}
     for node, other in zip(nodes, others, strict=True):
+        if _numbers(node) != _numbers(other) and not _may_follow_length(node):
+            raise LoweringError(
+                f"{type(model).__name__}: a number that {_operator_name(node)} takes follows the length of the input, "
+                "so that it has no one Program; give time=None to pack it for inputs of the length of the example"
+            )
         a, b = node.meta.get("val"), other.meta.get("val")
         sizes = zip(a.shape, b.shape, strict=True) if isinstance(a, Tensor) and isinstance(b, Tensor) else ()
         found[node] = tuple(axis for axis, (x, y) in enumerate(sizes) if x != y)
     return found
+
+
+def _numbers(node: fx.Node) -> list[Any]:
+    """The arguments of a node that are no nodes."""
+    leaves = _pytree.tree_leaves((node.args, node.kwargs))
+    return [leaf for leaf in leaves if isinstance(leaf, int | float)]
+
+
+def _may_follow_length(node: fx.Node) -> bool:
+    """Whether the sizes or places that an operator takes follow the length of the input as its tensors do."""
+    if node.target in (aten.pad.default, aten.constant_pad_nd.default):
+        return False
+    makes = ("arange", "zeros", "ones", "full", "empty", "eye", "new_")
+    return node.target in MOVES | SAME | SHAPE_ONLY or _operator_name(node).startswith(makes)
 
 
 def _first_traced(model: nn.Module, calls: list[Call]) -> list[fx.Node]:
