@@ -28,7 +28,8 @@ class Builder:
     """Ops of a network, each with a scale that keeps signals alive; `last` is the name of the newest."""
 
     def __init__(self, weights: str) -> None:
-        self.rng, self.format, self.ops = np.random.default_rng(0), format_from_name(weights), []
+        self.rng, self.format = np.random.default_rng(0), format_from_name(weights)
+        self.ops: list[ops.Op] = []
         self.last = ""
 
     def add(self, make: Callable[..., ops.Op], *args: Any, inputs: Sequence[str] = ()) -> str:
@@ -139,8 +140,9 @@ def measure(net: Builder, threads: int, seconds: float) -> dict[str, Any]:
     graph = make_graph(net.ops)
     symbols = isinstance(net.ops[0], ops.Lookup)
     rng = np.random.default_rng(1)
-    x = rng.integers(0, 1000, (1, graph.features)) if symbols else rng.normal(size=(1, graph.features))
-    x, state, times = x.astype(np.float32), native.init_state(), []
+    drawn = rng.integers(0, 1000, (1, graph.features)) if symbols else rng.normal(size=(1, graph.features))
+    x, state = np.asarray(drawn, np.float32), native.init_state()
+    times: list[float] = []
     for _ in range(300 if symbols and graph.features == 1 else 3):
         y, state = native.step(x, state)
     end = time.perf_counter() + seconds
