@@ -8,7 +8,7 @@
 chunk of a stream with its state carried on. All files are made from the same weights, int8 ones calibrated on the same
 examples, by each library's own tools (`peers.graph_onnx`, `peers.graph_litert`); OpenVINO reads the ONNX files. The
 decoder's peers get keys and values of 255 earlier tokens and return the newest, which the caller writes over the
-oldest.
+oldest. Float torch is the common baseline, always with one thread.
 
 Each case is loaded in a fresh process, on the same CPUs and with equal numbers of threads, and takes turns with the
 others in bursts. `graph_peers.json` has a row for each: median, 10th and 90th percentile in microseconds, memory

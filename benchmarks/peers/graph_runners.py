@@ -46,12 +46,12 @@ def fewbit(folder: Path, kind: str, threads: int, data: Data) -> Load:
 
 
 def torch(folder: Path, kind: str, threads: int, data: Data) -> Load:
-    """The torch network itself, not traced."""
+    """The torch network itself, not traced; always with one thread, as the common baseline."""
     import torch as library
 
     from peers.graph_networks import build
 
-    library.set_num_threads(threads)
+    library.set_num_threads(1)
 
     class Torch(Runner):
         def __init__(self) -> None:

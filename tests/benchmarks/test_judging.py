@@ -36,7 +36,7 @@ def judged():
 
 
 def test_a_program_that_equals_the_quantized_network_costs_nothing(judged, monkeypatch):
-    monkeypatch.setattr(judging, "pack", lambda student, example: StandIn(student))
+    monkeypatch.setattr(judging, "pack", lambda student, example, time: StandIn(student))
     row = judging.judge(judged, "int8", "int8", rounds=5)
     assert "error" not in row
     assert row["agreement"]["fake_program"]["kl"] == pytest.approx(0, abs=1e-9)
@@ -48,7 +48,7 @@ def test_a_program_that_equals_the_quantized_network_costs_nothing(judged, monke
 
 
 def test_what_cannot_be_packed_keeps_what_came_before(judged, monkeypatch):
-    def refuse(student, example):
+    def refuse(student, example, time):
         raise RuntimeError("no rule for it")
 
     monkeypatch.setattr(judging, "pack", refuse)
@@ -60,7 +60,7 @@ def test_what_cannot_be_packed_keeps_what_came_before(judged, monkeypatch):
 
 
 def test_the_table_is_80_columns_wide(judged, monkeypatch):
-    monkeypatch.setattr(judging, "pack", lambda student, example: StandIn(student, error=1.0))
+    monkeypatch.setattr(judging, "pack", lambda student, example, time: StandIn(student, error=1.0))
     rows = [judging.judge(judged, "int8:row", "int8", rounds=5), {"network": "other", "error": "load: " + 99 * "x"}]
     lines = judging.table(rows).splitlines()
     assert max(map(len, lines)) <= 80
