@@ -1,0 +1,47 @@
+"""What is said of made-up rows of the benchmarks of graphs."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from graph_results import networks, peers
+
+
+def row(network, quantization, arithmetic, **more):
+    agreement = {"float_fake": {"kl": quantization}, "fake_program": {"kl": arithmetic, "same_clear": 0.5}}
+    found = {
+        "network": network,
+        "weights": "int8",
+        "ops": 3,
+        "file_bytes": 25,
+        "float_bytes": 100,
+        "executor": "Native",
+    }
+    measure = {kind: {"error": 0.25} for kind in ("float", "fake", "program")}
+    return found | {"agreement": agreement, "time": {"native_over_torch": 0.5}, "measure": measure} | more
+
+
+def test_rows_where_integers_cost_less_than_quantization_are_counted():
+    rows = [row("a", 0.2, 0.1), row("b", 0.1, 0.2), {"network": "c", "weights": "int4", "error": "pack: no rule"}]
+    found = networks({"rows": rows})
+    assert found.findings[0].startswith("Integer arithmetic costs less than quantization itself in 1 of 2 rows")
+    assert found.findings[1] == "c int4: pack: no rule"
+    assert found.tables[0].rows[0][3:7] == ("25.0", "0.2", "0.1", "50.00")
+
+
+def test_a_time_on_the_reference_is_not_shown():
+    found = networks({"rows": [row("a", 0.2, 0.1, executor="Reference")]})
+    assert found.tables[0].rows[0][-1] == "-"
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_rows_with_wrong_results_are_left_out(right):
+    made = {"network": "n", "threads": 1, "library": "fewbit", "kind": "int8", "right": right, "peak_mb": 3.0}
+    made |= {"median_us": 10.0, "p10_us": 9.0, "p90_us": 11.0, "times_best_int8": 2.0}
+    found = peers({"rows": [made]})
+    assert bool(found.tables[0].rows) == bool(found.findings) == right
+    if right:
+        assert found.findings[0] == "int8, 1 thread: 2.00 (n) to 2.00 (n) times as fast as the fastest int8 peer."
