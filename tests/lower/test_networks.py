@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from everyday import GPT, NETWORKS, Network
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import GPT, NETWORKS, Network
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils import _pytree

@@ -32,7 +32,7 @@ FAMILIES = {
     "recurrent": (ORANGE, "sru qrnn lstm gru hierarchy"),
     "attention": (COLOURS[4], "attend softmax"),
     "norm": (COLOURS[3], "norm"),
-    "number by number": (COLOURS[5], "sum mul map magnitude requantize"),
+    "number by number": (COLOURS[5], "sum mul map prelu magnitude requantize"),
     "moves or gathers": (COLOURS[6], "take pool reverse mean first positions phases"),
 }
 BITS = ((4, "#B9B2DA", "up to 4 bits"), (8, "#7E6FC0", "5 to 8 bits"), (16, "#4A1486", "9 to 16 bits"))
