@@ -20,10 +20,16 @@ def networks(result: Row) -> Study:
     """Networks of others: what integers cost beside what quantization costs."""
     rows = [row for row in result["rows"] if "error" not in row]
     failed = [f"{row['network']} {row.get('weights', '')}: {row['error']}" for row in result["rows"] if "error" in row]
-    less = [row for row in rows if _cost(row, "fake_program") < _cost(row, "float_fake")]
+    small = [row for row in rows if 2 * _cost(row, "fake_program") <= _cost(row, "float_fake")]
+    others = [
+        f"{row['network']} {row['weights']} ({_cost(row, 'fake_program'):.2g} against {_cost(row, 'float_fake'):.2g})"
+        for row in rows
+        if row not in small
+    ]
     findings = [
-        f"Integer arithmetic costs less than quantization itself in {len(less)} of {len(rows)} rows (divergence of the "
-        "results: Kullback-Leibler for scores, cosine distance for embeddings).",
+        f"Integer arithmetic costs at most half of what quantization costs in {len(small)} of {len(rows)} rows "
+        "(divergence of the results: Kullback-Leibler for scores, cosine distance for embeddings)"
+        + (f"; more in {', '.join(others)}." if others else "."),
         *failed,
     ]
     agreement = [

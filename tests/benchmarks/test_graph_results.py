@@ -24,10 +24,11 @@ def row(network, quantization, arithmetic, **more):
     return found | {"agreement": agreement, "time": {"native_over_torch": 0.5}, "measure": measure} | more
 
 
-def test_rows_where_integers_cost_less_than_quantization_are_counted():
-    rows = [row("a", 0.2, 0.1), row("b", 0.1, 0.2), {"network": "c", "weights": "int4", "error": "pack: no rule"}]
+def test_rows_where_integers_cost_at_most_half_of_quantization_are_counted_and_others_named():
+    rows = [row("a", 0.2, 0.1), row("b", 0.1, 0.09), {"network": "c", "weights": "int4", "error": "pack: no rule"}]
     found = networks({"rows": rows})
-    assert found.findings[0].startswith("Integer arithmetic costs less than quantization itself in 1 of 2 rows")
+    assert "at most half of what quantization costs in 1 of 2 rows" in found.findings[0]
+    assert found.findings[0].endswith("more in b int8 (0.09 against 0.1).")
     assert found.findings[1] == "c int4: pack: no rule"
     assert found.tables[0].rows[0][3:7] == ("25.0", "0.2", "0.1", "50.00")
 
