@@ -25,6 +25,7 @@ struct Registers32 {
         __builtin_memcpy(&four, x, 4);
         return _mm256_set1_epi32(four);
     }
+    static Sums plus(Sums a, Sums b) { return _mm256_add_epi32(a, b); }
     static Sums right(Sums sum, int shift) { return shift == 0 ? sum : _mm256_srai_epi32(sum, shift); }
     static void add(int32_t* y, Sums sum, int shift) {
         auto* out = reinterpret_cast<__m256i*>(y);

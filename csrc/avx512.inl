@@ -2,11 +2,11 @@
 struct Avx512 {
     using Words = __m512i;
     using Sums = __m512i;
-    static constexpr int kBytes = 64, kSums = 16, kFrames = 4;
+    static constexpr int kBytes = 64, kSums = 16, kFrames = 8;
     static constexpr bool kScaled = true;
 
     template <int kT>
-    static constexpr int panels() { return 4; }
+    static constexpr int panels() { return kT > 4 ? 2 : 4; }
 
     static Sums zero() { return _mm512_setzero_si512(); }
     static Words load(const uint8_t* line) { return _mm512_load_si512(line); }
@@ -29,6 +29,7 @@ struct Avx512 {
         asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(_mm512_set1_epi32(four)));
         return sum;
     }
+    static Sums plus(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
     static Sums right(Sums sum, int shift) { return shift == 0 ? sum : _mm512_srai_epi32(sum, unsigned(shift)); }
     static void add(int32_t* y, Sums sum, int shift) {
         if (shift > 0) sum = _mm512_slli_epi32(sum, unsigned(shift));
@@ -74,4 +75,52 @@ void rescale(const int32_t* x, const int32_t* bias, const Rescale& to, int64_t n
         _mm512_mask_storeu_epi32(y + i, lanes,
                                  rescaled16(sum, to.multiplier + i, half, shift, low, high, lanes));
     }
+}
+
+// The same where the results fit 32 bits before they are limited: then both halves are limited at once. 32 <= shift.
+struct Narrowing {
+    __m512i half, low, high;
+    __m128i even, odd;
+
+    explicit Narrowing(const Rescale& to)
+        : half(_mm512_set1_epi64(int64_t(1) << (to.shift - 1))), low(_mm512_set1_epi32(to.low)),
+          high(_mm512_set1_epi32(to.high)), even(_mm_cvtsi32_si128(to.shift)), odd(_mm_cvtsi32_si128(to.shift - 32)) {}
+
+    // The odd half is shifted by 32 less: what is wanted stands in its upper word.
+    __m512i operator()(__m512i x, __m512i m) const {
+        const __m512i a = _mm512_add_epi64(_mm512_mul_epi32(x, m), half);
+        const __m512i b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(m, 32)), half);
+        const __m512i y = _mm512_mask_blend_epi32(0xaaaa, _mm512_sra_epi64(a, even), _mm512_sra_epi64(b, odd));
+        return _mm512_min_epi32(_mm512_max_epi32(y, low), high);
+    }
+};
+
+inline __mmask16 lanes_of(int64_t left) { return __mmask16(left >= 16 ? 0xffff : (1 << left) - 1); }
+
+// Integers of 32 bits to numbers in memory.
+inline void store_numbers(uint8_t* y, int64_t i, __mmask16 lanes, __m512i x, Storage storage) {
+    if (storage.bytes == 1)
+        _mm512_mask_cvtepi32_storeu_epi8(y + i, lanes, _mm512_sub_epi32(x, _mm512_set1_epi32(storage.offset)));
+    else if (storage.bytes == 2)
+        _mm512_mask_cvtepi32_storeu_epi16(y + 2 * i, lanes, x);
+    else
+        _mm512_mask_storeu_epi32(y + 4 * i, lanes, x);
+}
+
+#define FEWBIT_OWN_FINISH
+
+bool finish_at_once(const Finish& job) {
+    if (job.to.shift < 32) return false;
+    const Narrowing to(job.to);
+    for (int64_t t = 0; t < job.count; ++t) {
+        const int32_t* sums = job.sums + t * job.sums_stride;
+        uint8_t* y = job.y + t * job.y_stride * job.storage.bytes;
+        for (int64_t i = 0; i < job.size; i += 16) {
+            const __mmask16 lanes = lanes_of(job.size - i);
+            __m512i x = _mm512_maskz_loadu_epi32(lanes, sums + i);
+            if (job.bias != nullptr) x = _mm512_add_epi32(x, _mm512_maskz_loadu_epi32(lanes, job.bias + i));
+            store_numbers(y, i, lanes, to(x, _mm512_maskz_loadu_epi32(lanes, job.to.multiplier + i)), job.storage);
+        }
+    }
+    return true;
 }

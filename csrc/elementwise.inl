@@ -176,9 +176,18 @@ void gru(const GruStep& s) {
         gru_frame<Coarse>(s, s.gates, s.back, s.output.multiplier, s.bias_hidden, s.slow, s.y);
 }
 
-void start(const int32_t* row_sums, int32_t by, int32_t constant, int64_t n, int32_t* __restrict y) {
-    // Unsigned: sums may wrap on their way.
-    for (int64_t i = 0; i < n; ++i) y[i] = int32_t(uint32_t(row_sums[i]) * uint32_t(by) + uint32_t(constant));
+// Unsigned: sums may wrap on their way.
+void start(const Start& job) {
+    const int32_t* __restrict row_sums = job.row_sums;
+    const auto by = uint32_t(job.by);
+    for (int64_t t = 0; t < job.frames; ++t) {
+        int32_t* __restrict y = job.y + t * job.y_stride;
+        const uint32_t past = uint32_t(job.offset) * uint32_t(job.sums[t]);
+        if (job.add)
+            for (int64_t i = 0; i < job.rows; ++i) y[i] = int32_t(uint32_t(y[i]) * 256u + uint32_t(row_sums[i]) * by - past);
+        else
+            for (int64_t i = 0; i < job.rows; ++i) y[i] = int32_t(uint32_t(row_sums[i]) * by - past);
+    }
 }
 
 bool features(const float* x, const float* gain, const float* offset, int32_t low, int32_t high, int64_t n,

@@ -8,16 +8,38 @@
 
 namespace fewbit {
 
+// How the columns of activations lie where they do not lie in a row: in `count` runs of equal length, run i of a frame
+// `starts[i]` bytes from where the frame begins. Frames come in lines of `frames`, `line_stride` bytes apart.
+struct Runs {
+    const int64_t* starts;
+    int64_t count, frames, line_stride;
+};
+inline constexpr int64_t kNoStart = 0;
+// One run, one line.
+inline constexpr Runs kPlainRuns{&kNoStart, 1, INT64_MAX, 0};
+
 // y[t][r] += sum over the columns of a segment of u(r, k) * x[t][k], modulo 2**32, for strips first..last.
 struct Product {
     const Matrix* matrix;
     const Segment* segment;
     int64_t first, last;     // strips
-    const int8_t* x;         // (frames, x_stride), x_stride a multiple of 64; the segment's first column
+    const int8_t* x;         // (frames, x_stride), the segment's first column
     int64_t x_stride;
     int64_t frames;
     int32_t* y;              // (frames, y_stride)
     int64_t y_stride;
+    Runs runs = kPlainRuns;
+};
+
+// Where the products with one part of the activations start, modulo 2**32: y = [256 y +] row_sums * by - offset * sums[t].
+struct Start {
+    const int32_t* row_sums;  // (rows,)
+    int32_t by, offset;
+    const int32_t* sums;  // (frames,)
+    int64_t rows, frames;
+    int32_t* y;  // (frames, y_stride)
+    int64_t y_stride;
+    bool add;  // to the products with the part before
 };
 
 // x -> saturate((x * multiplier + half) >> shift, low, high), half = 2**(shift - 1) or 0.
@@ -97,7 +119,7 @@ struct WeightedSum {
 
 // See ops.Map. An x outside of the points counts as the nearest that is inside.
 struct Curve {
-    const int32_t* points;
+    const int32_t* pairs;  // point i in the lower half, point i + 1 in the upper one: both are read at once
     int32_t first, last;  // of x
     int fraction_bits, spare_bits;
     int32_t low, high;
@@ -119,6 +141,13 @@ struct Exponent {
     int shift;
 };
 
+// Mixtures in Q15 of a code to numbers.
+struct Blend {
+    int32_t multiplier;
+    int shift;
+    int32_t low, high;
+};
+
 // One query against `count` keys, see ops.Attend.
 struct Attention {
     int64_t width, count;
@@ -127,13 +156,20 @@ struct Attention {
     bool wide;                             // scores do not fit 32 bits
     int64_t together;                      // keys whose weighted values have a sum of 32 bits; 0: not even one
     Exponent exponent;
-    int32_t multiplier;
-    int shift;
-    int32_t low, high;
+    Blend to;
     int64_t* scores;  // (count,) of working memory
     int32_t* weights;  // (count,)
     int64_t* mixed;    // (width,)
     int32_t* y;        // (width,)
+};
+
+// Scores of 32 bits to weights of 15 bits, in the bytes of which a product makes use: 256 * high + low + 128.
+struct Weighing {
+    const int32_t* scores;  // (count,)
+    const uint8_t* seen;    // (count,), or null: all
+    Exponent exponent;
+    int64_t count;
+    int8_t *high, *low;
 };
 
 // One place of a depthwise convolution: y[c] = sum over k of weights[k][c] * x[k][c]; a null x[k] is padding.
@@ -156,8 +192,7 @@ struct Kernels {
     void (*qrnn)(const QrnnScan&);
     void (*lstm)(const LstmStep&);
     void (*gru)(const GruStep&);
-    // y = row_sums * by + constant, modulo 2**32: where a product starts.
-    void (*start)(const int32_t* row_sums, int32_t by, int32_t constant, int64_t n, int32_t* y);
+    void (*start)(const Start&);
     // y = clamp(floor(x * gain + offset + 1/2), low, high) in double; false if an x is NaN or infinite.
     bool (*features)(const float* x, const float* gain, const float* offset, int32_t low, int32_t high, int64_t n,
                      int32_t* y);
@@ -173,6 +208,8 @@ struct Kernels {
     void (*widen)(const uint8_t* x, Storage, int64_t n, int32_t* y);
     void (*pack)(const int32_t* x, int64_t n, Storage, uint8_t* y);
     int32_t (*byte_sum)(const int8_t* x, int64_t n);
+    // Sums of `count` neighbouring rows of n bytes.
+    void (*row_sums)(const int8_t* x, int64_t n, int64_t count, int32_t* y);
     // x = 256 * high + low + 128.
     void (*split)(const int16_t* x, int64_t n, int8_t* high, int8_t* low);
     void (*finish)(const Finish&);
@@ -186,6 +223,11 @@ struct Kernels {
     // y = root(2**16 * (sum of the squares of `inputs` vectors) + eps), its integer part.
     void (*magnitude)(const int32_t* const* x, int64_t inputs, int64_t eps, int64_t n, int32_t* y);
     void (*attend)(const Attention&);
+    // Returns the sum of the weights.
+    int64_t (*weigh)(const Weighing&);
+    // y = rescale(mixture), which is the sum of `parts` sums, `apart` numbers from each other, over the total weight; see
+    // numerics.mixture.
+    void (*blend)(const int32_t* sums, int64_t parts, int64_t apart, int64_t total, const Blend&, int64_t n, int32_t* y);
     void (*depthwise)(const Depthwise&);
     // y = y + x, or the larger of both.
     void (*gather)(const uint8_t* x, Storage, bool maximum, int64_t n, int32_t* y);

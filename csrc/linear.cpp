@@ -24,18 +24,22 @@ Linear::Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, 
 }
 
 void Linear::run_tile(const Kernels& kernels, int threads, const ByteRows& x, const Target& y) const {
-    Workshop& shop = workshop();
+    Activations& activations = workshop().activations;
+    activations.take(kernels, *matrix_, x);
+    run_tile(kernels, threads, activations, y);
+}
+
+void Linear::run_tile(const Kernels& kernels, int threads, const Activations& x, const Target& y) const {
     const int64_t stride = matrix_->padded_rows();
-    int32_t* sums = shop.sums.get(x.count * stride);
-    shop.activations.take(kernels, *matrix_, x);
-    multiply(kernels, *matrix_, shop.activations, threads, sums, stride);
+    int32_t* sums = workshop().sums.get(x.frames * stride);
+    multiply(kernels, *matrix_, x, threads, sums, stride);
     const int32_t* bias = bias_.empty() ? nullptr : bias_.data();
-    int64_t together = y.stride == stride ? x.count / copies_ * copies_ : 0;
+    int64_t together = y.stride == stride ? x.frames / copies_ * copies_ : 0;
     if (copies_ == 1) together = 0;
     if (together > 0)
         kernels.finish({sums, stride * copies_, bias, rescale_.view(), stride * copies_, together / copies_, y.data,
                         stride * copies_, y.storage});
-    kernels.finish({sums + together * stride, stride, bias, rescale_.view(), matrix_->rows, x.count - together,
+    kernels.finish({sums + together * stride, stride, bias, rescale_.view(), matrix_->rows, x.frames - together,
                     y.from(together).data, y.stride, y.storage});
 }
 

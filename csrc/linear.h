@@ -28,6 +28,7 @@ public:
     void run_integers(const Kernels&, int threads, const int32_t* x, int64_t count, const Target& y) const;
     // The same on this thread, for at most kTile rows.
     void run_tile(const Kernels&, int threads, const ByteRows& x, const Target& y) const;
+    void run_tile(const Kernels&, int threads, const Activations& x, const Target& y) const;
 
     const Matrix& matrix() const { return *matrix_; }
 

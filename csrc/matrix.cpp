@@ -33,12 +33,13 @@ std::vector<int> plane_widths(int bits, bool wide) {
 
 namespace {
 
-std::vector<Segment> make_segments(int64_t columns, int64_t group) {
+// unit: the columns of a segment are padded to a multiple of it.
+std::vector<Segment> make_segments(int64_t columns, int64_t group, int64_t unit) {
     std::vector<Segment> segments;
     int64_t start = 0;
     for (int64_t first = 0; first < columns; first += group) {
         const int64_t size = std::min(group, columns - first);
-        const int64_t padded = (size + kColumnUnit - 1) / kColumnUnit * kColumnUnit;
+        const int64_t padded = (size + unit - 1) / unit * unit;
         segments.push_back({first, size, start, padded});
         start += padded;
     }
@@ -81,11 +82,12 @@ Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low,
     matrix.rows = rows;
     matrix.columns = columns;
     matrix.offset = -low;
-    matrix.segments = make_segments(columns, group > 0 ? group : columns);
     int bits = 1;
     while (high - low >= 1 << bits) ++bits;
     int shift = 0;
     std::vector<int> widths = plane_widths(bits, wide);
+    // A line of the narrowest fields covers most columns.
+    matrix.segments = make_segments(columns, group > 0 ? group : columns, 32 / widths.back());
     for (int width : widths) {
         Plane& plane = matrix.planes.emplace_back();
         plane.bits = width;
@@ -128,6 +130,31 @@ void read_row(const Matrix& matrix, int64_t row, int32_t* codes) {
                     codes[segment.first + i + k] += ((bytes[k] >> (place / 4 * plane.bits)) & mask) << plane.shift;
             }
     }
+}
+
+Matrix in_runs(const Matrix& matrix, int64_t run, bool bytes) {
+    Matrix found;
+    found.rows = matrix.rows;
+    found.columns = matrix.columns;
+    found.offset = matrix.offset;
+    found.row_sums = matrix.row_sums;
+    found.segments = make_segments(matrix.columns, run, 32 / (bytes ? 8 : matrix.planes.back().bits));
+    std::vector<int16_t> codes(size_t(matrix.rows * matrix.columns));
+    std::vector<int32_t> row(size_t(matrix.columns));
+    for (int64_t r = 0; r < matrix.rows; ++r) {
+        read_row(matrix, r, row.data());
+        std::copy(row.begin(), row.end(), codes.begin() + r * matrix.columns);
+    }
+    for (const Plane& plane : matrix.planes) {
+        Plane& same = found.planes.emplace_back();
+        same.bits = plane.bits;
+        same.shift = plane.shift;
+        if (bytes) same.bits = 8;
+        fill_plane(same, found, codes.data());
+        if (bytes) break;
+    }
+    found.segments = {{0, matrix.columns, 0, found.padded_columns()}};
+    return found;
 }
 
 }  // namespace fewbit

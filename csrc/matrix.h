@@ -10,7 +10,7 @@
 //   strip  = block 0: line of panel 0, 1, 2, 3; block 1: ...
 //
 // Columns come in segments, one for each group of columns with a scale of its own (one in all otherwise); each is
-// padded to a multiple of 64 columns, and so are the activations.
+// padded to whole lines. The fields of padded columns are 0, so that it does not matter what activations stand there.
 #pragma once
 
 #include <cstddef>
@@ -67,6 +67,10 @@ std::vector<int> plane_widths(int bits, bool wide);
 // wide: spend memory for speed (see plane_widths). Throws std::invalid_argument.
 Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low, int high, bool wide, int64_t group,
                    const int32_t* group_scale);
+
+// The same matrix with its columns in runs of `run` columns, each padded to whole lines: see Runs in kernels.h. Without
+// scales of groups. bytes: in one plane of 8 bits.
+Matrix in_runs(const Matrix&, int64_t run, bool bytes);
 
 // Codes of a row, as they were: `codes` has room for all columns.
 void read_row(const Matrix&, int64_t row, int32_t* codes);

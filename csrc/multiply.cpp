@@ -15,19 +15,10 @@ void segment_product(const Kernels& kernels, const Matrix& matrix, const Activat
                      int32_t offset, int64_t first, int64_t last, int32_t* y, int64_t y_stride, bool add) {
     const int64_t rows = matrix.padded_rows(), row = first * kStripPanels * kPanelRows;
     const int64_t end = last * kStripPanels * kPanelRows, count = (end < rows ? end : rows) - row;
-    if (!add)
-        for (int64_t t = 0; t < x.frames; ++t)
-            kernels.start(matrix.row_sums.data() + segment * rows + row, offset,
-                          int32_t(0u - uint32_t(matrix.offset) * uint32_t(x.sum(part, t, segment))), count,
-                          y + t * y_stride + row);
-    else
-        for (int64_t t = 0; t < x.frames; ++t)
-            for (int64_t r = row; r < row + count; ++r)
-                y[t * y_stride + r] = int32_t(uint32_t(y[t * y_stride + r]) * 256u +
-                                              uint32_t(matrix.row_sums[segment * rows + r]) * uint32_t(offset) -
-                                              uint32_t(matrix.offset) * uint32_t(x.sum(part, t, segment)));
+    kernels.start({matrix.row_sums.data() + segment * rows + row, offset, matrix.offset, x.sums(part, segment), count,
+                   x.frames, y + row, y_stride, add});
     const Segment& columns = matrix.segments[segment];
-    kernels.product({&matrix, &columns, first, last, x.bytes(part) + columns.start, x.stride, x.frames, y, y_stride});
+    kernels.product({&matrix, &columns, first, last, x.bytes(part) + columns.start, x.stride, x.frames, y, y_stride, x.runs});
 }
 
 void whole_segment(const Kernels& kernels, const Matrix& matrix, const Activations& x, int64_t segment, int64_t first,
@@ -74,37 +65,53 @@ ByteRows byte_rows(const Kernels& kernels, const uint8_t* numbers, Storage stora
     return {{high, low}, 2, 0, count, columns};
 }
 
-void Activations::prepare(const Matrix& matrix, int64_t count, int wanted_parts) {
+int32_t* Activations::prepare(const Matrix& matrix, int64_t count, int wanted_parts) {
     frames = count;
     parts = wanted_parts;
     segments_ = int64_t(matrix.segments.size());
-    sums_ = sum_buffer_.get(parts * frames * segments_);
+    runs = kPlainRuns;
+    int32_t* sums = sum_buffer_.get(parts * frames * segments_);
+    sums_ = sums;
+    return sums;
+}
+
+void Activations::take(const ByteRows& rows, const Runs& lines, const int32_t* sums) {
+    frames = rows.count;
+    parts = rows.parts;
+    offset = rows.offset;
+    stride = rows.stride;
+    runs = lines;
+    segments_ = 1;
+    sums_ = sums;
+    for (int part = 0; part < parts; ++part) bytes_[part] = rows.bytes[part];
 }
 
 void Activations::take(const Kernels& kernels, const Matrix& matrix, const ByteRows& rows) {
-    prepare(matrix, rows.count, rows.parts);
+    int32_t* all_sums = prepare(matrix, rows.count, rows.parts);
     offset = rows.offset;
     const bool in_place = segments_ == 1;
     stride = in_place ? rows.stride : matrix.padded_columns();
     int8_t* copies = in_place ? nullptr : byte_buffer_.get(parts * frames * stride);
-    int32_t* sum = sums_;
     for (int part = 0; part < parts; ++part) {
         bytes_[part] = in_place ? rows.bytes[part] : copies + part * frames * stride;
         if (matrix.offset == 0 && in_place) continue;
-        for (int64_t t = 0; t < frames; ++t)
-            for (const Segment& segment : matrix.segments) {
+        for (int64_t s = 0; s < segments_; ++s) {
+            const Segment& segment = matrix.segments[size_t(s)];
+            int32_t* sums = all_sums + (part * segments_ + s) * frames;
+            for (int64_t t = 0; t < frames; ++t) {
                 const int8_t* from = rows.bytes[part] + t * rows.stride + segment.first;
-                *sum++ = kernels.byte_sum(from, segment.columns);
+                sums[t] = kernels.byte_sum(from, segment.columns);
                 // Padded columns have weights of 0: what stands there does not count.
                 if (!in_place)
                     std::memcpy(copies + (part * frames + t) * stride + segment.start, from, size_t(segment.columns));
             }
+        }
     }
-    if (matrix.offset == 0 && in_place) std::memset(sums_, 0, size_t(parts * frames) * sizeof(int32_t));
+    if (matrix.offset == 0 && in_place) std::memset(all_sums, 0, size_t(parts * frames) * sizeof(int32_t));
 }
 
 bool Activations::take(const Kernels& kernels, const Matrix& matrix, const float* x, int64_t count, int64_t x_stride) {
-    prepare(matrix, count, 1);
+    int32_t* sums = prepare(matrix, count, 1);
     offset = 0;
     stride = matrix.padded_columns();
     int8_t* bytes = byte_buffer_.get(frames * stride);
@@ -119,7 +126,7 @@ bool Activations::take(const Kernels& kernels, const Matrix& matrix, const float
         for (int64_t s = 0; s < segments_; ++s) {
             const Segment& segment = matrix.segments[s];
             int8_t* to = bytes + t * stride + segment.start;
-            sums_[t * segments_ + s] =
+            sums[s * frames + t] =
                 kernels.quantize(x + t * x_stride + segment.first, segment.columns, inverse, to);
             std::memset(to + segment.columns, 0, size_t(segment.padded - segment.columns));
         }

@@ -53,24 +53,27 @@ public:
     // x: floats (frames, stride); each frame is divided by a step of its own, its largest magnitude / 127. False if a value
     // is not finite.
     bool take(const Kernels&, const Matrix&, const float* x, int64_t frames, int64_t stride);
+    // Keeps rows that lie in lines and runs, with the sums of their bytes: one vector of `count` for each part.
+    void take(const ByteRows&, const Runs&, const int32_t* sums);
 
     int64_t frames = 0, stride = 0;
     int parts = 1;
     int32_t offset = 0;
+    Runs runs = kPlainRuns;
     const int8_t* bytes(int part) const { return bytes_[part]; }
-    int32_t sum(int part, int64_t frame, int64_t segment) const {
-        return sums_[(part * frames + frame) * segments_ + segment];
-    }
+    // Sums of the bytes of one part in one segment, frame after frame.
+    const int32_t* sums(int part, int64_t segment) const { return sums_ + (part * segments_ + segment) * frames; }
     float step(int64_t frame) const { return steps_[frame]; }
 
 private:
-    void prepare(const Matrix&, int64_t frames, int parts);
+    // Returns memory for the sums.
+    int32_t* prepare(const Matrix&, int64_t frames, int parts);
 
     Buffer<int8_t> byte_buffer_;
     Buffer<int32_t> sum_buffer_;
     Buffer<float> step_buffer_;
     const int8_t* bytes_[2] = {nullptr, nullptr};
-    int32_t* sums_ = nullptr;
+    const int32_t* sums_ = nullptr;
     float* steps_ = nullptr;
     int64_t segments_ = 1;
 };

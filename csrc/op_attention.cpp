@@ -1,11 +1,13 @@
 // Attention: see fewbit.program.ops.attention.
 #include "kinds.h"
+#include "linear.h"
 #include "pool.h"
 
 namespace fewbit {
 namespace {
 
 constexpr int64_t kMostKeys = 1 << 20;
+constexpr int64_t kFewestTogether = 64;  // keys whose weighted values are summed in 32 bits
 
 // Numbers of 16 bits that lie in the words of a state, two to a word.
 using Half = int16_t __attribute__((may_alias));
@@ -90,11 +92,12 @@ private:
         int32_t* y = shop.written.get(width_);
         int64_t* scores = shop.scores.get(count + width_);
         narrow(run, run.in[0], at, width_, query);
-        run.kernels.attend({width_, count, query, keys, values, seen, wide_, together_, exponent_, rescale_.multiplier[0],
-                            rescale_.shift, rescale_.range.low, rescale_.range.high, scores, shop.work.get(count),
-                            scores + count, y});
+        run.kernels.attend({width_, count, query, keys, values, seen, wide_, together_, exponent_, blend(), scores,
+                            shop.work.get(count), scores + count, y});
         run.kernels.pack(y, width_, run.out->storage, run.out->at(at));
     }
+
+    Blend blend() const { return {rescale_.multiplier[0], rescale_.shift, rescale_.range.low, rescale_.range.high}; }
 
     // Calls part(first, last) for all heads, which the threads share if each has much to do.
     void each_head(const Run& run, int64_t queries, int64_t keys, const std::function<void(int64_t, int64_t)>& part) const {
@@ -106,6 +109,68 @@ private:
 
     // All of `count` rows, from row `first` on, against each other.
     void among(const Run& run, int64_t first, int64_t count) const {
+        if (wide_ || together_ < kFewestTogether)
+            one_by_one(run, first, count);
+        else
+            each_head(run, count, count, [&](int64_t head, int64_t last) { by_products(run, head, last, first, count); });
+    }
+
+    // Heads `head` .. `last`: scores are products of queries and keys, mixtures those of weights and values.
+    void by_products(const Run& run, int64_t head, int64_t last, int64_t first, int64_t count) const {
+        Workshop& shop = workshop();
+        const int64_t size = groups_ * width_, shared = heads_ / groups_, together = together_ / kFewestTogether * kFewestTogether;
+        const Frames &keys = run.in[1], &values = run.in[2];
+        std::vector<NumberMatrix>& parts = shop.values_in_parts;
+        const auto needed = size_t((count + together - 1) / together);
+        if (parts.size() < needed) parts.resize(needed);
+        for (int64_t group = -1; head < last; ++head) {
+            if (head / shared != group) {
+                group = head / shared;
+                const int64_t at = first * size + group * width_;
+                shop.keys_as_rows.rows(keys.at(at), keys.storage, count, width_, size);
+                for (int64_t j = 0; j < count; j += together)
+                    parts[size_t(j / together)].columns(values.at(at + j * size), values.storage, width_,
+                                                        std::min(together, count - j), size);
+            }
+            for (int64_t q = 0; q < count; q += kTile) tile(run, head, first, q, std::min(kTile, count - q), count, together);
+        }
+    }
+
+    // Queries q .. q + some of a head.
+    void tile(const Run& run, int64_t head, int64_t first, int64_t q, int64_t some, int64_t count, int64_t together) const {
+        Workshop& shop = workshop();
+        const Kernels& kernels = run.kernels;
+        const Matrix& keys = shop.keys_as_rows.matrix();
+        const int64_t stride = keys.padded_rows(), at = ((first + q) * heads_ + head) * width_;
+        const Frames& queries = run.in[0];
+        int32_t* scores = shop.sums.get(some * stride);
+        shop.activations.take(kernels, keys,
+                              byte_rows(kernels, queries.at(at), queries.storage, some, heads_ * width_, width_, shop.split));
+        multiply(kernels, keys, shop.activations, 1, scores, stride);
+        const int64_t bytes = some * stride + kColumnUnit;
+        int8_t *high = shop.patches.get(2 * bytes), *low = high + bytes;
+        int64_t* totals = shop.scores.get(some);
+        for (int64_t t = 0; t < some; ++t)
+            totals[t] = kernels.weigh({scores + t * stride, seen_.empty() ? nullptr : seen_.data() + (q + t) * places_,
+                                       exponent_, count, high + t * stride, low + t * stride});
+        const int64_t parts = (count + together - 1) / together;
+        const int64_t wide = shop.values_in_parts[0].matrix().padded_rows(), apart = some * wide;
+        int32_t* mixed = shop.sums.get(parts * apart);
+        for (int64_t part = 0; part < parts; ++part) {
+            const Matrix& values = shop.values_in_parts[size_t(part)].matrix();
+            const int64_t j = part * together;
+            shop.activations.take(kernels, values, {{high + j, low + j}, 2, 0, some, stride});
+            multiply(kernels, values, shop.activations, 1, mixed + part * apart, wide);
+        }
+        int32_t* y = shop.written.get(width_);
+        for (int64_t t = 0; t < some; ++t) {
+            kernels.blend(mixed + t * wide, parts, apart, totals[t], blend(), width_, y);
+            kernels.pack(y, width_, run.out->storage, run.out->at(at + t * heads_ * width_));
+        }
+    }
+
+    // The same where sums of products could pass 32 bits.
+    void one_by_one(const Run& run, int64_t first, int64_t count) const {
         const int64_t size = groups_ * width_;
         Workshop& shop = workshop();
         int16_t* sides[2] = {shop.keys.get(count * size), shop.values.get(count * size)};

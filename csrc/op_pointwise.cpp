@@ -105,23 +105,25 @@ private:
 class Map : public Op {
 public:
     explicit Map(const Plan& plan) {
-        points_ = plan.fields.vector("points");
-        for (int32_t point : points_) demand(point >= kInt16.low && point <= kInt16.high, "'points' leaves 16 bits");
+        const std::vector<int32_t> points = plan.fields.vector("points");
+        for (int32_t point : points) demand(point >= kInt16.low && point <= kInt16.high, "'points' leaves 16 bits");
         curve_.first = plan.fields.integer("first", kInt16.low, kInt16.high);
         curve_.fraction_bits = plan.fields.integer("fraction_bits", 0, 16);
         curve_.spare_bits = plan.fields.integer("spare_bits", 0, 16);
         value = {plan.input().size, plan.fields.range()};
-        const int64_t past = curve_.first + ((int64_t(points_.size()) - 1) << curve_.fraction_bits);
+        const int64_t past = curve_.first + ((int64_t(points.size()) - 1) << curve_.fraction_bits);
         const Range reads = plan.input().range;
         demand(curve_.first <= reads.low && reads.high < past, "the points do not cover the numbers of the input");
         curve_.last = int32_t(std::min<int64_t>(past - 1, kInt16.high));
         curve_.low = value.range.low;
         curve_.high = value.range.high;
+        for (size_t i = 0; i + 1 < points.size(); ++i)
+            pairs_.push_back(int32_t((uint32_t(points[i]) & 0xffff) | uint32_t(points[i + 1]) << 16));
     }
     Fault run(const Run& run) const override {
         int32_t* memory = workshop().read.get(kChunk);
         Curve curve = curve_;
-        curve.points = points_.data();
+        curve.pairs = pairs_.data();
         each_chunk(run, 0, run.count * value.size, [&](int64_t first, int64_t n, int32_t* y) {
             run.kernels.map(numbers(run.kernels, run.in[0], first, n, memory), curve, n, y);
         });
@@ -129,7 +131,7 @@ public:
     }
 
 private:
-    std::vector<int32_t> points_;
+    std::vector<int32_t> pairs_;
     Curve curve_{};
 };
 

@@ -39,12 +39,13 @@ inline void curve(const int32_t* x, const Curve& job, int64_t n, int32_t* __rest
     const int bits = job.fraction_bits, shift = bits + job.spare_bits;
     const int32_t first = job.first, last = job.last, low = job.low, high = job.high, whole = 1 << bits;
     const Wide half = Wide(half_of(shift));
-    const int32_t* __restrict points = job.points;
+    const int32_t* __restrict pairs = job.pairs;
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) {
         const int32_t place = saturate(x[i], first, last) - first;
         const int32_t rest = place & (whole - 1), at = place >> bits;
-        const Wide between = Wide(points[at]) * (whole - rest) + Wide(points[at + 1]) * rest;
+        const int32_t pair = pairs[at];
+        const Wide between = Wide(int16_t(pair)) * (whole - rest) + Wide(pair >> 16) * rest;
         const Wide value = (between + half) >> shift;
         y[i] = int32_t(value < low ? low : value > high ? high : value);
     }

@@ -36,6 +36,12 @@ int32_t byte_sum(const int8_t* x, int64_t n) {
 }
 #endif
 
+#ifndef FEWBIT_OWN_ROW_SUMS
+void row_sums(const int8_t* x, int64_t n, int64_t count, int32_t* __restrict y) {
+    for (int64_t i = 0; i < count; ++i) y[i] = byte_sum(x + i * n, n);
+}
+#endif
+
 void split(const int16_t* x, int64_t n, int8_t* __restrict high, int8_t* __restrict low) {
     for (int64_t i = 0; i < n; ++i) {
         high[i] = int8_t(x[i] >> 8);
@@ -44,6 +50,9 @@ void split(const int16_t* x, int64_t n, int8_t* __restrict high, int8_t* __restr
 }
 
 void finish(const Finish& job) {
+#ifdef FEWBIT_OWN_FINISH
+    if (finish_at_once(job)) return;
+#endif
     for (int64_t t = 0; t < job.count; ++t) {
         const int32_t* sums = job.sums + t * job.sums_stride;
         uint8_t* y = job.y + t * job.y_stride * job.storage.bytes;

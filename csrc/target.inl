@@ -9,5 +9,5 @@
 
 #define FEWBIT_KERNELS(name, product)                                                                              \
     {name,     runs_here,  product, rescale, sru,  qrnn,     lstm,   gru,    start,   features, largest, quantize,  \
-     dequantize, read,     widen,   pack,    byte_sum, split, finish, sum,   mul,     map,      norm,    softmax,   \
-     magnitude, attend,    depthwise, gather}
+     dequantize, read,     widen,   pack,    byte_sum, row_sums, split, finish, sum,   mul,     map,      norm,    softmax,   \
+     magnitude, attend,    weigh,   blend,   depthwise, gather}

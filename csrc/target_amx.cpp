@@ -11,6 +11,7 @@ namespace {
 
 #include "unrolled.inl"
 #include "avx512.inl"
+#include "x86.inl"
 #include "product.inl"
 #include "target.inl"
 
@@ -167,9 +168,8 @@ void multiply_strip(const Product& job, int64_t strip, bool bytes) {
     }
 }
 
-void tiled_product(const Product& job) {
-    const bool bytes = job.matrix->planes.front().bits == 8;
-    if (job.frames < (bytes ? kFewestFrames : kFewestSpread)) return product<Avx512>(job);
+// All strips, for whole tiles of columns of one plane of bytes, or of several of narrower fields.
+void multiply_strips(const Product& job, bool bytes) {
     shape_tiles(job.frames < kTileRows ? job.frames : kTileRows);
     for (int64_t strip = job.first; strip < job.last; ++strip) {
         const int64_t panels = job.matrix->panels() - strip * kStripPanels;
@@ -183,6 +183,28 @@ void tiled_product(const Product& job) {
             multiply_strip<1>(job, strip, bytes);
     }
     _tile_release();
+}
+
+// Columns `skipped` .. `skipped` + `columns` of a product.
+Product some_columns(const Product& job, Segment& segment, int64_t skipped, int64_t columns) {
+    segment = *job.segment;
+    segment.start += skipped;
+    segment.padded = columns;
+    Product some = job;
+    some.segment = &segment;
+    some.x += skipped;
+    return some;
+}
+
+void tiled_product(const Product& job) {
+    const std::vector<Plane>& planes = job.matrix->planes;
+    const bool bytes = planes.front().bits == 8;
+    const int64_t tiled = job.segment->padded / kTileColumns * kTileColumns, rest = job.segment->padded - tiled;
+    if (job.frames < (bytes ? kFewestFrames : kFewestSpread) || tiled == 0 || (bytes && planes.size() > 1))
+        return product<Avx512>(job);
+    Segment segment;
+    multiply_strips(some_columns(job, segment, 0, tiled), bytes);
+    if (rest > 0) product<Avx512>(some_columns(job, segment, tiled, rest));
 }
 
 bool runs_here() {

@@ -38,6 +38,7 @@ struct Scalar {
         }
         return sum;
     }
+    static Sums plus(Sums a, Sums b) { return a + b; }
     static Sums right(Sums sum, int) { return sum; }
     static void add(int32_t* y, Sums sum, int shift) { *y = int32_t(uint32_t(*y) + (sum << shift)); }
 };

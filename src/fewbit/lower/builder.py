@@ -9,6 +9,7 @@ from torch import fx
 
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
+from fewbit.lower.attended import largest_code
 from fewbit.lower.observed import Observed
 from fewbit.lower.signals import Frames, Labels, Pending, Signal, frames_of, fresh_labels
 from fewbit.lower.times import phases_of, whole_table
@@ -120,14 +121,16 @@ class Builder:
         return None
 
     def by_range(self, node: fx.Node) -> SignalCodes:
-        """16-bit codes for the range that the examples gave."""
+        """16-bit codes for the range that the examples gave; of fewer bits if only attention reads them."""
         if self.network.is_made_up:
             raise LoweringError(
                 "its result has no quantizer, and there are no examples to choose its range from: give pack "
                 "example=batches, or add activations='int8' to Quantize"
             )
         largest = self.network.largest.get(node, 0.0)
-        return SignalCodes(max(largest * MARGIN / INT16[1], 1e-12), *INT16)
+        most = largest_code(self.network, node)
+        low = INT16[0] if most == INT16[1] else -most
+        return SignalCodes(max(largest * MARGIN / most, 1e-12), low, most)
 
     def result_bits(self, node: fx.Node) -> int:
         """Fractional bits of a result: as many as leave room for values far beyond those of the examples."""

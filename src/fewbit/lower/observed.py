@@ -237,16 +237,21 @@ class Observed:
 
     def readers(self, node: fx.Node) -> Iterator[fx.Node]:
         """Nodes that read the numbers of a node, behind those that only move them."""
+        for reader, _ in self.uses(node):
+            yield reader
+
+    def uses(self, node: fx.Node) -> Iterator[tuple[fx.Node, fx.Node]]:
+        """The readers of a node, each with the node that it reads: this one, or its numbers as they were moved."""
         for user in node.users:
             if user.op != "output" and user not in self.needed:
                 continue
             if user.target in MOVES | SAME:
                 if user.args and user.args[0] is node:
-                    yield from self.readers(user)
+                    yield from self.uses(user)
             elif user.target is operator.getitem:
-                yield from self.readers(user)
+                yield from self.uses(user)
             else:
-                yield user
+                yield user, node
 
     def has_one_reader(self, node: fx.Node) -> bool:
         """Whether one node alone goes on from a node (others ask for its shape only)."""

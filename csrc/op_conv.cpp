@@ -1,0 +1,324 @@
+// Convolutions: see fewbit.program.ops.products. Each is a dense layer over windows; they differ in how the numbers of a
+// window are found.
+#include <cstring>
+
+#include "kinds.h"
+#include "linear.h"
+#include "patches.h"
+#include "windows.h"
+
+namespace fewbit {
+namespace {
+
+constexpr int64_t kManyPlaces = 16, kFewWeights = 1 << 17;
+
+// The byte of a zero: the low part of 16 bits counts from 128.
+int8_t padding(const ByteRows& bytes, int part) {
+    return int8_t(bytes.parts == 1 ? -bytes.offset : part == 0 ? 0 : -128);
+}
+
+// Reads windows where they lie: the places of one row of the kernel are neighbours, so that a window is one run of columns
+// for each frame and each row of the kernel. Frames are copied once, with their padding around them.
+class DirectConv : public Op {
+public:
+    // Whether a convolution can and should run so.
+    static bool suits(const ConvShape& shape, const Matrix& weight) {
+        if (shape.groups > 1 || !weight.group_scale.empty() || shape.grid.dilation_width > 1) return false;
+        const int64_t run = shape.channels * shape.grid.kernel_width;
+        const int64_t unit = as_bytes(shape, weight) ? 4 : 32 / weight.planes.back().bits;
+        const int64_t padded = (run + unit - 1) / unit * unit;
+        // Little padding, and no sums that could wrap (see kMostBlocks in product.inl).
+        return padded * 2 <= run * 3 && padded * (weight.columns / run) < int64_t(1) << 16;
+    }
+
+    DirectConv(const Plan& plan, const ConvShape& shape, const Matrix& weight, std::vector<int32_t> bias,
+               OwnedRescale rescale)
+        : shape_(shape), windows_(shape.window(), plan.input()) {
+        const Grid& grid = shape.grid;
+        value = {shape.rows * shape.out_places, rescale.range};
+        height_ = grid.height + grid.top + grid.bottom;
+        width_ = grid.width + grid.left + grid.right;
+        const int64_t run = shape.channels * grid.kernel_width;
+        for (int64_t k = 0; k < shape.kernel; ++k)
+            for (int64_t i = 0; i < grid.kernel_height; ++i)
+                starts_.push_back((k * shape.dilation * height_ + i * grid.dilation_height) * width_ * shape.channels);
+        auto matrix = std::make_shared<const Matrix>(in_runs(weight, run, as_bytes(shape, weight)));
+        linear_ = Linear(std::move(matrix), std::move(bias), std::move(rescale), plan.input());
+    }
+    Window window() const override { return windows_.window(); }
+    int64_t state_size() const override { return windows_.state_size(); }
+    int64_t bytes() const override { return linear_.matrix().bytes(); }
+    Fault run(const Run& run) const override {
+        const Line line = windows_.take(run, workshop().line);
+        run.out->count = line.count;
+        if (line.count == 0) return Fault::kNone;
+        const ByteRows x = bordered(byte_rows(run.kernels, line.frames.data, line.frames.storage, line.frames.count,
+                                              shape_.size(), shape_.size(), workshop().split));
+        const int64_t places = x.count * height_ * width_;
+        int32_t* sums = workshop().place_sums.get(x.parts * places);
+        for (int part = 0; part < x.parts && linear_.matrix().offset != 0; ++part)
+            run.kernels.row_sums(x.bytes[part], shape_.channels, places, sums + part * places);
+        const Pieces all = pieces(line.count);
+        const auto some = [&](int64_t first, int64_t last) {
+            for (int64_t i = first; i < last; ++i) piece(run, x, sums, places, all, i);
+        };
+        const int64_t macs = line.count * shape_.out_places * shape_.rows * linear_.matrix().columns;
+        if (run.threads > 1 && all.count >= 2 * run.threads && macs >= kWorthSharing)
+            share(run.threads, all.count, some);
+        else
+            some(0, all.count);
+        return Fault::kNone;
+    }
+
+private:
+    // Weights that many places use are taken apart once, if that costs little memory.
+    static bool as_bytes(const ConvShape& shape, const Matrix& weight) {
+        return shape.out_places >= kManyPlaces && weight.rows * weight.columns <= kFewWeights;
+    }
+
+    // How the output is cut: units (frames, or all of them where each has one place) of lines of places, `lines` in a piece.
+    struct Pieces {
+        int64_t places, line, stride, line_stride;  // of a unit; of a line; bytes from place to place, and line to line
+        int64_t lines, in_unit, count;              // lines of a piece, pieces of a unit, and of all
+    };
+
+    Pieces pieces(int64_t frames) const {
+        const Grid& grid = shape_.grid;
+        const int64_t row = width_ * shape_.channels;
+        Pieces p{};
+        const bool still = shape_.out_places == 1;
+        p.places = still ? frames : shape_.out_places;
+        p.line = still ? kTile : shape_.out_width;
+        p.stride = still ? shape_.stride * height_ * row : grid.stride_width * shape_.channels;
+        p.line_stride = still ? p.line * p.stride : grid.stride_height * row;
+        const int64_t lines = (p.places + p.line - 1) / p.line;
+        p.lines = std::max<int64_t>(kTile / p.line, 1);
+        p.in_unit = (lines + p.lines - 1) / p.lines;
+        p.count = still ? p.in_unit : frames * p.in_unit;
+        return p;
+    }
+
+    void piece(const Run& run, const ByteRows& x, const int32_t* sums, int64_t places, const Pieces& all,
+               int64_t index) const {
+        const int64_t unit = index / all.in_unit, line = index % all.in_unit * all.lines, first = line * all.line;
+        const int64_t start = unit * shape_.stride * height_ * width_ * shape_.channels + line * all.line_stride;
+        ByteRows rows = x;
+        rows.count = std::min(all.lines * all.line, all.places - first);
+        rows.stride = all.stride;
+        for (int part = 0; part < rows.parts; ++part) rows.bytes[part] += start;
+        Workshop& shop = workshop();
+        int32_t* window_sums = shop.window_sums.get(rows.parts * rows.count);
+        std::fill(window_sums, window_sums + rows.parts * rows.count, 0);
+        for (int part = 0; part < rows.parts && linear_.matrix().offset != 0; ++part)
+            for (int64_t t = 0; t < rows.count; t += all.line)
+                add_sums(sums + part * places + (start + t / all.line * all.line_stride) / shape_.channels,
+                         all.stride / shape_.channels, std::min(all.line, rows.count - t),
+                         window_sums + part * rows.count + t);
+        shop.activations.take(rows, {starts_.data(), int64_t(starts_.size()), all.line, all.line_stride}, window_sums);
+        const Target y{run.out->data, shape_.rows, run.out->storage};
+        linear_.run_tile(run.kernels, 1, shop.activations, y.from(unit * all.places + first));
+    }
+
+    // Adds to each of `count` windows, `step` places apart, the sums of its places.
+    void add_sums(const int32_t* sums, int64_t step, int64_t count, int32_t* __restrict y) const {
+        for (const int64_t start : starts_)
+            for (int64_t j = 0; j < shape_.grid.kernel_width; ++j) {
+                const int32_t* __restrict from = sums + start / shape_.channels + j;
+                if (step == 1)
+                    for (int64_t i = 0; i < count; ++i) y[i] += from[i];
+                else
+                    for (int64_t i = 0; i < count; ++i) y[i] += from[i * step];
+            }
+    }
+
+    // Frames with their padding around them.
+    ByteRows bordered(const ByteRows& frames) const {
+        const Grid& grid = shape_.grid;
+        if (grid.top + grid.bottom + grid.left + grid.right == 0) return frames;
+        const int64_t row = width_ * shape_.channels, size = height_ * row, part = frames.count * size + kCopySlack;
+        const int64_t inner = grid.width * shape_.channels, left = grid.left * shape_.channels;
+        int8_t* memory = workshop().patches.get(frames.parts * part);
+        ByteRows found = frames;
+        found.stride = size;
+        for (int p = 0; p < frames.parts; ++p) {
+            const int8_t zero = padding(frames, p);
+            int8_t* to = memory + p * part;
+            found.bytes[p] = to;
+            for (int64_t t = 0; t < frames.count; ++t) {
+                const int8_t* from = frames.bytes[p] + t * frames.stride;
+                std::memset(to, zero, size_t(grid.top * row));
+                to += grid.top * row;
+                for (int64_t h = 0; h < grid.height; ++h, to += row, from += inner) {
+                    std::memset(to, zero, size_t(left));
+                    std::memcpy(to + left, from, size_t(inner));
+                    std::memset(to + left + inner, zero, size_t(row - left - inner));
+                }
+                std::memset(to, zero, size_t(grid.bottom * row));
+                to += grid.bottom * row;
+            }
+        }
+        return found;
+    }
+
+    ConvShape shape_;
+    Linear linear_;
+    Windows windows_;
+    int64_t height_ = 1, width_ = 1;  // with the padding
+    std::vector<int64_t> starts_;     // of the runs of a window
+};
+
+// Gathers the numbers of the windows for some output places at a time; groups are convolutions of their own.
+class GatheredConv : public Op {
+public:
+    GatheredConv(const Plan& plan, const ConvShape& shape, std::vector<Linear> groups, Range range)
+        : shape_(shape), groups_(std::move(groups)), windows_(shape.window(), plan.input()) {
+        value = {shape.rows * shape.out_places, range};
+    }
+    Window window() const override { return windows_.window(); }
+    int64_t state_size() const override { return windows_.state_size(); }
+    int64_t bytes() const override {
+        int64_t size = 0;
+        for (const Linear& group : groups_) size += group.matrix().bytes();
+        return size;
+    }
+    Fault run(const Run& run) const override {
+        const Line line = windows_.take(run, workshop().line);
+        run.out->count = line.count;
+        const ByteRows bytes = byte_rows(run.kernels, line.frames.data, line.frames.storage, line.frames.count,
+                                         shape_.size(), shape_.size(), workshop().split);
+        const Target y{run.out->data, shape_.rows, run.out->storage};
+        const int64_t places = shape_.out_places, rows = line.count * places;
+        if (rows == 0) return Fault::kNone;
+        const int64_t columns = groups_[0].matrix().columns;
+        if (shape_.rows_lie_in_line()) {
+            // Windows are rows as they stand, one on the other where they overlap.
+            ByteRows x = bytes;
+            x.count = rows;
+            x.stride = places == 1 ? shape_.stride * shape_.size() : shape_.channels;
+            groups_[0].run(run.kernels, run.threads, x, y);
+            return Fault::kNone;
+        }
+        const auto tile = [&](int64_t first, int64_t count, int threads) {
+            const int64_t stride = columns + kCopySlack;
+            const int64_t part = (count + 1) * stride;
+            int8_t* memory = workshop().patches.get(bytes.parts * part);
+            for (size_t g = 0; g < groups_.size(); ++g) {
+                ByteRows x{{memory, memory + part}, bytes.parts, bytes.offset, count, stride};
+                for (int p = 0; p < bytes.parts; ++p)
+                    gather_patches(shape_, bytes.bytes[p], padding(bytes, p), int64_t(g), first, count,
+                                   memory + p * part, stride);
+                Target to = y.from(first);
+                to.data += int64_t(g) * shape_.rows / int64_t(groups_.size()) * y.storage.bytes;
+                groups_[g].run_tile(run.kernels, threads, x, to);
+            }
+        };
+        if (share_tiles(run.threads, rows, shape_.rows * columns,
+                        [&](int64_t first, int64_t count) { tile(first, count, 1); }))
+            return Fault::kNone;
+        for (int64_t first = 0; first < rows; first += kTile) tile(first, std::min(kTile, rows - first), run.threads);
+        return Fault::kNone;
+    }
+
+private:
+    ConvShape shape_;
+    std::vector<Linear> groups_;
+    Windows windows_;
+};
+
+// A convolution whose groups have one channel in and one out.
+class DepthwiseConv : public Op {
+public:
+    DepthwiseConv(const Plan& plan, const ConvShape& shape, const Matrix& weight, std::vector<int32_t> bias,
+                  OwnedRescale rescale)
+        : shape_(shape), bias_(std::move(bias)), rescale_(std::move(rescale)), windows_(shape.window(), plan.input()),
+          weights_(size_t(weight.rows * weight.columns)) {
+        value = {shape.rows * shape.out_places, rescale_.range};
+        std::vector<int32_t> row(size_t(weight.columns));
+        for (int64_t c = 0; c < weight.rows; ++c) {
+            read_row(weight, c, row.data());
+            for (int64_t k = 0; k < weight.columns; ++k) weights_[size_t(k * weight.rows + c)] = int16_t(row[size_t(k)]);
+        }
+    }
+    Window window() const override { return windows_.window(); }
+    int64_t state_size() const override { return windows_.state_size(); }
+    int64_t bytes() const override { return int64_t(weights_.size() * sizeof(int16_t)); }
+    Fault run(const Run& run) const override {
+        const Line line = windows_.take(run, workshop().line);
+        run.out->count = line.count;
+        const int64_t rows = line.count * shape_.out_places;
+        const auto tile = [&](int64_t first, int64_t count) { this->tile(run, line.frames, first, count); };
+        if (!share_tiles(run.threads, rows, int64_t(weights_.size()) * 4, tile))
+            for (int64_t first = 0; first < rows; first += kTile) tile(first, std::min(kTile, rows - first));
+        return Fault::kNone;
+    }
+
+private:
+    void tile(const Run& run, const Frames& line, int64_t first, int64_t count) const {
+        const int64_t channels = shape_.channels, kernel = int64_t(weights_.size()) / channels;
+        int32_t* sums = workshop().sums.get(count * channels);
+        const uint8_t** x = workshop().places.get(kernel);
+        const int64_t places = shape_.out_places, in_window = shape_.grid.kernel();
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t window = (first + i) / places, place = (first + i) % places;
+            for (int64_t k = 0; k < shape_.kernel; ++k) {
+                const int64_t frame = (window * shape_.stride + k * shape_.dilation) * shape_.size();
+                each_place(shape_.grid, place, [&](int64_t p, int64_t from) {
+                    x[k * in_window + p] = from < 0 ? nullptr : line.at(frame + from * channels);
+                });
+            }
+            run.kernels.depthwise({x, line.storage, weights_.data(), kernel, channels, sums + i * channels});
+        }
+        const Target y = Target{run.out->data, channels, run.out->storage}.from(first);
+        run.kernels.finish({sums, channels, bias_.data(), rescale_.view(), channels, count, y.data, y.stride, y.storage});
+    }
+
+    ConvShape shape_;
+    std::vector<int32_t> bias_;
+    OwnedRescale rescale_;
+    Windows windows_;
+    std::vector<int16_t> weights_;  // (kernel, channels)
+};
+
+}  // namespace
+
+std::unique_ptr<Op> make_conv(const Plan& plan) {
+    ConvShape shape;
+    Fields& fields = plan.fields;
+    shape.kernel = fields.number("kernel", 1, kMostNumbers);
+    shape.stride = fields.number("stride", 1, kMostNumbers);
+    std::shared_ptr<const Matrix> weight = fields.matrix("weight");
+    shape.rows = weight->rows;
+    std::vector<int32_t> bias = fields.vector("bias");
+    OwnedRescale rescale = fields.rescale("rescale", weight->rows);
+    shape.dilation = fields.number("dilation", 1, kMostNumbers);
+    shape.left = fields.number("left", -1, kMostNumbers);
+    shape.right = fields.number("right", 0, kMostNumbers);
+    shape.groups = fields.number("groups", 1, kMostNumbers);
+    shape.grid = fields.grid();
+    shape.check(*weight, plan.input());
+    if (!shape.rows_lie_in_line() && DirectConv::suits(shape, *weight))
+        return std::make_unique<DirectConv>(plan, shape, *weight, std::move(bias), std::move(rescale));
+    if (shape.groups == 1) {
+        const Range range = rescale.range;
+        std::vector<Linear> one;
+        one.emplace_back(std::move(weight), std::move(bias), std::move(rescale), plan.input());
+        return std::make_unique<GatheredConv>(plan, shape, std::move(one), range);
+    }
+    if (shape.groups == shape.channels && shape.groups == shape.rows) {
+        // Checks the bias, too.
+        const Linear checked(weight, bias, rescale, plan.input());
+        return std::make_unique<DepthwiseConv>(plan, shape, *weight, std::move(bias), std::move(rescale));
+    }
+    const int64_t rows = shape.rows / shape.groups;
+    std::vector<Linear> groups;
+    for (int64_t g = 0; g < shape.groups; ++g) {
+        const auto part = [&](const std::vector<int32_t>& all) {
+            return std::vector<int32_t>(all.begin() + g * rows, all.begin() + (g + 1) * rows);
+        };
+        groups.emplace_back(some_rows(*weight, g * rows, rows), part(bias),
+                            OwnedRescale{part(rescale.multiplier), rescale.shift, rescale.range}, plan.input());
+    }
+    return std::make_unique<GatheredConv>(plan, shape, std::move(groups), rescale.range);
+}
+
+}  // namespace fewbit
