@@ -124,3 +124,66 @@ bool finish_at_once(const Finish& job) {
     }
     return true;
 }
+
+#define FEWBIT_OWN_DEPTHWISE
+
+// 64 channels of a place. The bytes of four places of the kernel are interleaved, and moved by 128 to unsigned ones, which
+// the sums of the weights take back. Interleaving works within 16 bytes, see kernels.h for the order that it gives.
+inline void depthwise_quads(const Depthwise& job, const int8_t* place, int64_t first, int32_t* y) {
+    const __m512i moved = _mm512_set1_epi8(char(0x80));
+    const auto bytes = [&](int64_t k) {
+        // Behind the last place of the kernel the weights are 0.
+        const int64_t start = job.starts[k < job.kernel ? k : job.kernel - 1];
+        return _mm512_xor_si512(_mm512_loadu_si512(place + start + first), moved);
+    };
+    const int64_t groups = (job.kernel + 3) / 4;
+    const int8_t* weights = job.quads + first * groups * 4;
+    __m512i s[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+    for (int64_t g = 0; g < groups; ++g, weights += 256) {
+        const __m512i a = bytes(4 * g), b = bytes(4 * g + 1), c = bytes(4 * g + 2), d = bytes(4 * g + 3);
+        const __m512i ab = _mm512_unpacklo_epi8(a, b), cd = _mm512_unpacklo_epi8(c, d);
+        const __m512i ab_high = _mm512_unpackhi_epi8(a, b), cd_high = _mm512_unpackhi_epi8(c, d);
+        const __m512i x[4] = {_mm512_unpacklo_epi16(ab, cd), _mm512_unpackhi_epi16(ab, cd),
+                              _mm512_unpacklo_epi16(ab_high, cd_high), _mm512_unpackhi_epi16(ab_high, cd_high)};
+        for (int v = 0; v < 4; ++v) s[v] = _mm512_dpbusd_epi32(s[v], x[v], _mm512_load_si512(weights + 64 * v));
+    }
+    // Sixteen channels after sixteen again.
+    const __m512i even01 = _mm512_shuffle_i32x4(s[0], s[1], 0x88), odd01 = _mm512_shuffle_i32x4(s[0], s[1], 0xdd);
+    const __m512i even23 = _mm512_shuffle_i32x4(s[2], s[3], 0x88), odd23 = _mm512_shuffle_i32x4(s[2], s[3], 0xdd);
+    const __m512i out[4] = {_mm512_shuffle_i32x4(even01, even23, 0x88), _mm512_shuffle_i32x4(odd01, odd23, 0x88),
+                            _mm512_shuffle_i32x4(even01, even23, 0xdd), _mm512_shuffle_i32x4(odd01, odd23, 0xdd)};
+    for (int i = 0; i < 4; ++i) {
+        const __m512i past = _mm512_slli_epi32(_mm512_loadu_si512(job.sums + first + 16 * i), 7);
+        _mm512_storeu_si512(y + first + 16 * i, _mm512_sub_epi32(out[i], past));
+    }
+}
+
+#define FEWBIT_OWN_SUM
+
+// Even and odd numbers by themselves, as in rescaled16().
+constexpr int kSumBits = 8;  // kBiasBits of pointwise.inl
+
+void sum(const WeightedSum& job, int64_t n, int32_t* y) {
+    const __m512i half = _mm512_set1_epi64(job.shift > 0 ? int64_t(1) << (job.shift - 1) : 0);
+    const __m512i low = _mm512_set1_epi64(job.low), high = _mm512_set1_epi64(job.high), rounding = _mm512_set1_epi64(1 << (kSumBits - 1));
+    const __m128i shift = _mm_cvtsi32_si128(job.shift);
+    const auto finished = [&](__m512i sums, __m512i bias) {
+        const __m512i scaled = _mm512_sra_epi64(_mm512_add_epi64(sums, half), shift);
+        const __m512i codes = _mm512_srai_epi64(_mm512_add_epi64(_mm512_add_epi64(scaled, bias), rounding), kSumBits);
+        return _mm512_min_epi64(_mm512_max_epi64(codes, low), high);
+    };
+    for (int64_t i = 0; i < n; i += 16) {
+        const __mmask16 lanes = lanes_of(n - i);
+        __m512i even = _mm512_setzero_si512(), odd = even;
+        for (int64_t k = 0; k < job.terms_count; ++k) {
+            const __m512i x = _mm512_maskz_loadu_epi32(lanes, job.terms[k].x + i);
+            const __m512i m = _mm512_maskz_loadu_epi32(lanes, job.terms[k].multiplier + i);
+            even = _mm512_add_epi64(even, _mm512_mul_epi32(x, m));
+            odd = _mm512_add_epi64(odd, _mm512_mul_epi32(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(m, 32)));
+        }
+        const __m512i bias = _mm512_maskz_loadu_epi32(lanes, job.bias + i);
+        even = finished(even, _mm512_srai_epi64(_mm512_slli_epi64(bias, 32), 32));
+        odd = finished(odd, _mm512_srai_epi64(bias, 32));
+        _mm512_mask_storeu_epi32(y + i, lanes, _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
+    }
+}

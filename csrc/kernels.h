@@ -172,13 +172,17 @@ struct Weighing {
     int8_t *high, *low;
 };
 
-// One place of a depthwise convolution: y[c] = sum over k of weights[k][c] * x[k][c]; a null x[k] is padding.
+// Places of a depthwise convolution: y[p][c] = sum over k of weights[k][c] * x[p * step + starts[k] + c].
 struct Depthwise {
-    const uint8_t* const* x;  // (kernel,), each of `channels` numbers
-    Storage storage;
+    const int8_t* x;
+    const int64_t* starts;  // (kernel,)
+    int64_t kernel, channels, places, step;
     const int16_t* weights;  // (kernel, channels)
-    int64_t kernel, channels;
-    int32_t* y;
+    // The weights as bytes, or null: (channels / 64, kernel / 4, 4, 4, 4, 4) with zeros behind the kernel. Of 64 channels and four
+    // places, entry (v, i, j, k) is channel 16 i + 4 v + j and place k. Channels behind the last 64 are not there.
+    const int8_t* quads;
+    const int32_t* sums;     // (channels,), of the weights
+    int32_t* y;              // (places, channels)
 };
 
 // All functions of a target, in the order of FEWBIT_KERNELS (target.inl).

@@ -1,7 +1,5 @@
 // Convolutions: see fewbit.program.ops.products. Each is a dense layer over windows; they differ in how the numbers of a
 // window are found.
-#include <cstring>
-
 #include "kinds.h"
 #include "linear.h"
 #include "patches.h"
@@ -12,9 +10,9 @@ namespace {
 
 constexpr int64_t kManyPlaces = 16, kFewWeights = 1 << 17;
 
-// The byte of a zero: the low part of 16 bits counts from 128.
-int8_t padding(const ByteRows& bytes, int part) {
-    return int8_t(bytes.parts == 1 ? -bytes.offset : part == 0 ? 0 : -128);
+// Frames as rows of bytes.
+ByteRows rows_of(const Run& run, const Frames& frames) {
+    return byte_rows(run.kernels, frames.data, frames.storage, frames.count, frames.size, frames.size, workshop().split);
 }
 
 // Reads windows where they lie: the places of one row of the kernel are neighbours, so that a window is one run of columns
@@ -36,12 +34,11 @@ public:
         : shape_(shape), windows_(shape.window(), plan.input()) {
         const Grid& grid = shape.grid;
         value = {shape.rows * shape.out_places, rescale.range};
-        height_ = grid.height + grid.top + grid.bottom;
-        width_ = grid.width + grid.left + grid.right;
+        height_ = shape.bordered_height();
+        width_ = shape.bordered_width();
         const int64_t run = shape.channels * grid.kernel_width;
         for (int64_t k = 0; k < shape.kernel; ++k)
-            for (int64_t i = 0; i < grid.kernel_height; ++i)
-                starts_.push_back((k * shape.dilation * height_ + i * grid.dilation_height) * width_ * shape.channels);
+            for (int64_t i = 0; i < grid.kernel_height; ++i) starts_.push_back(shape.start_of(k, i, 0));
         auto matrix = std::make_shared<const Matrix>(in_runs(weight, run, as_bytes(shape, weight)));
         linear_ = Linear(std::move(matrix), std::move(bias), std::move(rescale), plan.input());
     }
@@ -52,8 +49,7 @@ public:
         const Line line = windows_.take(run, workshop().line);
         run.out->count = line.count;
         if (line.count == 0) return Fault::kNone;
-        const ByteRows x = bordered(byte_rows(run.kernels, line.frames.data, line.frames.storage, line.frames.count,
-                                              shape_.size(), shape_.size(), workshop().split));
+        const ByteRows x = bordered(shape_, rows_of(run, line.frames));
         const int64_t places = x.count * height_ * width_;
         int32_t* sums = workshop().place_sums.get(x.parts * places);
         for (int part = 0; part < x.parts && linear_.matrix().offset != 0; ++part)
@@ -131,39 +127,10 @@ private:
             }
     }
 
-    // Frames with their padding around them.
-    ByteRows bordered(const ByteRows& frames) const {
-        const Grid& grid = shape_.grid;
-        if (grid.top + grid.bottom + grid.left + grid.right == 0) return frames;
-        const int64_t row = width_ * shape_.channels, size = height_ * row, part = frames.count * size + kCopySlack;
-        const int64_t inner = grid.width * shape_.channels, left = grid.left * shape_.channels;
-        int8_t* memory = workshop().patches.get(frames.parts * part);
-        ByteRows found = frames;
-        found.stride = size;
-        for (int p = 0; p < frames.parts; ++p) {
-            const int8_t zero = padding(frames, p);
-            int8_t* to = memory + p * part;
-            found.bytes[p] = to;
-            for (int64_t t = 0; t < frames.count; ++t) {
-                const int8_t* from = frames.bytes[p] + t * frames.stride;
-                std::memset(to, zero, size_t(grid.top * row));
-                to += grid.top * row;
-                for (int64_t h = 0; h < grid.height; ++h, to += row, from += inner) {
-                    std::memset(to, zero, size_t(left));
-                    std::memcpy(to + left, from, size_t(inner));
-                    std::memset(to + left + inner, zero, size_t(row - left - inner));
-                }
-                std::memset(to, zero, size_t(grid.bottom * row));
-                to += grid.bottom * row;
-            }
-        }
-        return found;
-    }
-
     ConvShape shape_;
     Linear linear_;
     Windows windows_;
-    int64_t height_ = 1, width_ = 1;  // with the padding
+    int64_t height_ = 1, width_ = 1;  // of bordered frames
     std::vector<int64_t> starts_;     // of the runs of a window
 };
 
@@ -184,8 +151,7 @@ public:
     Fault run(const Run& run) const override {
         const Line line = windows_.take(run, workshop().line);
         run.out->count = line.count;
-        const ByteRows bytes = byte_rows(run.kernels, line.frames.data, line.frames.storage, line.frames.count,
-                                         shape_.size(), shape_.size(), workshop().split);
+        const ByteRows bytes = rows_of(run, line.frames);
         const Target y{run.out->data, shape_.rows, run.out->storage};
         const int64_t places = shape_.out_places, rows = line.count * places;
         if (rows == 0) return Fault::kNone;
@@ -225,19 +191,29 @@ private:
     Windows windows_;
 };
 
-// A convolution whose groups have one channel in and one out.
+// A convolution whose groups have one channel in and one out: bordered frames, and a loop over channels for each place.
 class DepthwiseConv : public Op {
 public:
     DepthwiseConv(const Plan& plan, const ConvShape& shape, const Matrix& weight, std::vector<int32_t> bias,
                   OwnedRescale rescale)
-        : shape_(shape), bias_(std::move(bias)), rescale_(std::move(rescale)), windows_(shape.window(), plan.input()),
-          weights_(size_t(weight.rows * weight.columns)) {
+        : shape_(shape), bias_(std::move(bias)), rescale_(std::move(rescale)), windows_(shape.window(), plan.input()) {
         value = {shape.rows * shape.out_places, rescale_.range};
+        const Grid& grid = shape.grid;
+        for (int64_t k = 0; k < shape.kernel; ++k)
+            for (int64_t i = 0; i < grid.kernel_height; ++i)
+                for (int64_t j = 0; j < grid.kernel_width; ++j) starts_.push_back(shape.start_of(k, i, j));
+        const int64_t channels = weight.rows;
+        weights_.resize(size_t(channels * weight.columns));
+        sums_.resize(size_t(channels));
         std::vector<int32_t> row(size_t(weight.columns));
-        for (int64_t c = 0; c < weight.rows; ++c) {
+        for (int64_t c = 0; c < channels; ++c) {
             read_row(weight, c, row.data());
-            for (int64_t k = 0; k < weight.columns; ++k) weights_[size_t(k * weight.rows + c)] = int16_t(row[size_t(k)]);
+            for (int64_t k = 0; k < weight.columns; ++k) {
+                weights_[size_t(k * channels + c)] = int16_t(row[size_t(k)]);
+                sums_[size_t(c)] += row[size_t(k)];
+            }
         }
+        lay_quads();
     }
     Window window() const override { return windows_.window(); }
     int64_t state_size() const override { return windows_.state_size(); }
@@ -245,29 +221,53 @@ public:
     Fault run(const Run& run) const override {
         const Line line = windows_.take(run, workshop().line);
         run.out->count = line.count;
+        if (line.count == 0) return Fault::kNone;
+        const ByteRows x = bordered(shape_, rows_of(run, line.frames));
         const int64_t rows = line.count * shape_.out_places;
-        const auto tile = [&](int64_t first, int64_t count) { this->tile(run, line.frames, first, count); };
+        const auto tile = [&](int64_t first, int64_t count) { this->tile(run, x, first, count); };
         if (!share_tiles(run.threads, rows, int64_t(weights_.size()) * 4, tile))
             for (int64_t first = 0; first < rows; first += kTile) tile(first, std::min(kTile, rows - first));
         return Fault::kNone;
     }
 
 private:
-    void tile(const Run& run, const Frames& line, int64_t first, int64_t count) const {
-        const int64_t channels = shape_.channels, kernel = int64_t(weights_.size()) / channels;
-        int32_t* sums = workshop().sums.get(count * channels);
-        const uint8_t** x = workshop().places.get(kernel);
-        const int64_t places = shape_.out_places, in_window = shape_.grid.kernel();
-        for (int64_t i = 0; i < count; ++i) {
-            const int64_t window = (first + i) / places, place = (first + i) % places;
-            for (int64_t k = 0; k < shape_.kernel; ++k) {
-                const int64_t frame = (window * shape_.stride + k * shape_.dilation) * shape_.size();
-                each_place(shape_.grid, place, [&](int64_t p, int64_t from) {
-                    x[k * in_window + p] = from < 0 ? nullptr : line.at(frame + from * channels);
-                });
+    // See Depthwise in kernels.h.
+    void lay_quads() {
+        for (int16_t weight : weights_)
+            if (weight < -128 || weight > 127) return;
+        const auto channels = int64_t(sums_.size()), kernel = int64_t(starts_.size()), groups = (kernel + 3) / 4;
+        quads_ = make_lines(size_t(channels / 64 * groups * 256));
+        for (int64_t c = 0; c < channels / 64 * 64; ++c)
+            for (int64_t k = 0; k < kernel; ++k) {
+                const int64_t block = (c / 64 * groups + k / 4) * 256, i = c / 16 % 4, v = c / 4 % 4, j = c % 4;
+                quads_[size_t(block + ((v * 4 + i) * 4 + j) * 4 + k % 4)] = uint8_t(weights_[size_t(k * channels + c)]);
             }
-            run.kernels.depthwise({x, line.storage, weights_.data(), kernel, channels, sums + i * channels});
+    }
+
+    // Places first .. first + count of all that come out.
+    void tile(const Run& run, const ByteRows& x, int64_t first, int64_t count) const {
+        const int64_t channels = shape_.channels, places = shape_.out_places, width = shape_.out_width;
+        int32_t* sums = workshop().sums.get(x.parts * count * channels);
+        for (int64_t done = 0; done < count;) {
+            const int64_t place = (first + done) % places, column = place % width;
+            const int64_t some = std::min(width - column, count - done);
+            const int64_t at = shape_.window_at((first + done) / places, place / width, column);
+            for (int part = 0; part < x.parts; ++part)
+                run.kernels.depthwise({x.bytes[part] + at, starts_.data(), int64_t(starts_.size()), channels, some,
+                                       shape_.grid.stride_width * channels, weights_.data(),
+                                       reinterpret_cast<const int8_t*>(quads_.get()), sums_.data(),
+                                       sums + (part * count + done) * channels});
+            done += some;
         }
+        // What the bytes are short of is the same for all places of a channel.
+        const int32_t more = x.parts == 1 ? x.offset : 128;
+        if (x.parts == 2 || more != 0)
+            for (int64_t t = 0; t < count; ++t)
+                for (int64_t c = 0; c < channels; ++c) {
+                    int32_t& sum = sums[t * channels + c];
+                    const int32_t low = x.parts == 2 ? sums[(count + t) * channels + c] : 0;
+                    sum = (x.parts == 2 ? 256 * sum + low : sum) + more * sums_[size_t(c)];
+                }
         const Target y = Target{run.out->data, channels, run.out->storage}.from(first);
         run.kernels.finish({sums, channels, bias_.data(), rescale_.view(), channels, count, y.data, y.stride, y.storage});
     }
@@ -276,7 +276,10 @@ private:
     std::vector<int32_t> bias_;
     OwnedRescale rescale_;
     Windows windows_;
+    std::vector<int64_t> starts_;   // of the places of the kernel, in bordered frames
     std::vector<int16_t> weights_;  // (kernel, channels)
+    std::vector<int32_t> sums_;     // of the weights of a channel
+    Lines quads_;                   // the same once more, see Depthwise; or none
 };
 
 }  // namespace

@@ -61,6 +61,37 @@ void ConvShape::check(const Matrix& weight, const Value& input) {
     demand(channels <= kMostNumbers && input.size == size(), "the columns of 'weight' do not fit the input");
 }
 
+int8_t padding(const ByteRows& bytes, int part) {
+    return int8_t(bytes.parts == 1 ? -bytes.offset : part == 0 ? 0 : -128);
+}
+
+ByteRows bordered(const ConvShape& shape, const ByteRows& frames) {
+    const Grid& grid = shape.grid;
+    if (grid.top + grid.bottom + grid.left + grid.right == 0) return frames;
+    const int64_t row = shape.bordered_width() * shape.channels, size = shape.bordered_height() * row;
+    const int64_t inner = grid.width * shape.channels, left = grid.left * shape.channels;
+    const int64_t part = frames.count * size + kCopySlack;
+    int8_t* memory = workshop().patches.get(frames.parts * part);
+    ByteRows found = frames;
+    found.stride = size;
+    for (int p = 0; p < frames.parts; ++p) {
+        int8_t* to = memory + p * part;
+        found.bytes[p] = to;
+        const int8_t zero = padding(frames, p);
+        for (int64_t t = 0; t < frames.count; ++t) {
+            const int8_t* from = frames.bytes[p] + t * frames.stride;
+            to = pad(zero, grid.top * row, to);
+            for (int64_t h = 0; h < grid.height; ++h, from += inner) {
+                to = pad(zero, left, to);
+                std::memcpy(to, from, size_t(inner));
+                to = pad(zero, row - left - inner, to + inner);
+            }
+            to = pad(zero, grid.bottom * row, to);
+        }
+    }
+    return found;
+}
+
 void gather_patches(const ConvShape& shape, const int8_t* line, int8_t padding, int64_t group, int64_t first,
                     int64_t count, int8_t* rows, int64_t stride) {
     const Grid& grid = shape.grid;

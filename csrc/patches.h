@@ -27,9 +27,28 @@ struct ConvShape {
         if (groups > 1) return false;
         return grid.places() == 1 ? dilation == 1 && grid.plain() : kernel == 1 && stride == 1 && grid.plain();
     }
+    // Of a frame with its padding around it; where one of its places begins, and a window.
+    int64_t bordered_height() const { return grid.height + grid.top + grid.bottom; }
+    int64_t bordered_width() const { return grid.width + grid.left + grid.right; }
+    int64_t place_at(int64_t frame, int64_t row, int64_t column) const {
+        return ((frame * bordered_height() + row) * bordered_width() + column) * channels;
+    }
+    int64_t window_at(int64_t window, int64_t row, int64_t column) const {
+        return place_at(window * stride, row * grid.stride_height, column * grid.stride_width);
+    }
+    // From the beginning of a window to a place of the kernel.
+    int64_t start_of(int64_t k, int64_t i, int64_t j) const {
+        return place_at(k * dilation, i * grid.dilation_height, j * grid.dilation_width);
+    }
     // Sets what follows from the other sizes. Throws std::invalid_argument if the weights or the input do not fit.
     void check(const Matrix& weight, const Value& input);
 };
+
+// The byte of a zero: the low part of 16 bits counts from 128.
+int8_t padding(const ByteRows&, int part);
+
+// Frames with their padding around them, if there is any.
+ByteRows bordered(const ConvShape&, const ByteRows& frames);
 
 // The numbers of group `group` in `count` windows, from window `first` on, counted over the places of all frames that come
 // out. line: the frames that go in, as bytes. rows: `stride` bytes apart.

@@ -16,30 +16,28 @@ void gather(const uint8_t* x, Storage storage, bool maximum, int64_t n, int32_t*
 }
 
 // kCount channels from `first` on, whose sums stay in registers.
-template <class Number, int64_t kCount>
-inline void depthwise_channels(const Depthwise& job, int64_t first) {
-    uint32_t sums[kCount] = {};
-    const int32_t offset = job.storage.offset;
+template <int64_t kCount>
+inline void depthwise_channels(const Depthwise& job, const int8_t* place, int64_t first, int32_t* __restrict y) {
+    int32_t sums[kCount] = {};
     for (int64_t k = 0; k < job.kernel; ++k) {
-        if (job.x[k] == nullptr) continue;
-        const Number* __restrict x = reinterpret_cast<const Number*>(job.x[k]) + first;
+        const int8_t* __restrict x = place + job.starts[k] + first;
         const int16_t* __restrict weights = job.weights + k * job.channels + first;
-        for (int64_t i = 0; i < kCount; ++i) sums[i] += uint32_t((int32_t(x[i]) + offset) * int32_t(weights[i]));
+        for (int64_t i = 0; i < kCount; ++i) sums[i] += int32_t(x[i]) * int32_t(weights[i]);
     }
-    for (int64_t i = 0; i < kCount; ++i) job.y[first + i] = int32_t(sums[i]);
-}
-
-template <class Number>
-inline void depthwise_of(const Depthwise& job) {
-    int64_t first = 0;
-    for (; job.channels - first >= 64; first += 64) depthwise_channels<Number, 64>(job, first);
-    for (; job.channels - first >= 16; first += 16) depthwise_channels<Number, 16>(job, first);
-    for (; first < job.channels; ++first) depthwise_channels<Number, 1>(job, first);
+    for (int64_t i = 0; i < kCount; ++i) y[first + i] = sums[i];
 }
 
 void depthwise(const Depthwise& job) {
-    if (job.storage.bytes == 1)
-        depthwise_of<int8_t>(job);
-    else
-        depthwise_of<int16_t>(job);
+    for (int64_t p = 0; p < job.places; ++p) {
+        const int8_t* x = job.x + p * job.step;
+        int32_t* y = job.y + p * job.channels;
+        int64_t first = 0;
+#ifdef FEWBIT_OWN_DEPTHWISE
+        if (job.quads != nullptr)
+            for (; job.channels - first >= 64; first += 64) depthwise_quads(job, x, first, y);
+#endif
+        for (; job.channels - first >= 64; first += 64) depthwise_channels<64>(job, x, first, y);
+        for (; job.channels - first >= 16; first += 16) depthwise_channels<16>(job, x, first, y);
+        for (; first < job.channels; ++first) depthwise_channels<1>(job, x, first, y);
+    }
 }

@@ -11,6 +11,7 @@ inline int32_t with_bias(int64_t x, int shift, int64_t half, int32_t bias, int32
     return clamped((scaled + bias + (1 << (kBiasBits - 1))) >> kBiasBits, low, high);
 }
 
+#ifndef FEWBIT_OWN_SUM
 inline void add_term(const int32_t* x, const int32_t* multiplier, int64_t n, int64_t* __restrict sums) {
     for (int64_t i = 0; i < n; ++i) sums[i] += int64_t(x[i]) * multiplier[i];
 }
@@ -25,6 +26,7 @@ void sum(const WeightedSum& job, int64_t n, int32_t* __restrict y) {
     const int32_t* bias = job.bias;
     for (int64_t i = 0; i < n; ++i) y[i] = with_bias(sums[i], shift, half, bias[i], low, high);
 }
+#endif
 
 void mul(const int32_t* a, const int32_t* b, const Rescale& to, int64_t n, int32_t* __restrict y) {
     const int64_t half = half_of(to.shift);

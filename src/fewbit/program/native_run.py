@@ -58,6 +58,8 @@ class Native:
         for op, places in zip(graph.ops, graph.inputs, strict=True):
             self._add(self._network, op, places, [graph.values[place] for place in places])
         self._state_size = int(self._library.fewbit_network_state_size(self._network))
+        self._started = np.empty(self._state_size, np.int32)
+        self._library.fewbit_network_start(self._network, self._started.ctypes.data)
         self.bytes = int(self._library.fewbit_network_bytes(self._network))
         """Memory of all weights."""
         self.target = str(self._library.fewbit_network_target(self._network).decode())
@@ -78,9 +80,7 @@ class Native:
 
     def init_state(self) -> NDArray[np.int32]:
         """State at the start of a stream: one vector of integers, never changed by `step`."""
-        state = np.empty(self._state_size, np.int32)
-        self._library.fewbit_network_start(self._network, state.ctypes.data)
-        return state
+        return self._started.copy()
 
     def step(
         self, x: NDArray[np.float32], state: NDArray[np.int32], last: bool = False

@@ -5,6 +5,7 @@ An executor knows frames only: ``(time, size)``. A port says where an array of t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from reprlib import repr as shortened
 from typing import Any
 
@@ -50,10 +51,24 @@ class Port:
         if self.size > MAX_FRAME:
             raise LoweringError(f"the port {shortened(self.name)} has more than {MAX_FRAME} numbers a frame")
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Numbers of a frame."""
         return int(np.prod([self.shape[axis] for axis in self.order], dtype=object)) if self.order else 1
+
+    @cached_property
+    def _axes(self) -> tuple[int, ...]:
+        """Axes of the array in the order of the frames, time first."""
+        return (*([] if self.time == -1 else [self.time]), *self.order)
+
+    @cached_property
+    def _in_order(self) -> bool:
+        """Whether an array lies as its frames do, so that nothing has to be moved: a call may take microseconds."""
+        return self._axes == tuple(range(len(self.shape)))
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        return [self.shape[axis] for axis in self.order]
 
     def frames(self, x: Any) -> NDArray[np.float32]:
         """An array of the network as frames ``(time, size)``; one frame where it has no time.
@@ -62,26 +77,30 @@ class Port:
             DecodeError: it has another shape, or no numbers.
         """
         x = np.asarray(x)
-        fits = x.ndim == len(self.shape) and all(x.shape[axis] == self.shape[axis] for axis in self.order)
-        if not fits:
+        if not self._fits(x.shape):
             raise DecodeError(f"{self.name} has shape {x.shape}, wanted {self._wanted()} (no batch axis)")
         if x.dtype.kind not in ("iu" if self.symbols else "fiu"):
             kind = "integers (symbols)" if self.symbols else "real numbers"
             raise DecodeError(f"{self.name} holds {x.dtype}, wanted {kind}")
-        axes = (*([] if self.time == -1 else [self.time]), *self.order)
         frames = 1 if self.time == -1 else x.shape[self.time]
-        return np.ascontiguousarray(np.transpose(x, axes).astype(np.float32).reshape(frames, self.size))
+        moved = x if self._in_order else np.transpose(x, self._axes)
+        return np.ascontiguousarray(moved, np.float32).reshape(frames, self.size)
 
     def array(self, frames: NDArray[Any]) -> NDArray[np.float64]:
         """Frames of results ``(time, all numbers)`` as the array of the network."""
-        part = frames[:, self.first : self.first + self.size] / float(1 << self.fraction_bits)
-        sizes = [self.shape[axis] for axis in self.order]
         if self.time == -1:
-            if not len(part):
+            if not len(frames):
                 raise DecodeError(f"the input is too short: it gives no frame of {self.name}")
-            return np.transpose(part[-1].reshape(sizes), np.argsort(self.order)) if sizes else part[-1].reshape(())
-        axes = (self.time, *self.order)
-        return np.transpose(part.reshape(len(part), *sizes), np.argsort(axes))
+            frames = frames[-1:]
+        part: NDArray[np.float64] = frames[:, self.first : self.first + self.size] / float(1 << self.fraction_bits)
+        shaped = part.reshape(self._sizes if self.time == -1 else [len(part), *self._sizes])
+        return shaped if self._in_order else np.transpose(shaped, np.argsort(self._axes))
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        time = self.time
+        if time == -1 or len(shape) != len(self.shape):
+            return shape == self.shape
+        return shape[:time] == self.shape[:time] and shape[time + 1 :] == self.shape[time + 1 :]
 
     def _wanted(self) -> str:
         sizes = ["time" if axis == self.time else str(size) for axis, size in enumerate(self.shape)]
@@ -89,7 +108,10 @@ class Port:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return vars(self) | {"shape": list(self.shape), "order": list(self.order)}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {
+            "shape": list(self.shape),
+            "order": list(self.order),
+        }
 
 
 @dataclass(frozen=True)
@@ -108,6 +130,8 @@ class Signature:
         if len(xs) != len(self.inputs):
             names = ", ".join(port.name for port in self.inputs)
             raise DecodeError(f"the Program takes {len(self.inputs)} arrays ({names}), not {len(xs)}")
+        if len(xs) == 1:
+            return self.inputs[0].frames(xs[0])
         parts = [port.frames(x) for port, x in zip(self.inputs, xs, strict=True)]
         lengths = {len(part) for port, part in zip(self.inputs, parts, strict=True) if port.time != -1} or {1}
         if len(lengths) > 1:
