@@ -113,6 +113,9 @@ inline int32_t largest_score(const Weighing& job) {
 int64_t weigh(const Weighing& job) {
     const int32_t* __restrict table = exp_table;
     const int32_t most = largest_score(job);
+#ifdef FEWBIT_OWN_WEIGH
+    if (exp_factors.exact) return weigh_by_factors(job, most);
+#endif
     const auto multiplier = uint32_t(job.exponent.multiplier);
     const auto half = uint64_t(half_of(job.exponent.shift));
     const int shift = job.exponent.shift;

@@ -27,10 +27,10 @@ struct Registers32 {
     }
     static Sums plus(Sums a, Sums b) { return _mm256_add_epi32(a, b); }
     static Sums right(Sums sum, int shift) { return shift == 0 ? sum : _mm256_srai_epi32(sum, shift); }
-    static void add(int32_t* y, Sums sum, int shift) {
+    static void add(int32_t* y, Sums sum, int shift, bool fresh) {
         auto* out = reinterpret_cast<__m256i*>(y);
         if (shift > 0) sum = _mm256_slli_epi32(sum, shift);
-        _mm256_storeu_si256(out, _mm256_add_epi32(_mm256_loadu_si256(out), sum));
+        _mm256_storeu_si256(out, fresh ? sum : _mm256_add_epi32(_mm256_loadu_si256(out), sum));
     }
 };
 

@@ -56,6 +56,7 @@ int32_t fewbit_set_table(const char* name, const int32_t* points, int64_t count)
                 demand(points[i] >= kInt16.low && points[i] <= kInt16.high, "a point of a table has 16 bits");
             std::memcpy(table.points, points, size_t(count) * sizeof(int32_t));
             fine_table[kTanhPoints] = fine_table[kTanhPoints - 1];
+            find_exp_factors();
             return 0;
         }
         throw std::invalid_argument("there is no table '" + std::string(name) + "'");

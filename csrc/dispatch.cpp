@@ -1,4 +1,5 @@
 // Which instruction set runs.
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -8,6 +9,20 @@
 namespace fewbit {
 
 int32_t tanh_table[kTanhPoints], fine_table[kTanhPoints + 1], exp_table[kExpPoints], sine_table[kSinePoints];
+
+ExpFactors exp_factors;
+
+void find_exp_factors() {
+    for (int i = 0; i < 32; ++i) {
+        exp_factors.coarse[i] = uint32_t(std::llrint(std::exp2(-i / 32.0) * 32767 * (1 << 17)));
+        exp_factors.fine[i] = uint32_t(std::llrint(std::exp2(-i / 1024.0) * (uint32_t(1) << 31)));
+    }
+    exp_factors.exact = true;
+    for (int i = 0; i < kExpPoints; ++i) {
+        const uint64_t product = uint64_t(exp_factors.coarse[i / 32]) * exp_factors.fine[i % 32];
+        exp_factors.exact &= int32_t((product + (uint64_t(1) << 47)) >> 48) == exp_table[i];
+    }
+}
 
 extern const Kernels scalar_kernels;
 #if defined(FEWBIT_X86)

@@ -29,6 +29,7 @@ struct Product {
     int32_t* y;              // (frames, y_stride)
     int64_t y_stride;
     Runs runs = kPlainRuns;
+    bool fresh = false;  // y is written, not added to
 };
 
 // Where the products with one part of the activations start, modulo 2**32: y = [256 y +] row_sums * by - offset * sums[t].
@@ -93,7 +94,8 @@ struct GruStep {
     bool fine;  // see ops.GRU
 };
 
-// Sums of products to numbers: y = rescale(sums + bias), row by row, in the storage of what comes out.
+// Sums of products to numbers: y = rescale(sums + bias - offset * past[t]) modulo 2**32, row by row, in the storage of what
+// comes out.
 struct Finish {
     const int32_t* sums;  // (count, sums_stride)
     int64_t sums_stride;
@@ -103,6 +105,10 @@ struct Finish {
     uint8_t* y;  // (count, y_stride)
     int64_t y_stride;
     Storage storage;
+    const int32_t* past = nullptr;  // (count,) or null
+    int32_t offset = 0;
+
+    uint32_t more(int64_t t) const { return past == nullptr ? 0u : 0u - uint32_t(offset) * uint32_t(past[t]); }
 };
 
 // See ops.Sum; at most kChunk numbers.
@@ -172,6 +178,14 @@ struct Weighing {
     int8_t *high, *low;
 };
 
+// Sums of the windows of a line: y[i] += sum over runs r and j below `neighbours` of x[i * step + starts[r] + j].
+struct WindowSums {
+    const int32_t* x;
+    const int64_t* starts;  // (runs,)
+    int64_t runs, neighbours, step, count;
+    int32_t* y;
+};
+
 // Places of a depthwise convolution: y[p][c] = sum over k of weights[k][c] * x[p * step + starts[k] + c].
 struct Depthwise {
     const int8_t* x;
@@ -214,6 +228,7 @@ struct Kernels {
     int32_t (*byte_sum)(const int8_t* x, int64_t n);
     // Sums of `count` neighbouring rows of n bytes.
     void (*row_sums)(const int8_t* x, int64_t n, int64_t count, int32_t* y);
+    void (*window_sums)(const WindowSums&);
     // x = 256 * high + low + 128.
     void (*split)(const int16_t* x, int64_t n, int8_t* high, int8_t* low);
     void (*finish)(const Finish&);
@@ -249,6 +264,14 @@ const Kernels& find_kernels(const char* name);
 // The tables of docs/internals/numerics.md, given once by the caller (see c_api.h): tanh(i / 256), tanh(i / 128),
 // 2**-(i / 1024) and a turn of the sine in 4096 steps, all in Q15. Behind the last entry of fine_table it comes once more.
 constexpr int64_t kTanhPoints = 1025, kExpPoints = 1024, kSinePoints = 4097;
+// Entry 32 i + j of exp_table as a product, rounded from 48 fractional bits: coarse[i] * fine[j]. `exact` says whether that
+// gives all entries of the table that the caller gave.
+struct ExpFactors {
+    uint32_t coarse[32], fine[32];
+    bool exact;
+};
+extern ExpFactors exp_factors;
+void find_exp_factors();
 extern int32_t tanh_table[kTanhPoints], fine_table[kTanhPoints + 1], exp_table[kExpPoints], sine_table[kSinePoints];
 
 }  // namespace fewbit

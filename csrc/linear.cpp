@@ -14,6 +14,12 @@ Linear::Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, 
     demand(bias_.empty() || int64_t(bias_.size()) == matrix_->rows, "'bias' has no entry for each row");
     for (int32_t bias : bias_)
         demand(bias >= -kMostBias && bias <= kMostBias, "'bias' holds a magnitude above 2**30");
+    of_bytes_ = reads_.bytes == 1 && matrix_->group_scale.empty();
+    if (of_bytes_ && reads_.offset != 0) {
+        bias_.resize(size_t(matrix_->rows), 0);
+        for (size_t r = 0; r < bias_.size(); ++r)
+            bias_[r] = int32_t(uint32_t(bias_[r]) + uint32_t(matrix_->row_sums[r]) * uint32_t(reads_.offset));
+    }
     if (matrix_->rows != matrix_->padded_rows() || bias_.empty()) return;
     copies_ = std::max<int64_t>(kChunk / 2 / matrix_->rows, 1);
     const size_t rows = bias_.size();
@@ -32,8 +38,17 @@ void Linear::run_tile(const Kernels& kernels, int threads, const ByteRows& x, co
 void Linear::run_tile(const Kernels& kernels, int threads, const Activations& x, const Target& y) const {
     const int64_t stride = matrix_->padded_rows();
     int32_t* sums = workshop().sums.get(x.frames * stride);
-    multiply(kernels, *matrix_, x, threads, sums, stride);
     const int32_t* bias = bias_.empty() ? nullptr : bias_.data();
+    if (of_bytes_) {
+        multiply_bytes(kernels, *matrix_, x, threads, sums, stride);
+        if (matrix_->offset != 0) {
+            kernels.finish({sums, stride, bias, rescale_.view(), matrix_->rows, x.frames, y.data, y.stride, y.storage,
+                            x.sums(0, 0), matrix_->offset});
+            return;
+        }
+    } else {
+        multiply(kernels, *matrix_, x, threads, sums, stride);
+    }
     int64_t together = y.stride == stride ? x.frames / copies_ * copies_ : 0;
     if (copies_ == 1) together = 0;
     if (together > 0)

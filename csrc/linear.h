@@ -34,10 +34,11 @@ public:
 
 private:
     std::shared_ptr<const Matrix> matrix_;
-    std::vector<int32_t> bias_;
+    std::vector<int32_t> bias_;  // with what all sums are short of, where they are those of bytes
     OwnedRescale rescale_;
     int64_t copies_ = 1;  // of bias and multipliers: so many short rows are finished as one
     Storage reads_{};
+    bool of_bytes_ = false;  // see multiply_bytes
 };
 
 // Calls tile(first, count) for all rows, in tiles that the threads share if there is enough to do: `each` multiplications

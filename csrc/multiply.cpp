@@ -134,19 +134,35 @@ bool Activations::take(const Kernels& kernels, const Matrix& matrix, const float
     return true;
 }
 
+namespace {
+
+// Calls part(first, last) for all strips, which the threads share if there is much to do.
+template <class Part>
+void each_strip(const Matrix& matrix, int64_t frames, int threads, const Part& part) {
+    const int64_t strips = (matrix.panels() + kStripPanels - 1) / kStripPanels;
+    if (threads > 1 && matrix.rows * matrix.columns * frames >= kWorthSharing)
+        share(threads, strips, part);
+    else
+        part(0, strips);
+}
+
+}  // namespace
+
 void multiply(const Kernels& kernels, const Matrix& matrix, const Activations& x, int threads, int32_t* y,
               int64_t y_stride) {
-    const int64_t strips = (matrix.panels() + kStripPanels - 1) / kStripPanels;
-    const auto part = [&](int64_t first, int64_t last) {
+    each_strip(matrix, x.frames, threads, [&](int64_t first, int64_t last) {
         if (matrix.group_scale.empty())
             whole_segment(kernels, matrix, x, 0, first, last, y, y_stride);
         else
             grouped(kernels, matrix, x, first, last, y, y_stride);
-    };
-    if (threads > 1 && matrix.rows * matrix.columns * x.frames >= kWorthSharing)
-        share(threads, strips, part);
-    else
-        part(0, strips);
+    });
+}
+
+void multiply_bytes(const Kernels& kernels, const Matrix& matrix, const Activations& x, int threads, int32_t* y,
+                    int64_t y_stride) {
+    each_strip(matrix, x.frames, threads, [&](int64_t first, int64_t last) {
+        kernels.product({&matrix, &matrix.segments[0], first, last, x.bytes(0), x.stride, x.frames, y, y_stride, x.runs, true});
+    });
 }
 
 }  // namespace fewbit

@@ -81,4 +81,8 @@ private:
 // y: (frames, y_stride), y_stride at least the padded rows of the matrix; the group scales are applied.
 void multiply(const Kernels&, const Matrix&, const Activations&, int threads, int32_t* y, int64_t y_stride);
 
+// The same for rows of one part, without groups, and without what their bytes are short of: row r of frame t wants
+// matrix.row_sums[r] * x.offset - matrix.offset * x.sums(0, 0)[t] besides.
+void multiply_bytes(const Kernels&, const Matrix&, const Activations&, int threads, int32_t* y, int64_t y_stride);
+
 }  // namespace fewbit

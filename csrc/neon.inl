@@ -32,7 +32,8 @@ struct Neon {
     static int8x16_t centred(Words u) { return vreinterpretq_s8_u8(veorq_u8(u, vdupq_n_u8(128))); }
     static Sums plus(Sums a, Sums b) { return vaddq_s32(a, b); }
     static Sums right(Sums sum, int) { return sum; }
-    static void add(int32_t* y, Sums sum, int shift) {
-        vst1q_s32(y, vaddq_s32(vld1q_s32(y), vshlq_s32(sum, vdupq_n_s32(shift))));
+    static void add(int32_t* y, Sums sum, int shift, bool fresh) {
+        sum = vshlq_s32(sum, vdupq_n_s32(shift));
+        vst1q_s32(y, fresh ? sum : vaddq_s32(vld1q_s32(y), sum));
     }
 };

@@ -39,6 +39,7 @@ public:
         const int64_t run = shape.channels * grid.kernel_width;
         for (int64_t k = 0; k < shape.kernel; ++k)
             for (int64_t i = 0; i < grid.kernel_height; ++i) starts_.push_back(shape.start_of(k, i, 0));
+        for (const int64_t start : starts_) places_.push_back(start / shape.channels);
         auto matrix = std::make_shared<const Matrix>(in_runs(weight, run, as_bytes(shape, weight)));
         linear_ = Linear(std::move(matrix), std::move(bias), std::move(rescale), plan.input());
     }
@@ -107,24 +108,13 @@ private:
         std::fill(window_sums, window_sums + rows.parts * rows.count, 0);
         for (int part = 0; part < rows.parts && linear_.matrix().offset != 0; ++part)
             for (int64_t t = 0; t < rows.count; t += all.line)
-                add_sums(sums + part * places + (start + t / all.line * all.line_stride) / shape_.channels,
-                         all.stride / shape_.channels, std::min(all.line, rows.count - t),
-                         window_sums + part * rows.count + t);
+                run.kernels.window_sums(
+                    {sums + part * places + (start + t / all.line * all.line_stride) / shape_.channels, places_.data(),
+                     int64_t(places_.size()), shape_.grid.kernel_width, all.stride / shape_.channels,
+                     std::min(all.line, rows.count - t), window_sums + part * rows.count + t});
         shop.activations.take(rows, {starts_.data(), int64_t(starts_.size()), all.line, all.line_stride}, window_sums);
         const Target y{run.out->data, shape_.rows, run.out->storage};
         linear_.run_tile(run.kernels, 1, shop.activations, y.from(unit * all.places + first));
-    }
-
-    // Adds to each of `count` windows, `step` places apart, the sums of its places.
-    void add_sums(const int32_t* sums, int64_t step, int64_t count, int32_t* __restrict y) const {
-        for (const int64_t start : starts_)
-            for (int64_t j = 0; j < shape_.grid.kernel_width; ++j) {
-                const int32_t* __restrict from = sums + start / shape_.channels + j;
-                if (step == 1)
-                    for (int64_t i = 0; i < count; ++i) y[i] += from[i];
-                else
-                    for (int64_t i = 0; i < count; ++i) y[i] += from[i * step];
-            }
     }
 
     ConvShape shape_;
@@ -132,6 +122,7 @@ private:
     Windows windows_;
     int64_t height_ = 1, width_ = 1;  // of bordered frames
     std::vector<int64_t> starts_;     // of the runs of a window
+    std::vector<int64_t> places_;     // the same in places
 };
 
 // Gathers the numbers of the windows for some output places at a time; groups are convolutions of their own.

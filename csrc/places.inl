@@ -15,6 +15,19 @@ void gather(const uint8_t* x, Storage storage, bool maximum, int64_t n, int32_t*
         gather_from(reinterpret_cast<const int16_t*>(x), 0, maximum, n, y);
 }
 
+void window_sums(const WindowSums& job) {
+    int32_t* __restrict y = job.y;
+    for (int64_t r = 0; r < job.runs; ++r)
+        for (int64_t j = 0; j < job.neighbours; ++j) {
+            const int32_t* __restrict x = job.x + job.starts[r] + j;
+            const int64_t step = job.step;
+            if (step == 1)
+                for (int64_t i = 0; i < job.count; ++i) y[i] += x[i];
+            else
+                for (int64_t i = 0; i < job.count; ++i) y[i] += x[i * step];
+        }
+}
+
 // kCount channels from `first` on, whose sums stay in registers.
 template <int64_t kCount>
 inline void depthwise_channels(const Depthwise& job, const int8_t* place, int64_t first, int32_t* __restrict y) {

@@ -6,7 +6,7 @@
 //   field<bits, f>(v)  the f-th fields of the bytes, as bytes
 //   mask<bits, f>(v)   the same times 2**(bits f), where kScaled says that dot() can take that
 //   dot<bits>(s, u, x) s + sums of four products of unsigned bytes u and signed bytes at x
-//   add(y, s, shift)   y[...] += s << shift;  right(s, shift): s >> shift;  plus(s, t): s + t
+//   add(y, s, shift, fresh)  y[...] += s << shift, or = if fresh;  right(s, shift): s >> shift;  plus(s, t): s + t
 //   kSums              registers to use for sums;  kFrames: most frames of a tile
 //
 // Included in the unnamed namespace of each target file: no code here is shared between instruction sets.
@@ -23,7 +23,7 @@ constexpr int turns(int sums, int most) { return sums * 4 <= most ? 4 : sums * 2
 // `add_short` takes them over every short_blocks().
 template <class Isa, int kBits, int kT, int kPanels>
 inline void short_tile(const uint8_t* line, int64_t step, const Walk& walk, const int8_t* from, int64_t x_stride, int32_t* y,
-                       int64_t y_stride, int shift) {
+                       int64_t y_stride, int shift, bool fresh) {
     constexpr int kFields = 8 / kBits, kParts = kLineBytes / Isa::kBytes, kShort = Isa::template short_blocks<kBits>();
     typename Isa::Sums sums[kT][kPanels][kParts];
     const auto each = [&](const auto& body) {
@@ -60,18 +60,18 @@ inline void short_tile(const uint8_t* line, int64_t step, const Walk& walk, cons
         }
     }
     each([&](auto t, auto p, auto part) {
-        Isa::add(y + t * y_stride + p * kPanelRows + part * (Isa::kBytes / 4), sums[t][p][part], shift);
+        Isa::add(y + t * y_stride + p * kPanelRows + part * (Isa::kBytes / 4), sums[t][p][part], shift, fresh);
     });
 }
 
 // The same with sums of 32 bits only.
 template <class Isa, int kBits, int kT, int kPanels>
 inline void tile(const uint8_t* line, int64_t step, const Walk& walk, const int8_t* from, int64_t x_stride, int32_t* y,
-                 int64_t y_stride, int shift) {
+                 int64_t y_stride, int shift, bool fresh) {
     constexpr int kFields = 8 / kBits, kParts = kLineBytes / Isa::kBytes;
     if constexpr (requires { Isa::template short_blocks<kBits>(); })
         if constexpr (Isa::template short_blocks<kBits>() > 0)
-            return short_tile<Isa, kBits, kT, kPanels>(line, step, walk, from, x_stride, y, y_stride, shift);
+            return short_tile<Isa, kBits, kT, kPanels>(line, step, walk, from, x_stride, y, y_stride, shift, fresh);
     // Masks alone leave field f times 2**(bits f); with sums of its own for each field, the shifts come once, at the end.
     constexpr bool kApart = Isa::kScaled && kFields > 1 && kFields * kT * kPanels * kParts <= Isa::kSums;
     // Few sums wait for each other: then neighbouring blocks have sums of their own, too.
@@ -119,7 +119,7 @@ inline void tile(const uint8_t* line, int64_t step, const Walk& walk, const int8
                         sum = Isa::plus(sum, Isa::right(sums[turn][f][t][p][part], kBits * f));
                     });
                 });
-                Isa::add(y + t * y_stride + p * kPanelRows + part * (Isa::kBytes / 4), sum, shift);
+                Isa::add(y + t * y_stride + p * kPanelRows + part * (Isa::kBytes / 4), sum, shift, fresh);
             });
         });
     });
@@ -130,7 +130,7 @@ constexpr int64_t kMostBlocks = 1 << 14;
 
 template <class Isa, int kBits, int kT, int kPanels>
 void strip_frames(const Strip& strip, const Walk& walk, const Product& job, const int8_t* x, int64_t frame, int64_t row,
-                  int shift) {
+                  int shift, bool fresh) {
     constexpr int kSome = kPanels > 2 ? 2 : 1;
     for (int first = 0; first < strip.panels;) {
         const uint8_t* line = strip.lines + first * kLineBytes;
@@ -142,11 +142,11 @@ void strip_frames(const Strip& strip, const Walk& walk, const Product& job, cons
             const int8_t* from = x + j * (32 / kBits);
             const uint8_t* at = line + j * strip.step;
             if (count == kPanels)
-                tile<Isa, kBits, kT, kPanels>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift);
+                tile<Isa, kBits, kT, kPanels>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift, fresh && j == 0);
             else if (count == kSome)
-                tile<Isa, kBits, kT, kSome>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift);
+                tile<Isa, kBits, kT, kSome>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift, fresh && j == 0);
             else
-                tile<Isa, kBits, kT, 1>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift);
+                tile<Isa, kBits, kT, 1>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift, fresh && j == 0);
         }
         first += count;
     }
@@ -155,24 +155,24 @@ void strip_frames(const Strip& strip, const Walk& walk, const Product& job, cons
 // The frames of one line, from frame `frame` on.
 template <class Isa, int kBits>
 void strip_line(const Strip& strip, const Walk& walk, const Product& job, const int8_t* x, int64_t frame, int64_t count,
-                int64_t row, int shift) {
+                int64_t row, int shift, bool fresh) {
     int64_t t = 0;
     // Eight frames of fields, masked but not shifted, would have too many sums.
     if constexpr (Isa::kFrames >= 8 && kBits == 8)
         for (; strip.panels <= Isa::template panels<8>() && count - t >= 8; t += 8)
-            strip_frames<Isa, kBits, 8, Isa::template panels<8>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift);
+            strip_frames<Isa, kBits, 8, Isa::template panels<8>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift, fresh);
     for (; count - t >= 4; t += 4)
-        strip_frames<Isa, kBits, 4, Isa::template panels<4>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift);
+        strip_frames<Isa, kBits, 4, Isa::template panels<4>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift, fresh);
     if (count - t >= 2) {
-        strip_frames<Isa, kBits, 2, Isa::template panels<2>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift);
+        strip_frames<Isa, kBits, 2, Isa::template panels<2>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift, fresh);
         t += 2;
     }
     if (t < count)
-        strip_frames<Isa, kBits, 1, Isa::template panels<1>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift);
+        strip_frames<Isa, kBits, 1, Isa::template panels<1>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift, fresh);
 }
 
 template <class Isa, int kBits>
-void plane_product(const Product& job, const Plane& plane) {
+void plane_product(const Product& job, const Plane& plane, bool fresh) {
     const int64_t per_block = plane.columns_per_block(), first = job.segment->start / per_block;
     const Walk walk{job.runs.starts, job.runs.count, job.segment->padded / per_block / job.runs.count};
     for (int64_t s = job.first; s < job.last; ++s) {
@@ -181,17 +181,21 @@ void plane_product(const Product& job, const Plane& plane) {
         const int64_t row = s * kStripPanels * kPanelRows;
         for (int64_t frame = 0, line = 0; frame < job.frames; frame += job.runs.frames, ++line) {
             const int64_t left = job.frames - frame, count = left < job.runs.frames ? left : job.runs.frames;
-            strip_line<Isa, kBits>(strip, walk, job, job.x + line * job.runs.line_stride, frame, count, row, plane.shift);
+            strip_line<Isa, kBits>(strip, walk, job, job.x + line * job.runs.line_stride, frame, count, row, plane.shift, fresh);
         }
     }
 }
 
 template <class Isa>
 void product(const Product& job) {
-    for (const Plane& plane : job.matrix->planes) switch (plane.bits) {
-            case 8: plane_product<Isa, 8>(job, plane); break;
-            case 4: plane_product<Isa, 4>(job, plane); break;
-            case 2: plane_product<Isa, 2>(job, plane); break;
-            default: plane_product<Isa, 1>(job, plane); break;
+    bool fresh = job.fresh;
+    for (const Plane& plane : job.matrix->planes) {
+        switch (plane.bits) {
+            case 8: plane_product<Isa, 8>(job, plane, fresh); break;
+            case 4: plane_product<Isa, 4>(job, plane, fresh); break;
+            case 2: plane_product<Isa, 2>(job, plane, fresh); break;
+            default: plane_product<Isa, 1>(job, plane, fresh); break;
         }
+        fresh = false;
+    }
 }

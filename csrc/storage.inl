@@ -56,15 +56,17 @@ void finish(const Finish& job) {
     for (int64_t t = 0; t < job.count; ++t) {
         const int32_t* sums = job.sums + t * job.sums_stride;
         uint8_t* y = job.y + t * job.y_stride * job.storage.bytes;
-        if (job.storage.bytes == 4) {
-            rescale(sums, job.bias, job.to, job.size, reinterpret_cast<int32_t*>(y));
-            continue;
-        }
-        int32_t numbers[kChunk];
+        const uint32_t more = job.more(t);
+        int32_t numbers[kChunk], moved[kChunk];
         for (int64_t i = 0; i < job.size; i += kChunk) {
             const int64_t n = job.size - i < kChunk ? job.size - i : kChunk;
+            const int32_t* from = sums + i;
+            if (more != 0) {
+                for (int64_t k = 0; k < n; ++k) moved[k] = int32_t(uint32_t(from[k]) + more);
+                from = moved;
+            }
             const Rescale to{job.to.multiplier + i, job.to.shift, job.to.low, job.to.high};
-            rescale(sums + i, job.bias == nullptr ? nullptr : job.bias + i, to, n, numbers);
+            rescale(from, job.bias == nullptr ? nullptr : job.bias + i, to, n, numbers);
             pack(numbers, n, job.storage, y + i * job.storage.bytes);
         }
     }

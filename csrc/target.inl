@@ -7,7 +7,8 @@
 #include "attention.inl"
 #include "places.inl"
 
-#define FEWBIT_KERNELS(name, product)                                                                              \
-    {name,     runs_here,  product, rescale, sru,  qrnn,     lstm,   gru,    start,   features, largest, quantize,  \
-     dequantize, read,     widen,   pack,    byte_sum, row_sums, split, finish, sum,   mul,     map,      norm,    softmax,   \
-     magnitude, attend,    weigh,   blend,   depthwise, gather}
+#define FEWBIT_KERNELS(name, product)                                                                               \
+    {name,    runs_here, product,  rescale,    sru,      qrnn,        lstm,      gru,    start,                       \
+     features, largest,  quantize, dequantize, read,     widen,       pack,      byte_sum, row_sums,                  \
+     window_sums, split, finish,   sum,        mul,      map,         norm,      softmax, magnitude,                  \
+     attend,  weigh,     blend,    depthwise,  gather}

@@ -192,17 +192,27 @@ Product some_columns(const Product& job, Segment& segment, int64_t skipped, int6
     segment.padded = columns;
     Product some = job;
     some.segment = &segment;
+    some.fresh = false;
     some.x += skipped;
     return some;
+}
+
+// Tiles add to what is there.
+void fill_zeros(const Product& job) {
+    const int64_t row = job.first * kStripPanels * kPanelRows;
+    const int64_t end = std::min(job.matrix->padded_rows(), job.last * kStripPanels * kPanelRows);
+    for (int64_t t = 0; t < job.frames; ++t)
+        __builtin_memset(job.y + t * job.y_stride + row, 0, size_t(end - row) * sizeof(int32_t));
 }
 
 void tiled_product(const Product& job) {
     const std::vector<Plane>& planes = job.matrix->planes;
     const bool bytes = planes.front().bits == 8;
     const int64_t tiled = job.segment->padded / kTileColumns * kTileColumns, rest = job.segment->padded - tiled;
-    if (job.frames < (bytes ? kFewestFrames : kFewestSpread) || tiled == 0 || (bytes && planes.size() > 1))
+    if (job.runs.count > 1 || job.frames < (bytes ? kFewestFrames : kFewestSpread) || tiled == 0 || (bytes && planes.size() > 1))
         return product<Avx512>(job);
     Segment segment;
+    if (job.fresh) fill_zeros(job);
     multiply_strips(some_columns(job, segment, 0, tiled), bytes);
     if (rest > 0) product<Avx512>(some_columns(job, segment, tiled, rest));
 }

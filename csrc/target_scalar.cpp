@@ -40,7 +40,9 @@ struct Scalar {
     }
     static Sums plus(Sums a, Sums b) { return a + b; }
     static Sums right(Sums sum, int) { return sum; }
-    static void add(int32_t* y, Sums sum, int shift) { *y = int32_t(uint32_t(*y) + (sum << shift)); }
+    static void add(int32_t* y, Sums sum, int shift, bool fresh) {
+        *y = int32_t((fresh ? 0u : uint32_t(*y)) + (sum << shift));
+    }
 };
 
 #include "product.inl"

@@ -43,6 +43,13 @@ def test_training_lowers_the_loss():
     assert history.losses[-1] < 0.6 * history.losses[0]
 
 
+def test_training_leaves_nothing_behind_on_the_model():
+    network = model()
+    before = set(vars(network))
+    fit(network, problem(), CrossEntropy(), epochs=1, progress=False)
+    assert set(vars(network)) == before  # accelerate's mark of a prepared model keeps a second training on the CPU
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_does_not():
     results = []
     for seed in (3, 3, 4):

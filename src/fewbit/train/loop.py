@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from fewbit.errors import DataError, QuantizationError
 from fewbit.quant import Follower, forget_flat_weights
+from fewbit.quant.base import checked_later
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
 from fewbit.train.objectives import Objective
 from fewbit.train.schedules import Schedule
@@ -106,7 +107,7 @@ def fit(
 
             def closure(batch: Any = batch, done: float = done, seen: list[Tensor] = seen) -> Tensor:
                 optimizer_.zero_grad()
-                with parametrize.cached():
+                with parametrize.cached(), checked_later():
                     loss = objective(wrapped, batch, done)
                     accelerator.backward(loss)
                 accelerator.clip_grad_norm_(wrapped.parameters(), clip_norm)
@@ -133,6 +134,8 @@ def fit(
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+    # A model that carries this mark, or a copy of it, is not moved to the GPU when it is trained again.
+    vars(model).pop("_is_accelerate_prepared", None)
     forget_flat_weights(model.to(home))
     return history
 
@@ -150,9 +153,11 @@ def _demand_trainable(model: nn.Module) -> None:
 
 
 def _demand_finite(model: nn.Module, epoch: int, epochs: int) -> None:
-    for name, parameter in model.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise DataError(f"fit: {_plain(name)} became NaN or infinite in epoch {epoch + 1} of {epochs}; {LOOK}")
+    found = {name: torch.isfinite(parameter).all() for name, parameter in model.named_parameters()}
+    if torch.stack(list(found.values())).all():  # one look, for which a GPU is waited for once
+        return
+    name = next(name for name, finite in found.items() if not finite)
+    raise DataError(f"fit: {_plain(name)} became NaN or infinite in epoch {epoch + 1} of {epochs}; {LOOK}")
 
 
 def _plain(name: str) -> str:
