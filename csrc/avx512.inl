@@ -49,6 +49,26 @@ int32_t byte_sum(const int8_t* x, int64_t n) {
     return _mm512_reduce_add_epi32(sums);
 }
 
+// x -> rescale(x) where 32 <= shift: results fit 32 bits before they are limited, and both halves are limited at once.
+struct Narrowing {
+    __m512i half, low, high;
+    __m128i even, odd;
+
+    explicit Narrowing(const Rescale& to)
+        : half(_mm512_set1_epi64(int64_t(1) << (to.shift - 1))), low(_mm512_set1_epi32(to.low)),
+          high(_mm512_set1_epi32(to.high)), even(_mm_cvtsi32_si128(to.shift)), odd(_mm_cvtsi32_si128(to.shift - 32)) {}
+
+    // The odd half is shifted by 32 less: what is wanted stands in its upper word.
+    __m512i operator()(__m512i x, __m512i m, __m512i m_odd) const {
+        const __m512i a = _mm512_add_epi64(_mm512_mul_epi32(x, m), half);
+        const __m512i b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), m_odd), half);
+        const __m512i y = _mm512_mask_blend_epi32(0xaaaa, _mm512_sra_epi64(a, even), _mm512_sra_epi64(b, odd));
+        return _mm512_min_epi32(_mm512_max_epi32(y, low), high);
+    }
+};
+
+inline __mmask16 lanes_of(int64_t left) { return __mmask16(left >= 16 ? 0xffff : (1 << left) - 1); }
+
 // Products of 64 bits two lanes apart, which the compiler would make of three instructions each.
 #define FEWBIT_OWN_RESCALE
 
@@ -65,6 +85,17 @@ inline __m512i rescaled16(__m512i x, const int32_t* multiplier, __m512i half, __
 }
 
 void rescale(const int32_t* x, const int32_t* bias, const Rescale& to, int64_t n, int32_t* y) {
+    if (to.shift >= 32) {
+        const Narrowing narrowed(to);
+        for (int64_t i = 0; i < n; i += 16) {
+            const __mmask16 lanes = lanes_of(n - i);
+            __m512i sum = _mm512_maskz_loadu_epi32(lanes, x + i);
+            if (bias != nullptr) sum = _mm512_add_epi32(sum, _mm512_maskz_loadu_epi32(lanes, bias + i));
+            const __m512i m = _mm512_maskz_loadu_epi32(lanes, to.multiplier + i);
+            _mm512_mask_storeu_epi32(y + i, lanes, narrowed(sum, m, _mm512_srli_epi64(m, 32)));
+        }
+        return;
+    }
     const __m512i half = _mm512_set1_epi64(to.shift > 0 ? int64_t(1) << (to.shift - 1) : 0);
     const __m512i low = _mm512_set1_epi64(to.low), high = _mm512_set1_epi64(to.high);
     const __m128i shift = _mm_cvtsi32_si128(to.shift);
@@ -76,26 +107,6 @@ void rescale(const int32_t* x, const int32_t* bias, const Rescale& to, int64_t n
                                  rescaled16(sum, to.multiplier + i, half, shift, low, high, lanes));
     }
 }
-
-// The same where the results fit 32 bits before they are limited: then both halves are limited at once. 32 <= shift.
-struct Narrowing {
-    __m512i half, low, high;
-    __m128i even, odd;
-
-    explicit Narrowing(const Rescale& to)
-        : half(_mm512_set1_epi64(int64_t(1) << (to.shift - 1))), low(_mm512_set1_epi32(to.low)),
-          high(_mm512_set1_epi32(to.high)), even(_mm_cvtsi32_si128(to.shift)), odd(_mm_cvtsi32_si128(to.shift - 32)) {}
-
-    // The odd half is shifted by 32 less: what is wanted stands in its upper word.
-    __m512i operator()(__m512i x, __m512i m) const {
-        const __m512i a = _mm512_add_epi64(_mm512_mul_epi32(x, m), half);
-        const __m512i b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(m, 32)), half);
-        const __m512i y = _mm512_mask_blend_epi32(0xaaaa, _mm512_sra_epi64(a, even), _mm512_sra_epi64(b, odd));
-        return _mm512_min_epi32(_mm512_max_epi32(y, low), high);
-    }
-};
-
-inline __mmask16 lanes_of(int64_t left) { return __mmask16(left >= 16 ? 0xffff : (1 << left) - 1); }
 
 // Integers of 32 bits to numbers in memory.
 inline void store_numbers(uint8_t* y, int64_t i, __mmask16 lanes, __m512i x, Storage storage) {
@@ -109,21 +120,59 @@ inline void store_numbers(uint8_t* y, int64_t i, __mmask16 lanes, __m512i x, Sto
 
 #define FEWBIT_OWN_FINISH
 
+// Sixteen columns after sixteen, so that what belongs to a column is read once.
 bool finish_at_once(const Finish& job) {
     if (job.to.shift < 32) return false;
     const Narrowing to(job.to);
-    for (int64_t t = 0; t < job.count; ++t) {
-        const int32_t* sums = job.sums + t * job.sums_stride;
-        uint8_t* y = job.y + t * job.y_stride * job.storage.bytes;
-        const __m512i more = _mm512_set1_epi32(int32_t(job.more(t)));
+    for (int64_t first = 0; first < job.count; first += kChunk) {
+        const int64_t rows = job.count - first < kChunk ? job.count - first : kChunk;
+        int32_t more[kChunk];
+        for (int64_t t = 0; t < rows; ++t) more[t] = int32_t(job.more(first + t));
         for (int64_t i = 0; i < job.size; i += 16) {
             const __mmask16 lanes = lanes_of(job.size - i);
-            __m512i x = _mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, sums + i), more);
-            if (job.bias != nullptr) x = _mm512_add_epi32(x, _mm512_maskz_loadu_epi32(lanes, job.bias + i));
-            store_numbers(y, i, lanes, to(x, _mm512_maskz_loadu_epi32(lanes, job.to.multiplier + i)), job.storage);
+            const __m512i bias = job.bias == nullptr ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi32(lanes, job.bias + i);
+            const __m512i m = _mm512_maskz_loadu_epi32(lanes, job.to.multiplier + i), m_odd = _mm512_srli_epi64(m, 32);
+            for (int64_t t = 0; t < rows; ++t) {
+                const __m512i base = _mm512_add_epi32(bias, _mm512_set1_epi32(more[t]));
+                const __m512i x = _mm512_add_epi32(base, _mm512_maskz_loadu_epi32(lanes, job.sums + (first + t) * job.sums_stride + i));
+                store_numbers(job.y + (first + t) * job.y_stride * job.storage.bytes, i, lanes, to(x, m, m_odd), job.storage);
+            }
         }
     }
     return true;
+}
+
+#define FEWBIT_OWN_ROW_SUMS
+
+// Lanes of two vectors, added in pairs.
+inline __m512i lane_pairs(__m512i a, __m512i b) {
+    return _mm512_add_epi64(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+}
+
+// Four rows at once, if they are 16, 32 or 64 bytes long. Bytes are moved by 128, so that their sums of eight are one
+// instruction.
+void row_sums(const int8_t* x, int64_t n, int64_t count, int32_t* y) {
+    const __m512i moved = _mm512_set1_epi8(char(0x80)), zero = _mm512_setzero_si512();
+    const auto sums = [&](int64_t at) {
+        return _mm512_sad_epu8(_mm512_xor_si512(_mm512_loadu_si512(x + at), moved), zero);
+    };
+    const __m512i heads = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m128i past = _mm_set1_epi32(int32_t(128 * n));
+    int64_t i = 0;
+    if (n == 16 || n == 32 || n == 64)
+        for (; i + 4 <= count; i += 4, x += 4 * n) {
+            __m512i lanes;
+            if (n == 16)
+                lanes = sums(0);
+            else if (n == 32)
+                lanes = lane_pairs(sums(0), sums(64));
+            else
+                lanes = lane_pairs(lane_pairs(sums(0), sums(64)), lane_pairs(sums(128), sums(192)));
+            lanes = _mm512_add_epi64(lanes, _mm512_shuffle_epi32(lanes, _MM_PERM_BADC));
+            const __m128i four = _mm512_castsi512_si128(_mm512_permutexvar_epi32(heads, lanes));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(y + i), _mm_sub_epi32(four, past));
+        }
+    for (; i < count; ++i, x += n) y[i] = byte_sum(x, n);
 }
 
 #define FEWBIT_OWN_DEPTHWISE

@@ -178,7 +178,7 @@ struct Weighing {
     int8_t *high, *low;
 };
 
-// Sums of the windows of a line: y[i] += sum over runs r and j below `neighbours` of x[i * step + starts[r] + j].
+// Sums of the windows of a line: y[i] = sum over runs r and j below `neighbours` of x[i * step + starts[r] + j].
 struct WindowSums {
     const int32_t* x;
     const int64_t* starts;  // (runs,)

@@ -105,7 +105,7 @@ private:
         for (int part = 0; part < rows.parts; ++part) rows.bytes[part] += start;
         Workshop& shop = workshop();
         int32_t* window_sums = shop.window_sums.get(rows.parts * rows.count);
-        std::fill(window_sums, window_sums + rows.parts * rows.count, 0);
+        if (linear_.matrix().offset == 0) std::fill(window_sums, window_sums + rows.parts * rows.count, 0);
         for (int part = 0; part < rows.parts && linear_.matrix().offset != 0; ++part)
             for (int64_t t = 0; t < rows.count; t += all.line)
                 run.kernels.window_sums(

@@ -15,17 +15,26 @@ void gather(const uint8_t* x, Storage storage, bool maximum, int64_t n, int32_t*
         gather_from(reinterpret_cast<const int16_t*>(x), 0, maximum, n, y);
 }
 
-void window_sums(const WindowSums& job) {
-    int32_t* __restrict y = job.y;
+// Some windows at a time, whose sums stay in registers.
+template <int64_t kCount>
+inline void some_window_sums(const WindowSums& job, int64_t first) {
+    int32_t sums[kCount] = {};
     for (int64_t r = 0; r < job.runs; ++r)
         for (int64_t j = 0; j < job.neighbours; ++j) {
-            const int32_t* __restrict x = job.x + job.starts[r] + j;
-            const int64_t step = job.step;
-            if (step == 1)
-                for (int64_t i = 0; i < job.count; ++i) y[i] += x[i];
+            const int32_t* __restrict x = job.x + first * job.step + job.starts[r] + j;
+            if (job.step == 1)
+                for (int64_t i = 0; i < kCount; ++i) sums[i] += x[i];
             else
-                for (int64_t i = 0; i < job.count; ++i) y[i] += x[i * step];
+                for (int64_t i = 0; i < kCount; ++i) sums[i] += x[i * job.step];
         }
+    for (int64_t i = 0; i < kCount; ++i) job.y[first + i] = sums[i];
+}
+
+void window_sums(const WindowSums& job) {
+    int64_t first = 0;
+    for (; job.count - first >= 16; first += 16) some_window_sums<16>(job, first);
+    for (; job.count - first >= 4; first += 4) some_window_sums<4>(job, first);
+    for (; first < job.count; ++first) some_window_sums<1>(job, first);
 }
 
 // kCount channels from `first` on, whose sums stay in registers.

@@ -11,7 +11,6 @@ namespace {
 
 #include "unrolled.inl"
 #include "avx512.inl"
-#include "x86.inl"
 #include "product.inl"
 #include "target.inl"
 

@@ -8,7 +8,6 @@ namespace {
 
 #include "unrolled.inl"
 #include "avx2.inl"
-#include "x86.inl"
 
 // Products come as sums of two in 16 bits, which fields of up to 4 bits cannot overflow. Several of those fit, too, and
 // are added to 32 bits together.

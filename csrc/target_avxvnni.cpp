@@ -9,7 +9,6 @@ namespace {
 
 #include "unrolled.inl"
 #include "avx2.inl"
-#include "x86.inl"
 
 struct AvxVnni : Registers32 {
     static constexpr bool kScaled = true;
