@@ -18,6 +18,8 @@ from fewbit.formats.base import FixedPoint, Format, Ternary
 LAYOUTS = ("bits", "trits")
 TRITS_PER_BYTE = 5
 _PLACES = 3 ** np.arange(TRITS_PER_BYTE, dtype=np.int16)
+_TRITS = (np.arange(3**TRITS_PER_BYTE)[:, None] // _PLACES % 3).astype(np.uint8)
+"""The five indices of each byte."""
 
 
 def default_layout(format: Format) -> str:
@@ -76,18 +78,7 @@ def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | 
             f"a row of {columns} {format} codes in layout {layout} has {wanted} bytes, "
             f"not {data.shape[-1] if data.ndim else 0}"
         )
-    if layout == "trits":
-        if data.size and int(data.max()) >= 3**TRITS_PER_BYTE:
-            raise FormatError(f"byte {int(data.max())} holds no five trits; the largest is 242")
-        index = ((data[..., None].astype(np.int16) // _PLACES) % 3).reshape(*data.shape[:-1], wanted * TRITS_PER_BYTE)
-    else:
-        bits = np.unpackbits(data, axis=-1, bitorder="little")
-        places = bits.shape[-1] // format.bits
-        usable = bits[..., : places * format.bits]
-        if bits[..., usable.shape[-1] :].any():
-            raise FormatError("unused bits at the end of a row must be 0")
-        grouped = usable.reshape(*data.shape[:-1], places, format.bits).astype(np.int32)
-        index = (grouped << np.arange(format.bits)).sum(axis=-1)
+    index = _trits(data) if layout == "trits" else _bits(data, format.bits)
     if index[..., columns:].any():
         raise FormatError("unused places at the end of a row must be 0")
     index = index[..., :columns]
@@ -95,6 +86,35 @@ def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | 
     if index.size and int(index.max()) >= len(levels):
         raise FormatError(f"index {int(index.max())} is outside the {len(levels)} codes of {format}")
     return np.asarray(levels[index], np.int16)
+
+
+def _trits(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Five indices for each byte."""
+    if data.size and int(data.max()) >= 3**TRITS_PER_BYTE:
+        raise FormatError(f"byte {int(data.max())} holds no five trits; the largest is 242")
+    return _TRITS[data].reshape(*data.shape[:-1], data.shape[-1] * TRITS_PER_BYTE)
+
+
+def _bits(data: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    """Indices of `bits` bits, in one byte each: large matrices take a small multiple of their packed size."""
+    if 8 % bits == 0:
+        shifts = np.arange(0, 8, bits, dtype=np.uint8)
+        mask = np.uint8((1 << bits) - 1)
+        return (
+            data
+            if bits == 8
+            else ((data[..., None] >> shifts) & mask).reshape(*data.shape[:-1], data.shape[-1] * len(shifts))
+        )
+    single = np.unpackbits(data, axis=-1, bitorder="little")
+    places = single.shape[-1] // bits
+    usable = single[..., : places * bits]
+    if single[..., usable.shape[-1] :].any():
+        raise FormatError("unused bits at the end of a row must be 0")
+    grouped = usable.reshape(*data.shape[:-1], places, bits)
+    index = grouped[..., 0].copy()
+    for place in range(1, bits):
+        index |= grouped[..., place] << np.uint8(place)
+    return index
 
 
 def _index(codes: NDArray[np.integer], format: Format) -> NDArray[np.int32]:

@@ -195,7 +195,7 @@ def _fits(graph: Graph, place: int) -> bool:
     if not INT32[0] <= given.low <= given.high <= INT32[1]:
         return False
     for matrix, value in op.products([graph.values[i] for i in graph.inputs[place]]):
-        if not value.narrow or int(np.abs(matrix.codes()).sum(1).max()) * value.largest >= LIMIT:
+        if not value.narrow or int(np.abs(matrix.codes()).sum(1, dtype=np.int64).max()) * value.largest >= LIMIT:
             return False
     parts = [part for chain in op.chains for part in chain] if isinstance(op, Hierarchy) else [op]
     vectors = [bias for part in parts if (bias := getattr(part, "bias", None)) is not None]

@@ -94,9 +94,9 @@ class Matrix:
     data: NDArray[np.uint8]
     group_scale: Integers | None = None
 
-    def codes(self) -> Integers:
-        """Unpacked codes ``(rows, columns)``."""
-        return unpack(self.data, self.columns, self.format, self.layout).astype(np.int64)
+    def codes(self) -> NDArray[np.int16]:
+        """Unpacked codes ``(rows, columns)``, of 16 bits because a large network has many: widen before computing."""
+        return unpack(self.data, self.columns, self.format, self.layout)
 
     @cached_property
     def row_sums(self) -> Integers:
@@ -104,9 +104,9 @@ class Matrix:
         codes = np.abs(self.codes())
         if self.group_scale is not None:
             assert isinstance(self.per, PerGroup)
-            codes = codes * np.repeat(self.group_scale, self.per.size, axis=1)[:, : self.columns]
-        sums: Integers = codes.sum(1)
-        return sums
+            scaled = codes * np.repeat(self.group_scale, self.per.size, axis=1)[:, : self.columns].astype(np.int64)
+            return np.asarray(scaled.sum(1))
+        return codes.sum(1, dtype=np.int64)
 
     @property
     def granularity(self) -> str:

@@ -87,7 +87,7 @@ class Lookup(Op):
     def prepare(self) -> Sequence[Any]:
         multiplier = np.broadcast_to(self.rescale.multiplier, self.table.rows)[:, None]
         each = Rescale(multiplier, self.rescale.shift, self.rescale.low, self.rescale.high)
-        return [each(self.table.codes())]
+        return [each(self.table.codes().astype(np.int64))]
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
         x = xs[0][:, self.first : self.first + self.places]
