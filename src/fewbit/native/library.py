@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ctypes import POINTER, Structure, c_char_p, c_int16, c_int32, c_int64, c_uint64, c_void_p
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +148,12 @@ def find_library() -> Path | None:
 
 def _places() -> list[Path]:
     named = os.environ.get("FEWBIT_LIBRARY")
+    if named:
+        return [Path(named)]
     # In an editable installation the package has two folders, and the library lies in that of the installation.
-    import fewbit.native as package
-
-    return [Path(named)] if named else [Path(folder) / FILE for folder in package.__path__]
+    package = find_spec(__name__.rpartition(".")[0])
+    assert package is not None  # this module is in it
+    return [Path(folder) / FILE for folder in package.submodule_search_locations or ()]
 
 
 @cache

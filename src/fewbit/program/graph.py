@@ -51,6 +51,19 @@ class Graph:
         return max(op.first + op.reads for op in self.ops if isinstance(op, Quantize | Lookup))
 
     @property
+    def late_frames(self) -> int:
+        """Results that can come with the last frames, beyond the one for every ``rate`` of them.
+
+        They are those that a lookahead holds back (`tails` of them, and what waited in queues), those that padding
+        behind the last frame completes, and one that a stride had begun.
+        """
+        found: list[int] = []
+        for op, places, queues in zip(self.ops, self.inputs, self.queues, strict=True):
+            read = min((found[place] + queue for place, queue in zip(places, queues, strict=True)), default=0)
+            found.append(-(-(read + op.window.right + op.window.stride - 1) // op.window.stride))
+        return found[-1]
+
+    @property
     def whole(self) -> Op | None:
         """The first op that needs all frames at once, if there is one."""
         return next((op for op in self.ops if op.whole), None)

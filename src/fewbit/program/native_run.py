@@ -50,7 +50,7 @@ class Native:
         self._threads, self._block = threads, block
         graph = make_graph(ops)
         self._inputs, self._outputs = graph.features, graph.values[-1].size
-        self._rate, self._late_frames = graph.timings[-1].rate, late_frames(graph)
+        self._rate, self._late_frames = graph.timings[-1].rate, graph.late_frames
         _give_tables(self._library)
         self._network = self._library.fewbit_network_new(None if target is None else target.encode(), self._inputs)
         if not self._network:
@@ -175,18 +175,6 @@ def fits(ops: Sequence[Op]) -> bool:
     except LoweringError:
         return False
     return all(_fits(graph, i) for i in range(len(graph.ops)))
-
-
-def late_frames(graph: Graph) -> int:
-    """Frames that can come out with the last ones, beyond those that come at any time.
-
-    They are what a lookahead holds back, and what the padding behind the last frame completes.
-    """
-    found: list[int] = []
-    for op, places, queues in zip(graph.ops, graph.inputs, graph.queues, strict=True):
-        read = min((found[place] + queue for place, queue in zip(places, queues, strict=True)), default=0)
-        found.append(-(-(read + op.window.right + op.window.stride - 1) // op.window.stride))
-    return found[-1]
 
 
 def _fits(graph: Graph, place: int) -> bool:
