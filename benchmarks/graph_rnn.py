@@ -202,8 +202,7 @@ def study(result: dict[str, Any]) -> Study:
         findings=tuple(findings),
         setting=(
             f"LSTM of {one['inputs']} inputs and {one['cells']} cells drawn as a graph, {one['frames']} frames, "
-            "float32, one thread; all ways take turns. No GPU: on one the price of a launch decides, which is not "
-            "measured here."
+            "float32, one thread; all ways take turns."
         ),
         command="python benchmarks/graph_rnn.py --out build/benchmarks --results docs/results",
         seeds=(0,),

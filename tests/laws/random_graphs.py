@@ -351,7 +351,9 @@ class Builder(Numbers):
         self.columns += [rows] * places
         self.probe += list(self.rng.integers(0, rows, (places, PROBE)))
         table = self.matrix(rows, self.count(1, 6), groups=False)
-        return self.add(ops.Lookup(self.name("lookup"), table, self.rescale(table.codes().astype(np.int64), rows), places, first))
+        return self.add(
+            ops.Lookup(self.name("lookup"), table, self.rescale(table.codes().astype(np.int64), rows), places, first)
+        )
 
     def taken(self, names, size):
         """Numbers of some values, in any order, with signs and zeros."""

@@ -13,6 +13,8 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 class TensorBatches:
     """Batches ``(inputs, labels)`` in a new random order every time they are run through.
 
+    They are on the device where the tensors are, and so is `generator`: what lies on a GPU stays there.
+
     `fewbit.train.fit` saves and restores `generator`, so a training that was stopped goes on with the same batches.
 
     Args:
@@ -35,13 +37,13 @@ class TensorBatches:
             )
         self.inputs, self.labels, self.augment = inputs, labels, augment
         self.batch_size = min(batch_size, len(inputs))
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator(inputs.device).manual_seed(seed)
 
     def __len__(self) -> int:
         return len(self.inputs) // self.batch_size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self.inputs), generator=self.generator)
+        order = torch.randperm(len(self.inputs), generator=self.generator, device=self.inputs.device)
         for rows in torch.split(order, self.batch_size)[: len(self)]:
             inputs = self.inputs[rows]
             yield (self.augment(inputs, self.generator) if self.augment else inputs), self.labels[rows]

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
 from fewbit.errors import DataError
@@ -41,6 +39,8 @@ def read_manifest(folder: Path, rate: int, corpus: str) -> Iterator[tuple[dict[s
     Raises:
         DataError: no such folder, no manifest, or a recording of another rate; `corpus` says what was wanted.
     """
+    import soundfile
+
     manifest = folder / "manifest.tsv"
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; wanted that of the {corpus}")
@@ -76,6 +76,8 @@ def join(
 
 def change_speed(samples: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Play `factor` times as fast: shorter and higher, as another speaker might (Ko et al. 2015)."""
+    import soxr
+
     return np.asarray(soxr.resample(samples, factor, 1.0), np.float32)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -154,6 +153,8 @@ def data_folder(name: str) -> Path | None:
 
 
 def _embedded() -> Iterator[Clip]:
+    import soundfile
+
     source = resources.files("fewbit.data") / "embedded_digits"
     sound: dict[str, NDArray[np.float32]] = {}
     for row in csv.DictReader((source / "index.tsv").read_text().splitlines(), delimiter="\t"):

@@ -58,12 +58,12 @@ def shift_and_flip(pixels: int = 4) -> Callable[[Tensor, torch.Generator], Tenso
     def augment(x: Tensor, generator: torch.Generator) -> Tensor:
         count, _, height, width = x.shape
         wide = functional.pad(x, (pixels,) * 4)
-        down, right = torch.randint(2 * pixels + 1, (2, count), generator=generator)
-        rows = down[:, None] + torch.arange(height)
-        columns = right[:, None] + torch.arange(width)
-        mirrored = torch.rand(count, generator=generator) < 0.5
+        down, right = torch.randint(2 * pixels + 1, (2, count), generator=generator, device=x.device)
+        rows = down[:, None] + torch.arange(height, device=x.device)
+        columns = right[:, None] + torch.arange(width, device=x.device)
+        mirrored = torch.rand(count, generator=generator, device=x.device) < 0.5
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-        picks = torch.arange(count)[:, None, None]
+        picks = torch.arange(count, device=x.device)[:, None, None]
         return wide[picks, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
     return augment

@@ -1,7 +1,8 @@
 """Sound from files and microphones, as chunks of one channel at a wanted rate.
 
 Files are read by soundfile (wav, flac, ogg and whatever else libsndfile knows) and resampled by soxr, both block by
-block: an hour of sound needs no more memory than a second.
+block: an hour of sound needs no more memory than a second. Both are imported when first used: training from frames that
+are there already needs neither.
 """
 
 import os
@@ -10,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
-import soxr
 
 from fewbit.errors import AudioError, MissingExtraError
 from fewbit.features.logmel import Samples, check_samples
@@ -23,6 +22,8 @@ class Resampler:
     """Streaming change of sample rate; the same samples come out however the input is cut."""
 
     def __init__(self, source: int, target: int) -> None:
+        import soxr
+
         if source <= 0 or target <= 0:
             raise AudioError(f"sample rates must be positive, not {source} -> {target}")
         self._stream = None if source == target else soxr.ResampleStream(source, target, 1, dtype="float32")
@@ -41,6 +42,8 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
     Raises:
         AudioError: the file is missing, is no sound that libsndfile reads, or holds NaN.
     """
+    import soundfile
+
     where = ""
     try:
         if Path(path).suffix.lower() == ".raw":  # soundfile would ask for its rate with a TypeError
@@ -58,7 +61,7 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
         raise AudioError(f"{path}{where}: {error}") from error
 
 
-def _why(path: Path, error: soundfile.SoundFileError) -> str:
+def _why(path: Path, error: Exception) -> str:
     if path.is_dir():
         return ": it is a folder"
     if not path.is_file():

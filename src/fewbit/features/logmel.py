@@ -8,7 +8,6 @@ coming frames still need.
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import kaldi_native_fbank as knf
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,6 +50,8 @@ class LogMel:
             )
         if not np.isfinite(self.floor):
             raise AudioError(f"LogMel: floor must be a finite number, not {self.floor}")
+        import kaldi_native_fbank as knf
+
         try:
             knf.OnlineFbank(self._options())
         except ValueError as error:  # fewer than three filters, filters without a frequency, a window of one sample
@@ -81,6 +82,8 @@ class LogMel:
         frames = max(0, (len(waiting) - self.window) // self.hop + 1)
         if frames == 0:
             return np.zeros((0, self.mels), np.float32), waiting
+        import kaldi_native_fbank as knf
+
         bank = knf.OnlineFbank(self._options())
         used = (frames - 1) * self.hop + self.window
         bank.accept_waveform(self.rate, waiting[:used] * _FULL_SCALE)
@@ -95,7 +98,9 @@ class LogMel:
         """Plain description, as it stands in packed files."""
         return asdict(self)
 
-    def _options(self) -> knf.FbankOptions:
+    def _options(self) -> Any:
+        import kaldi_native_fbank as knf
+
         options = knf.FbankOptions()
         options.frame_opts.samp_freq = self.rate
         options.frame_opts.frame_length_ms = self.window_ms

@@ -2,8 +2,8 @@
 # What is written below is Triton's language, not Python's, and Triton need not be there.
 """The functions of `csrc/training.h` in Triton, for float32 on CUDA.
 
-A program takes a few channels of one row of the batch through all frames. These kernels were compiled for CUDA, and
-run in Triton's interpreter, where they equal the loops; they were not run on a GPU.
+A program takes a few channels of one row of the batch through all frames. Tests run the kernels in Triton's
+interpreter, where they equal the loops; ``studies/gpu`` compares and times them on a GPU.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fewbit.errors import QuantizationError
 from fewbit.formats import FixedPoint, Format, PerTensor, PerToken
-from fewbit.quant.base import Codes, Quantizer, check_finite, check_step
+from fewbit.quant.base import Codes, Quantizer, check_finite, check_step, is_checked_later
 from fewbit.quant.step_size import fit_step
 
 SAMPLE = 20_000
@@ -55,7 +55,7 @@ class Activation(Quantizer):
         return other
 
     def codes(self, x: Tensor) -> Codes:
-        if not self.step > 0:
+        if not is_checked_later(self.step) and not self.step > 0:
             raise QuantizationError(f"{self.spec} quantizer of a signal is not calibrated; call calibrate first")
         check_finite(x, "signal to quantize", LOOK)
         step = self.scale

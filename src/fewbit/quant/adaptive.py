@@ -51,20 +51,22 @@ class AdaptiveUniform(Uniform):
         if not 0 <= until <= 1 or estimates < 0:
             raise QuantizationError(f"AdaptiveUniform: until={until}, estimates={estimates}; wanted 0..1 and 0 or more")
         self.until, self.estimates, self.clip = until, estimates, clip
+        self._asked = 0  # to read `estimated` after every update would be to wait for a GPU
         self.register_buffer("estimated", torch.zeros((), dtype=torch.int64))
 
     def fit(self, x: Tensor) -> Self:
         self.estimated.zero_()
+        self._asked = 0
         return super().fit(x)
 
     def freeze(self) -> None:
         self.estimated.fill_(self.estimates)
 
     def follow(self, x: Tensor, progress: float) -> Tensor | None:
-        done = int(self.estimated)
-        if done < self.estimates and self.until:
-            due = int(self.estimates * min(1.0, progress / self.until))
-            if due > done:
+        due = int(self.estimates * min(1.0, progress / self.until)) if self.until else 0
+        if due != self._asked:
+            self._asked = due
+            if due > int(self.estimated):
                 flat = refine_step(self._rows(x), self.step.reshape(-1), self.format)
                 self.step = flat.view_as(self.step)
                 self.estimated.fill_(due)

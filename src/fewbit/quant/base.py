@@ -5,6 +5,9 @@ lets the gradient through as if nothing had happened (straight-through, Hinton 2
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -100,8 +103,31 @@ def straight_through(x: Tensor, quantized: Tensor, passes: Tensor | None = None)
     return cast(Tensor, _StraightThrough.apply(x, quantized, passes))  # type: ignore[no-untyped-call]
 
 
+_later = ContextVar("checked later", default=False)
+
+
+@contextmanager
+def checked_later() -> Iterator[None]:
+    """Inside, numbers on a GPU are not looked at: to look is to wait for the GPU, once for every weight and signal.
+
+    For whoever looks at the result himself, as `fewbit.train.fit` does after every epoch.
+    """
+    token = _later.set(True)
+    try:
+        yield
+    finally:
+        _later.reset(token)
+
+
+def is_checked_later(x: Tensor) -> bool:
+    """Whether `x` is not to be looked at now."""
+    return x.is_cuda and _later.get()
+
+
 def check_finite(x: Tensor, where: str, advice: str = "train or load the network anew") -> None:
     """Raise `QuantizationError` if `x` holds NaN or infinity."""
+    if is_checked_later(x):
+        return
     # The sum is one pass without a copy; it may overflow where all is well, and then each number is looked at.
     if not torch.isfinite(x.sum()) and not torch.isfinite(x).all():
         count = int((~torch.isfinite(x)).sum())

@@ -33,6 +33,8 @@ ARMS = {
     "+ SPEQ": "ternary, 2-bit signals, retrained + SPEQ",
 }
 """Rows of the table: what they are called in the sweep, and for people."""
+TAUGHT = {"float, retrained + KD": "float, trained on as long as the others, + KD"}
+"""What distillation does without quantization, for runs that can afford it."""
 PAIRS = (
     ("retrained", "direct"),
     ("retrained", "float, retrained"),
@@ -109,12 +111,12 @@ def compare(setting: Setting, name: str, scale: Scale) -> Study:
 def _trial(setting: Setting, scale: Scale, name: str, seed: int, arm: str) -> dict[str, Any]:
     task = replace(named_task(name, setting), epochs=scale.epochs, rate=RATE, retrain_epochs=scale.retrain)
     path = setting.cache / "float" / f"{name}-e{task.epochs}-s{seed}.safetensors"
-    model = _float(task, seed, path)
-    result = compress(model, *_passes(arm, task, scale, seed, model))
+    model = float_network(task, seed, path)
+    result = compress(model, *recipe(arm, task, scale, seed, model))
     return {"dev": task.measure(result), "test": task.score(result), "bytes": stored_bytes(result)}
 
 
-def _float(task: Task, seed: int, path: Path) -> nn.Module:
+def float_network(task: Task, seed: int, path: Path) -> nn.Module:
     """The float network, trained once and kept in the cache."""
     model: nn.Module = task.new(seed).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if path.is_file():
@@ -126,11 +128,12 @@ def _float(task: Task, seed: int, path: Path) -> nn.Module:
     return model
 
 
-def _passes(arm: str, task: Task, scale: Scale, seed: int, teacher: nn.Module) -> Sequence[Pass]:
-    calibration = list(islice(task.batches(seed), 2))
+def recipe(arm: str, task: Task, scale: Scale, seed: int, teacher: nn.Module) -> Sequence[Pass]:
+    """The passes of an arm, from the float network on that teaches, where there is teaching."""
+    calibration = [tuple(part.cpu() for part in batch) for batch in islice(task.batches(seed), 2)]
     sgd = partial(SGD, momentum=0.9, nesterov=True)
     objective: Objective = task.objective
-    if arm == "+ KD":
+    if arm.endswith("+ KD"):
         objective = LogitKD(teacher, temperature=2.0, weight=linear(1.0, 0.0))
     if arm == "+ SPEQ":
         objective = SPEQ()
@@ -143,7 +146,7 @@ def _passes(arm: str, task: Task, scale: Scale, seed: int, teacher: nn.Module) -
         quantize = Quantize(WEIGHTS)
     if arm == "float":
         return []
-    if arm == "float, retrained":
+    if arm.startswith("float, retrained"):
         return [plain]
     if arm.startswith("direct"):
         return [quantize]

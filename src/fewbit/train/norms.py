@@ -16,7 +16,8 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
     """Replace the running mean and variance of every batch norm by those of the first `limit` batches, in place.
 
     Needed wherever weights come from averaging, noise or another number of bits. Networks without batch norm are left
-    as they are, and no batch is read. The first item of a batch is the model's input; empty batches do not count.
+    as they are, and no batch is read. The first item of a batch is the model's input and comes to where the norms
+    are; empty batches do not count.
 
     Raises:
         DataError: there is no batch, or the statistics are not finite; the old ones are then kept.
@@ -24,6 +25,7 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     if not norms:
         return model
+    home = norms[0].running_mean
     before = {norm: {name: value.clone() for name, value in norm.named_buffers()} for norm in norms}
     modes = {module: module.training for module in model.modules()}
     momenta = [norm.momentum for norm in norms]
@@ -38,7 +40,7 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
             for batch in islice(batches, limit):
                 x = batch[0] if isinstance(batch, tuple | list) else batch
                 if not isinstance(x, torch.Tensor) or x.numel():
-                    model(x)
+                    model(x.to(home.device) if isinstance(x, torch.Tensor) and home is not None else x)
         if not any(norm.num_batches_tracked for norm in norms):
             raise DataError("refresh_norms: no batch norm saw a batch; wanted at least one that is not empty")
         if not all(value.isfinite().all() for norm in norms for value in norm.buffers()):

@@ -106,7 +106,7 @@ class Matrix:
             assert isinstance(self.per, PerGroup)
             scaled = codes * np.repeat(self.group_scale, self.per.size, axis=1)[:, : self.columns].astype(np.int64)
             return np.asarray(scaled.sum(1))
-        return codes.sum(1, dtype=np.int64)
+        return np.asarray(codes.sum(1, dtype=np.int64))
 
     @property
     def granularity(self) -> str:
