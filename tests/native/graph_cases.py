@@ -20,6 +20,8 @@ SPANS = (
     (0, 3),
     (-8, 7),
     (-1000, 500),
+    (-1023, 1023),
+    (-8191, 8191),
     (-32768, 32767),
     (3, 200),
     (-90, -20),
@@ -147,7 +149,9 @@ def conv(draft):
     kernel, stride, left, right = draft.window(dilation) if draft.chance(0.6) else (1, 1, -1, 0)
     if left == kernel - 1 == 0 or (dilation == 1 and right == 0 and draft.chance(0.3)):
         left, stride = -1, min(stride, kernel)
-    groups, each = draft.choose(((1, 1), (1, 3), (1, 16), (4, 1), (17, 1), (70, 1), (2, 3), (3, 2)))
+    groups, each = draft.choose(
+        ((1, 1), (1, 3), (1, 16), (1, 20), (1, 64), (4, 1), (17, 1), (64, 1), (70, 1), (130, 1), (2, 3), (3, 2))
+    )
     out = groups if draft.chance(0.5) else groups * draft.number(1, 3)
     name = draft.source(groups * each * grid.places)
     columns = kernel * grid.kernel * each
@@ -352,8 +356,8 @@ def softmax(draft):
 
 
 def attend(draft):
-    groups, shared, width = draft.choose((1, 2, 3)), draft.choose((1, 2)), draft.choose((1, 4, 16, 70))
-    places = draft.choose((0, 0, 1, 3, 9))
+    groups, shared, width = draft.choose((1, 2, 3)), draft.choose((1, 2)), draft.choose((1, 3, 4, 16, 21, 32, 70))
+    places = draft.choose((0, 0, 1, 3, 9, 20, 90, 150))
     window = 0 if places else draft.choose((0, 1, 2, 5, 20))
     count = max(places, 1)
     while True:
