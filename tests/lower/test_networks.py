@@ -17,9 +17,12 @@ from torch.utils import _pytree
 
 import fewbit as fb
 from fewbit.errors import DecodeError
+from fewbit.lower.attended import KEYS
 from fewbit.native import is_available
 from fewbit.program import Program, Reference
 from fewbit.program.native_run import Native
+from fewbit.program.numerics import INT32, Q15
+from fewbit.program.ops import Attend
 from fewbit.testing import splits
 
 SMALL = 0.01
@@ -124,6 +127,15 @@ def test_time_rate_and_lookahead_are_found(case):
     assert program.signature is not None
     assert program.signature.inputs[0].time + 1 == (network.time or 0)
     assert (program.stride, program.lookahead) == (network.rate, network.late)
+
+
+def test_sums_of_attention_fit_32_bits(case):
+    """So that products of whole blocks, which have no wider sums, serve it."""
+    graph = case.program.graph
+    for op, places in zip(graph.ops, graph.inputs, strict=True):
+        if isinstance(op, Attend):
+            q, k, v = (graph.values[place].largest for place in places)
+            assert op.width * q * k <= INT32[1] >= KEYS * (Q15 - 1) * v
 
 
 def test_native_integers_are_those_of_the_reference(case):
