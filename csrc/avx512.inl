@@ -49,20 +49,23 @@ int32_t byte_sum(const int8_t* x, int64_t n) {
     return _mm512_reduce_add_epi32(sums);
 }
 
-// x -> rescale(x) where 32 <= shift: results fit 32 bits before they are limited, and both halves are limited at once.
+// x -> rescale(x) where results fit 32 bits before they are limited, so that both halves are limited at once. With 32 <= shift
+// they always do. 1 <= shift.
 struct Narrowing {
     __m512i half, low, high;
-    __m128i even, odd;
+    __m128i even, odd, up;
 
     explicit Narrowing(const Rescale& to)
         : half(_mm512_set1_epi64(int64_t(1) << (to.shift - 1))), low(_mm512_set1_epi32(to.low)),
-          high(_mm512_set1_epi32(to.high)), even(_mm_cvtsi32_si128(to.shift)), odd(_mm_cvtsi32_si128(to.shift - 32)) {}
+          high(_mm512_set1_epi32(to.high)), even(_mm_cvtsi32_si128(to.shift)),
+          odd(_mm_cvtsi32_si128(to.shift > 32 ? to.shift - 32 : 0)), up(_mm_cvtsi32_si128(to.shift < 32 ? 32 - to.shift : 0)) {}
 
     // The odd half is shifted by 32 less: what is wanted stands in its upper word.
     __m512i operator()(__m512i x, __m512i m, __m512i m_odd) const {
         const __m512i a = _mm512_add_epi64(_mm512_mul_epi32(x, m), half);
         const __m512i b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), m_odd), half);
-        const __m512i y = _mm512_mask_blend_epi32(0xaaaa, _mm512_sra_epi64(a, even), _mm512_sra_epi64(b, odd));
+        const __m512i upper = _mm512_sll_epi64(_mm512_sra_epi64(b, odd), up);
+        const __m512i y = _mm512_mask_blend_epi32(0xaaaa, _mm512_sra_epi64(a, even), upper);
         return _mm512_min_epi32(_mm512_max_epi32(y, low), high);
     }
 };
@@ -122,7 +125,7 @@ inline void store_numbers(uint8_t* y, int64_t i, __mmask16 lanes, __m512i x, Sto
 
 // Sixteen columns after sixteen, so that what belongs to a column is read once.
 bool finish_at_once(const Finish& job) {
-    if (job.to.shift < 32) return false;
+    if (job.to.shift < (job.narrow ? 1 : 32)) return false;
     const Narrowing to(job.to);
     for (int64_t first = 0; first < job.count; first += kChunk) {
         const int64_t rows = job.count - first < kChunk ? job.count - first : kChunk;

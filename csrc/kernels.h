@@ -105,6 +105,7 @@ struct Finish {
     uint8_t* y;  // (count, y_stride)
     int64_t y_stride;
     Storage storage;
+    bool narrow = false;            // results fit 32 bits before they are limited
     const int32_t* past = nullptr;  // (count,) or null
     int32_t offset = 0;
 

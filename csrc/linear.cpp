@@ -1,11 +1,25 @@
 #include "linear.h"
 
+#include <cmath>
+
 namespace fewbit {
 namespace {
 
 constexpr int32_t kMostBias = 1 << 30;
 
 }  // namespace
+
+bool results_are_narrow(const Matrix& matrix, int64_t count, int64_t largest, const std::vector<int32_t>& bias,
+                        const OwnedRescale& rescale) {
+    int bits = 0;
+    for (const Plane& plane : matrix.planes) bits += plane.bits;
+    const int64_t code = std::max<int64_t>(matrix.offset, (1 << bits) - 1 - matrix.offset);
+    double most = 0, factor = 0;
+    for (int32_t each : bias) most = std::max(most, std::abs(double(each)));
+    for (int32_t each : rescale.multiplier) factor = std::max(factor, std::abs(double(each)));
+    // A quarter of the room is left for rounding, here and there.
+    return (double(count) * double(code) * double(largest) + most) * factor < std::ldexp(1.5, 30 + rescale.shift);
+}
 
 Linear::Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, OwnedRescale rescale,
                const Value& reads)
@@ -14,6 +28,7 @@ Linear::Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, 
     demand(bias_.empty() || int64_t(bias_.size()) == matrix_->rows, "'bias' has no entry for each row");
     for (int32_t bias : bias_)
         demand(bias >= -kMostBias && bias <= kMostBias, "'bias' holds a magnitude above 2**30");
+    narrow_ = results_are_narrow(*matrix_, matrix_->columns, reads.largest(), bias_, rescale_);
     of_bytes_ = reads_.bytes == 1 && matrix_->group_scale.empty();
     if (of_bytes_ && reads_.offset != 0) {
         bias_.resize(size_t(matrix_->rows), 0);
@@ -43,7 +58,7 @@ void Linear::run_tile(const Kernels& kernels, int threads, const Activations& x,
         multiply_bytes(kernels, *matrix_, x, threads, sums, stride);
         if (matrix_->offset != 0) {
             kernels.finish({sums, stride, bias, rescale_.view(), matrix_->rows, x.frames, y.data, y.stride, y.storage,
-                            x.sums(0, 0), matrix_->offset});
+                            narrow_, x.sums(0, 0), matrix_->offset});
             return;
         }
     } else {
@@ -53,9 +68,9 @@ void Linear::run_tile(const Kernels& kernels, int threads, const Activations& x,
     if (copies_ == 1) together = 0;
     if (together > 0)
         kernels.finish({sums, stride * copies_, bias, rescale_.view(), stride * copies_, together / copies_, y.data,
-                        stride * copies_, y.storage});
+                        stride * copies_, y.storage, narrow_});
     kernels.finish({sums + together * stride, stride, bias, rescale_.view(), matrix_->rows, x.frames - together,
-                    y.from(together).data, y.stride, y.storage});
+                    y.from(together).data, y.stride, y.storage, narrow_});
 }
 
 void Linear::run(const Kernels& kernels, int threads, const ByteRows& x, const Target& y) const {

@@ -16,6 +16,10 @@ struct Target {
     Target from(int64_t row) const { return {data + row * stride * storage.bytes, stride, storage}; }
 };
 
+// Whether sums of `count` products of numbers up to `largest` and codes of a matrix, plus a bias, fit 32 bits once rescaled.
+bool results_are_narrow(const Matrix&, int64_t count, int64_t largest, const std::vector<int32_t>& bias,
+                        const OwnedRescale&);
+
 class Linear {
 public:
     Linear() = default;
@@ -39,6 +43,7 @@ private:
     int64_t copies_ = 1;  // of bias and multipliers: so many short rows are finished as one
     Storage reads_{};
     bool of_bytes_ = false;  // see multiply_bytes
+    bool narrow_ = false;    // see Finish
 };
 
 // Calls tile(first, count) for all rows, in tiles that the threads share if there is enough to do: `each` multiplications

@@ -189,6 +189,7 @@ public:
                   OwnedRescale rescale)
         : shape_(shape), bias_(std::move(bias)), rescale_(std::move(rescale)), windows_(shape.window(), plan.input()) {
         value = {shape.rows * shape.out_places, rescale_.range};
+        narrow_ = results_are_narrow(weight, weight.columns, plan.input().largest(), bias_, rescale_);
         const Grid& grid = shape.grid;
         for (int64_t k = 0; k < shape.kernel; ++k)
             for (int64_t i = 0; i < grid.kernel_height; ++i)
@@ -260,12 +261,14 @@ private:
                     sum = (x.parts == 2 ? 256 * sum + low : sum) + more * sums_[size_t(c)];
                 }
         const Target y = Target{run.out->data, channels, run.out->storage}.from(first);
-        run.kernels.finish({sums, channels, bias_.data(), rescale_.view(), channels, count, y.data, y.stride, y.storage});
+        run.kernels.finish({sums, channels, bias_.data(), rescale_.view(), channels, count, y.data, y.stride, y.storage,
+                            narrow_});
     }
 
     ConvShape shape_;
     std::vector<int32_t> bias_;
     OwnedRescale rescale_;
+    bool narrow_ = false;  // see Finish
     Windows windows_;
     std::vector<int64_t> starts_;   // of the places of the kernel, in bordered frames
     std::vector<int16_t> weights_;  // (kernel, channels)
