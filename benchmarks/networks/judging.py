@@ -18,6 +18,7 @@ from fewbit.passes import Quantize, compress
 from fewbit.program import Program
 from networks.agreement import Rows, agreement, rows_of
 from networks.network import Inputs, Network, Predict
+from networks.noise import noise
 
 
 def by_torch(model: nn.Module) -> Predict:
@@ -83,6 +84,8 @@ def judge(judged: Judged, weights: str, activations: str, rounds: int) -> dict[s
         with parametrize.cached():
             fake = judged.outputs(by_torch(student))
             row["measure"]["fake"] = network.measure(by_torch(student))
+            with noise(student):
+                row["agreement"]["fake_noise"] = judged.compare(fake, judged.outputs(by_torch(student)))
         row["agreement"]["float_fake"] = judged.compare(judged.reference, fake)
         step, start = "pack", time.perf_counter()
         program = pack(student, example=network.batches, time="auto" if network.time is None else network.time)
@@ -114,12 +117,12 @@ def times(native: Predict, float_torch: Predict, inputs: Inputs, rounds: int) ->
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows for people, 80 columns wide; below each, the measures of its task or what went wrong."""
     lines = [
-        f"{'network':<12}{'weights':<11}{'ops':>5}{'bytes':>7}{'float-fake':>12}{'fake-int':>10}"
-        f"{'same':>7}{'near':>6}{'time':>7}"
+        f"{'network':<11}{'weights':<12}{'ops':>4}{'bytes':>7}{'float-fake':>11}{'noise':>8}{'fake-int':>9}"
+        f"{'same':>7}{'near':>5}{'time':>6}"
     ]
     for row in rows:
         pairs = row.get("agreement", {})
-        distances = [_distance(pairs.get(pair, {})) for pair in ("float_fake", "fake_program")]
+        distances = [_distance(pairs.get(pair, {})) for pair in ("float_fake", "fake_noise", "fake_program")]
         size = f"{row['file_bytes'] / row['float_bytes']:.1%}" if "file_bytes" in row else "-"
         top = pairs.get("fake_program", {})
         same = "-" if top.get("same_clear") is None else f"{top['same_clear']:.1%}"
@@ -127,8 +130,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         native = row.get("executor") == "Native"
         ratio = f"{row['time']['native_over_torch']:.2f}" if "time" in row and native else "-"
         lines.append(
-            f"{row['network']:<12}{row.get('weights', ''):<11}{row.get('ops', '-'):>5}{size:>7}"
-            f"{distances[0]:>12}{distances[1]:>10}{same:>7}{near:>6}{ratio:>7}"
+            f"{row['network']:<11}{row.get('weights', ''):<12}{row.get('ops', '-'):>4}{size:>7}"
+            f"{distances[0]:>11}{distances[1]:>8}{distances[2]:>9}{same:>7}{near:>5}{ratio:>6}"
         )
         measures = row.get("measure", {})
         for name in measures.get("float", {}):

@@ -10,8 +10,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from graph_results import networks, peers
 
 
-def row(network, quantization, arithmetic, **more):
+def row(network, quantization, arithmetic, noise=0.05, **more):
     agreement = {"float_fake": {"kl": quantization}, "fake_program": {"kl": arithmetic, "same_clear": 0.5}}
+    agreement["fake_noise"] = {"kl": noise, "same_clear": 0.75}
     found = {
         "network": network,
         "weights": "int8",
@@ -29,8 +30,13 @@ def test_rows_where_integers_cost_at_most_half_of_quantization_are_counted_and_o
     found = networks({"rows": rows})
     assert "at most half of what quantization costs in 1 of 2 rows" in found.findings[0]
     assert found.findings[0].endswith("more in b int8 (0.09 against 0.1).")
-    assert found.findings[1] == "c int4: pack: no rule"
-    assert found.tables[0].rows[0][3:7] == ("25.0", "0.2", "0.1", "50.00")
+    assert found.findings[2] == "c int4: pack: no rule"
+    assert found.tables[0].rows[0][3:9] == ("25.0", "0.2", "0.05", "0.1", "75.00", "50.00")
+
+
+def test_rows_that_move_by_more_than_twice_the_noise_are_named():
+    found = networks({"rows": [row("a", 0.2, 0.1), row("b", 0.2, 0.1, noise=0.04)]})
+    assert "in 1 of 2 rows; by more in b int8 (0.1 against 0.04)." in found.findings[1]
 
 
 def test_a_time_on_the_reference_is_not_shown():

@@ -40,6 +40,7 @@ def test_a_program_that_equals_the_quantized_network_costs_nothing(judged, monke
     row = judging.judge(judged, "int8", "int8", rounds=5)
     assert "error" not in row
     assert row["agreement"]["fake_program"]["kl"] == pytest.approx(0, abs=1e-9)
+    assert 0 <= row["agreement"]["fake_noise"]["kl"] < row["agreement"]["float_fake"]["kl"]
     assert row["agreement"]["float_fake"]["kl"] > 0
     assert row["measure"]["program"] == pytest.approx(row["measure"]["fake"])
     assert (row["file_bytes"], row["float_bytes"], row["ops"]) == (8, 4 * 18, 1)
