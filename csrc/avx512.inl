@@ -136,8 +136,10 @@ bool finish_at_once(const Finish& job) {
             const __m512i bias = job.bias == nullptr ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi32(lanes, job.bias + i);
             const __m512i m = _mm512_maskz_loadu_epi32(lanes, job.to.multiplier + i), m_odd = _mm512_srli_epi64(m, 32);
             for (int64_t t = 0; t < rows; ++t) {
-                const __m512i base = _mm512_add_epi32(bias, _mm512_set1_epi32(more[t]));
-                const __m512i x = _mm512_add_epi32(base, _mm512_maskz_loadu_epi32(lanes, job.sums + (first + t) * job.sums_stride + i));
+                const __m512i sums = _mm512_maskz_loadu_epi32(lanes, job.sums + (first + t) * job.sums_stride + i);
+                __m512i x = _mm512_add_epi32(sums, _mm512_set1_epi32(more[t]));
+                if (job.up > 0) x = _mm512_slli_epi32(x, unsigned(job.up));
+                x = _mm512_add_epi32(x, bias);
                 store_numbers(job.y + (first + t) * job.y_stride * job.storage.bytes, i, lanes, to(x, m, m_odd), job.storage);
             }
         }

@@ -94,8 +94,8 @@ struct GruStep {
     bool fine;  // see ops.GRU
 };
 
-// Sums of products to numbers: y = rescale(sums + bias - offset * past[t]) modulo 2**32, row by row, in the storage of what
-// comes out.
+// Sums of products to numbers: y = rescale(2**up * (sums - offset * past[t]) + bias) modulo 2**32, row by row, in the
+// storage of what comes out.
 struct Finish {
     const int32_t* sums;  // (count, sums_stride)
     int64_t sums_stride;
@@ -108,6 +108,7 @@ struct Finish {
     bool narrow = false;            // results fit 32 bits before they are limited
     const int32_t* past = nullptr;  // (count,) or null
     int32_t offset = 0;
+    int up = 0;
 
     uint32_t more(int64_t t) const { return past == nullptr ? 0u : 0u - uint32_t(offset) * uint32_t(past[t]); }
 };

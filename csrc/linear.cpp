@@ -10,7 +10,7 @@ constexpr int32_t kMostBias = 1 << 30;
 }  // namespace
 
 bool results_are_narrow(const Matrix& matrix, int64_t count, int64_t largest, const std::vector<int32_t>& bias,
-                        const OwnedRescale& rescale) {
+                        const OwnedRescale& rescale, int up) {
     int bits = 0;
     for (const Plane& plane : matrix.planes) bits += plane.bits;
     const int64_t code = std::max<int64_t>(matrix.offset, (1 << bits) - 1 - matrix.offset);
@@ -18,22 +18,22 @@ bool results_are_narrow(const Matrix& matrix, int64_t count, int64_t largest, co
     for (int32_t each : bias) most = std::max(most, std::abs(double(each)));
     for (int32_t each : rescale.multiplier) factor = std::max(factor, std::abs(double(each)));
     // A quarter of the room is left for rounding, here and there.
-    return (double(count) * double(code) * double(largest) + most) * factor < std::ldexp(1.5, 30 + rescale.shift);
+    return (std::ldexp(double(count) * double(code) * double(largest), up) + most) * factor < std::ldexp(1.5, 30 + rescale.shift);
 }
 
 Linear::Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, OwnedRescale rescale,
-               const Value& reads)
-    : matrix_(std::move(matrix)), bias_(std::move(bias)), rescale_(std::move(rescale)), reads_(reads.storage()) {
+               const Value& reads, int up)
+    : matrix_(std::move(matrix)), bias_(std::move(bias)), rescale_(std::move(rescale)), reads_(reads.storage()), up_(up) {
     demand(reads.narrow(), "a product of numbers that leave 16 bits");
     demand(bias_.empty() || int64_t(bias_.size()) == matrix_->rows, "'bias' has no entry for each row");
     for (int32_t bias : bias_)
         demand(bias >= -kMostBias && bias <= kMostBias, "'bias' holds a magnitude above 2**30");
-    narrow_ = results_are_narrow(*matrix_, matrix_->columns, reads.largest(), bias_, rescale_);
+    narrow_ = results_are_narrow(*matrix_, matrix_->columns, reads.largest(), bias_, rescale_, up);
     of_bytes_ = reads_.bytes == 1 && matrix_->group_scale.empty();
     if (of_bytes_ && reads_.offset != 0) {
         bias_.resize(size_t(matrix_->rows), 0);
         for (size_t r = 0; r < bias_.size(); ++r)
-            bias_[r] = int32_t(uint32_t(bias_[r]) + uint32_t(matrix_->row_sums[r]) * uint32_t(reads_.offset));
+            bias_[r] = int32_t(uint32_t(bias_[r]) + ((uint32_t(matrix_->row_sums[r]) * uint32_t(reads_.offset)) << up));
     }
     if (matrix_->rows != matrix_->padded_rows() || bias_.empty()) return;
     copies_ = std::max<int64_t>(kChunk / 2 / matrix_->rows, 1);
@@ -58,7 +58,7 @@ void Linear::run_tile(const Kernels& kernels, int threads, const Activations& x,
         multiply_bytes(kernels, *matrix_, x, threads, sums, stride);
         if (matrix_->offset != 0) {
             kernels.finish({sums, stride, bias, rescale_.view(), matrix_->rows, x.frames, y.data, y.stride, y.storage,
-                            narrow_, x.sums(0, 0), matrix_->offset});
+                            narrow_, x.sums(0, 0), matrix_->offset, up_});
             return;
         }
     } else {
@@ -68,9 +68,9 @@ void Linear::run_tile(const Kernels& kernels, int threads, const Activations& x,
     if (copies_ == 1) together = 0;
     if (together > 0)
         kernels.finish({sums, stride * copies_, bias, rescale_.view(), stride * copies_, together / copies_, y.data,
-                        stride * copies_, y.storage, narrow_});
+                        stride * copies_, y.storage, narrow_, nullptr, 0, up_});
     kernels.finish({sums + together * stride, stride, bias, rescale_.view(), matrix_->rows, x.frames - together,
-                    y.from(together).data, y.stride, y.storage, narrow_});
+                    y.from(together).data, y.stride, y.storage, narrow_, nullptr, 0, up_});
 }
 
 void Linear::run(const Kernels& kernels, int threads, const ByteRows& x, const Target& y) const {

@@ -16,17 +16,18 @@ struct Target {
     Target from(int64_t row) const { return {data + row * stride * storage.bytes, stride, storage}; }
 };
 
-// Whether sums of `count` products of numbers up to `largest` and codes of a matrix, plus a bias, fit 32 bits once rescaled.
+// Whether sums of `count` products of numbers up to `largest` and codes of a matrix, 2**up times, plus a bias, fit 32 bits once rescaled.
 bool results_are_narrow(const Matrix&, int64_t count, int64_t largest, const std::vector<int32_t>& bias,
-                        const OwnedRescale&);
+                        const OwnedRescale&, int up = 0);
 
 class Linear {
 public:
     Linear() = default;
-    // bias may be empty. reads: what is multiplied.
-    Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, OwnedRescale rescale, const Value& reads);
+    // bias may be empty, and counts 2**-up of a sum. reads: what is multiplied.
+    Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, OwnedRescale rescale, const Value& reads,
+           int up = 0);
 
-    // y = rescale(W x + bias), row by row.
+    // y = rescale(2**up * W x + bias), row by row.
     void run(const Kernels&, int threads, const ByteRows& x, const Target& y) const;
     // The same for rows of integers of 32 bits.
     void run_integers(const Kernels&, int threads, const int32_t* x, int64_t count, const Target& y) const;
@@ -44,6 +45,7 @@ private:
     Storage reads_{};
     bool of_bytes_ = false;  // see multiply_bytes
     bool narrow_ = false;    // see Finish
+    int up_ = 0;
 };
 
 // Calls tile(first, count) for all rows, in tiles that the threads share if there is enough to do: `each` multiplications

@@ -120,6 +120,7 @@ public:
         OwnedRescale rescale_hidden = plan.fields.rescale("rescale_hidden", back->rows);
         output_ = plan.fields.rescale("output", n, true);
         fine_ = plan.fields.number("fine", 0, 1) == 1;
+        const int bias_bits = int(plan.fields.number("bias_bits", 0, 16));
         value = {n, output_.range};
         demand(weight->columns == plan.input().size, "the columns of 'weight' are not the numbers of a frame");
         demand(weight->rows == blocks * n && back->rows == blocks * n && back->columns == n,
@@ -129,7 +130,7 @@ public:
         demand(blocks == 4 || int64_t(bias_hidden_.size()) == n, "'bias_hidden' has no entry for each unit");
         // It is added to a half and the sum saturated to the bits of one: what lies beyond one bit more counts alike.
         for (int32_t& each : bias_hidden_) each = std::clamp(each, 2 * half.low, 2 * half.high + 1);
-        gates_ = Linear(std::move(weight), std::move(bias), std::move(rescale), plan.input());
+        gates_ = Linear(std::move(weight), std::move(bias), std::move(rescale), plan.input(), bias_bits);
         back_ = Linear(std::move(back), {}, std::move(rescale_hidden), value);
     }
     int64_t state_size() const override { return 2 * value.size; }

@@ -61,8 +61,8 @@ void finish(const Finish& job) {
         for (int64_t i = 0; i < job.size; i += kChunk) {
             const int64_t n = job.size - i < kChunk ? job.size - i : kChunk;
             const int32_t* from = sums + i;
-            if (more != 0) {
-                for (int64_t k = 0; k < n; ++k) moved[k] = int32_t(uint32_t(from[k]) + more);
+            if (more != 0 || job.up > 0) {
+                for (int64_t k = 0; k < n; ++k) moved[k] = int32_t((uint32_t(from[k]) + more) << job.up);
                 from = moved;
             }
             const Rescale to{job.to.multiplier + i, job.to.shift, job.to.low, job.to.high};

@@ -56,7 +56,7 @@ struct Layer {
             if (kind == Kind::kGru) fields.vector(bias_hidden);
             if (kind == Kind::kLstm || kind == Kind::kGru) fields.rescale(rescale_back);
             if (kind != Kind::kSru) fields.rescale(output);
-            if (kind == Kind::kLstm || kind == Kind::kGru) fields.number(0);
+            if (kind == Kind::kLstm || kind == Kind::kGru) fields.numbers({0, 0});
         }
         return fields.add(network, kKindNames[int(kind)], {place});
     }

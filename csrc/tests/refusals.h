@@ -107,8 +107,8 @@ std::vector<Good> good_ones() {
     add("conv", {0}, Fields().numbers({1, 1}).matrix(square).vector({0, 1, 2, 3}).rescale(each).numbers({1, 0, 0, 1}).grid(2, 2, 2, 2, 1, 1, 0));
     add("sru", {0}, Fields().number(2).matrix(gates).vector(Codes(8)).rescale(scale).numbers({1000, 1000, 20, -8, 7}));
     add("qrnn", {0}, Fields().numbers({2, 1}).matrix(three).vector(Codes(6)).rescale(scale).rescale(scale));
-    add("lstm", {0}, Fields().number(2).matrix(gates).vector(Codes(8)).rescale(scale).matrix(four).rescale(scale).rescale(scale).number(1));
-    add("gru", {0}, Fields().number(2).matrix(three).vector(Codes(6)).rescale(scale).matrix(back).vector({1, 2}).rescale(scale).rescale(scale).number(1));
+    add("lstm", {0}, Fields().number(2).matrix(gates).vector(Codes(8)).rescale(scale).matrix(four).rescale(scale).rescale(scale).numbers({1, 3}));
+    add("gru", {0}, Fields().number(2).matrix(three).vector(Codes(6)).rescale(scale).matrix(back).vector({1, 2}).rescale(scale).rescale(scale).numbers({1, 3}));
     add("sum", {0, 1}, Fields().vector({1, 2}).number(3).vector({4, 5}).numbers({-100, 100}));
     add("mul", {0, 1}, Fields().rescale(scale));
     add("map", {0}, Fields().vector({-5, 3, 9, 2, 8}).numbers({-8, 2, 3, -9, 9}));

@@ -1,6 +1,7 @@
 """Random small graphs around one op of each kind, and the comparison of their native runs with the reference."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -187,19 +188,22 @@ def recurrent(draft, blocks):
     largest = max(-output.low, output.high)
     size = np.sqrt(n) * max(back.format.hi, 1) * largest / 3
     hidden = draft.rescale(size, blocks * n, half, 8000)
-    return n, gates, back, hidden, output, fine
+    bias_bits = draft.choose((0, 0, 1, 3, 9))
+    weight, bias, rescale = gates  # sums are so much larger
+    gates = weight, bias, replace(rescale, multiplier=rescale.multiplier >> bias_bits)
+    return n, gates, back, hidden, output, fine, bias_bits
 
 
 def lstm(draft):
-    n, gates, back, hidden, output, fine = recurrent(draft, 4)
-    draft.add(ops.LSTM, n, *gates, back, hidden, output, fine)
+    n, gates, back, *more = recurrent(draft, 4)
+    draft.add(ops.LSTM, n, *gates, back, *more)
 
 
 def gru(draft):
-    n, gates, back, hidden, output, fine = recurrent(draft, 3)
+    n, gates, back, *more = recurrent(draft, 3)
     most = draft.choose((40000, 2_000_000))
     bias = draft.rng.integers(-most, most, n)
-    draft.add(ops.GRU, n, *gates, back, bias, hidden, output, fine)
+    draft.add(ops.GRU, n, *gates, back, bias, *more)
 
 
 def hierarchy(draft):

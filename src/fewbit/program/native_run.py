@@ -182,9 +182,12 @@ def _fits(graph: Graph, place: int) -> bool:
     given = graph.values[place]
     if not INT32[0] <= given.low <= given.high <= INT32[1]:
         return False
+    up = getattr(op, "bias_bits", 0)
     for matrix, value in op.products([graph.values[i] for i in graph.inputs[place]]):
-        if not value.narrow or int(np.abs(matrix.codes()).sum(1, dtype=np.int64).max()) * value.largest >= LIMIT:
+        most = int(np.abs(matrix.codes()).sum(1, dtype=np.int64).max()) * value.largest
+        if not value.narrow or most << up >= LIMIT:
             return False
+        up = 0  # of the first product, the one with the input
     parts = [part for chain in op.chains for part in chain] if isinstance(op, Hierarchy) else [op]
     vectors = [bias for part in parts if (bias := getattr(part, "bias", None)) is not None]
     return all(np.abs(bias).max() <= LIMIT for bias in vectors)

@@ -128,6 +128,7 @@ FIELDS = [
     ("lstm", {"output": rescale()}, "'output' leaves 16 bits"),
     ("lstm", {"rescale_hidden": rescale()}, "'rescale_hidden' leaves 16 bits"),
     ("lstm", {"fine": 2}, "'fine' is neither 0 nor 1"),
+    ("gru", {"bias_bits": 17}, "'bias_bits' is 17, wanted 0 to 16"),
     ("lstm", {"fine": 1, "rescale": rescale(1, 0, -(2**19) - 1, 1)}, "'rescale' leaves 20 bits"),
     ("lstm", {"fine": 1, "rescale": rescale(1, 0, -(2**19), 2**19 - 1)}, None),
     ("gru", {"fine": 1, "rescale_hidden": rescale(1, 0, 0, 2**19)}, "'rescale_hidden' leaves 20 bits"),

@@ -239,21 +239,26 @@ def check_multipliers(name: str, rescale: Rescale, outputs: int, narrow: bool = 
         demand(INT16[0] <= rescale.low and rescale.high <= INT16[1], f"'{name}' leaves 16 bits")
 
 
-def check_sums(name: str, matrix: Matrix, x: Value, rescale: Rescale, bias: Integers | None = None) -> None:
-    """The sums of a product are exact in float64, and what is made of them stays within 64 bits."""
+def check_sums(
+    name: str, matrix: Matrix, x: Value, rescale: Rescale, bias: Integers | None = None, up: int = 0
+) -> None:
+    """The sums of a product are exact in float64, and what is made of them stays within 64 bits.
+
+    up: by so many bits the sums are shifted before the bias is added.
+    """
     shift = 0 if matrix.group_scale is None else GROUP_SHIFT
     added = 0 if bias is None else int(np.abs(bias).max())
     factor, half = int(np.abs(rescale.multiplier).max()), 1 << MAX_SHIFT - 1
     # Most matrices are so small that their codes need not be looked at.
     rough = matrix.columns * int(np.abs(matrix.format.levels()).max()) * x.largest
-    if rough << shift < EXACT and (rough + 1 + added) * factor + half < 1 << 63:
+    if rough << shift < EXACT and ((rough + 1 << up) + added) * factor + half < 1 << 63:
         return
     sums = [int(total) * x.largest for total in matrix.row_sums]
     demand(max(sums) < EXACT, f"sums of '{name}' could pass 53 bits")
     biases = [0] * matrix.rows if bias is None else bias.tolist()
     factors = np.broadcast_to(rescale.multiplier, matrix.rows).tolist()
     rows = zip(sums, biases, factors, strict=True)
-    most = max(((total >> shift) + 1 + abs(more)) * abs(multiplier) for total, more, multiplier in rows)
+    most = max((((total >> shift) + 1 << up) + abs(more)) * abs(multiplier) for total, more, multiplier in rows)
     demand(most + half < 1 << 63, f"the rescaled sums of '{name}' could pass 64 bits")
 
 

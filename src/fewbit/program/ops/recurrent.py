@@ -37,6 +37,7 @@ from fewbit.program.ops.windows import start_window, take_windows
 
 FINE = (-(1 << 19), (1 << 19) - 1)
 """20 bits: Q3.12 up to 128."""
+MAX_BIAS_BITS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +155,8 @@ class LSTM(Op):
     With `fine` 1, tanh and sigmoid are `fine_tanh` and `fine_sigmoid`, each half of the gate inputs has 20 bits (their
     sum is saturated to 16), and the cell has 16 fractional bits of 32:
     ``c = saturate32(shift_round(f * c + 2 * i * g, 15))`` and ``tanh(saturate16(shift_round(c, 4)))``.
+
+    The bias counts ``2**-bias_bits`` of an accumulator of the input half: ``acc = (W x << bias_bits) + bias``.
     """
 
     hidden: int
@@ -164,6 +167,7 @@ class LSTM(Op):
     rescale_hidden: Rescale
     output: Rescale
     fine: int = 0
+    bias_bits: int = 0
 
     kind: ClassVar[str] = "lstm"
 
@@ -185,7 +189,7 @@ class LSTM(Op):
         n = self.hidden
         y = np.zeros((len(xs[0]), n), np.int64)
         tanh_of, sigmoid_of = (fine_tanh, fine_sigmoid) if self.fine else (tanh, sigmoid)
-        for t, part in enumerate(self.rescale(step.products[0](xs[0]) + self.bias)):
+        for t, part in enumerate(self.rescale((step.products[0](xs[0]) << self.bias_bits) + self.bias)):
             gates = saturate(part + self.rescale_hidden(step.products[1](hidden)), *INT16)
             i, f, o = sigmoid_of(gates[:n]), sigmoid_of(gates[n : 2 * n]), sigmoid_of(gates[3 * n :])
             g = tanh_of(gates[2 * n : 3 * n])
@@ -198,7 +202,7 @@ class LSTM(Op):
         return y, (hidden, cell)
 
     def is_new(self) -> bool:
-        return super().is_new() or self.fine != 0
+        return super().is_new() or self.fine != 0 or self.bias_bits != 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +212,8 @@ class GRU(Op):
     ``r, z = sigmoid(saturate16(a + b))``; ``d = saturate16(b + bias_hidden)`` in the candidate block;
     ``n = tanh(saturate16(a + shift_round(r * d, 15)))``; ``s = mix(z, s, n)``, state, Q15; ``h = output(s)``, state
     and result. bias_hidden is in Q3.12. With `fine` 1, tanh and sigmoid are `fine_tanh` and `fine_sigmoid`,
-    and ``a``, ``b`` and ``d`` have 20 bits (gate inputs are saturated to 16 when both halves are added).
+    and ``a``, ``b`` and ``d`` have 20 bits (gate inputs are saturated to 16 when both halves are added). `bias_bits` as
+    in `LSTM`.
     """
 
     hidden: int
@@ -220,6 +225,7 @@ class GRU(Op):
     rescale_hidden: Rescale
     output: Rescale
     fine: int = 0
+    bias_bits: int = 0
 
     kind: ClassVar[str] = "gru"
 
@@ -242,7 +248,7 @@ class GRU(Op):
         n = self.hidden
         y = np.zeros((len(xs[0]), n), np.int64)
         tanh_of, sigmoid_of = (fine_tanh, fine_sigmoid) if self.fine else (tanh, sigmoid)
-        for t, part in enumerate(self.rescale(step.products[0](xs[0]) + self.bias)):
+        for t, part in enumerate(self.rescale((step.products[0](xs[0]) << self.bias_bits) + self.bias)):
             back = self.rescale_hidden(step.products[1](hidden))
             gates = sigmoid_of(saturate(part[: 2 * n] + back[: 2 * n], *INT16))
             r, z = gates[:n], gates[n:]
@@ -253,7 +259,7 @@ class GRU(Op):
         return y, (hidden, slow)
 
     def is_new(self) -> bool:
-        return super().is_new() or self.fine != 0
+        return super().is_new() or self.fine != 0 or self.bias_bits != 0
 
 
 def check_gates(weight: Matrix, bias: Integers, rescale: Rescale) -> None:
@@ -284,7 +290,9 @@ def check_hidden_half(op: LSTM | GRU, blocks: int) -> None:
 
 def check_both_sums(op: LSTM | GRU, inputs: Sequence[Value]) -> Value:
     """The products of a layer whose result is multiplied again, and that result."""
+    demand(0 <= op.bias_bits <= MAX_BIAS_BITS, f"'bias_bits' is {op.bias_bits}, wanted 0 to {MAX_BIAS_BITS}")
     y = Value(op.hidden, op.output.low, op.output.high)
-    check_sums("weight", op.weight, one_input(op, inputs, op.weight.columns), op.rescale, op.bias)
+    x = one_input(op, inputs, op.weight.columns)
+    check_sums("weight", op.weight, x, op.rescale, op.bias, op.bias_bits)
     check_sums("weight_hidden", op.weight_hidden, y, op.rescale_hidden)
     return y
