@@ -7,6 +7,7 @@
 namespace fewbit {
 
 constexpr int64_t kTile = 64;  // rows that are multiplied at once, at most
+constexpr int64_t kMostBiasBits = 16;
 
 // Where results lie: rows `stride` numbers apart.
 struct Target {

@@ -30,7 +30,7 @@ public:
     }
 
     DirectConv(const Plan& plan, const ConvShape& shape, const Matrix& weight, std::vector<int32_t> bias,
-               OwnedRescale rescale)
+               OwnedRescale rescale, int bias_bits)
         : shape_(shape), windows_(shape.window(), plan.input()) {
         const Grid& grid = shape.grid;
         value = {shape.rows * shape.out_places, rescale.range};
@@ -41,7 +41,7 @@ public:
             for (int64_t i = 0; i < grid.kernel_height; ++i) starts_.push_back(shape.start_of(k, i, 0));
         for (const int64_t start : starts_) places_.push_back(start / shape.channels);
         auto matrix = std::make_shared<const Matrix>(in_runs(weight, run, as_bytes(shape, weight)));
-        linear_ = Linear(std::move(matrix), std::move(bias), std::move(rescale), plan.input());
+        linear_ = Linear(std::move(matrix), std::move(bias), std::move(rescale), plan.input(), bias_bits);
     }
     Window window() const override { return windows_.window(); }
     int64_t state_size() const override { return windows_.state_size(); }
@@ -186,10 +186,11 @@ private:
 class DepthwiseConv : public Op {
 public:
     DepthwiseConv(const Plan& plan, const ConvShape& shape, const Matrix& weight, std::vector<int32_t> bias,
-                  OwnedRescale rescale)
-        : shape_(shape), bias_(std::move(bias)), rescale_(std::move(rescale)), windows_(shape.window(), plan.input()) {
+                  OwnedRescale rescale, int bias_bits)
+        : shape_(shape), bias_(std::move(bias)), rescale_(std::move(rescale)), up_(bias_bits),
+          windows_(shape.window(), plan.input()) {
         value = {shape.rows * shape.out_places, rescale_.range};
-        narrow_ = results_are_narrow(weight, weight.columns, plan.input().largest(), bias_, rescale_);
+        narrow_ = results_are_narrow(weight, weight.columns, plan.input().largest(), bias_, rescale_, up_);
         const Grid& grid = shape.grid;
         for (int64_t k = 0; k < shape.kernel; ++k)
             for (int64_t i = 0; i < grid.kernel_height; ++i)
@@ -262,12 +263,13 @@ private:
                 }
         const Target y = Target{run.out->data, channels, run.out->storage}.from(first);
         run.kernels.finish({sums, channels, bias_.data(), rescale_.view(), channels, count, y.data, y.stride, y.storage,
-                            narrow_});
+                            narrow_, nullptr, 0, up_});
     }
 
     ConvShape shape_;
     std::vector<int32_t> bias_;
     OwnedRescale rescale_;
+    int up_ = 0;           // the bias counts 2**-up of a sum
     bool narrow_ = false;  // see Finish
     Windows windows_;
     std::vector<int64_t> starts_;   // of the places of the kernel, in bordered frames
@@ -292,19 +294,20 @@ std::unique_ptr<Op> make_conv(const Plan& plan) {
     shape.right = fields.number("right", 0, kMostNumbers);
     shape.groups = fields.number("groups", 1, kMostNumbers);
     shape.grid = fields.grid();
+    const int bias_bits = int(fields.number("bias_bits", 0, kMostBiasBits));
     shape.check(*weight, plan.input());
     if (!shape.rows_lie_in_line() && DirectConv::suits(shape, *weight))
-        return std::make_unique<DirectConv>(plan, shape, *weight, std::move(bias), std::move(rescale));
+        return std::make_unique<DirectConv>(plan, shape, *weight, std::move(bias), std::move(rescale), bias_bits);
     if (shape.groups == 1) {
         const Range range = rescale.range;
         std::vector<Linear> one;
-        one.emplace_back(std::move(weight), std::move(bias), std::move(rescale), plan.input());
+        one.emplace_back(std::move(weight), std::move(bias), std::move(rescale), plan.input(), bias_bits);
         return std::make_unique<GatheredConv>(plan, shape, std::move(one), range);
     }
     if (shape.groups == shape.channels && shape.groups == shape.rows) {
         // Checks the bias, too.
         const Linear checked(weight, bias, rescale, plan.input());
-        return std::make_unique<DepthwiseConv>(plan, shape, *weight, std::move(bias), std::move(rescale));
+        return std::make_unique<DepthwiseConv>(plan, shape, *weight, std::move(bias), std::move(rescale), bias_bits);
     }
     const int64_t rows = shape.rows / shape.groups;
     std::vector<Linear> groups;
@@ -313,7 +316,7 @@ std::unique_ptr<Op> make_conv(const Plan& plan) {
             return std::vector<int32_t>(all.begin() + g * rows, all.begin() + (g + 1) * rows);
         };
         groups.emplace_back(some_rows(*weight, g * rows, rows), part(bias),
-                            OwnedRescale{part(rescale.multiplier), rescale.shift, rescale.range}, plan.input());
+                            OwnedRescale{part(rescale.multiplier), rescale.shift, rescale.range}, plan.input(), bias_bits);
     }
     return std::make_unique<GatheredConv>(plan, shape, std::move(groups), rescale.range);
 }

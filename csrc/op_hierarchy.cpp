@@ -17,6 +17,7 @@ public:
             size_ += op->state_size();
             widest_ = std::max(widest_, op->value.bytes());
         }
+        widest_ = (widest_ + kColumnUnit - 1) / kColumnUnit * kColumnUnit;  // numbers behind it are aligned
     }
     const Value& reads() const { return reads_; }
     const Value& gives() const { return ops_.back()->value; }

@@ -12,9 +12,10 @@ public:
         std::vector<int32_t> bias = plan.fields.vector("bias");
         OwnedRescale rescale = plan.fields.rescale("rescale", weight->rows);
         places_ = plan.fields.number("places", 1, kMostNumbers);
+        const int bias_bits = int(plan.fields.number("bias_bits", 0, kMostBiasBits));
         demand(plan.input().size == places_ * weight->columns, "the columns of 'weight' are not the numbers of a place");
         value = {places_ * weight->rows, rescale.range};
-        linear_ = Linear(std::move(weight), std::move(bias), std::move(rescale), plan.input());
+        linear_ = Linear(std::move(weight), std::move(bias), std::move(rescale), plan.input(), bias_bits);
     }
     int64_t bytes() const override { return linear_.matrix().bytes(); }
     Fault run(const Run& run) const override {

@@ -120,7 +120,7 @@ public:
         OwnedRescale rescale_hidden = plan.fields.rescale("rescale_hidden", back->rows);
         output_ = plan.fields.rescale("output", n, true);
         fine_ = plan.fields.number("fine", 0, 1) == 1;
-        const int bias_bits = int(plan.fields.number("bias_bits", 0, 16));
+        const int bias_bits = int(plan.fields.number("bias_bits", 0, kMostBiasBits));
         value = {n, output_.range};
         demand(weight->columns == plan.input().size, "the columns of 'weight' are not the numbers of a frame");
         demand(weight->rows == blocks * n && back->rows == blocks * n && back->columns == n,

@@ -66,11 +66,11 @@ Graph random_graph(Random& random, std::vector<Target>& targets) {
     const int64_t kernel = wide.columns / channels / 3, pad = kernel > 1 ? 1 : 0, side = kernel > 1 ? 3 : 1;
     const Range late_range = random.choose(kSignals);
     late.numbers({3, 1}).matrix(wide.handle).vector(graph.numbers(channels, {-99, 99})).rescale(graph.rescale(channels, late_range));
-    late.numbers({1, 0, 2, 1}).grid(height, width, side, side, 1, pad, pad);
+    late.numbers({1, 0, 2, 1}).grid(height, width, side, side, 1, pad, pad).number(random.between(0, 3));
     const int64_t early = graph.add("conv", late, {x}, size);
     const Matrix weight = graph.weights(channels, 9);
     depth.numbers({1, 1}).matrix(weight.handle).vector(Codes(size_t(channels))).rescale(graph.rescale(channels, kBytes));
-    const int64_t each = graph.add("conv", depth.numbers({1, -1, 0, channels}).grid(height, width, 3, 3, 1, 1, 1), {early}, size);
+    const int64_t each = graph.add("conv", depth.numbers({1, -1, 0, channels}).grid(height, width, 3, 3, 1, 1, 1).number(random.between(0, 3)), {early}, size);
     pool.numbers({random.between(0, 1), channels, 2, 1}).rescale(graph.rescale(1, kBytes)).numbers({1, 1});
     const int64_t pooled = graph.add("pool", pool.grid(height, width, 2, 2, 1, 1, 1), {each}, (height + 1) * (width + 1) * channels);
     join.vector(graph.numbers(3, {-2000, 2000})).number(3).vector({-3}).numbers({-20000, 20000});

@@ -41,11 +41,11 @@ struct Layer {
             fields.number(inputs).rescale(rescale);
         } else if (kind == Kind::kDense) {
             linear();
-            fields.number(1);
+            fields.numbers({1, 0});
         } else if (kind == Kind::kConv) {
             fields.numbers({kernel, stride});
             linear();
-            fields.numbers({1, -1, 0, 1}).grid();
+            fields.numbers({1, -1, 0, 1}).grid().number(0);
         } else {
             fields.number(outputs);
             if (kind == Kind::kQrnn) fields.number(kernel);

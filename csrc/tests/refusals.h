@@ -101,10 +101,10 @@ std::vector<Good> good_ones() {
     add("quantize", {}, Fields().floats(floats).floats(floats).numbers({-3, 3, 2, 1}));
     add("lookup", {}, Fields().matrix(square).rescale(scale).numbers({1, 0}));
     add("requantize", {0}, Fields().number(4).rescale(each));
-    add("dense", {0}, Fields().matrix(square).vector({0, 1, 2, 3}).rescale(each).number(1));
-    add("conv", {0}, Fields().numbers({2, 1}).matrix(wide).vector({0, 1, 2, 3}).rescale(each).numbers({1, -1, 0, 1}).grid());
-    add("conv", {0}, Fields().numbers({2, 2}).matrix(thin).vector({0, 1, 2, 3}).rescale(each).numbers({2, 1, 1, 4}).grid());
-    add("conv", {0}, Fields().numbers({1, 1}).matrix(square).vector({0, 1, 2, 3}).rescale(each).numbers({1, 0, 0, 1}).grid(2, 2, 2, 2, 1, 1, 0));
+    add("dense", {0}, Fields().matrix(square).vector({0, 1, 2, 3}).rescale(each).numbers({1, 2}));
+    add("conv", {0}, Fields().numbers({2, 1}).matrix(wide).vector({0, 1, 2, 3}).rescale(each).numbers({1, -1, 0, 1}).grid().number(2));
+    add("conv", {0}, Fields().numbers({2, 2}).matrix(thin).vector({0, 1, 2, 3}).rescale(each).numbers({2, 1, 1, 4}).grid().number(0));
+    add("conv", {0}, Fields().numbers({1, 1}).matrix(square).vector({0, 1, 2, 3}).rescale(each).numbers({1, 0, 0, 1}).grid(2, 2, 2, 2, 1, 1, 0).number(0));
     add("sru", {0}, Fields().number(2).matrix(gates).vector(Codes(8)).rescale(scale).numbers({1000, 1000, 20, -8, 7}));
     add("qrnn", {0}, Fields().numbers({2, 1}).matrix(three).vector(Codes(6)).rescale(scale).rescale(scale));
     add("lstm", {0}, Fields().number(2).matrix(gates).vector(Codes(8)).rescale(scale).matrix(four).rescale(scale).rescale(scale).numbers({1, 3}));
@@ -228,7 +228,7 @@ void check_hierarchy_fields() {
     const auto part = [&](int64_t inputs, int32_t low, const std::shared_ptr<fewbit_matrix>& weight) {
         const Held made(fewbit_network_part(network.get(), inputs, low, 7), fewbit_network_free);
         Fields dense;
-        dense.matrix(weight).vector({0}).rescale({{1}, 0, {-8, 7}}).number(1);
+        dense.matrix(weight).vector({0}).rescale({{1}, 0, {-8, 7}}).numbers({1, 0});
         if (weight) demand(dense.add(made.get(), "dense", {-1}) == 0, fewbit_error());
         return made;
     };
@@ -305,7 +305,7 @@ void check_steps() {
     // Nothing reads more than 16 bits but what only moves numbers.
     Fields scores, choice;
     const std::shared_ptr<fewbit_matrix> weight = ones(4, 4);
-    scores.matrix(weight).vector(Codes(4)).rescale({{1}, 0, {kLeast32, kMost32}}).number(1);
+    scores.matrix(weight).vector(Codes(4)).rescale({{1}, 0, {kLeast32, kMost32}}).numbers({1, 0});
     demand(scores.add(network.get(), "dense", {0}) == 0, fewbit_error());
     refused(scores.add(network.get(), "dense", {1}), -1, "16 bits");
     choice.vector({-1, 2}).numbers({1, 0});

@@ -101,6 +101,12 @@ class Draft:
         bias = self.rng.integers(-int(min(size, 1 << 29)) - 1, int(min(size, 1 << 29)) + 1, rows)
         return weight, bias, self.rescale(size, rows, span, wanted)
 
+    def finer(self, product):
+        """A product whose bias counts less than a sum, and how many bits less; its sums are as much larger."""
+        bias_bits = self.choose((0, 0, 1, 3, 9))
+        weight, bias, rescale = product
+        return (weight, bias, replace(rescale, multiplier=rescale.multiplier >> bias_bits)), bias_bits
+
     def grid(self) -> ops.Grid:
         while True:
             height, width, kernel_height, kernel_width = (self.number(1, most) for most in (6, 6, 3, 3))
@@ -141,7 +147,8 @@ def dense(draft):
     places, columns, rows = draft.choose((1, 1, 3, 70)), draft.choose((1, 3, 16, 65)), draft.choose((1, 5, 16, 33, 80))
     name = draft.source(places * columns)
     span = draft.choose((None, (-(1 << 31), (1 << 31) - 1)))
-    draft.add(ops.Dense, *draft.linear(rows, columns, name, span, None if span is None else 1e5), places)
+    product, bias_bits = draft.finer(draft.linear(rows, columns, name, span, None if span is None else 1e5))
+    draft.add(ops.Dense, *product, places, bias_bits)
 
 
 def conv(draft):
@@ -156,8 +163,8 @@ def conv(draft):
     out = groups if draft.chance(0.5) else groups * draft.number(1, 3)
     name = draft.source(groups * each * grid.places)
     columns = kernel * grid.kernel * each
-    weight, bias, rescale = draft.linear(out, columns, name, grouped=groups == 1)
-    draft.add(ops.Conv, kernel, stride, weight, bias, rescale, dilation, left, right, groups, grid)
+    product, bias_bits = draft.finer(draft.linear(out, columns, name, grouped=groups == 1))
+    draft.add(ops.Conv, kernel, stride, *product, dilation, left, right, groups, grid, bias_bits)
 
 
 def sru(draft):
@@ -188,9 +195,7 @@ def recurrent(draft, blocks):
     largest = max(-output.low, output.high)
     size = np.sqrt(n) * max(back.format.hi, 1) * largest / 3
     hidden = draft.rescale(size, blocks * n, half, 8000)
-    bias_bits = draft.choose((0, 0, 1, 3, 9))
-    weight, bias, rescale = gates  # sums are so much larger
-    gates = weight, bias, replace(rescale, multiplier=rescale.multiplier >> bias_bits)
+    gates, bias_bits = draft.finer(gates)
     return n, gates, back, hidden, output, fine, bias_bits
 
 

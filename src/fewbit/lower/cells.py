@@ -8,10 +8,20 @@ from torch import Tensor, nn
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
 from fewbit.formats import FixedPoint
-from fewbit.lower.weights import MAX_SUM, Floats, SignalCodes, Weight, integer_bias, read_signal, read_weight, to_float
+from fewbit.lower.weights import (
+    MAX_SUM,
+    Floats,
+    SignalCodes,
+    Weight,
+    bias_bits,
+    integer_bias,
+    read_signal,
+    read_weight,
+    to_float,
+)
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, MAX_MULTIPLIER, Q12, Q15, Integers, Rescale, rescale_from, shared_shift
-from fewbit.program.ops.recurrent import FINE, MAX_BIAS_BITS
+from fewbit.program.ops.recurrent import FINE
 from fewbit.quant import input_quantizer
 
 
@@ -58,7 +68,7 @@ def lstm_of(
     name: str, weight: Weight, back: Weight, bias: Floats, x: SignalCodes, hidden: SignalCodes, **inputs: Any
 ) -> ops.Op:
     """The op of an LSTM; blocks of rows: input, forget, candidate, output."""
-    inputs |= {"bias_bits": _bias_bits(weight, bias, x)} if inputs.get("fine") else {}
+    inputs |= {"bias_bits": bias_bits(weight, weight.scale * x.step, bias, x, 1 / Q12)} if inputs.get("fine") else {}
     halves = _halves(weight, back, bias, x, hidden, inputs)
     return ops.LSTM(name, len(back.codes) // 4, *halves, _result(hidden), **inputs)
 
@@ -74,7 +84,7 @@ def gru_of(
     **inputs: Any,
 ) -> ops.Op:
     """The op of a GRU; blocks of rows: reset, update, candidate."""
-    inputs |= {"bias_bits": _bias_bits(weight, bias, x)} if inputs.get("fine") else {}
+    inputs |= {"bias_bits": bias_bits(weight, weight.scale * x.step, bias, x, 1 / Q12)} if inputs.get("fine") else {}
     matrix, integers, rescale, hidden_matrix, rescale_hidden = _halves(weight, back, bias, x, hidden, inputs)
     inner = np.clip(np.rint(bias_hidden * Q12), *_ends(inputs)).astype(np.int64)
     rows, result = len(back.codes) // 3, _result(hidden)
@@ -107,25 +117,12 @@ def _ends(inputs: dict[str, Any]) -> tuple[int, int]:
     return FINE if inputs.get("fine") else INT16
 
 
-def _bias_bits(weight: Weight, bias: Floats, x: SignalCodes) -> int:
-    """How many bits finer than an accumulator a bias can be, so that it is rounded no more than the gate is.
-
-    A row of large weights has coarse accumulators, and its bias would be off by up to half of one in every frame.
-    """
-    step = float(np.max(np.abs(weight.scale)) * x.step)
-    wanted = int(np.ceil(np.log2(max(step * Q12, 1e-300))))
-    largest = int(np.abs(weight.codes).sum(axis=1).max()) * max(-x.low, x.high)
-    largest = max(largest, int(np.abs(bias / np.where(weight.scale == 0, np.inf, weight.scale * x.step)).max()))
-    room = int(np.floor(np.log2(MAX_SUM / (largest + 1)))) - 1
-    return int(np.clip(min(wanted, room), 0, MAX_BIAS_BITS))
-
-
 def input_half(
-    weight: Weight, x: SignalCodes, bias: Floats, ends: tuple[int, int] = INT16, bias_bits: int = 0
+    weight: Weight, x: SignalCodes, bias: Floats, ends: tuple[int, int] = INT16, up: int = 0
 ) -> tuple[ops.Matrix, Integers, Rescale]:
     """The products of a cell with its input, in Q3.12."""
     x.check_sums(weight)
-    matrix, scale, integers = integer_bias(weight, weight.scale * x.step * 0.5**bias_bits, bias)
+    matrix, scale, integers = integer_bias(weight, weight.scale * x.step * 0.5**up, bias)
     return matrix, integers, rescale_from(scale * Q12, *ends)
 
 

@@ -14,7 +14,16 @@ from fewbit.lower.builder import Builder
 from fewbit.lower.observed import MOVES, args_of, operator_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Signal, Symbols, frames_of
-from fewbit.lower.weights import MAX_SUM, Floats, SignalCodes, Weight, integer_bias, to_float, weight_of
+from fewbit.lower.weights import (
+    MAX_SUM,
+    Floats,
+    SignalCodes,
+    Weight,
+    bias_bits,
+    integer_bias,
+    to_float,
+    weight_of,
+)
 from fewbit.program import ops
 from fewbit.program.numerics import Integers, rescale_from
 
@@ -182,10 +191,13 @@ def product(
     builder.reserve(name)
 
     def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
-        scale = weight.scale * reader.codes.step * gain
-        matrix, scale, integers = integer_bias(weight, scale, real_bias * gain + offset)
+        scale, wanted = weight.scale * reader.codes.step * gain, real_bias * gain + offset
+        up = bias_bits(weight, scale, wanted, reader.codes, codes.step)
+        matrix, scale, integers = integer_bias(weight, scale * 0.5**up, wanted)
         rescale = rescale_from(scale / codes.step, codes.low, codes.high)
-        return builder.add(make(name, matrix, integers, rescale, unread)), codes
+        op = make(name, matrix, integers, rescale, unread)
+        assert isinstance(op, ops.Dense | ops.Conv)
+        return builder.add(replace(op, bias_bits=up)), codes
 
     return Pending(places * rows, labels, emit, channels=rows, frames=frames, spare=spare)
 

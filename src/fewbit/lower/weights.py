@@ -12,6 +12,7 @@ from fewbit.errors import LoweringError
 from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, default_layout, pack
 from fewbit.program import ops
 from fewbit.program.numerics import Integers
+from fewbit.program.ops.base import MAX_BIAS_BITS
 from fewbit.quant import Activation, Quantizer, input_quantizer, quantizer_of
 from fewbit.quant.following import input_of
 
@@ -122,6 +123,27 @@ def codes_of(quantizer: Quantizer) -> SignalCodes:
     if not step > 0:
         raise LoweringError("its input quantizer is not calibrated; call calibrate(model, batches)")
     return SignalCodes(step, quantizer.format.lo, quantizer.format.hi)
+
+
+def bias_bits(weight: Weight, scale: Floats, bias: Floats, x: SignalCodes, unit: float) -> int:
+    """How many bits finer than an accumulator a bias should be: so many that it is rounded to `unit`, or that there is
+    room for.
+
+    A row of large weights has coarse accumulators, and its bias would be off by up to half of one in every frame.
+
+    scale: of the accumulators of each row.
+    """
+    if not bias.any():
+        return 0
+    steps = np.abs(np.broadcast_to(scale, bias.shape))
+    counted = steps > 0
+    if not counted.any():
+        return 0
+    wanted = int(np.ceil(np.log2(steps.max() / unit)))
+    sums = np.abs(weight.codes).sum(axis=1) * max(-x.low, x.high)
+    largest = max(int(sums.max()), int((np.abs(bias[counted]) / steps[counted]).max()), 1)
+    room = int(np.floor(np.log2(MAX_SUM / largest))) - 1
+    return int(np.clip(min(wanted, room), 0, MAX_BIAS_BITS))
 
 
 def integer_bias(weight: Weight, scale: Floats, bias: Floats) -> tuple[ops.Matrix, Floats, Integers]:

@@ -17,6 +17,7 @@ from fewbit.errors import LoweringError
 from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, unpack
 from fewbit.program.numerics import INT16, MAX_MULTIPLIER, MAX_SHIFT, Integers, Rescale, shift_round
 
+MAX_BIAS_BITS = 16
 GROUP_SHIFT = 14
 EXACT = 1 << 53
 """Float64 holds every integer below it."""
@@ -244,8 +245,9 @@ def check_sums(
 ) -> None:
     """The sums of a product are exact in float64, and what is made of them stays within 64 bits.
 
-    up: by so many bits the sums are shifted before the bias is added.
+    up: by so many bits the sums are shifted before the bias is added, `bias_bits` of the op.
     """
+    demand(0 <= up <= MAX_BIAS_BITS, f"'bias_bits' is {up}, wanted 0 to {MAX_BIAS_BITS}")
     shift = 0 if matrix.group_scale is None else GROUP_SHIFT
     added = 0 if bias is None else int(np.abs(bias).max())
     factor, half = int(np.abs(rescale.multiplier).max()), 1 << MAX_SHIFT - 1

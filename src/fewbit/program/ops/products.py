@@ -25,12 +25,16 @@ from fewbit.program.ops.windows import ONE_PLACE, Grid, start_window, take_windo
 
 @dataclass(frozen=True, eq=False)
 class Dense(Op):
-    """``rescale(acc)``; a ReLU is a `low` of 0. A frame of several `places` is multiplied place by place."""
+    """``rescale((W x << bias_bits) + bias)``; a ReLU is a `low` of 0.
+
+    A frame of several `places` is multiplied place by place.
+    """
 
     weight: Matrix
     bias: Integers
     rescale: Rescale
     places: int = 1
+    bias_bits: int = 0
 
     kind: ClassVar[str] = "dense"
 
@@ -39,7 +43,7 @@ class Dense(Op):
         check_multipliers("rescale", self.rescale, self.weight.rows)
         demand(1 <= self.places <= MAX_FRAME, "'places' must be at least 1")
         x = one_input(self, inputs, self.places * self.weight.columns)
-        check_sums("weight", self.weight, x, self.rescale, self.bias)
+        check_sums("weight", self.weight, x, self.rescale, self.bias, self.bias_bits)
         return Value(self.places * self.weight.rows, self.rescale.low, self.rescale.high)
 
     def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
@@ -50,10 +54,11 @@ class Dense(Op):
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
         x = xs[0].reshape(len(xs[0]), self.places, self.weight.columns)
-        return self.rescale(step.products[0](x) + self.bias).reshape(len(x), self.places * self.weight.rows), state
+        sums = (step.products[0](x) << self.bias_bits) + self.bias
+        return self.rescale(sums).reshape(len(x), self.places * self.weight.rows), state
 
     def is_new(self) -> bool:
-        return super().is_new() or self.places != 1
+        return super().is_new() or self.places != 1 or self.bias_bits != 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +83,7 @@ class Conv(Op):
     right: int = 0
     groups: int = 1
     grid: Grid = ONE_PLACE
+    bias_bits: int = 0
 
     kind: ClassVar[str] = "conv"
 
@@ -116,7 +122,7 @@ class Conv(Op):
             demand(1 <= self.stride <= self.kernel, "'stride' must lie in 1..kernel")
         self.window.check()
         x = one_input(self, inputs, self.size)
-        check_sums("weight", self.weight, x, self.rescale, self.bias)
+        check_sums("weight", self.weight, x, self.rescale, self.bias, self.bias_bits)
         return Value(self.out_places * rows, self.rescale.low, self.rescale.high)
 
     def products(self, inputs: Sequence[Value]) -> list[tuple[Matrix, Value]]:
@@ -145,9 +151,9 @@ class Conv(Op):
             step.products[0](part.reshape(n, self.out_places, self.weight.columns), g, self.groups)
             for g, part in enumerate(parts)
         ]
-        y = self.rescale(np.concatenate(sums, axis=-1) + self.bias)
+        y = self.rescale((np.concatenate(sums, axis=-1) << self.bias_bits) + self.bias)
         return y.reshape(n, self.out_places * self.weight.rows), state
 
     def is_new(self) -> bool:
-        plain = self.dilation == 1 and self.left == -1 and self.right == 0 and self.groups == 1
+        plain = self.dilation == 1 and self.left == -1 and self.right == 0 and self.groups == 1 and not self.bias_bits
         return super().is_new() or not plain or self.grid != ONE_PLACE

@@ -37,7 +37,6 @@ from fewbit.program.ops.windows import start_window, take_windows
 
 FINE = (-(1 << 19), (1 << 19) - 1)
 """20 bits: Q3.12 up to 128."""
-MAX_BIAS_BITS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,7 +289,6 @@ def check_hidden_half(op: LSTM | GRU, blocks: int) -> None:
 
 def check_both_sums(op: LSTM | GRU, inputs: Sequence[Value]) -> Value:
     """The products of a layer whose result is multiplied again, and that result."""
-    demand(0 <= op.bias_bits <= MAX_BIAS_BITS, f"'bias_bits' is {op.bias_bits}, wanted 0 to {MAX_BIAS_BITS}")
     y = Value(op.hidden, op.output.low, op.output.high)
     x = one_input(op, inputs, op.weight.columns)
     check_sums("weight", op.weight, x, op.rescale, op.bias, op.bias_bits)
