@@ -194,8 +194,8 @@ struct Depthwise {
     const int64_t* starts;  // (kernel,)
     int64_t kernel, channels, places, step;
     const int16_t* weights;  // (kernel, channels)
-    // The weights as bytes, or null: (channels / 64, kernel / 4, 4, 4, 4, 4) with zeros behind the kernel. Of 64 channels and four
-    // places, entry (v, i, j, k) is channel 16 i + 4 v + j and place k. Channels behind the last 64 are not there.
+    // The weights as bytes, or null: (channels / 64, kernel / 4, 4, 4, 4, 4) with zeros behind the kernel. Of 64 channels
+    // and four places, entry (v, i, j, k) is channel 16 i + 4 v + j and place k. Channels behind the last 64 are not there.
     const int8_t* quads;
     const int32_t* sums;     // (channels,), of the weights
     int32_t* y;              // (places, channels)

@@ -18,7 +18,8 @@ bool results_are_narrow(const Matrix& matrix, int64_t count, int64_t largest, co
     for (int32_t each : bias) most = std::max(most, std::abs(double(each)));
     for (int32_t each : rescale.multiplier) factor = std::max(factor, std::abs(double(each)));
     // A quarter of the room is left for rounding, here and there.
-    return (std::ldexp(double(count) * double(code) * double(largest), up) + most) * factor < std::ldexp(1.5, 30 + rescale.shift);
+    const double sum = std::ldexp(double(count) * double(code) * double(largest), up) + most;
+    return sum * factor < std::ldexp(1.5, 30 + rescale.shift);
 }
 
 Linear::Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, OwnedRescale rescale,

@@ -18,7 +18,8 @@ void segment_product(const Kernels& kernels, const Matrix& matrix, const Activat
     kernels.start({matrix.row_sums.data() + segment * rows + row, offset, matrix.offset, x.sums(part, segment), count,
                    x.frames, y + row, y_stride, add});
     const Segment& columns = matrix.segments[segment];
-    kernels.product({&matrix, &columns, first, last, x.bytes(part) + columns.start, x.stride, x.frames, y, y_stride, x.runs});
+    kernels.product({&matrix, &columns, first, last, x.bytes(part) + columns.start, x.stride, x.frames, y, y_stride,
+                     x.runs});
 }
 
 void whole_segment(const Kernels& kernels, const Matrix& matrix, const Activations& x, int64_t segment, int64_t first,
@@ -161,7 +162,8 @@ void multiply(const Kernels& kernels, const Matrix& matrix, const Activations& x
 void multiply_bytes(const Kernels& kernels, const Matrix& matrix, const Activations& x, int threads, int32_t* y,
                     int64_t y_stride) {
     each_strip(matrix, x.frames, threads, [&](int64_t first, int64_t last) {
-        kernels.product({&matrix, &matrix.segments[0], first, last, x.bytes(0), x.stride, x.frames, y, y_stride, x.runs, true});
+        kernels.product({&matrix, &matrix.segments[0], first, last, x.bytes(0), x.stride, x.frames, y, y_stride, x.runs,
+                         true});
     });
 }
 

@@ -118,7 +118,8 @@ private:
     // Heads `head` .. `last`: scores are products of queries and keys, mixtures those of weights and values.
     void by_products(const Run& run, int64_t head, int64_t last, int64_t first, int64_t count) const {
         Workshop& shop = workshop();
-        const int64_t size = groups_ * width_, shared = heads_ / groups_, together = together_ / kFewestTogether * kFewestTogether;
+        const int64_t size = groups_ * width_, shared = heads_ / groups_;
+        const int64_t together = together_ / kFewestTogether * kFewestTogether;
         const Frames &keys = run.in[1], &values = run.in[2];
         std::vector<NumberMatrix>& parts = shop.values_in_parts;
         const auto needed = size_t((count + together - 1) / together);
@@ -132,20 +133,23 @@ private:
                     parts[size_t(j / together)].columns(values.at(at + j * size), values.storage, width_,
                                                         std::min(together, count - j), size);
             }
-            for (int64_t q = 0; q < count; q += kTile) tile(run, head, first, q, std::min(kTile, count - q), count, together);
+            for (int64_t q = 0; q < count; q += kTile)
+                tile(run, head, first, q, std::min(kTile, count - q), count, together);
         }
     }
 
     // Queries q .. q + some of a head.
-    void tile(const Run& run, int64_t head, int64_t first, int64_t q, int64_t some, int64_t count, int64_t together) const {
+    void tile(const Run& run, int64_t head, int64_t first, int64_t q, int64_t some, int64_t count,
+              int64_t together) const {
         Workshop& shop = workshop();
         const Kernels& kernels = run.kernels;
         const Matrix& keys = shop.keys_as_rows.matrix();
         const int64_t stride = keys.padded_rows(), at = ((first + q) * heads_ + head) * width_;
         const Frames& queries = run.in[0];
         int32_t* scores = shop.sums.get(some * stride);
+        const int64_t row = heads_ * width_;
         shop.activations.take(kernels, keys,
-                              byte_rows(kernels, queries.at(at), queries.storage, some, heads_ * width_, width_, shop.split));
+                              byte_rows(kernels, queries.at(at), queries.storage, some, row, width_, shop.split));
         multiply(kernels, keys, shop.activations, 1, scores, stride);
         const int64_t bytes = some * stride + kColumnUnit;
         int8_t *high = shop.patches.get(2 * bytes), *low = high + bytes;

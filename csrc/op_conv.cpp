@@ -73,7 +73,7 @@ private:
         return shape.out_places >= kManyPlaces && weight.rows * weight.columns <= kFewWeights;
     }
 
-    // How the output is cut: units (frames, or all of them where each has one place) of lines of places, `lines` in a piece.
+    // How the output is cut: units (frames, or all of them where each has one place) of lines of places, some in a piece.
     struct Pieces {
         int64_t places, line, stride, line_stride;  // of a unit; of a line; bytes from place to place, and line to line
         int64_t lines, in_unit, count;              // lines of a piece, pieces of a unit, and of all

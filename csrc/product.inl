@@ -141,12 +141,13 @@ void strip_frames(const Strip& strip, const Walk& walk, const Product& job, cons
             const Walk some{walk.starts, walk.runs, walk.blocks - j < kMostBlocks ? walk.blocks - j : kMostBlocks};
             const int8_t* from = x + j * (32 / kBits);
             const uint8_t* at = line + j * strip.step;
+            const bool first_blocks = fresh && j == 0;
             if (count == kPanels)
-                tile<Isa, kBits, kT, kPanels>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift, fresh && j == 0);
+                tile<Isa, kBits, kT, kPanels>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift, first_blocks);
             else if (count == kSome)
-                tile<Isa, kBits, kT, kSome>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift, fresh && j == 0);
+                tile<Isa, kBits, kT, kSome>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift, first_blocks);
             else
-                tile<Isa, kBits, kT, 1>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift, fresh && j == 0);
+                tile<Isa, kBits, kT, 1>(at, strip.step, some, from, job.x_stride, y, job.y_stride, shift, first_blocks);
         }
         first += count;
     }
@@ -156,19 +157,20 @@ void strip_frames(const Strip& strip, const Walk& walk, const Product& job, cons
 template <class Isa, int kBits>
 void strip_line(const Strip& strip, const Walk& walk, const Product& job, const int8_t* x, int64_t frame, int64_t count,
                 int64_t row, int shift, bool fresh) {
+    const auto some = [&]<int kT>(Constant<kT>, int64_t t) {
+        strip_frames<Isa, kBits, kT, Isa::template panels<kT>()>(strip, walk, job, x + t * job.x_stride, frame + t, row,
+                                                                 shift, fresh);
+    };
     int64_t t = 0;
     // Eight frames of fields, masked but not shifted, would have too many sums.
     if constexpr (Isa::kFrames >= 8 && kBits == 8)
-        for (; strip.panels <= Isa::template panels<8>() && count - t >= 8; t += 8)
-            strip_frames<Isa, kBits, 8, Isa::template panels<8>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift, fresh);
-    for (; count - t >= 4; t += 4)
-        strip_frames<Isa, kBits, 4, Isa::template panels<4>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift, fresh);
+        for (; strip.panels <= Isa::template panels<8>() && count - t >= 8; t += 8) some(Constant<8>{}, t);
+    for (; count - t >= 4; t += 4) some(Constant<4>{}, t);
     if (count - t >= 2) {
-        strip_frames<Isa, kBits, 2, Isa::template panels<2>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift, fresh);
+        some(Constant<2>{}, t);
         t += 2;
     }
-    if (t < count)
-        strip_frames<Isa, kBits, 1, Isa::template panels<1>()>(strip, walk, job, x + t * job.x_stride, frame + t, row, shift, fresh);
+    if (t < count) some(Constant<1>{}, t);
 }
 
 template <class Isa, int kBits>
@@ -181,7 +183,8 @@ void plane_product(const Product& job, const Plane& plane, bool fresh) {
         const int64_t row = s * kStripPanels * kPanelRows;
         for (int64_t frame = 0, line = 0; frame < job.frames; frame += job.runs.frames, ++line) {
             const int64_t left = job.frames - frame, count = left < job.runs.frames ? left : job.runs.frames;
-            strip_line<Isa, kBits>(strip, walk, job, job.x + line * job.runs.line_stride, frame, count, row, plane.shift, fresh);
+            const int8_t* x = job.x + line * job.runs.line_stride;
+            strip_line<Isa, kBits>(strip, walk, job, x, frame, count, row, plane.shift, fresh);
         }
     }
 }

@@ -208,8 +208,8 @@ void tiled_product(const Product& job) {
     const std::vector<Plane>& planes = job.matrix->planes;
     const bool bytes = planes.front().bits == 8;
     const int64_t tiled = job.segment->padded / kTileColumns * kTileColumns, rest = job.segment->padded - tiled;
-    if (job.runs.count > 1 || job.frames < (bytes ? kFewestFrames : kFewestSpread) || tiled == 0 || (bytes && planes.size() > 1))
-        return product<Avx512>(job);
+    const bool is_plain = job.runs.count == 1 && !(bytes && planes.size() > 1);
+    if (!is_plain || tiled == 0 || job.frames < (bytes ? kFewestFrames : kFewestSpread)) return product<Avx512>(job);
     Segment segment;
     if (job.fresh) fill_zeros(job);
     multiply_strips(some_columns(job, segment, 0, tiled), bytes);
