@@ -97,7 +97,7 @@ def _against_noise(row: Row) -> str:
 
 def _cost(row: Row, pair: str) -> float:
     found = row["agreement"][pair]
-    return float(found["kl"] if "kl" in found else found["cosine_distance"])
+    return max(0.0, float(found["kl"] if "kl" in found else found["cosine_distance"]))  # rounding may go below 0
 
 
 def _percent(share: float | None) -> str:

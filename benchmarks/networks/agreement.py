@@ -70,7 +70,7 @@ def cosine_distance(reference: Rows, other: Rows) -> float:
     lengths = np.linalg.norm(reference, axis=1) * np.linalg.norm(other, axis=1)
     cosines = (reference * other).sum(1) / np.where(lengths > 0, lengths, 1)
     both = ~reference.any(1) & ~other.any(1)
-    return float(np.mean(1 - np.where(both, 1, cosines)))
+    return max(0.0, float(np.mean(1 - np.where(both, 1, cosines))))
 
 
 def errors(reference: Rows, other: Rows) -> dict[str, float]:
