@@ -22,6 +22,7 @@ public:
     // Whether a convolution can and should run so.
     static bool suits(const ConvShape& shape, const Matrix& weight) {
         if (shape.groups > 1 || !weight.group_scale.empty() || shape.grid.dilation_width > 1) return false;
+        if (!shape.has_little_border()) return false;
         const int64_t run = shape.channels * shape.grid.kernel_width;
         const int64_t unit = as_bytes(shape, weight) ? 4 : 32 / weight.planes.back().bits;
         const int64_t padded = (run + unit - 1) / unit * unit;
@@ -304,7 +305,7 @@ std::unique_ptr<Op> make_conv(const Plan& plan) {
         one.emplace_back(std::move(weight), std::move(bias), std::move(rescale), plan.input(), bias_bits);
         return std::make_unique<GatheredConv>(plan, shape, std::move(one), range);
     }
-    if (shape.groups == shape.channels && shape.groups == shape.rows) {
+    if (shape.groups == shape.channels && shape.groups == shape.rows && shape.has_little_border()) {
         // Checks the bias, too.
         const Linear checked(weight, bias, rescale, plan.input());
         return std::make_unique<DepthwiseConv>(plan, shape, *weight, std::move(bias), std::move(rescale), bias_bits);

@@ -27,6 +27,12 @@ struct ConvShape {
         if (groups > 1) return false;
         return grid.places() == 1 ? dilation == 1 && grid.plain() : kernel == 1 && stride == 1 && grid.plain();
     }
+    // Whether a frame with its padding around it is no more than some times what goes in and comes out: a kernel whose
+    // places lie far apart may have any amount of padding.
+    bool has_little_border() const {
+        const int64_t row = bordered_width() * channels, most = 8 * (size() + rows * out_places) + (1 << 14);
+        return bordered_width() <= most / channels && bordered_height() <= most / row;
+    }
     // Of a frame with its padding around it; where one of its places begins, and a window.
     int64_t bordered_height() const { return grid.height + grid.top + grid.bottom; }
     int64_t bordered_width() const { return grid.width + grid.left + grid.right; }

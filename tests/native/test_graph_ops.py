@@ -1,5 +1,6 @@
 """Every kind of op runs natively with the integers of the reference, on every target and in any pieces."""
 
+import resource
 from contextlib import suppress
 
 import numpy as np
@@ -94,6 +95,23 @@ def test_what_a_stream_cannot_do_is_said():
         native.step(np.zeros((1, 1), np.float32), state)
     with pytest.raises(DecodeError, match="damaged, or of another"):
         Native(small(first=1)).step(np.zeros((1, 2), np.float32), state)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_a_kernel_with_places_far_apart_takes_no_memory_for_its_padding(channels, groups):
+    far = (1 << 23) - 1
+    grid = ops.Grid(2, 1, 2, 1, dilation_height=far, top=far)
+    draft = Draft(np.random.default_rng(5))
+    name = draft.source(2 * channels * groups, (-127, 127))
+    product = draft.linear(3, 2 * channels, name, (-127, 127), grouped=False)
+    draft.add(ops.Conv, 1, 1, *product, 1, 0, 0, groups, grid)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    native = Native(draft.ops)
+    x = features(draft, 64)
+    wanted = Reference(draft.ops).step(x, Reference(draft.ops).init_state(), True)[0]
+    assert np.array_equal(native.step(x, native.init_state(), True)[0], wanted)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB; with the padding 500 MB and more
 
 
 def large():
