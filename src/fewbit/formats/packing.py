@@ -97,14 +97,12 @@ def _trits(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _bits(data: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     """Indices of `bits` bits, in one byte each: large matrices take a small multiple of their packed size."""
+    if bits == 8:
+        return data
     if 8 % bits == 0:
         shifts = np.arange(0, 8, bits, dtype=np.uint8)
-        mask = np.uint8((1 << bits) - 1)
-        return (
-            data
-            if bits == 8
-            else ((data[..., None] >> shifts) & mask).reshape(*data.shape[:-1], data.shape[-1] * len(shifts))
-        )
+        index = (data[..., None] >> shifts) & np.uint8((1 << bits) - 1)
+        return index.reshape(*data.shape[:-1], data.shape[-1] * len(shifts))
     single = np.unpackbits(data, axis=-1, bitorder="little")
     places = single.shape[-1] // bits
     usable = single[..., : places * bits]

@@ -189,6 +189,8 @@ def _fits(graph: Graph, place: int) -> bool:
             return False
         up = 0  # of the first product, the one with the input
     parts = [part for chain in op.chains for part in chain] if isinstance(op, Hierarchy) else [op]
+    if isinstance(op, Hierarchy) and any(getattr(part, "bias_bits", 0) for part in parts):
+        return False  # the products above are not told apart by part
     vectors = [bias for part in parts if (bias := getattr(part, "bias", None)) is not None]
     return all(np.abs(bias).max() <= LIMIT for bias in vectors)
 
