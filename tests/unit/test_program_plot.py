@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from fewbit.plot import plot_program
 from fewbit.plot.program_columns import columns
@@ -91,6 +92,19 @@ def test_three_branches_stand_beside_each_other_and_the_middle_one_below_its_sou
     layout = arrange([(), (0,), (0,), (0,), (1, 2, 3)], WIDTH)
     assert [point[0] for point in layout.rows[1]] == [1, 2, 3]
     assert layout.x[0, 0] == pytest.approx(layout.x[2, 1]) == pytest.approx(layout.x[4, 2])
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+@example(seed=55)
+def test_values_that_pass_keep_off_nodes(seed):
+    rng = np.random.default_rng(seed)
+    counts = [0 if rng.random() < 0.1 else int(rng.integers(1, 4)) for _ in range(rng.integers(2, 19))]
+    reads = [[], *(sorted({int(place) for place in rng.integers(0, i, n)}) for i, n in enumerate(counts, 1))]
+    layout = arrange(reads, WIDTH)
+    for row in layout.rows:
+        for a, b in pairwise(row):
+            assert layout.x[b] - layout.x[a] > (layout.is_node(a) + layout.is_node(b)) * WIDTH / 2, (a, b)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -145,10 +145,10 @@ def _place(layout: Layout, width: float) -> None:
                 weights.append(total or 0.1)
             x |= dict(zip(row, _apart(layout, row, wanted, weights, width), strict=True))
 
-    _stretch(layout)
+    _stretch(layout, width)
 
 
-def _stretch(layout: Layout) -> None:
+def _stretch(layout: Layout, width: float) -> None:
     """A value that passes several layers does so on one straight line, as far out as it ever has to be."""
     passing: dict[int, list[Point]] = {}
     for row in layout.rows:
@@ -157,17 +157,18 @@ def _stretch(layout: Layout) -> None:
                 passing.setdefault(point[0], []).append(point)
     for points in passing.values():
         for x in (max(layout.x[point] for point in points), min(layout.x[point] for point in points)):
-            if all(_is_free(layout, point, x) for point in points):
+            if all(_is_free(layout, point, x, width) for point in points):
                 layout.x |= dict.fromkeys(points, x)
                 break
 
 
-def _is_free(layout: Layout, point: Point, x: float) -> bool:
-    """Whether a point may move: all others of its row stay on their side, and beyond it."""
+def _is_free(layout: Layout, point: Point, x: float, width: float) -> bool:
+    """Whether a point may move: all others of its row stay on their side, and beyond it; nodes have their width."""
     before = layout.x[point]
     low, high = min(before, x), max(before, x)
     row = [other for other in layout.rows[point[1]] if other != point]
-    return not any(low - 2 * LANE < layout.x[other] < high + 2 * LANE for other in row)
+    rooms = (max(2 * LANE, width / 2 + LANE / 2) if layout.is_node(other) else 2 * LANE for other in row)
+    return not any(low - room < layout.x[other] < high + room for other, room in zip(row, rooms, strict=True))
 
 
 def _pull(layout: Layout, a: Point, b: Point) -> float:
