@@ -141,10 +141,7 @@ namespace {
 template <class Part>
 void each_strip(const Matrix& matrix, int64_t frames, int threads, const Part& part) {
     const int64_t strips = (matrix.panels() + kStripPanels - 1) / kStripPanels;
-    if (threads > 1 && matrix.rows * matrix.columns * frames >= kWorthSharing)
-        share(threads, strips, part);
-    else
-        part(0, strips);
+    share(matrix.rows * matrix.columns * frames >= kWorthSharing ? threads : 1, strips, part);
 }
 
 }  // namespace

@@ -101,10 +101,7 @@ private:
 
     // Calls part(first, last) for all heads, which the threads share if each has much to do.
     void each_head(const Run& run, int64_t queries, int64_t keys, const std::function<void(int64_t, int64_t)>& part) const {
-        if (run.threads > 1 && heads_ * queries * keys * width_ >= kWorthSharing)
-            share(run.threads, heads_, part);
-        else
-            part(0, heads_);
+        share(heads_ * queries * keys * width_ >= kWorthSharing ? run.threads : 1, heads_, part);
     }
 
     // All of `count` rows, from row `first` on, against each other.

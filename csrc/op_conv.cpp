@@ -57,14 +57,11 @@ public:
         for (int part = 0; part < x.parts && linear_.matrix().offset != 0; ++part)
             run.kernels.row_sums(x.bytes[part], shape_.channels, places, sums + part * places);
         const Pieces all = pieces(line.count);
-        const auto some = [&](int64_t first, int64_t last) {
-            for (int64_t i = first; i < last; ++i) piece(run, x, sums, places, all, i);
-        };
         const int64_t macs = line.count * shape_.out_places * shape_.rows * linear_.matrix().columns;
-        if (run.threads > 1 && all.count >= 2 * run.threads && macs >= kWorthSharing)
-            share(run.threads, all.count, some);
-        else
-            some(0, all.count);
+        const bool is_worth = all.count >= 2 * run.threads && macs >= kWorthSharing;
+        share(is_worth ? run.threads : 1, all.count, [&](int64_t first, int64_t last) {
+            for (int64_t i = first; i < last; ++i) piece(run, x, sums, places, all, i);
+        });
         return Fault::kNone;
     }
 
@@ -254,13 +251,15 @@ private:
             done += some;
         }
         // What the bytes are short of is the same for all places of a channel.
-        const int32_t more = x.parts == 1 ? x.offset : 128;
+        const auto more = uint32_t(x.parts == 1 ? x.offset : 128);
         if (x.parts == 2 || more != 0)
             for (int64_t t = 0; t < count; ++t)
                 for (int64_t c = 0; c < channels; ++c) {
+                    // Unsigned: sums may wrap.
                     int32_t& sum = sums[t * channels + c];
-                    const int32_t low = x.parts == 2 ? sums[(count + t) * channels + c] : 0;
-                    sum = (x.parts == 2 ? 256 * sum + low : sum) + more * sums_[size_t(c)];
+                    const auto high = uint32_t(sum);
+                    const uint32_t low = x.parts == 2 ? uint32_t(sums[(count + t) * channels + c]) : 0;
+                    sum = int32_t((x.parts == 2 ? 256 * high + low : high) + more * uint32_t(sums_[size_t(c)]));
                 }
         const Target y = Target{run.out->data, channels, run.out->storage}.from(first);
         run.kernels.finish({sums, channels, bias_.data(), rescale_.view(), channels, count, y.data, y.stride, y.storage,

@@ -40,13 +40,13 @@ void window_sums(const WindowSums& job) {
 // kCount channels from `first` on, whose sums stay in registers.
 template <int64_t kCount>
 inline void depthwise_channels(const Depthwise& job, const int8_t* place, int64_t first, int32_t* __restrict y) {
-    int32_t sums[kCount] = {};
+    uint32_t sums[kCount] = {};  // they may wrap
     for (int64_t k = 0; k < job.kernel; ++k) {
         const int8_t* __restrict x = place + job.starts[k] + first;
         const int16_t* __restrict weights = job.weights + k * job.channels + first;
-        for (int64_t i = 0; i < kCount; ++i) sums[i] += int32_t(x[i]) * int32_t(weights[i]);
+        for (int64_t i = 0; i < kCount; ++i) sums[i] += uint32_t(int32_t(x[i]) * int32_t(weights[i]));
     }
-    for (int64_t i = 0; i < kCount; ++i) y[first + i] = sums[i];
+    for (int64_t i = 0; i < kCount; ++i) y[first + i] = int32_t(sums[i]);
 }
 
 void depthwise(const Depthwise& job) {

@@ -136,7 +136,7 @@ void strip_frames(const Strip& strip, const Walk& walk, const Product& job, cons
         const uint8_t* line = strip.lines + first * kLineBytes;
         int32_t* y = job.y + frame * job.y_stride + row + first * kPanelRows;
         const int left = strip.panels - first, count = left >= kPanels ? kPanels : left >= kSome ? kSome : 1;
-        // Several runs are few blocks, see Conv.
+        // Several runs are few blocks, see DirectConv.
         for (int64_t j = 0; j < walk.blocks; j += kMostBlocks) {
             const Walk some{walk.starts, walk.runs, walk.blocks - j < kMostBlocks ? walk.blocks - j : kMostBlocks};
             const int8_t* from = x + j * (32 / kBits);

@@ -12,13 +12,12 @@ struct Workshop {
     Activations activations;
     Buffer<int32_t> sums;                  // of a tile of products
     Buffer<int8_t> split, patches;         // bytes of what is multiplied
-    Buffer<int32_t> gates, back, numbers;  // of recurrent layers
+    Buffer<int32_t> gates, back;           // of recurrent layers
     Buffer<int32_t> read, written, work;   // numbers of 32 bits around a kernel
     Buffer<int16_t> query, keys, values;   // of attention
     Buffer<int64_t> scores;
     NumberMatrix keys_as_rows;
     std::vector<NumberMatrix> values_in_parts;
-    Buffer<const uint8_t*> places;         // of a depthwise window
     Buffer<int32_t> place_sums, window_sums;  // of bytes that a convolution reads
     Buffer<uint8_t> packed, line;          // frames on their way to a product, and of a window
     Buffer<uint8_t> chain, chain_input;    // of an operation that has chains

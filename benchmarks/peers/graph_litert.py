@@ -6,10 +6,6 @@ Made by litert-torch and ai-edge-quantizer with its own recipes: int8 weights pe
 with activations that are quantized as they come. What fails is written to `litert.json`, and the rest goes on.
 """
 
-import json
-import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ import torch
 from ai_edge_quantizer import qtyping, quantizer, recipe  # type: ignore[import-not-found,unused-ignore]
 
 from peers.graph_runs import Array, Data
+from peers.graph_steps import run_steps
 
 
 def export(folder: Path) -> None:
@@ -47,19 +44,5 @@ def dynamic(folder: Path) -> None:
     maker.quantize().export_model(str(folder / "dynamic.tflite"), overwrite=True)
 
 
-def main() -> None:
-    warnings.simplefilter("ignore")
-    folder = Path(sys.argv[1])
-    torch.set_num_threads(1)
-    failed: dict[str, str] = {}
-    steps: list[Callable[[Path], None]] = [export, static, dynamic]
-    for step in steps:
-        try:
-            step(folder)
-        except Exception as problem:  # whatever the tools raise, the other files are made
-            failed[step.__name__] = f"{type(problem).__name__}: {problem}"[:300]
-    (folder / "litert.json").write_text(json.dumps({"failed": failed}, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_steps("litert", [export, static, dynamic])

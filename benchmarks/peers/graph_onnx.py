@@ -8,10 +8,6 @@ form, is dynamic in it. dynamic: products and LSTM only, as ONNX Runtime advises
 networks. Both are what its own tools make. What fails is written to `onnx.json`, and the rest goes on.
 """
 
-import json
-import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +25,7 @@ from onnxruntime.quantization.shape_inference import (  # type: ignore[import-no
 )
 
 from peers.graph_runs import Data
+from peers.graph_steps import run_steps
 
 OPSET = 20
 
@@ -85,19 +82,5 @@ def static(folder: Path) -> None:
     )
 
 
-def main() -> None:
-    warnings.simplefilter("ignore")
-    folder = Path(sys.argv[1])
-    torch.set_num_threads(1)
-    failed: dict[str, str] = {}
-    steps: list[Callable[[Path], None]] = [export, static, dynamic]
-    for step in steps:
-        try:
-            step(folder)
-        except Exception as problem:  # whatever the tools raise, the other files are made
-            failed[step.__name__] = f"{type(problem).__name__}: {problem}"[:300]
-    (folder / "onnx.json").write_text(json.dumps({"failed": failed}, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_steps("onnx", [export, static, dynamic])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from machine_words import COMMAND, machine
+from machine_words import study_of
 from rows import Row, of
 
 from fewbit.analysis.report import Table
@@ -22,7 +22,7 @@ def scans(result: dict[str, Any]) -> Study | None:
         (row["form"], " x ".join(map(str, row["shape"])), *(f"{row[kind]:.1e}" for kind in kinds)) for row in checks
     )
     timed = tuple((*_what(row), row["way"], *_time(row)) for row in times)
-    return _study(
+    return study_of(
         result,
         "gpu-scans",
         "Recurrences on a GPU, fused against loops and cuDNN",
@@ -98,7 +98,7 @@ def plans(result: dict[str, Any]) -> Study | None:
         for row in rows
     )
     columns = ("batch", "frames", "cells", "pass", "way", *TIME, "difference")
-    return _study(
+    return study_of(
         result,
         "gpu-graph-rnn",
         "A drawn LSTM on a GPU, by its plan, step by step and by cuDNN",
@@ -114,21 +114,3 @@ def _what(row: Row) -> tuple[str | int, ...]:
 
 def _time(row: Row) -> tuple[str | int, ...]:
     return (f"{row['median_ms']:.3g}", f"{row['p10_ms']:.3g} to {row['p90_ms']:.3g}", int(row["rounds"]))
-
-
-def _study(
-    result: dict[str, Any], name: str, title: str, findings: list[str], setting: str, tables: tuple[Table, ...]
-) -> Study:
-    return Study(
-        number="",
-        name=name,
-        title=title,
-        claim="",
-        verdict="no claim",
-        findings=tuple(findings),
-        setting=setting,
-        command=COMMAND,
-        seeds=(0,),
-        tables=tables,
-        machine=machine(result),
-    )

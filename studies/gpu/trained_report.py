@@ -7,7 +7,7 @@ import letters as letters_job
 import pictures as pictures_job
 import speech as speech_job
 from budget import EPOCHS
-from machine_words import COMMAND, machine
+from machine_words import study_of
 from rows import Row, of
 from verdicts import compare
 
@@ -121,22 +121,11 @@ def _study(
     missing = [job for job in result.get("not_ended", []) if job.split(" ")[0] == rows[0]["kind"]]
     if missing:
         findings = [*findings, f"Not ended in the time at hand: {', '.join(missing)}."]
-    return Study(
-        number="",
-        name=name,
-        title=title,
-        claim="",
-        verdict="no claim",
-        findings=tuple(findings),
-        setting=setting,
-        command=COMMAND,
-        seeds=tuple(sorted({row["seed"] for row in rows})),
-        tables=(
-            Table("Means", ("network", "seeds", *columns), means),
-            Table("Each network", ("network", "seed", *columns), each),
-        ),
-        machine=machine(result),
+    tables = (
+        Table("Means", ("network", "seeds", *columns), means),
+        Table("Each network", ("network", "seed", *columns), each),
     )
+    return study_of(result, name, title, findings, setting, tables, tuple(sorted({row["seed"] for row in rows})))
 
 
 def _cell(values: Sequence[Any], digits: int | None) -> str | int | float:
