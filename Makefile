@@ -23,39 +23,39 @@ check: $(VENV)/ready
 	$(BIN)/lint-imports
 
 results: $(VENV)/ready
-	$(BIN)/fewbit reproduce all --out docs/results --cache build/studies
-	$(BIN)/python benchmarks/training_overhead.py --out build/benchmarks --results docs/results
-	$(BIN)/python scripts/write_measured.py
+	$(BIN)/python -m studies all --out docs/results --cache build/studies
+	$(BIN)/python -m benchmarks.training_overhead --out build/benchmarks --results docs/results
+	$(BIN)/python -m scripts.write_measured
 
 # The recognisers in the package and the search, with AN4 and texts under FEWBIT_DATA; half an hour on a quiet machine.
-# With SEEDS="folder folder ...", made by `fewbit english --seed N --out folder`, error rates are over all of them.
+# With SEEDS="folder folder ...", made by `python -m recipes english --seed N --out folder`, error rates are over all of them.
 speech: $(VENV)/ready
-	$(BIN)/python benchmarks/english.py $(SEEDS) --out build/benchmarks --results docs/results
-	$(BIN)/python benchmarks/english_delays.py --out build/benchmarks --results docs/results
-	$(BIN)/python benchmarks/english_hour.py --out build/benchmarks --results docs/results
-	$(BIN)/python benchmarks/keyword_spotting.py --model src/fewbit/shipped/an4.fewbit --out build/benchmarks --results docs/results
-	$(BIN)/python benchmarks/beam_search.py --install --out build/benchmarks --results docs/results
-	$(BIN)/python benchmarks/serve.py --out build/benchmarks --results docs/results
-	$(BIN)/python benchmarks/online_ctc.py --out build/benchmarks
-	$(BIN)/python benchmarks/online_ctc_an4.py --out build/benchmarks --results docs/results
-	$(BIN)/python scripts/write_measured.py
+	$(BIN)/python -m studies.speech.english $(SEEDS) --out build/benchmarks --results docs/results
+	$(BIN)/python -m studies.speech.english_delays --out build/benchmarks --results docs/results
+	$(BIN)/python -m studies.speech.english_hour --out build/benchmarks --results docs/results
+	$(BIN)/python -m studies.speech.keyword_spotting --model src/fewbit/shipped/an4.fewbit --out build/benchmarks --results docs/results
+	$(BIN)/python -m benchmarks.beam_search --install --out build/benchmarks --results docs/results
+	$(BIN)/python -m benchmarks.serve --out build/benchmarks --results docs/results
+	$(BIN)/python -m benchmarks.online_ctc --out build/benchmarks
+	$(BIN)/python -m studies.speech.online_ctc --out build/benchmarks --results docs/results
+	$(BIN)/python -m scripts.write_measured
 
 bench: $(VENV)/ready
-	$(BIN)/python benchmarks/stream_speed.py --out build/benchmarks
-	$(BIN)/python benchmarks/torch_free.py --out build/benchmarks
-	$(BIN)/python benchmarks/training_overhead.py --out build/benchmarks
+	$(BIN)/python -m benchmarks.stream_speed --out build/benchmarks
+	$(BIN)/python -m benchmarks.torch_free --out build/benchmarks
+	$(BIN)/python -m benchmarks.training_overhead --out build/benchmarks
 
 # Against the peers, which live in an environment of their own; an hour and a half on a quiet machine.
 kernels: $(VENV)/ready build/peers-venv/bin/python
-	$(BIN)/python benchmarks/ceilings.py --out build/benchmarks
-	$(BIN)/python benchmarks/kernels.py --out build/benchmarks
-	$(BIN)/python benchmarks/training_kernels.py --out build/benchmarks --results docs/results
-	$(BIN)/python benchmarks/graph_rnn.py --out build/benchmarks --results docs/results
-	$(BIN)/python benchmarks/kernel_results.py build/benchmarks/kernels.json --results docs/results
-	$(BIN)/python scripts/write_measured.py
+	$(BIN)/python -m benchmarks.ceilings --out build/benchmarks
+	$(BIN)/python -m benchmarks.kernels --out build/benchmarks
+	$(BIN)/python -m benchmarks.training_kernels --out build/benchmarks --results docs/results
+	$(BIN)/python -m benchmarks.graph_rnn --out build/benchmarks --results docs/results
+	$(BIN)/python -m benchmarks.kernel_results build/benchmarks/kernels.json --results docs/results
+	$(BIN)/python -m scripts.write_measured
 
 build/peers-venv/bin/python: benchmarks/peers/requirements.txt
-	$(BIN)/python benchmarks/kernels.py --install --with-ggml
+	$(BIN)/python -m benchmarks.kernels --install --with-ggml
 	touch $@
 
 docs: $(VENV)/ready

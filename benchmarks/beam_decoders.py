@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from synthetic_speech import LETTERS
+
+from studies.speech.synthetic_speech import LETTERS
 
 CHUNK = 10
 """Frames, which are 100 ms."""

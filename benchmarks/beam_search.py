@@ -1,7 +1,7 @@
 """Speed, memory and errors of the tree beam search against its peers, with language models, in one run.
 
-    python benchmarks/beam_search.py --install                     # once: the peers, in build/decoder-peers-venv
-    FEWBIT_DATA=... python benchmarks/beam_search.py --out build/benchmarks [--results docs/results]
+    python -m benchmarks.beam_search --install                     # once: the peers, in build/decoder-peers-venv
+    FEWBIT_DATA=... python -m benchmarks.beam_search --out build/benchmarks [--results docs/results]
 
 Scores are made up (`synthetic_speech.py`) of text: WikiText-2's test part, and a novel with words that no model has
 seen. All decoders get the same scores and language models from the same counts, a 6-gram of characters and a 3-gram of
@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from beam_decoders import CHUNK, DECODERS
-from synthetic_speech import speak
+
+from benchmarks.beam_decoders import CHUNK, DECODERS
+from studies.speech.synthetic_speech import speak
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = ROOT / "build" / "decoder-peers-venv"
@@ -62,7 +63,7 @@ def prepare(folder: Path) -> None:
     for name, text in texts.items():
         (folder / f"{name}.txt").write_text(text, encoding="utf-8")
     subprocess.run(
-        [sys.executable, str(Path(__file__).parent / "letter_network.py"), "--folder", str(folder)], check=True
+        [sys.executable, "-m", "studies.speech.letter_network", "--folder", str(folder)], cwd=ROOT, check=True
     )
 
 
@@ -153,8 +154,8 @@ def one(name: str, what: str, *arguments: Any) -> dict[str, Any] | None:
     python = sys.executable if name.startswith("fewbit") else str(ENVIRONMENT / "bin" / "python")
     if not Path(python).exists():
         return None
-    command = [python, __file__, "--one", json.dumps([what, name, *arguments])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    command = [python, "-m", "benchmarks.beam_search", "--one", json.dumps([what, name, *arguments])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
     if done.returncode != 0:
         print(f"{name}, {arguments}: {done.stderr.splitlines()[-1:]}", file=sys.stderr)
         return None
@@ -166,7 +167,7 @@ def one(name: str, what: str, *arguments: Any) -> dict[str, Any] | None:
 def save(rows: list[dict[str, Any]], seconds: int, folder: Path) -> None:
     """The results as a study."""
     from fewbit.analysis.report import Table
-    from fewbit.studies import Study
+    from studies.evidence import Study
 
     order = sorted(rows, key=lambda row: (KINDS.index(row["lm"]), row["decoder"]))
     cells = tuple(
@@ -220,7 +221,7 @@ def save(rows: list[dict[str, Any]], seconds: int, folder: Path) -> None:
             "weights tuned for each on a validation stream. The made-up errors do not depend on each other: "
             "the order of the error rates counts, not their size."
         ),
-        command="python benchmarks/beam_search.py --out build/benchmarks --results docs/results",
+        command="python -m benchmarks.beam_search --out build/benchmarks --results docs/results",
         seeds=(1, 2, 3),
         tables=(Table(f"Beam of {width}", columns, cells),),
     ).save(folder)
@@ -247,7 +248,7 @@ def main() -> None:
         subprocess.run([*pip, *PEERS], check=True)
     if "FEWBIT_DATA" not in os.environ:
         raise SystemExit("needs WikiText-2 and English books under FEWBIT_DATA")
-    from machine import describe
+    from studies.evidence.machine import describe
 
     prepare(MODELS)
     rows = race(arguments.only, arguments.width, arguments.seconds, arguments.rounds)

@@ -1,6 +1,6 @@
 """Ceilings of this machine for few-bit products: bytes read a second from each level of memory, rates of inner loops.
 
-    python benchmarks/ceilings.py --out build/benchmarks
+    python -m benchmarks.ceilings --out build/benchmarks
 
 Compiles `ceilings.cpp` with the system's compiler for this very machine, runs it, and writes `ceilings.json`: for one
 and more threads the median and the best of nine rounds of reads of growing working sets, of multiplying 8-bit codes
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from machine import compiler, describe
+from studies.evidence.machine import compiler, describe
 
 SOURCE = Path(__file__).parent / "ceilings.cpp"
 

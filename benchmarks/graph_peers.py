@@ -1,14 +1,14 @@
 """The time of one call of whole networks: fewbit against ONNX Runtime, OpenVINO, LiteRT and torch, in one run.
 
-    python benchmarks/kernels.py --install                                  # once: the peers, in build/peers-venv
-    python benchmarks/graph_peers.py --out build/benchmarks --prepare       # once, and after a change of lowering
-    python benchmarks/graph_peers.py --out build/benchmarks [--only NAME ...] [--threads 1 2]
+    python -m benchmarks.kernels --install                                  # once: the peers, in build/peers-venv
+    python -m benchmarks.graph_peers --out build/benchmarks --prepare       # once, and after a change of lowering
+    python -m benchmarks.graph_peers --out build/benchmarks [--only NAME ...] [--threads 1 2]
 
-`peers.graph_networks` has the networks, with random weights. A call is one picture, one text, or the next token or
-chunk of a stream with its state carried on. All files are made from the same weights, int8 ones calibrated on the same
-examples, by each library's own tools (`peers.graph_onnx`, `peers.graph_litert`); OpenVINO reads the ONNX files. The
-decoder's peers get keys and values of 255 earlier tokens and return the newest, which the caller writes over the
-oldest. Float torch is the common baseline, always with one thread.
+`benchmarks.peers.graph_networks` has the networks, with random weights. A call is one picture, one text, or the next
+token or chunk of a stream with its state carried on. All files are made from the same weights, int8 ones calibrated on
+the same examples, by each library's own tools (`graph_onnx` and `graph_litert` beside it); OpenVINO reads the ONNX
+files. The decoder's peers get keys and values of 255 earlier tokens and return the newest, which the caller writes
+over the oldest. Float torch is the common baseline, always with one thread.
 
 Each case is loaded in a fresh process, on the same CPUs and with equal numbers of threads, and takes turns with the
 others in bursts. `graph_peers.json` has a row for each: median, 10th and 90th percentile in microseconds, memory
@@ -29,9 +29,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from machine import describe
-from peers.graph_table import Row, table
-from peers.graph_turns import Settings, measure
+from benchmarks.peers.graph_table import Row, table
+from benchmarks.peers.graph_turns import Settings, measure
+from studies.evidence.machine import describe
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("bert128", "decoder", "bert16", "resnet20", "dscnn", "silero")  # those that take longest to prepare first
@@ -47,14 +47,14 @@ def prepare(name: str, folder: Path, arguments: argparse.Namespace) -> None:
     """All files of a network, anew."""
     shutil.rmtree(folder, ignore_errors=True)
     steps: list[tuple[Path, list[str]]] = [
-        (Path(sys.executable), ["peers.graph_prepare", str(folder), name, *arguments.formats]),
-        (arguments.python, ["peers.graph_onnx", str(folder)]),
-        (arguments.python, ["peers.graph_litert", str(folder)]),
+        (Path(sys.executable), ["benchmarks.peers.graph_prepare", str(folder), name, *arguments.formats]),
+        (arguments.python, ["benchmarks.peers.graph_onnx", str(folder)]),
+        (arguments.python, ["benchmarks.peers.graph_litert", str(folder)]),
     ]
     for python, step in steps:
         start = time.perf_counter()
         command = [str(python), "-m", *step]
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         what = "" if done.returncode == 0 else f": ended with {done.returncode}: {done.stderr.strip()[-300:]}"
         print(f"{name}: {step[0]} [{time.perf_counter() - start:.0f} s]{what}", flush=True)
 

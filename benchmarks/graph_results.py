@@ -1,6 +1,6 @@
 """The figures of `graph_networks.py` and `graph_peers.py` as parts of the page of results.
 
-python benchmarks/graph_results.py build/benchmarks --results docs/results
+python -m benchmarks.graph_results build/benchmarks --results docs/results
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fewbit.analysis.report import Table
-from fewbit.studies import Study
+from studies.evidence import Study
 
 Row = dict[str, Any]
 MEASURES = ("float", "fake", "program")
@@ -81,7 +81,7 @@ def networks(result: Row) -> Study:
             "off by up to half a step of 16 bits. Same: equal best classes where the two best differ "
             "by more than 0.2. Time: native over float torch, one example, one thread."
         ),
-        command="python benchmarks/graph_networks.py --out build/benchmarks",
+        command="python -m studies.networks --out build/benchmarks",
         seeds=(0,),
         tables=(
             Table("Agreement", columns, tuple(agreement)),
@@ -143,7 +143,7 @@ def peers(result: Row) -> Study:
             "run. Above 1 is faster. Peers run the same network by ONNX (int8 static, dynamic; float) or LiteRT. "
             "Rows whose result was not that of the network are left out. Peak: memory of a process that loads and runs."
         ),
-        command="python benchmarks/graph_peers.py --out build/benchmarks",
+        command="python -m benchmarks.graph_peers --out build/benchmarks",
         seeds=(0,),
         tables=(Table("Time", columns, tuple(rows)),),
     )

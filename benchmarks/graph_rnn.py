@@ -1,6 +1,6 @@
 """What the plan of a graph saves: an LSTM drawn as a graph by its plan and step by step, in one run.
 
-    python benchmarks/graph_rnn.py --out build/benchmarks [--results docs/results]
+    python -m benchmarks.graph_rnn --out build/benchmarks [--results docs/results]
 
 Times one stream of 64 frames through an LSTM of 512 inputs and 512 cells, forward and in training, by the plan, step by
 step (every product for one frame, gradients added up in place; and once more as autograd adds them up, which costs
@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from fewbit.analysis.report import Table
 from fewbit.nn import GraphRNN, import_weights, lstm_graph
-from fewbit.studies import Study
+from studies.evidence import Study
 
 
 class _Product(torch.autograd.Function):
@@ -204,7 +204,7 @@ def study(result: dict[str, Any]) -> Study:
             f"LSTM of {one['inputs']} inputs and {one['cells']} cells drawn as a graph, {one['frames']} frames, "
             "float32, one thread; all ways take turns."
         ),
-        command="python benchmarks/graph_rnn.py --out build/benchmarks --results docs/results",
+        command="python -m benchmarks.graph_rnn --out build/benchmarks --results docs/results",
         seeds=(0,),
         tables=(
             Table("One stream", ("pass", "way", "median (ms)", "10 to 90 %"), tuple(rows)),

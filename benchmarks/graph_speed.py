@@ -1,6 +1,6 @@
 """Times of networks of everyday shapes with random weights, as Programs that are put together by hand.
 
-    python benchmarks/graph_speed.py [--seconds 1] [--formats int8,int4,ternary] [--threads 1,2] [--json FILE]
+    python -m benchmarks.graph_speed [--seconds 1] [--formats int8,int4,ternary] [--threads 1,2] [--json FILE]
 
 For development: it says where the native runtime spends its time, and compares with nothing else. A step is one
 picture, one sentence, or one token of a stream.

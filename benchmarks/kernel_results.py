@@ -1,6 +1,6 @@
 """The figures of `kernels.py` as a part of the page of results.
 
-    python benchmarks/kernel_results.py build/benchmarks/kernels.json [more.json ...] --results docs/results
+    python -m benchmarks.kernel_results build/benchmarks/kernels.json [more.json ...] --results docs/results
 
 Several files are runs of several settings on one machine.
 """
@@ -10,10 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from peers.ratios import MOST_ERROR
-
+from benchmarks.peers.ratios import MOST_ERROR
 from fewbit.analysis.report import Table
-from fewbit.studies import Study
+from studies.evidence import Study
 
 FORMATS = ("ternary", "int3", "int4", "int6", "int8")
 PUBLISHED = {4: "3.0", 16: "9.3"}  # digest 30, Intel

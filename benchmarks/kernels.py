@@ -1,8 +1,8 @@
 """fewbit's kernels against those of its peers, in one run.
 
-    python benchmarks/kernels.py --install --with-ggml      # once: the peers, in build/peers-venv
-    python benchmarks/ceilings.py --out build/benchmarks    # for the floors
-    python benchmarks/kernels.py --out build/benchmarks [--quick] [--realtime]
+    python -m benchmarks.kernels --install --with-ggml      # once: the peers, in build/peers-venv
+    python -m benchmarks.ceilings --out build/benchmarks    # for the floors
+    python -m benchmarks.kernels --out build/benchmarks [--quick] [--realtime]
 
 For each shape, block of frames and number of threads every kernel takes turns in short bursts, over several rounds,
 so that what else the machine does hits all alike. Peers run in a process each, which is stopped between its bursts;
@@ -21,11 +21,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from floors import BITS
-from machine import describe
-from peers import PEERS
-from peers.install import install
-from peers.turns import Turns
+from benchmarks.floors import BITS
+from benchmarks.peers import PEERS
+from benchmarks.peers.install import install
+from benchmarks.peers.turns import Turns
+from studies.evidence.machine import describe
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = ROOT / "build" / "peers-venv"

@@ -1,6 +1,6 @@
 """What online CTC costs: its recursions, native against torch; the memory of training against the length of utterances.
 
-    python benchmarks/online_ctc.py --out build/benchmarks
+    python -m benchmarks.online_ctc --out build/benchmarks
 
 (a) the time of the recursions of one window, both ways in turns, and (b) how much the peak memory of a process grows by
 training on utterances of 1 to 120 seconds, online and over whole utterances, each in a process of its own. Results are
@@ -19,30 +19,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from fewbit.data.an4_speech import ALPHABET
-from fewbit.features import LogMel
-from fewbit.models import SpeechRNN
 from fewbit.native import online_ctc as native
-from fewbit.train import CTC, CTCBatch, LabelledFrames, OnlineCTC, Part, StreamTrainer, UtteranceStreams, fit
+from fewbit.train import CTC, LabelledFrames, OnlineCTC, Part, StreamTrainer, UtteranceStreams, fit
 from fewbit.train.online_ctc import recursions
+from studies.evidence.machine import describe
+from studies.speech.online_ctc import FEATURES, STRIDE, batch_of, network
 
-sys.path.insert(0, str(Path(__file__).parent))
-from machine import describe
-
-FEATURES = LogMel(mels=40, rate=16_000)
 FRAMES_A_SECOND = 100
 LABELS_A_SECOND = 12
 SECONDS = (1, 5, 30, 120)
 SHAPES = ((1, 64, 30), (16, 64, 30), (16, 64, 120), (16, 256, 120))
 """Streams, window, labels of an utterance."""
-STRIDE = 4
-
-
-def network(seed: int = 0) -> SpeechRNN:
-    torch.manual_seed(seed)
-    return SpeechRNN(FEATURES.mels, 128, 2, ALPHABET.classes, kernel=8, stride=STRIDE)
+ROOT = Path(__file__).parent.parent
 
 
 def recursion_times(streams: int, window: int, labels: int, rounds: int) -> dict[str, float]:
@@ -97,23 +87,22 @@ def trained_memory(way: str, seconds: int, streams: int) -> float:
     return round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) / 1024, 1)
 
 
-def batch_of(utterances: Sequence[LabelledFrames]) -> CTCBatch:
-    frames = [utterance.frames for utterance in utterances]
-    return CTCBatch(
-        nn.utils.rnn.pad_sequence(frames, batch_first=True, padding_value=FEATURES.floor),
-        torch.tensor([len(part) for part in frames]),
-        torch.tensor([label for utterance in utterances for label in utterance.labels]),
-        torch.tensor([len(utterance.labels) for utterance in utterances]),
-    )
-
-
 def memory(streams: int) -> dict[str, dict[str, float]]:
     """Of both ways for all lengths, each in a fresh process."""
     found: dict[str, dict[str, float]] = {}
     for way in ("online", "whole"):
         for seconds in SECONDS:
-            command = [sys.executable, __file__, "--worker", way, str(seconds), "--streams", str(streams)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.online_ctc",
+                "--worker",
+                way,
+                str(seconds),
+                "--streams",
+                str(streams),
+            ]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
             found.setdefault(way, {})[f"{seconds} s"] = float(done.stdout)
             print(way, seconds, "s:", done.stdout.strip(), "MiB", flush=True)
     return found

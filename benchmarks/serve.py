@@ -1,6 +1,6 @@
 """How many streams one server process carries in real time, and what a thousand connects leave behind.
 
-    python benchmarks/serve.py --out build/benchmarks [--results docs/results]
+    python -m benchmarks.serve --out build/benchmarks [--results docs/results]
 
 For each model starts `fewbit serve` and sends it the shipped digits in real time over N connections at once.
 Behind every chunk each client asks for figures, which are answered when the chunk has been heard: the latency is the
@@ -26,11 +26,11 @@ from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
-from machine import describe
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from fewbit.data import spoken_digits
+from studies.evidence.machine import describe
 
 SETTLE_SECONDS = 12.0
 """After which a server has forgotten connections that are over."""
@@ -206,7 +206,7 @@ def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
 def save(found: list[dict[str, Any]], arguments: argparse.Namespace, folder: Path) -> None:
     """The results as a study."""
     from fewbit.analysis.report import Table
-    from fewbit.studies import Study
+    from studies.evidence import Study
 
     findings = [
         f"{one['model']}: {one['most_streams_within_bound']} streams at once have 99 % of their answers within "
@@ -242,7 +242,7 @@ def save(found: list[dict[str, Any]], arguments: argparse.Namespace, folder: Pat
             "the answer to a chunk against the moment when its last sample was due. One process serves; the clients "
             "run on the same machine and take their share of it."
         ),
-        command="python benchmarks/serve.py --out build/benchmarks --results docs/results",
+        command="python -m benchmarks.serve --out build/benchmarks --results docs/results",
         seeds=(0,),
         tables=(Table("From a chunk to its answer", columns, rows),),
     ).save(folder)

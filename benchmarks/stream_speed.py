@@ -1,6 +1,6 @@
 """Speed of streaming: the packed network, native and on the reference, against the same network in torch, in one run.
 
-    python benchmarks/stream_speed.py --out build/benchmarks
+    python -m benchmarks.stream_speed --out build/benchmarks
 
 Streams the joined test digits in chunks of 100 ms through all, in turns, and writes `stream_speed.json`: median,
 10th and 90th percentile of the time a chunk, real-time factor, and the ratio to torch (above 1: the packed one is
@@ -17,10 +17,10 @@ import numpy as np
 
 from fewbit import Session, load, pretrained
 from fewbit.data import spoken_digits
+from fewbit.demo.recipe import FEATURES
 from fewbit.models import SpeechRNN, TorchStream
 from fewbit.streams import Network
 from fewbit.text import Alphabet
-from fewbit.tour.recipe import FEATURES
 
 CHUNK_SECONDS = 0.1
 

@@ -1,6 +1,6 @@
 """What running without torch takes: size of a new environment, peak memory, and whether the text stays the same.
 
-    python benchmarks/torch_free.py --out build/benchmarks
+    python -m benchmarks.torch_free --out build/benchmarks
 
 Makes a virtual environment with nothing but `pip install .`, streams the joined test digits there and here, and writes
 `torch_free.json`: megabytes of the installed packages (without pip and setuptools), peak memory of the streaming

@@ -1,6 +1,6 @@
 """What the fused recurrences save in training: forward and backward with them against the plain loops, in one run.
 
-    python benchmarks/training_kernels.py --out build/benchmarks [--results docs/results]
+    python -m benchmarks.training_kernels --out build/benchmarks [--results docs/results]
 
 For SRU and QRNN it times the recurrence alone, with its sigmoids and tanhs, and the whole layer, whose matrix products
 are the same in both ways. Both ways take turns; `training_kernels.json` holds medians, the median of the paired ratios
@@ -10,7 +10,6 @@ each.
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -24,10 +23,8 @@ from torch import Tensor
 from fewbit.analysis.report import Table
 from fewbit.native import training
 from fewbit.nn import QRNN, SRU, Signal, recurrence
-from fewbit.studies import Study
-
-sys.path.insert(0, str(Path(__file__).parent))
-from machine import describe
+from studies.evidence import Study
+from studies.evidence.machine import describe
 
 Function = Callable[..., Sequence[Tensor]]
 Case = tuple[Function, list[Tensor]]
@@ -115,7 +112,7 @@ def study(rows: dict[str, dict[str, dict[str, float]]], threads: int) -> Study:
             "pairs. Both give the same gradients within rounding. The loops go over frames and call torch for all "
             "streams and units of a frame at once."
         ),
-        command="python benchmarks/training_kernels.py --out build/benchmarks --results docs/results",
+        command="python -m benchmarks.training_kernels --out build/benchmarks --results docs/results",
         seeds=(0,),
         tables=(
             Table(

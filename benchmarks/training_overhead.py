@@ -1,6 +1,6 @@
 """What quantizers cost in training: the step with them against the step without, in one run.
 
-    python benchmarks/training_overhead.py --out build/benchmarks
+    python -m benchmarks.training_overhead --out build/benchmarks
 
 Trains an LSTM and an SRU character model and ResNet-20 for a few updates of `fewbit.train.fit`, alternately with and
 without quantizers on one thread, and writes `training_overhead.json`: the median of the paired ratios of time with
@@ -24,8 +24,10 @@ from torch import Tensor, nn
 from fewbit.analysis import Table
 from fewbit.models import CharLM, ResNet
 from fewbit.quant import attach, calibrate, quantizers
-from fewbit.studies import Study
 from fewbit.train import CrossEntropy, fit
+from studies.evidence import Study
+
+ROOT = Path(__file__).parent.parent
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "float": {},
@@ -67,8 +69,8 @@ def train(model: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> float:
 
 def peak_bytes(name: str, variant: str) -> int:
     """Peak memory of a fresh process above that of loading everything."""
-    command = [sys.executable, __file__, "--child", name, variant]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+    command = [sys.executable, "-m", "benchmarks.training_overhead", "--child", name, variant]
+    return int(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 def child(name: str, variant: str) -> None:
@@ -156,7 +158,7 @@ def study(result: dict[str, dict[str, dict[str, float]]], rounds: int) -> Study:
             "Character models of 2 layers of 192 units (32 x 64 characters an update) and ResNet-20 (64 pictures), one "
             f"thread; medians of {rounds} rounds in which all variants take turns, each against float in its round."
         ),
-        command="python benchmarks/training_overhead.py --out build/benchmarks --results docs/results",
+        command="python -m benchmarks.training_overhead --out build/benchmarks --results docs/results",
         seeds=(0,),
         tables=(Table("An update of training", columns, rows),),
     )

@@ -1,6 +1,6 @@
 """Write the golden files of the packed format: those of the present version that are not there, never an old one.
 
-    python scripts/renew_golden.py tests/golden
+    python -m scripts.renew_golden tests/golden
 
 Writes Programs that together have every kind of op that older golden files lack, and with the ending `.npy` the
 integers that they give for `golden_frames(program.inputs)`. The tests read the golden files of all versions and compare

@@ -1,6 +1,6 @@
 """Write what the studies measured into `docs/results.md` and pages of methods and guides, and the README.
 
-    python scripts/write_measured.py [--check]
+    python -m scripts.write_measured [--check]
 
 A page says where: between the lines `<!-- measured:NN -->` and `<!-- /measured -->`. In the README stand single
 findings, between `<!-- findings:NAME.PLACE ... -->` and `<!-- /findings -->`. With --check nothing is written, and
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fewbit.studies import read_study, section, write_results
+from studies.evidence import read_study, section, write_results
 
 DOCS = Path(__file__).parent.parent / "docs"
 README = DOCS.parent / "README.md"

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 # The networks are small and two workers share two cores: threads of one process would only wait for each other.
@@ -18,6 +19,7 @@ from fewbit.features import LogMel
 from fewbit.formats import Binary, Format, Granularity, Int, PerGroup, PerRow, PerTensor, Ternary, UInt, pack
 from fewbit.formats import default_layout as smallest
 from fewbit.program import Program, ops
+from fewbit.program import load as load_program
 from fewbit.program.numerics import INT16, INT32, Q10, Q12, rescale_from
 from fewbit.text import Alphabet
 
@@ -111,3 +113,35 @@ def repack() -> Callable[[bytes, Change], bytes]:
         return to_safetensors(tensors, {"fewbit": json.dumps(meta)})
 
     return edit
+
+
+@pytest.fixture(scope="session")
+def small():
+    """The recipe of the demo with all sizes cut down: for the commands, not for their results."""
+    from fewbit.demo import Recipe
+
+    return Recipe(hidden=16, layers=1, epochs=1, retrain_epochs=1, utterances=48, batch_size=16)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The recordings in the package."""
+    from fewbit.data import spoken_digits
+
+    return spoken_digits()
+
+
+@pytest.fixture(scope="session")
+def program():
+    """The packed digit recogniser of the package."""
+    from fewbit.shipped import pretrained
+
+    return load_program(pretrained())
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The quantized torch network from which it was packed (`recipes/ship_digits.py` puts both in place)."""
+    from fewbit.models import load_model
+
+    return load_model(Path(__file__).parent / "demo" / "digits.safetensors").model

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 REST = 0.01  # seconds between bursts
 
@@ -27,8 +27,8 @@ class Worker:
         wanted = {"peer": peer, "kind": kind, "arguments": arguments, "only": only, "realtime": realtime}
         self.peer = peer
         self.process = subprocess.Popen(
-            [str(python), "-m", "peers.worker", json.dumps(wanted)],
-            cwd=FOLDER.parent,
+            [str(python), "-m", "benchmarks.peers.worker", json.dumps(wanted)],
+            cwd=ROOT,
             env=environment(arguments["threads"]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from peers.case import Floats
-from peers.quantized import Quantized, draw
+from benchmarks.peers.case import Floats
+from benchmarks.peers.quantized import Quantized, draw
 
 GATES = {"lstm": 4, "gru": 3, "sru": 3, "qrnn": 3}
 STATES = {"lstm": "hc", "gru": "h", "sru": "c", "qrnn": "cx"}  # x: the last input, for a window of 2

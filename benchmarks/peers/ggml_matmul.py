@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from peers.case import CHECKED, Case, Floats, Offer, frames, product
-from peers.ggml import FLOAT, Library
-from peers.quantized import draw
+from benchmarks.peers.case import CHECKED, Case, Floats, Offer, frames, product
+from benchmarks.peers.ggml import FLOAT, Library
+from benchmarks.peers.quantized import draw
 
 KINDS = {  # name: number of the type, bits
     "Q8_0": (8, 8),

@@ -1,6 +1,6 @@
 """The files of LiteRT: `float.tflite`, `static.tflite` (int8) and `dynamic.tflite` of an exported network.
 
-    python -m peers.graph_litert FOLDER
+    python -m benchmarks.peers.graph_litert FOLDER
 
 Made by litert-torch and ai-edge-quantizer with its own recipes: int8 weights per channel with int8 activations, and
 with activations that are quantized as they come. What fails is written to `litert.json`, and the rest goes on.
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from ai_edge_quantizer import qtyping, quantizer, recipe  # type: ignore[import-not-found,unused-ignore]
 
-from peers.graph_runs import Array, Data
-from peers.graph_steps import run_steps
+from benchmarks.peers.graph_runs import Array, Data
+from benchmarks.peers.graph_steps import run_steps
 
 
 def export(folder: Path) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from networks.silero import SileroVAD
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.peers.graph_transformers import Bert, Decoder, DecoderStep
 from fewbit.models.images import ResNet
-from peers.graph_transformers import Bert, Decoder, DecoderStep
+from studies.networks.silero import SileroVAD
 
 CALIBRATION, CALLS = 8, 8
 WINDOW = 256  # tokens that the decoder sees, the newest among them

@@ -1,7 +1,7 @@
 """The files of ONNX Runtime and OpenVINO: `float.onnx`, `static.onnx` (int8 QDQ) and `dynamic.onnx` of an exported
 network.
 
-    python -m peers.graph_onnx FOLDER
+    python -m benchmarks.peers.graph_onnx FOLDER
 
 static: uint8 activations and int8 weights per channel, calibrated on the inputs of the folder; LSTM, which has no such
 form, is dynamic in it. dynamic: products and LSTM only, as ONNX Runtime advises for transformers and recurrent
@@ -24,8 +24,8 @@ from onnxruntime.quantization.shape_inference import (  # type: ignore[import-no
     quant_pre_process,
 )
 
-from peers.graph_runs import Data
-from peers.graph_steps import run_steps
+from benchmarks.peers.graph_runs import Data
+from benchmarks.peers.graph_steps import run_steps
 
 OPSET = 20
 

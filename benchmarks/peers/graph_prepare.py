@@ -1,6 +1,6 @@
-"""What all sides get of a network, written into a folder of its own, which `peers.graph_runs` describes.
+"""What all sides get of a network, written into a folder of its own, which `benchmarks.peers.graph_runs` describes.
 
-    python -m peers.graph_prepare FOLDER NETWORK FORMAT ...
+    python -m benchmarks.peers.graph_prepare FOLDER NETWORK FORMAT ...
 
 `model.pt2` is the exported torch network, from which the peers make their files; `*.fewbit` are the Programs.
 """
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import fewbit as fb
-from peers.graph_networks import GraphNetwork, build
-from peers.graph_runs import States
+from benchmarks.peers.graph_networks import GraphNetwork, build
+from benchmarks.peers.graph_runs import States
 
 Arrays = dict[str, NDArray[Any]]
 

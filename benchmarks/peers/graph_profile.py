@@ -1,6 +1,6 @@
 """Which ops of a Program take the time: prefixes of its ops are timed, and the differences are those of single ops.
 
-    python -m peers.graph_profile FOLDER FORMAT [THREADS]
+    python -m benchmarks.peers.graph_profile FOLDER FORMAT [THREADS]
 
 A prefix ends with an op that takes a single number, so that handing out its results costs nothing. Prints the share of
 each kind of op, and the ten most expensive ops. A tenth percentile is taken for each prefix, since other jobs on the
@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peers.graph_runs import Data
 from fewbit.program import load
 from fewbit.program.native_run import Native
 from fewbit.program.ops import Op, Take
-from peers.graph_runs import Data
 
 ROUNDS, CALLS = 12, 6
 ONE = Take("one", np.array([1]))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from peers.graph_runs import Array, Data, Runner
+from benchmarks.peers.graph_runs import Array, Data, Runner
 
 Load = Callable[[], Runner]
 
@@ -49,7 +49,7 @@ def torch(folder: Path, kind: str, threads: int, data: Data) -> Load:
     """The torch network itself, not traced; always with one thread, as the common baseline."""
     import torch as library
 
-    from peers.graph_networks import build
+    from benchmarks.peers.graph_networks import build
 
     library.set_num_threads(1)
 

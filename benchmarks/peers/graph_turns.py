@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peers.bursts import REST, environment
-from peers.graph_table import Row, add_ratios, quantiles
+from benchmarks.peers.bursts import REST, environment
+from benchmarks.peers.graph_table import Row, add_ratios, quantiles
 
-BENCHMARKS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CALLS = 30  # of a case in all, at least
 
 
@@ -34,8 +34,8 @@ class Process:
         self.case = case
         wanted = {"case": case, "folder": str(folder), "threads": threads, "cpus": cpus(threads)}
         self.process = subprocess.Popen(
-            [str(python), "-m", "peers.graph_worker", json.dumps(wanted)],
-            cwd=BENCHMARKS,
+            [str(python), "-m", "benchmarks.peers.graph_worker", json.dumps(wanted)],
+            cwd=ROOT,
             env=environment(threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """Load one network in a fresh process, say what memory that takes, and measure bursts as the parent asks.
 
-    python -m peers.graph_worker '{"case": "onnxruntime static", "folder": "...", "threads": 1, "cpus": [1]}'
+    python -m benchmarks.peers.graph_worker '{"case": "onnxruntime static", "folder": "...", "threads": 1, "cpus": [1]}'
 
 Prints a line of JSON with memory, cosine and version; then for each line ``SECONDS RUNS`` on standard input one line
 with the microseconds of every call of a burst.
@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from peers.graph_runners import start
-from peers.graph_runs import Data, Runner, cosine
-from peers.worker import end_with_parent
+from benchmarks.peers.graph_runners import start
+from benchmarks.peers.graph_runs import Data, Runner, cosine
+from benchmarks.peers.worker import end_with_parent
 
 WARM = 5  # calls before each burst
 PACKAGES = {"litert": "ai-edge-litert"}

@@ -1,4 +1,4 @@
-"""An ONNX graph as it grows: the operators that `peers.cells.unroll` needs, each adding nodes."""
+"""An ONNX graph as it grows: the operators that `benchmarks.peers.cells.unroll` needs, each adding nodes."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import onnx  # type: ignore[import-not-found,unused-ignore]
 from numpy.typing import NDArray
 from onnx import helper  # type: ignore[import-not-found,unused-ignore]
 
-from peers.onnx_matmul import Writer, array
-from peers.quantized import Quantized
+from benchmarks.peers.onnx_matmul import Writer, array
+from benchmarks.peers.quantized import Quantized
 
 
 class Graph:

@@ -9,8 +9,8 @@ import onnxruntime as ort  # type: ignore[import-not-found,unused-ignore]
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper  # type: ignore[import-not-found,unused-ignore]
 
-from peers.case import Case, Floats, Offer, frames, product
-from peers.quantized import Quantized, draw
+from benchmarks.peers.case import Case, Floats, Offer, frames, product
+from benchmarks.peers.quantized import Quantized, draw
 
 MICROSOFT = "com.microsoft"
 

@@ -7,10 +7,10 @@ import onnx  # type: ignore[import-not-found,unused-ignore]
 import onnxruntime as ort  # type: ignore[import-not-found,unused-ignore]
 from onnx import TensorProto, helper  # type: ignore[import-not-found,unused-ignore]
 
-from peers import cells
-from peers.case import Case, Floats, Offer, frames
-from peers.onnx_graph import Graph
-from peers.onnx_matmul import MICROSOFT, Writer, array, bound, dynamic, gemm, nbits, session, versions
+from benchmarks.peers import cells
+from benchmarks.peers.case import Case, Floats, Offer, frames
+from benchmarks.peers.onnx_graph import Graph
+from benchmarks.peers.onnx_matmul import MICROSOFT, Writer, array, bound, dynamic, gemm, nbits, session, versions
 
 __all__ = ["rnn", "versions"]
 

@@ -7,8 +7,8 @@ import numpy as np
 import openvino as ov  # type: ignore[import-not-found,unused-ignore]
 import openvino.opset13 as op  # type: ignore[import-not-found,unused-ignore]
 
-from peers.case import Case, Floats, Offer, frames, product
-from peers.quantized import Quantized, draw
+from benchmarks.peers.case import Case, Floats, Offer, frames, product
+from benchmarks.peers.quantized import Quantized, draw
 
 TYPES = {2: "u2", 4: "u4", 8: "i8"}
 

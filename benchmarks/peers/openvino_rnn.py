@@ -7,10 +7,10 @@ import numpy as np
 import openvino as ov  # type: ignore[import-not-found,unused-ignore]
 import openvino.opset13 as op  # type: ignore[import-not-found,unused-ignore]
 
-from peers import cells
-from peers.case import Case, Floats, Offer, frames
-from peers.openvino_matmul import constant, settings, versions
-from peers.quantized import Quantized
+from benchmarks.peers import cells
+from benchmarks.peers.case import Case, Floats, Offer, frames
+from benchmarks.peers.openvino_matmul import constant, settings, versions
+from benchmarks.peers.quantized import Quantized
 
 __all__ = ["rnn", "versions"]
 
@@ -18,7 +18,7 @@ ORDER = {"lstm": (1, 0, 3, 2), "gru": (1, 0, 2)}  # of gates: forget, input, can
 
 
 class Graph:
-    """Operators for `peers.cells.unroll`."""
+    """Operators for `benchmarks.peers.cells.unroll`."""
 
     add, subtract, multiply = staticmethod(op.add), staticmethod(op.subtract), staticmethod(op.multiply)
     sigmoid, tanh = staticmethod(op.sigmoid), staticmethod(op.tanh)

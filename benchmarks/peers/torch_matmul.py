@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from peers.case import Case, Floats, Offer, frames, product
-from peers.quantized import Quantized, draw
+from benchmarks.peers.case import Case, Floats, Offer, frames, product
+from benchmarks.peers.quantized import Quantized, draw
 
 Call = Callable[[Tensor], Tensor]
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from peers import cells
-from peers.case import Case, Floats, Offer, frames
-from peers.quantized import Quantized
-from peers.torch_matmul import dynamic, plain, quantized, versions
+from benchmarks.peers import cells
+from benchmarks.peers.case import Case, Floats, Offer, frames
+from benchmarks.peers.quantized import Quantized
+from benchmarks.peers.torch_matmul import dynamic, plain, quantized, versions
 
 __all__ = ["rnn", "versions"]
 
@@ -18,7 +18,7 @@ Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
 class Loop:
-    """Operators for `peers.cells.unroll`."""
+    """Operators for `benchmarks.peers.cells.unroll`."""
 
     add, subtract, multiply = staticmethod(torch.add), staticmethod(torch.sub), staticmethod(torch.mul)
     sigmoid, tanh, join = staticmethod(torch.sigmoid), staticmethod(torch.tanh), staticmethod(torch.cat)

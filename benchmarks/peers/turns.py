@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from floors import Floors
-
-from peers.bursts import Command, Worker, merge
-from peers.ratios import ratios
+from benchmarks.floors import Floors
+from benchmarks.peers.bursts import Command, Worker, merge
+from benchmarks.peers.ratios import ratios
 
 
 class Turns:

@@ -1,6 +1,6 @@
 """Measure the cases of one peer, burst by burst, as the process that started this one asks.
 
-    python -m peers.worker '{"peer": "torch", "kind": "matmul", "only": "", "realtime": false, "arguments": {...}}'
+    python -m benchmarks.peers.worker '{"peer": "torch", "kind": "matmul", "only": "", "realtime": false, ...}'
 
 Prints one line of JSON with the cases (name, bits, bytes of weights, relative error) and what could not be built;
 then for each line `INDEX SECONDS` on standard input one line with the times of a burst.
@@ -15,9 +15,9 @@ import sys
 import warnings
 from typing import Any
 
-from peers import PEERS
-from peers.case import Case, Offer
-from peers.timing import burst, priority
+from benchmarks.peers import PEERS
+from benchmarks.peers.case import Case, Offer
+from benchmarks.peers.timing import burst, priority
 
 
 def build(offers: list[Offer], only: str) -> tuple[list[Case], list[dict[str, Any]], dict[str, str]]:

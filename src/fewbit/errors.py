@@ -1,6 +1,7 @@
 """Every error that fewbit raises on purpose.
 
     FewbitError
+      +-- ArgumentError        an argument is out of range, of the wrong kind, or does not fit another one
       +-- FormatError          codes, packing or a spec string are not of their format
       +-- QuantizationError    a tensor cannot be quantized as asked
       +-- SelectionError       a pattern matched nothing
@@ -18,6 +19,7 @@ A message says where, what was seen, what was wanted, and what to do.
 """
 
 __all__ = [
+    "ArgumentError",
     "AudioError",
     "DataError",
     "DecodeError",
@@ -36,6 +38,10 @@ __all__ = [
 
 class FewbitError(Exception):
     """Root of all errors raised on purpose by fewbit."""
+
+
+class ArgumentError(FewbitError, ValueError):
+    """An argument is out of range, of the wrong kind, or does not fit another one."""
 
 
 class FormatError(FewbitError, ValueError):

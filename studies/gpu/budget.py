@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean
 
-import letters
-import pictures
-import speech
-from rows import Row, of
+from studies.gpu import letters, pictures, speech
+from studies.gpu.rows import Row, of
 
 SHARES = {"resnet20": 8.0, "hierarchical": 3.0, "an4": 3.0}
 """Of the processes; a group that is done leaves its part to the others."""

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from rows import Tell
 from torch import nn
+
+from studies.gpu.rows import Tell
 
 
 def device() -> torch.device:

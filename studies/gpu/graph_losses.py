@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fewbit.distill import SPEQ, LogitKD
 from fewbit.distill.logits import soft_loss
-from fewbit.distill.stochastic_precision import finer_signals, finer_sites, unchanged_buffers
+from fewbit.distill.speq import finer_signals, finer_sites, unchanged_buffers
 from fewbit.train import CrossEntropy, outputs_of
 
 

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from graph_losses import GraphLoss, graph_loss
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.train import Objective
+from studies.gpu.graph_losses import GraphLoss, graph_loss
 
 NEAR = 0.02
 """Largest difference between a replayed and a plain step, relative to the largest number (TF32, sums in any order)."""

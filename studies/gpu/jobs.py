@@ -13,9 +13,9 @@ from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
 
-import rows
+from studies.gpu import rows
 
-PRELOADED = ["torch", "fewbit.studies.resnet20", "fewbit.studies.hierarchical", "fewbit.models"]
+PRELOADED = ["torch", "studies.methods.resnet20", "studies.methods.hlstm", "fewbit.models"]
 """What all processes need, imported once; nothing of it may touch the GPU."""
 TOLD = 4000
 """Characters kept of what a failed job said last."""

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cudnn_lstm import fuse
-from device import allow_tf32, device, measured_there
-from rows import Tell
-from stopwatch import Stopwatch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.data import Characters, TextStreams, english_books
-from fewbit.studies.hierarchical import ARMS, network, word_perplexity
-from fewbit.studies.tasks import bits_per_character
 from fewbit.train import Continuing, CrossEntropy, cosine, fit
+from studies.gpu.cudnn_lstm import fuse
+from studies.gpu.device import allow_tf32, device, measured_there
+from studies.gpu.rows import Tell
+from studies.gpu.stopwatch import Stopwatch
+from studies.methods.hlstm import ARMS, network, word_perplexity
+from studies.tasks.named import bits_per_character
 
 NAMES = ARMS
 HIDDEN, STREAMS, STEPS, RATE, PASSES = 512, 128, 128, 2e-3, 12

@@ -3,21 +3,17 @@
 The ways are those of `benchmarks/graph_rnn.py`, which says what is timed on a CPU.
 """
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
-from device import device, plain_float32
-from rows import Tell
-from timing import alternately
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from graph_rnn import step_by_step
-
+from benchmarks.graph_rnn import step_by_step
 from fewbit.nn import GraphRNN, import_weights, lstm_graph
+from studies.gpu.device import device, plain_float32
+from studies.gpu.rows import Tell
+from studies.gpu.timing import alternately
 
 SHAPES = ((1, 64, 512), (1, 300, 512), (16, 300, 512), (16, 300, 1024))
 """Batch, frames, inputs and cells."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fewbit.analysis.report import Table
-from fewbit.studies import Study
+from studies.evidence import Study
 
-COMMAND = "python studies/gpu/run.py --out build/gpu/out"
+COMMAND = "python -m studies.gpu.run --out build/gpu/out"
 
 
 def machine(result: dict[str, Any]) -> str:

@@ -7,20 +7,20 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from device import allow_tf32, device, measured_there
-from graph_losses import graph_loss
-from graphed import Graphed
-from rows import Tell
-from stopwatch import Stopwatch
 from torch import Tensor
 
 from fewbit.analysis import Task, stored_bytes
 from fewbit.data import Images, cifar
 from fewbit.passes import SQWA, Finetune, Pass, compress
-from fewbit.studies import resnet_task
-from fewbit.studies.resnet20 import ARMS, FULL, RATE, TAUGHT, Scale, float_network, recipe
-from fewbit.studies.tasks import error_rate
 from fewbit.train import Objective
+from studies.gpu.device import allow_tf32, device, measured_there
+from studies.gpu.graph_losses import graph_loss
+from studies.gpu.graphed import Graphed
+from studies.gpu.rows import Tell
+from studies.gpu.stopwatch import Stopwatch
+from studies.methods.resnet20 import ARMS, FULL, RATE, TAUGHT, Scale, float_network, recipe
+from studies.tasks import resnet_task
+from studies.tasks.named import error_rate
 
 NAMES = ARMS | TAUGHT
 TRIED = ("float", "float, retrained + KD", "retrained", "+ KD", "retrained, 2-bit signals", "+ SPEQ")

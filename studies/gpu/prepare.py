@@ -1,6 +1,6 @@
 """Data for a machine that has no libraries for sound and no network, in the layout of FEWBIT_DATA.
 
-    FEWBIT_DATA=... python studies/gpu/prepare.py [--out build/gpu/data]
+    FEWBIT_DATA=... python -m studies.gpu.prepare [--out build/gpu/data]
 
 Copies the subset of CIFAR-10 and the books as they are, and makes log-mel frames of AN4: whole steps of an eighth of a
 neper (1.1 dB) above the floor, in one byte. That is a rounding error of 0.036; training adds noise of 0.4 and more.
@@ -17,7 +17,7 @@ import numpy as np
 
 from fewbit.data import an4, data_folder
 from fewbit.data.clips import hiss
-from fewbit.tour.english_training import FEATURES, EnglishRecipe
+from recipes.english import FEATURES, EnglishRecipe
 
 STEP = 0.125
 COPIED = ("cifar10_subset", "english_books")

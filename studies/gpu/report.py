@@ -1,7 +1,7 @@
 """Parts of the page of results from what a run on a GPU left.
 
-    python studies/gpu/report.py build/gpu/out/gpu.json --results docs/results
-    python scripts/write_measured.py
+    python -m studies.gpu.report build/gpu/out/gpu.json --results docs/results
+    python -m scripts.write_measured
 
 Writes ``gpu-NAME.json`` for each group that has rows. Tables hold the figures of every network, so that what is said
 of them can be computed again.
@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import trained_report
-from timing_report import plans, scans
-
-from fewbit.studies import Study
+from studies.evidence import Study
+from studies.gpu import trained_report
+from studies.gpu.timing_report import plans, scans
 
 MAKERS = (scans, plans, trained_report.pictures, trained_report.letters, trained_report.speech)
 

@@ -1,6 +1,6 @@
 """Studies on a GPU, in one call: kernels against loops and cuDNN, then many networks trained side by side.
 
-    PYTHONPATH=src FEWBIT_DATA=build/gpu/data python studies/gpu/run.py --out build/gpu/out [--seconds 520]
+    PYTHONPATH=src FEWBIT_DATA=build/gpu/data python -m studies.gpu.run --out build/gpu/out [--seconds 520]
 
 Timings run alone and first. Then a short trial of all kinds of training at once says how long a step takes, and how
 long the trainings can be follows from that (`budget.py`). Each network is a process of its own; each row is in
@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import rows
-from jobs import Ended, Job, run_jobs
-from sharing import shared_gpu
+from studies.gpu import rows
+from studies.gpu.jobs import Ended, Job, run_jobs
+from studies.gpu.sharing import shared_gpu
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 ALONE = 130.0
 """Most seconds for the timings."""
 WARMUP, WINDOW, LATE = 15.0, 12.0, 10.0
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     begin = time.monotonic()
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asks for the GPU without opening it, before processes part
-    paths = [str(HERE), str(HERE.parents[1] / "src"), os.environ.get("PYTHONPATH", "")]
+    paths = [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     arguments.out.mkdir(parents=True, exist_ok=True)
     run = Runner(arguments.out / "rows.jsonl", arguments.work, begin + arguments.seconds - RESERVE)
@@ -88,7 +88,7 @@ class Runner:
 
     def __call__(self, jobs: Sequence[Job], slots: int, until: float = math.inf) -> bool:
         """Whether all of them are done."""
-        import budget
+        from studies.gpu import budget
 
         ended = run_jobs(
             jobs,
@@ -120,20 +120,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def probe(how: str) -> Job:
     """Whether processes can use the GPU; asked anew in every call, which may be on another machine."""
-    return Job(f"probe {how} {time.time():.0f}", "device:probe")
+    return Job(f"probe {how} {time.time():.0f}", "studies.gpu.device:probe")
 
 
 def timings(small: bool) -> list[Job]:
     """What runs alone."""
     return [
-        Job("scans", "scans:run", {"small": small}, "timings"),
-        Job("LSTM plans", "lstm_plans:run", {"small": small}, "timings"),
+        Job("scans", "studies.gpu.scans:run", {"small": small}, "timings"),
+        Job("LSTM plans", "studies.gpu.lstm_plans:run", {"small": small}, "timings"),
     ]
 
 
 def decide(arguments: argparse.Namespace, run: Runner) -> rows.Row:
     """The row of a budget that fits the time left."""
-    import budget
+    from studies.gpu import budget
 
     begin = time.time() + (0 if arguments.small else WARMUP)
     end = begin + (1 if arguments.small else WINDOW)
@@ -141,7 +141,12 @@ def decide(arguments: argparse.Namespace, run: Runner) -> rows.Row:
     watched = {"begin": begin, "end": end, "small": arguments.small}
     more = {"an4": {"fused": sound(rows.read(run.out))}}
     jobs = [
-        Job(f"trial {i} {group} {arm}", f"{MODULES[group]}:trial", {"arm": arm} | watched | more.get(group, {}), group)
+        Job(
+            f"trial {i} {group} {arm}",
+            f"studies.gpu.{MODULES[group]}:trial",
+            {"arm": arm} | watched | more.get(group, {}),
+            group,
+        )
         for i, (group, arm) in enumerate(wanted)
     ]
     slots = arguments.slots if arguments.small else len(jobs)
@@ -158,10 +163,7 @@ def trainings(arguments: argparse.Namespace, out: Path, graphs: bool = True) -> 
     Args:
         graphs: whether steps may be CUDA graphs, where the trial found them equal to plain steps.
     """
-    import budget
-    import letters
-    import pictures
-    import speech
+    from studies.gpu import budget, letters, pictures, speech
 
     found = rows.of(rows.read(out), kind="budget")
     if not found:
@@ -177,16 +179,16 @@ def trainings(arguments: argparse.Namespace, out: Path, graphs: bool = True) -> 
             given = {"seed": seed, "arm": arm, "epochs": chosen.epochs, "networks": networks} | small
             given["graphs"] = graphs and equal.get(pictures.ALIKE.get(arm, arm), False)
             name, first = f"resnet20 {seed} {arm}", f"resnet20 {seed} float"
-            jobs.append(Job(name, "pictures:arm", given, "resnet20", "" if arm == "float" else first))
+            jobs.append(Job(name, "studies.gpu.pictures:arm", given, "resnet20", "" if arm == "float" else first))
     for seed in range(chosen.seeds["hierarchical"]):
         for arm in letters.NAMES:
             given = {"seed": seed, "arm": arm, "passes": chosen.passes} | small
-            jobs.append(Job(f"hierarchical {seed} {arm}", "letters:arm", given, "hierarchical"))
+            jobs.append(Job(f"hierarchical {seed} {arm}", "studies.gpu.letters:arm", given, "hierarchical"))
     fused = sound(rows.read(out))
     for seed in range(chosen.seeds["an4"]):
         for arm in speech.NAMES:
             given = {"seed": seed, "arm": arm, "epochs": chosen.speech_epochs, "fused": fused} | small
-            jobs.append(Job(f"an4 {seed} {arm}", "speech:arm", given, "an4"))
+            jobs.append(Job(f"an4 {seed} {arm}", "studies.gpu.speech:arm", given, "an4"))
     return [job for job in jobs if job.group in arguments.only]
 
 
@@ -198,7 +200,7 @@ def sound(found: Sequence[rows.Row]) -> bool:
 
 def write(folder: Path, ended: Sequence[Ended], seconds: float) -> dict[str, Any]:
     """The summary of all calls so far."""
-    from device import describe
+    from studies.gpu.device import describe
 
     found = rows.read(folder / "rows.jsonl")
     jobs = rows.done(found)

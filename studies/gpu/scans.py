@@ -11,12 +11,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from device import device, plain_float32
-from rows import Tell
-from timing import alternately
 from torch import Tensor, nn
 
 from fewbit.nn import QRNN, SRU, Signal, recurrence
+from studies.gpu.device import device, plain_float32
+from studies.gpu.rows import Tell
+from studies.gpu.timing import alternately
 
 CHECKED = ((1, 1, 1), (3, 7, 5), (2, 33, 64), (1, 300, 65), (5, 100, 1000), (16, 64, 1024), (16, 300, 512))
 """Batch, frames, channels."""

@@ -14,9 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from device import allow_tf32, device, plain_float32
-from rows import Tell
-from stopwatch import Stopwatch
 from torch import nn
 
 from fewbit.data.an4_speech import ALPHABET
@@ -26,6 +23,9 @@ from fewbit.models import SpeechRNN
 from fewbit.nn.recurrence import loops_only
 from fewbit.text import cer, wer
 from fewbit.train import CTC, cosine, fit
+from studies.gpu.device import allow_tf32, device, plain_float32
+from studies.gpu.rows import Tell
+from studies.gpu.stopwatch import Stopwatch
 
 WIDTHS = {"ordinary": 1, "four times as wide": 4}
 NAMES = {name: f"float, {name}" for name in WIDTHS}

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from machine_words import study_of
-from rows import Row, of
-
 from fewbit.analysis.report import Table
-from fewbit.studies import Study
+from studies.evidence import Study
+from studies.gpu.machine_words import study_of
+from studies.gpu.rows import Row, of
 
 TIME = ("median (ms)", "10 to 90 %", "rounds")
 

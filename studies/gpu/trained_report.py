@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-import letters as letters_job
-import pictures as pictures_job
-import speech as speech_job
-from budget import EPOCHS
-from machine_words import study_of
-from rows import Row, of
-from verdicts import compare
-
 from fewbit.analysis.report import Table
-from fewbit.studies import Study, spread
-from fewbit.studies.resnet20 import PAIRS, RATE, SUBSET
+from studies.evidence import Study, spread
+from studies.gpu import letters as letters_job
+from studies.gpu import pictures as pictures_job
+from studies.gpu import speech as speech_job
+from studies.gpu.budget import EPOCHS
+from studies.gpu.machine_words import study_of
+from studies.gpu.rows import Row, of
+from studies.gpu.verdicts import compare
+from studies.methods.resnet20 import PAIRS, RATE, SUBSET
 
 PICTURE_PAIRS = (
     ("float, retrained", "float"),

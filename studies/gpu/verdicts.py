@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import mean, stdev
 
-from rows import Row, of
+from studies.gpu.rows import Row, of
 
 LEVEL = 0.05
 TIE = 1e-9

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from peers.graph_runs import States, cosine
-from peers.graph_table import add_ratios, best, is_right, quantiles, table
+
+from benchmarks.peers.graph_runs import States, cosine
+from benchmarks.peers.graph_table import add_ratios, best, is_right, quantiles, table
 
 Row = dict[str, object]
 
@@ -107,7 +108,7 @@ def test_the_cosine_leaves_out_what_all_calls_share():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are stopped and pinned there only")
 def test_a_case_that_cannot_be_loaded_has_its_error_in_its_row(tmp_path: Path):
-    from peers.graph_turns import Settings, measure
+    from benchmarks.peers.graph_turns import Settings, measure
 
     here = Path(sys.executable)
     (found,) = measure(["fewbit int8"], tmp_path, 1, Settings(here, here, 1, 0.01))

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from graph_results import networks, peers
+from benchmarks.graph_results import networks, peers
 
 
 def row(network, quantization, arithmetic, noise=0.05, **more):

@@ -12,13 +12,13 @@ from torch import nn
 
 from fewbit.data import Clip, spoken_digits
 from fewbit.data.digits import WORDS
+from fewbit.demo.recipe import one_thread
 from fewbit.features import LogMel
 from fewbit.lower import pack
 from fewbit.nn import SRU, BatchNorm, CausalConv1d, Chain, Normalize
 from fewbit.passes import Recipe, compress, read_recipe
 from fewbit.program import load
 from fewbit.quant import quantizers
-from fewbit.tour.recipe import one_thread
 from fewbit.train import CrossEntropy, cosine, fit
 
 RECIPE = """

@@ -115,7 +115,11 @@ def load_task(source: str) -> Task:
             finally:
                 sys.path.remove(str(path.parent))
         else:
-            module = importlib.import_module(where)
+            sys.path.insert(0, str(Path.cwd()))
+            try:
+                module = importlib.import_module(where)
+            finally:
+                sys.path.remove(str(Path.cwd()))
     except DataError:
         raise
     except Exception as error:  # whatever a user's file may raise

@@ -1,4 +1,4 @@
-"""``fewbit analyze``: how many bits a network needs, with a picture, for a user's own network or one of the studies'.
+"""``fewbit analyze``: how many bits a network needs, with a picture, for a user's own network.
 
 A command here trains nothing itself: it finds the task, calls the analysis of the same name, and keeps what comes.
 """
@@ -21,22 +21,13 @@ TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="file.py:name or module:name of a fewbit.analysis.Task, or perceptron, convnet, resnet20, lstm, gru, sru.",
+        help="file.py:name or module:name of a fewbit.analysis.Task.",
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the picture, the CSV and the JSON.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of data sets for tasks by name; default $FEWBIT_DATA.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ... over which means are taken.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that share the trainings.")]
 Ray = Annotated[bool, typer.Option("--ray", help="Run the trainings on a Ray cluster.")]
-
-
-def find_task(name: str, data: Path | None) -> "Task":
-    """The task that a user names."""
-    from fewbit.analysis import load_task
-    from fewbit.studies import NAMED_TASKS, Setting, named_task
-
-    return named_task(name, Setting(Path(), Path(), data=data)) if name in NAMED_TASKS else load_task(name)
 
 
 def find_executor(workers: int, ray: bool) -> "Executor | None":
@@ -103,15 +94,15 @@ def resilience(
     specs: Specs = "ternary,int3",
     sizes: Sizes = None,
     out: Out = Path("results"),
-    data: Data = None,
     seeds: Seeds = 3,
     workers: Workers = 1,
     ray: Ray = False,
 ) -> None:
     """Is the network large enough for few bits? Several sizes in float, quantized directly, and retrained."""
+    from fewbit.analysis import load_task
     from fewbit.plot import plot_resilience
 
-    found = find_task(task, data)
+    found = load_task(task)
     report = _resilience(found, specs, sizes, out, seeds, find_executor(workers, ray))
     name = stem("resilience", found)
     keep(report, out, name, plot_resilience(report, out / f"{name}.png"))
@@ -124,7 +115,6 @@ def capacity(
     specs: Specs = "ternary,int3,int4,int8",
     sizes: Sizes = None,
     out: Out = Path("results"),
-    data: Data = None,
     seeds: Seeds = 3,
     workers: Workers = 1,
     ray: Ray = False,
@@ -133,7 +123,7 @@ def capacity(
     from fewbit import analysis
     from fewbit.plot import plot_capacity
 
-    found = find_task(task, data)
+    found = analysis.load_task(task)
     report = analysis.capacity(_resilience(found, specs, sizes, out, seeds, find_executor(workers, ray)), bytes)
     name = stem("capacity", found)
     keep(report, out, name, plot_capacity(report, out / f"{name}.png"))

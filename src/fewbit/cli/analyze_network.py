@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewbit.cli.analyze import (
-    Data,
     Out,
     Ray,
     Seeds,
@@ -23,7 +22,6 @@ from fewbit.cli.analyze import (
     check_folder,
     demand_figures,
     find_executor,
-    find_task,
     keep,
     rows_of,
     stem,
@@ -53,7 +51,6 @@ def sensitivity(
     signals: Annotated[str, typer.Option(help="Formats of signals, with commas; '' for none.")] = "int4,int8",
     retrain: Annotated[int, typer.Option(min=0, help="Epochs of retraining before a group is measured.")] = 0,
     out: Out = Path("results"),
-    data: Data = None,
     seed: Seed = 0,
     workers: Workers = 1,
     ray: Ray = False,
@@ -63,7 +60,7 @@ def sensitivity(
     from fewbit.passes import Quantize, compress
     from fewbit.plot import plot_sensitivity
 
-    found, model = _network(task, data, seed, out, _names(specs), _names(signals))
+    found, model = _network(task, seed, out, _names(specs), _names(signals))
     passes = found.retraining(seed, epochs=retrain) if retrain else None
     report = analysis.sensitivity(
         model,
@@ -99,16 +96,15 @@ def bits(
     weights: Annotated[str, typer.Option(help="Bits of inner weights, with commas; float is added.")] = "8,4,3,2",
     signals: Annotated[str, typer.Option(help="Bits of inner signals, with commas; float is added.")] = "8,4,3,2",
     out: Out = Path("results"),
-    data: Data = None,
     seeds: Seeds = 3,
     workers: Workers = 1,
     ray: Ray = False,
 ) -> None:
     """Bits in the weights or in the signals? Both in all combinations, retrained."""
-    from fewbit.analysis import bit_grid
+    from fewbit.analysis import bit_grid, load_task
     from fewbit.plot import plot_bit_grid
 
-    found = find_task(task, data)
+    found = load_task(task)
     check_folder(out)
     report = bit_grid(
         found,
@@ -143,14 +139,13 @@ def noise(
     task: TaskName,
     bits: Annotated[int, typer.Option(min=2, max=8, help="Of the signal that is quantized.")] = 3,
     out: Out = Path("results"),
-    data: Data = None,
     seed: Seed = 0,
 ) -> None:
     """Which signals' noise arrives at the output? Noise on one after the other."""
     from fewbit.analysis import noise_gain
     from fewbit.plot import plot_noise_gain
 
-    found, model = _network(task, data, seed, out)
+    found, model = _network(task, seed, out)
     layers = noise_gain(model, found.batches(seed), bits=bits, seed=seed)
     name = stem("noise", found)
     picture = plot_noise_gain(layers, bits, out / f"{name}.png", f"{found.name}: noise of each signal at the output")
@@ -162,7 +157,6 @@ def surface(
     spec: Spec = "ternary",
     grid: Annotated[int, typer.Option(min=2, help="Points along each side.")] = 21,
     out: Out = Path("results"),
-    data: Data = None,
     seed: Seed = 0,
 ) -> None:
     """The loss around quantized networks: the first and the last that SQWA captures, and their average retrained."""
@@ -170,7 +164,7 @@ def surface(
     from fewbit.passes import SQWA, Quantize, compress
     from fewbit.plot import plot_loss_surface
 
-    found, model = _network(task, data, seed, out, [spec])
+    found, model = _network(task, seed, out, [spec])
     captured: list[Any] = []
     sqwa = SQWA(
         found.batches(seed),
@@ -200,7 +194,6 @@ def sharpness(
     task: TaskName,
     spec: Spec = "ternary",
     out: Out = Path("results"),
-    data: Data = None,
     seed: Seed = 0,
 ) -> None:
     """How flat is the loss around the float network, and around the same one quantized and retrained?"""
@@ -208,7 +201,7 @@ def sharpness(
     from fewbit.passes import Quantize, compress
     from fewbit.plot import plot_sharpness
 
-    found, model = _network(task, data, seed, out, [spec])
+    found, model = _network(task, seed, out, [spec])
     loss = _loss(found, list(islice(found.batches(seed), 8)))
     networks = {"float": model, f"{spec}, retrained": compress(model, Quantize(spec), found.retraining(seed))}
     reports = {name: analysis.sharpness(network, loss, seed=seed) for name, network in networks.items()}
@@ -249,13 +242,12 @@ def design(
     signals: Annotated[str, typer.Option(help="Bits of signals, with commas.")] = "2,3,4,8",
     bit_operations: Annotated[float | None, typer.Option(help="Most multiplications x bits x bits.")] = None,
     out: Out = Path("results"),
-    data: Data = None,
     seed: Seed = 0,
     workers: Workers = 1,
     ray: Ray = False,
 ) -> None:
     """Depth, width and bits together for a memory: all designs that fit briefly, the best few in full."""
-    from fewbit.analysis import choose_design
+    from fewbit.analysis import choose_design, load_task
     from fewbit.plot import plot_designs
 
     families = {}
@@ -263,7 +255,7 @@ def design(
         depth, _, name = given.partition("=")
         if not depth.isdecimal() or not name:
             raise DataError(f"{given!r}: wanted DEPTH=TASK, such as 2=nets.py:two")
-        families[int(depth)] = find_task(name, data)
+        families[int(depth)] = load_task(name)
     check_folder(out)
     first = next(iter(families.values()))
     report = choose_design(
@@ -283,12 +275,13 @@ def design(
 
 
 def _network(
-    task: str, data: Path | None, seed: int, out: Path, weights: Sequence[str] = (), signals: Sequence[str] = ()
+    task: str, seed: int, out: Path, weights: Sequence[str] = (), signals: Sequence[str] = ()
 ) -> "tuple[Task, nn.Module]":
     """The task and its float network, the user's own or one trained now, with a bar; options are checked first."""
+    from fewbit.analysis import load_task
     from fewbit.quant import activation_quantizer, weight_quantizer
 
-    found = find_task(task, data)
+    found = load_task(task)
     check_folder(out)
     for spec in weights:
         weight_quantizer(spec)

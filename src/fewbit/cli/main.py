@@ -1,7 +1,6 @@
 """The command line: each command calls the public function of the same name and prints what it returns."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,15 +8,12 @@ import typer
 
 import fewbit
 from fewbit.cli import analyze, analyze_network, bench
-from fewbit.cli.commands import commands
-from fewbit.cli.english import english
-from fewbit.cli.output import console, print_error, print_json, print_network, say
+from fewbit.cli.output import console, print_json, print_network, say
 from fewbit.cli.packed import Packed
-from fewbit.cli.reproduce import reproduce
+from fewbit.cli.running import run_app
 from fewbit.cli.serve import serve
 from fewbit.cli.spot import spot
 from fewbit.cli.stream import stream
-from fewbit.errors import FewbitError
 from fewbit.shipped import find
 
 app = typer.Typer(
@@ -60,7 +56,7 @@ def train(
     checkpoint: Annotated[Path | None, typer.Option(help="Go on from here if it exists, and save here.")] = None,
 ) -> None:
     """Train a float recogniser of spoken digits."""
-    from fewbit.tour import Recipe, train
+    from fewbit.demo import Recipe, train
 
     recipe = Recipe(hidden=hidden, layers=layers, epochs=epochs, utterances=utterances)
     result = train(out, data, recipe=recipe, seed=seed, checkpoint=checkpoint)
@@ -87,8 +83,8 @@ def compress(
     checkpoint: Annotated[Path | None, typer.Option(help="Go on from here if it exists, and save here.")] = None,
 ) -> None:
     """Quantize a float recogniser and retrain it with its float self as the teacher."""
+    from fewbit.demo import Recipe, compress
     from fewbit.passes import read_recipe
-    from fewbit.tour import Recipe, compress
 
     how: dict[str, Any] = {"weights": weights or "ternary", "activations": activations or "int8"}
     if recipe is not None:
@@ -108,7 +104,7 @@ def pack(
     out: Annotated[Path, typer.Option(help="Where the packed network goes.")] = Path("digits.fewbit"),
 ) -> None:
     """Pack a quantized recogniser into a *.fewbit file that runs without torch."""
-    from fewbit.tour import pack
+    from fewbit.demo import pack
 
     path = pack(model, out)
     say(f"{path}: {path.stat().st_size:,} bytes")
@@ -181,7 +177,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """Train, compress, pack and stream a recogniser of spoken digits, and compare it with its float self."""
-    from fewbit.tour import demo, print_demo
+    from fewbit.demo import demo, print_demo
 
     result = demo(out, seed=seed)
     if json:
@@ -193,41 +189,14 @@ def demo(
 analyze_network.register(analyze.app)
 app.add_typer(analyze.app, name="analyze")
 app.add_typer(bench.app, name="bench")
-app.command()(reproduce)
-app.command()(english)
-app.command()(commands)
 app.command()(serve)
 app.command()(stream)
 app.command()(spot)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point: run a command; an error of fewbit is one message and exit code 1."""
-    given = sys.argv[1:] if arguments is None else arguments
-    command: Callable[..., Any] = typer.main.get_command(app)
-    try:
-        result = command(args=[a for a in given if a != "--debug"], standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except FewbitError as error:
-        if "--debug" in given:
-            raise
-        print_error(str(error), getattr(error, "__notes__", []))
-        return 1
-    except BrokenPipeError:
-        return 0
-    except OSError as error:
-        if "--debug" in given:
-            raise
-        print_error(str(error))
-        return 1
-    except KeyboardInterrupt:
-        print_error("stopped; where a command keeps its runs, the same command goes on")
-        return 130
-    except Exception as error:
-        if hasattr(error, "show") and hasattr(error, "exit_code"):  # usage errors of the parser
-            error.show()
-            return int(error.exit_code)
-        raise
+    """Run a command; the exit code."""
+    return run_app(app, arguments)
 
 
 def entry() -> None:

@@ -5,7 +5,7 @@ from fewbit.distill.generative import GeneratedText, guided
 from fewbit.distill.logits import LogitKD, soft_loss
 from fewbit.distill.shared_labels import LabelDevice, Question, SharedLabels
 from fewbit.distill.soft_labels import SoftLabels, TextBatch
-from fewbit.distill.stochastic_precision import SPEQ, cosine_loss
+from fewbit.distill.speq import SPEQ, cosine_loss
 
 __all__ = [
     "SPEQ",

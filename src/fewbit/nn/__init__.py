@@ -12,7 +12,7 @@ from fewbit.nn.graph.recognition import Recognised, recognise
 from fewbit.nn.graph.schedule import Plan
 from fewbit.nn.graph.weight_import import import_weights
 from fewbit.nn.gru import GRU
-from fewbit.nn.hierarchical import HLSTM
+from fewbit.nn.hlstm import HLSTM
 from fewbit.nn.layer import BatchNorm, Chain, Layer, Normalize, Signal
 from fewbit.nn.lstm import LSTM
 from fewbit.nn.macro_block_dropout import MacroBlockDropout, hold_masks

@@ -6,6 +6,6 @@ from fewbit.passes.gradual_bits import gradual
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass, compress, describe
 from fewbit.passes.recipe_file import Recipe, read_recipe
-from fewbit.passes.weight_averaging import SQWA
+from fewbit.passes.sqwa import SQWA
 
 __all__ = ["SQWA", "Finetune", "Pass", "Quantize", "Recipe", "compress", "describe", "gradual", "read_recipe"]

@@ -30,7 +30,7 @@ from fewbit.passes.recipe_checks import (
     text,
     whole,
 )
-from fewbit.passes.weight_averaging import SQWA
+from fewbit.passes.sqwa import SQWA
 from fewbit.quant import activation_quantizer, weight_quantizer
 from fewbit.train import (
     CTC,

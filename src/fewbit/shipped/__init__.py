@@ -1,9 +1,9 @@
 """Packed networks that ship with fewbit, each made by one command from data with a free licence.
 
 ``an4``      spoken English letters, numbers, names and commands, with language models (see `an4.md` beside the file);
-             made by ``fewbit english``
+             made by ``python -m recipes english``
 ``commands`` ten spoken English command words, each a class of its own (see `commands.md` beside the file); made by
-             ``fewbit commands``
+             ``python -m recipes commands``
 ``digits``   spoken English digits "zero" to "nine" (see `digits.md` beside the file); made by ``fewbit demo``
 """
 

@@ -1,0 +1,1 @@
+"""Speed and memory, as ratios to a baseline in the same run."""

@@ -1,0 +1,143 @@
+"""The recogniser of English letters and words in the package: trained on AN4, ternary, spelling what it hears."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from fewbit import passes
+from fewbit.data import An4, an4, speech_batches
+from fewbit.demo.recipe import one_thread
+from fewbit.features import LogMel
+from fewbit.lower import pack
+from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
+from fewbit.program import load
+from fewbit.train import CTC
+from recipes.english_card import Rates, write_english_card
+from recipes.english_language import measure, tune, write_language_models
+from recipes.rounds import distilled, float_rounds, normalized, ternary_rounds
+
+FEATURES = LogMel(mels=64, rate=16_000)
+
+
+@dataclass(frozen=True)
+class EnglishRecipe:
+    """Everything that the recogniser depends on besides data and seed.
+
+    epochs, retrain_epochs: of each round of float training and of ternary retraining; a round begins with the full
+    rate again (Loshchilov, Hutter 2017).
+    """
+
+    hidden: int = 384
+    layers: int = 4
+    kernel: int = 8
+    stride: int = 4
+    dropout: float = 0.2
+    rounds: int = 2
+    epochs: int = 60
+    retrain_rounds: int = 2
+    retrain_epochs: int = 30
+    examples: int = 480
+    batch_size: int = 8
+    seconds: float = 6.0
+    rate: float = 2e-3
+    retrain_rate: float = 1e-3
+    temperature: float = 2.0
+
+    def batches(self, speech: An4, seed: int) -> "DataLoader[Any]":
+        """Training batches."""
+        size = {"examples": self.examples, "batch_size": self.batch_size}
+        return speech_batches(speech, FEATURES, **size, seconds=self.seconds, seed=seed)
+
+    def model(self, speech: An4, loader: "DataLoader[Any]", seed: int) -> SpeechRNN:
+        """An untrained recogniser whose normalisation fits the training data."""
+        torch.manual_seed(seed)
+        model = SpeechRNN(
+            FEATURES.mels,
+            self.hidden,
+            self.layers,
+            speech.alphabet.classes,
+            kernel=self.kernel,
+            stride=self.stride,
+            dropout=self.dropout,
+        )
+        return normalized(model, loader)
+
+    def compression(self) -> passes.Recipe:
+        """Direct quantization, then training with the float network as the teacher whose part falls to nothing."""
+        return distilled(self.retrain_epochs, self.retrain_rate, self.temperature)
+
+
+def train_float(speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None) -> SpeechRNN:
+    """The float recogniser."""
+    return float_rounds(
+        lambda loader: recipe.model(speech, loader, seed),
+        lambda i: recipe.batches(speech, seed + i),
+        CTC(),
+        rounds=recipe.rounds,
+        epochs=recipe.epochs,
+        rate=recipe.rate,
+        seed=seed,
+        checkpoint=checkpoint,
+    )
+
+
+def retrain(
+    teacher: SpeechRNN, speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None
+) -> SpeechRNN:
+    """The ternary recogniser that learns from its float self."""
+    return ternary_rounds(
+        teacher,
+        lambda i: recipe.batches(speech, seed + 100 + i),
+        recipe.compression(),
+        rounds=recipe.retrain_rounds,
+        seed=seed,
+        checkpoint=checkpoint,
+    )
+
+
+@one_thread()
+def english(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    recipe: EnglishRecipe | None = None,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+) -> Rates:
+    """Train the recogniser of English that ships with fewbit, and its language models, from AN4.
+
+    Leaves ``an4.float.safetensors``, ``an4.fewbit``, ``an4.char.ngram``, ``an4.word.ngram``, ``an4.toml`` and the card
+    ``an4.md`` in the folder `out`, and returns the word and character error rates on the test speakers (see `measure`).
+
+    Args:
+        folder: of AN4, with `manifest.tsv`.
+        out: folder for the files.
+        recipe: sizes, rates and epochs; default those of the shipped one.
+        seed: of all randomness.
+        checkpoint: file name to go on from and to save to after each epoch; three endings are added.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    recipe = recipe or EnglishRecipe()
+    path = None if checkpoint is None else Path(checkpoint)
+    speech = an4(folder)
+    teacher = train_float(speech, recipe, seed, path)
+    save_model(out / "an4.float.safetensors", Trained(teacher, recipe=about(recipe, teacher, seed)))
+    student = retrain(teacher, speech, recipe, seed, path)
+    told = about(recipe, student, seed) | recipe.compression().to_dict()
+    packed = pack(student, features=FEATURES, alphabet=speech.alphabet, recipe=told).save(out / "an4.fewbit")
+    write_language_models(speech, packed)
+    network = load(packed)
+    tune(network, packed, speech.dev)
+    floating = TorchStream(teacher.eval(), FEATURES, speech.alphabet)
+    rates = {name: measure(net, packed, speech.test) for name, net in (("float", floating), ("ternary", network))}
+    write_english_card(packed, rates, len({utterance.speaker for utterance in speech.train}), seed)
+    return rates
+
+
+def about(recipe: EnglishRecipe, model: SpeechRNN, seed: int) -> dict[str, Any]:
+    """What the packed file says of how it was made."""
+    return {"english": asdict(recipe), "model": model.config, "seed": seed}

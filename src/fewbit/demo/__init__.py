@@ -1,0 +1,8 @@
+"""Floor 6: the demo: a recogniser of spoken digits, trained, compressed, packed and compared with its float self."""
+
+import fewbit.torch_side  # noqa: F401
+from fewbit.demo.demonstration import Demo, Row, demo, print_demo
+from fewbit.demo.recipe import Recipe
+from fewbit.demo.steps import Step, compress, pack, train
+
+__all__ = ["Demo", "Recipe", "Row", "Step", "compress", "demo", "pack", "print_demo", "train"]

@@ -1,0 +1,1 @@
+"""What needs a large GPU: one command that resumes, see README.md."""

@@ -1,0 +1,232 @@
+"""Study 22: students that read only what their teachers, or they themselves, write.
+
+References:
+    Shin, Hwang, Sung 2016 (arXiv 1608.04077).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from torch import Tensor, nn
+
+from fewbit.analysis import Table, Task, grid
+from fewbit.data import Characters, TextStreams, english_books, wikitext2_letters
+from fewbit.distill import GeneratedText, SoftLabels
+from fewbit.models import CharLM
+from fewbit.passes import Finetune, Quantize, compress
+from fewbit.plot import plot_arms
+from fewbit.train import Continuing, CrossEntropy
+from studies.evidence.pairs import Rows, of, pairs
+from studies.evidence.setting import Setting
+from studies.evidence.study import Study, spread
+from studies.methods.size_resilience import verdict
+from studies.tasks.named import bits_per_character
+
+DOMAINS = ("books", "encyclopaedia")
+ARMS = {
+    "teacher": "teacher (real books)",
+    "soft": "student (teacher's text, soft labels)",
+    "longer": "student (twice as much text)",
+    "hard": "student (teacher's text, hard labels)",
+    "own": "student (its own text, soft labels)",
+    "small real": "small network (real books)",
+    "small soft": "small student (teacher's text, soft labels)",
+    "other teacher": "second teacher (real encyclopaedia)",
+    "other soft": "student of the second teacher",
+    "ensemble": "student of both teachers",
+    "direct": "ternary teacher, not retrained",
+    "ternary real": "ternary teacher, retrained on real books",
+    "ternary generated": "ternary teacher, retrained on generated text",
+}
+TERNARY = {"*head": "int8", "*": "ternary:row"}
+NEAR = 1.05
+"""A student within this factor of what it is compared with counts as near."""
+RECOVERED = 0.7
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Networks, text and schedules of a run."""
+
+    hidden: int
+    small: int
+    characters: int
+    passes: int
+    retrain_characters: int
+    streams: int = 64
+    steps: int = 32
+    rate: float = 2e-2
+    retrain_rate: float = 5e-3
+
+
+SMALL = Scale(64, 32, 800_000, 1, 200_000)
+FULL = Scale(512, 128, 6_000_000, 20, 6_000_000, steps=64, rate=2e-3, retrain_rate=1e-3)
+
+
+def run(setting: Setting) -> Study:
+    """Train every arm for as many characters, real or generated, and measure all on real held-out text."""
+    scale = FULL if setting.full else SMALL
+    rows = setting.sweep(
+        partial(_trial, setting, scale), grid(seed=setting.seeds, arm=ARMS), "generative-transfer", "transfer"
+    )
+    judged = judge(rows)
+    picture = setting.out / "22-generative-transfer.png"
+    values = {told: [row["books"] for row in of(rows, arm=arm)] for arm, told in ARMS.items() if arm != "direct"}
+    plot_arms(values, "books, bits per character", picture, "Networks by the text that they learned from", 3)
+    return Study(
+        number="22",
+        name="generative-transfer",
+        title="Generative knowledge transfer",
+        claim=(
+            "A student that reads only generated text, labelled with its teacher's distributions, comes near to what "
+            "real text gives and is better than with the drawn symbols as labels; two teachers make a better student "
+            "than each alone; a ternary network retrained so recovers most of what quantization lost."
+        ),
+        verdict=verdict([part for part, _ in judged]),
+        findings=tuple(sentence for _, sentence in judged),
+        setting=_describe(scale),
+        command="python -m studies 22",
+        seeds=setting.seeds,
+        tables=(_table(rows),),
+        pictures=((picture.name, "Bits per character of real held-out books, by what a network learned from."),),
+    )
+
+
+def judge(rows: Rows) -> list[tuple[bool, str]]:
+    """The parts of the claim."""
+    near = (("soft", "teacher"), ("longer", "teacher"), ("own", "teacher"), ("small soft", "small real"))
+    found = [_near(rows, arm, base) for arm, base in near]
+    pair = pairs(_arm(rows, "soft"), _arm(rows, "hard"), "books")
+    found.append((pair.better, f"Books: {pair.sentence('bits', 3)}."))
+    for base in ("soft", "other soft"):
+        pair = pairs(_arm(rows, "ensemble"), _arm(rows, base), "mixed")
+        found.append((pair.better, f"Both domains, half and half: {pair.sentence('bits', 3)}."))
+    direct, real, generated = (
+        [row["books"] for row in of(rows, arm=arm)] for arm in ("direct", "ternary real", "ternary generated")
+    )
+    shares = [(d - g) / (d - r) for d, r, g in zip(direct, real, generated, strict=True) if d != r]
+    lost = pairs(_arm(rows, "ternary generated"), _arm(rows, "ternary real"), "books")
+    told = (
+        f"Ternary weights: of what retraining on real text recovers, retraining on generated text recovers "
+        f"{spread([100 * share for share in shares], 1)} % ({lost.mean:+.3f} bits from it)."
+    )
+    return [*found, (bool(shares) and mean(shares) >= RECOVERED, told)]
+
+
+def _near(rows: Rows, arm: str, base: str) -> tuple[bool, str]:
+    mine, theirs = ([row["books"] for row in of(rows, arm=name)] for name in (arm, base))
+    ratios = [100 * (a / b - 1) for a, b in zip(mine, theirs, strict=True)]
+    told = f"Books: {ARMS[arm]} {spread(mine, 3)} bits per character, {ARMS[base]} {spread(theirs, 3)}"
+    near = mean(ratios) <= 100 * (NEAR - 1)
+    return (
+        near,
+        f"{told}: {spread(ratios, 1)} % more{'' if near else f', which is not within {100 * (NEAR - 1):.0f} %'}.",
+    )
+
+
+def _arm(rows: Rows, arm: str) -> tuple[str, Rows]:
+    return ARMS[arm], of(rows, arm=arm)
+
+
+def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any]:
+    network = _network(setting, scale, seed, arm)
+    found: dict[str, Any] = {domain: _task(setting, scale, domain).score(network) for domain in DOMAINS}
+    return found | {"mixed": mean(found.values())}
+
+
+def _network(setting: Setting, scale: Scale, seed: int, arm: str) -> nn.Module:
+    """The network of an arm, in a `Continuing`; what a student needs of its teachers is their weights."""
+    tasks = [_task(setting, scale, domain) for domain in DOMAINS]
+    if arm == "small real":
+        return setting.network(tasks[0], seed, scale.small)
+    teachers = [setting.network(task, seed) for task in tasks]
+    if arm in ("teacher", "other teacher"):
+        return teachers[arm == "other teacher"]
+    if arm == "direct":
+        return compress(teachers[0], Quantize(TERNARY))
+    retrain = partial(Finetune, epochs=1, rate=scale.retrain_rate, seed=seed, progress=False)
+    if arm == "ternary real":
+        text: Any = _streams(_real(setting, DOMAINS[0]).train, scale, scale.retrain_characters, seed)
+        return compress(teachers[0], Quantize(TERNARY), retrain(text, CrossEntropy()))
+    if arm == "ternary generated":
+        text = _generated(teachers[:1], scale, scale.retrain_characters, seed)
+        return compress(teachers[0], Quantize(TERNARY), retrain(text, SoftLabels()))
+    chosen = {"ensemble": teachers, "other soft": teachers[1:]}.get(arm, teachers[:1])
+    student = tasks[0].new(1000 + seed, scale.small if arm == "small soft" else scale.hidden)
+    kind: dict[str, Any] = {"hard": float(arm == "hard"), "student": student if arm == "own" else None}
+    characters = scale.passes * scale.characters * (2 if arm == "longer" else 1)
+    text = _generated(chosen, scale, characters, seed, **kind)
+    return Finetune(text, SoftLabels(), 1, rate=scale.rate, seed=seed, progress=False)(student)
+
+
+def _generated(teachers: list[nn.Module], scale: Scale, characters: int, seed: int, **arguments: Any) -> GeneratedText:
+    count = characters // (scale.streams * scale.steps)
+    models: list[Any] = [teacher.get_submodule("model") for teacher in teachers]
+    return GeneratedText(models, streams=scale.streams, steps=scale.steps, count=count, seed=seed, **arguments)
+
+
+def _task(setting: Setting, scale: Scale, domain: str) -> Task:
+    """The next character of real text."""
+    text = _real(setting, domain)
+    return Task(
+        name=f"transfer {domain} {scale.characters}",
+        build=partial(_build, len(text.symbols)),
+        batches=partial(_streams, text.train, scale, scale.characters),
+        evaluate=partial(_bits, text.dev[:100_000]),
+        test=partial(_bits, text.test[:100_000]),
+        size=scale.hidden,
+        metric="bits per character",
+        epochs=scale.passes,
+        rate=scale.rate,
+    )
+
+
+def _build(classes: int, size: int) -> nn.Module:
+    return Continuing(CharLM(classes, size))
+
+
+def _streams(text: Tensor, scale: Scale, characters: int, seed: int) -> TextStreams:
+    """So many characters, in pieces from all over the text."""
+    pieces = text[: len(text) // scale.streams * scale.streams].view(scale.streams, -1)
+    return TextStreams(pieces[:, : characters // scale.streams].flatten(), scale.streams, scale.steps)
+
+
+def _bits(stream: Tensor, model: nn.Module) -> float:
+    return bits_per_character(stream, model.get_submodule("model"))
+
+
+def _real(setting: Setting, domain: str) -> Characters:
+    if domain == "books":
+        return _once(english_books, setting.folder("english_books"))
+    return _once(wikitext2_letters, setting.folder("wikitext2"))
+
+
+@cache
+def _once(read: Callable[[Path], Characters], folder: Path) -> Characters:
+    """Data are read once in a process."""
+    return read(folder)
+
+
+def _table(rows: Rows) -> Table:
+    measures = (*DOMAINS, "mixed")
+    cells = tuple(
+        (told, *(spread([row[measure] for row in of(rows, arm=arm)], 3) for measure in measures))
+        for arm, told in ARMS.items()
+    )
+    return Table("Bits per character of real held-out text", ("", *DOMAINS, "half and half"), cells)
+
+
+def _describe(scale: Scale) -> str:
+    seen = scale.passes * scale.characters
+    return (
+        f"Letters of public-domain books and of WikiText-2 (the encyclopaedia), {scale.characters:,} characters of "
+        f"each as real text; LSTMs of 2 layers of {scale.hidden} units (small: {scale.small}). Every network reads "
+        f"{seen:,} characters where not said otherwise, students always fresh generated ones; ternary weights by row "
+        f"(last layer 8 bits) are retrained on {scale.retrain_characters:,}. {scale.streams} streams, windows of "
+        f"{scale.steps} steps, state carried; rate {scale.rate:g} ({scale.retrain_rate:g} in retraining) along half a "
+        "cosine."
+    )

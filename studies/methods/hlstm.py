@@ -1,0 +1,271 @@
+"""Study 21: a character language model with a clock for words, against a flat one of equal weights and n-grams.
+
+References:
+    Hwang, Sung 2016 (arXiv 1609.03777).
+"""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fewbit.analysis import Table, grid
+from fewbit.data import Characters, TextStreams, english_books
+from fewbit.distill import LogitKD
+from fewbit.lower import pack
+from fewbit.models import CharLM, HierarchicalLM
+from fewbit.passes import Quantize, compress
+from fewbit.plot import plot_arms
+from fewbit.program import show
+from fewbit.train import Continuing, CrossEntropy, cosine, fit, linear
+from studies.evidence.pairs import Rows, of, pairs
+from studies.evidence.setting import Setting
+from studies.evidence.study import Study, spread
+from studies.methods.size_resilience import verdict
+from studies.tasks.counted_text import COUNTS
+from studies.tasks.named import bits_per_character
+
+ENDS = (0, 1)
+"""Classes that end a word: end of paragraph, space."""
+WEIGHTS = {"head": "int8", "*": "ternary:row"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of a run: cells of the hierarchical network, batches, passes over the text, and the text.
+
+    share: of the training text; retrain: share of it for ternary retraining.
+    """
+
+    hidden: int
+    streams: int
+    steps: int
+    passes: int
+    rate: float
+    share: float = 1.0
+    retrain: float = 0.5
+    orders: tuple[int, ...] = (5, 7)
+
+
+SMALL = Scale(64, 8, 64, 1, 1e-2, share=0.2)
+FULL = Scale(512, 64, 128, 12, 2e-3)
+ARMS = {
+    "HLSTM-B": "hierarchical LSTM",
+    "no reset": "its letters do not start anew",
+    "flat": "flat LSTM of two layers",
+}
+TERNARY = ("HLSTM-B", "flat")
+
+
+def run(setting: Setting) -> Study:
+    """Train every network on the same text, and the best hierarchy and the flat one in ternary weights."""
+    scale = FULL if setting.full else SMALL
+    rows = setting.sweep(
+        partial(_trial, setting, scale), grid(seed=setting.seeds, arm=ARMS), "hierarchical", "networks"
+    )
+    counted = setting.sweep(
+        partial(_counts, setting, scale),
+        [*grid(kind=["letters"], order=scale.orders), {"kind": "words", "order": 5}],
+        "hierarchical-ngrams",
+        "n-grams",
+    )
+    judged = judge(rows, counted)
+    picture = setting.out / "21-hierarchical-character-lm.png"
+    values = {told: [row["test"] for row in of(rows, arm=arm)] for arm, told in ARMS.items()}
+    values |= {f"{ARMS[arm]}, ternary": [row["ternary test"] for row in of(rows, arm=arm)] for arm in TERNARY}
+    values |= {f"{row['order']}-grams of {row['kind']}": [row["test"]] for row in counted}
+    plot_arms(values, "bits per character", picture, "Language models of equal text", 3)
+    return Study(
+        number="21",
+        name="hierarchical-character-lm",
+        title="Hierarchical character language models",
+        claim=(
+            "A character network whose word level ticks at word ends only has a lower perplexity than a flat LSTM with "
+            "as many weights, because its letters start anew with every word, and than Kneser-Ney 5-grams of words."
+        ),
+        verdict=verdict([part for part, _ in judged]),
+        findings=(*(sentence for _, sentence in judged), *_ternary(rows)),
+        setting=_describe(scale),
+        command="python -m studies 21",
+        seeds=setting.seeds,
+        tables=(_table(rows), _counted(counted)),
+        pictures=((picture.name, "Bits per character of held-out text."),),
+    )
+
+
+def judge(rows: Rows, counted: Rows) -> list[tuple[bool, str]]:
+    """The parts of the claim: better than flat, than without reset, and than words by counts."""
+    best = ARMS["HLSTM-B"], of(rows, arm="HLSTM-B")
+    found = []
+    for arm in ("flat", "no reset"):
+        pair = pairs(best, (ARMS[arm], of(rows, arm=arm)))
+        found.append((pair.better, f"Bits per character, {pair.sentence('bits', 3)}."))
+    (words,) = of(counted, kind="words")
+    mine = [row["test"] for row in best[1]]
+    sentence = f"5-grams of words take {words['test']:.3f} bits per character, the hierarchical LSTM {spread(mine, 3)}"
+    found.append((max(mine) < words["test"], f"{sentence}; the counts take {words['bytes'] / 1e6:.0f} MB."))
+    return found
+
+
+def network(arm: str, classes: int, hidden: int) -> nn.Module:
+    """The untrained network of an arm; the flat one has as many weights as the hierarchical one."""
+    if arm != "flat":
+        return HierarchicalLM(classes, hidden, ENDS, reset=arm != "no reset")
+    wanted = _size(HierarchicalLM(classes, hidden, ENDS))
+    width = hidden
+    while _size(CharLM(classes, width + 1, 2, one_hot=True)) <= wanted:
+        width += 1
+    return CharLM(classes, width, 2, one_hot=True)
+
+
+def word_perplexity(bits: float, text: Tensor) -> float:
+    """What the cost of a character, over all of them, comes to for a word with its end."""
+    ends = sum(int((text == end).sum()) for end in ENDS)
+    return float(2 ** (bits * len(text) / ends))
+
+
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.ndim > 1)
+
+
+def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any]:
+    text = _books(setting.folder("english_books"), scale.share)
+    torch.manual_seed(seed)
+    model = network(arm, len(text.symbols), scale.hidden)
+    teach = partial(_train, scale, seed=seed, progress=setting.progress)
+    begin = time.process_time()
+    teach(model, text.train, CrossEntropy(), rate=scale.rate, title=arm)
+    row: dict[str, Any] = {"weights": _size(model), "seconds": time.process_time() - begin}
+    row |= _measured(model, text, "")
+    row["perplexity"] = word_perplexity(row["test"], text.test)
+    if arm not in TERNARY:
+        return row
+    calibration = list(islice(TextStreams(text.train, scale.streams, scale.steps), 2))
+    student = compress(model, Quantize(WEIGHTS, "int8", calibration=calibration))
+    row |= _measured(student, text, "direct ")
+    part = text.train[: int(scale.retrain * len(text.train))]
+    objective = LogitKD(Continuing(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
+    teach(student, part, objective, rate=scale.rate / 2, title=f"{arm}, ternary")
+    row |= _measured(student, text, "ternary ")
+    row["ternary perplexity"] = word_perplexity(row["ternary test"], text.test)
+    with tempfile.TemporaryDirectory() as folder:
+        row["bytes"] = show(pack(student.eval()).save(Path(folder) / "lm.fewbit")).file_bytes
+    return row
+
+
+def _train(
+    scale: Scale,
+    model: nn.Module,
+    text: Tensor,
+    objective: Any,
+    *,
+    rate: float,
+    seed: int,
+    progress: bool,
+    title: str,
+) -> None:
+    fit(
+        Continuing(model),
+        TextStreams(text, scale.streams, scale.steps),
+        objective,
+        epochs=scale.passes,
+        optimizer=torch.optim.Adam(model.parameters(), lr=rate),
+        schedule=cosine(warmup=0.05),
+        seed=seed,
+        progress=progress,
+        title=title,
+    )
+
+
+def _measured(model: nn.Module, text: Characters, prefix: str) -> dict[str, float]:
+    model.eval()
+    with torch.no_grad():
+        parts = {"dev": text.dev, "test": text.test}
+        found = {f"{prefix}{name}": bits_per_character(stream, model) for name, stream in parts.items()}
+    model.train()
+    return found
+
+
+def _counts(setting: Setting, scale: Scale, kind: str, order: int) -> dict[str, Any]:
+    text = _books(setting.folder("english_books"), scale.share)
+    counted = COUNTS[kind](text, order)
+    return counted | {"perplexity": word_perplexity(counted["test"], text.test)}
+
+
+def _ternary(rows: Rows) -> list[str]:
+    found = []
+    for arm in TERNARY:
+        mine = of(rows, arm=arm)
+        values = [spread([row[key] for row in mine], 3) for key in ("test", "direct test", "ternary test")]
+        more = [100 * (row["ternary test"] / row["test"] - 1) for row in mine]
+        found.append(
+            f"{ARMS[arm]}: {values[0]} bits in float, {values[1]} quantized directly to ternary weights and signals of "
+            f"8 bits, {values[2]} retrained ({spread(more, 1)} % more than float), packed in "
+            f"{spread([row['bytes'] / 1000 for row in mine], 0)} kB."
+        )
+    return found
+
+
+def _table(rows: Rows) -> Table:
+    cells: list[tuple[str | int, ...]] = []
+    for arm, name in ARMS.items():
+        mine = of(rows, arm=arm)
+
+        def told(key: str, digits: int, mine: Rows = mine) -> str:
+            return spread([row[key] for row in mine if key in row], digits)
+
+        cells.append(
+            (
+                name,
+                mine[0]["weights"],
+                told("seconds", 0),
+                told("test", 3),
+                told("perplexity", 0),
+                *(told(key, 3) for key in ("direct test", "ternary test")),
+                told("ternary perplexity", 0),
+            )
+        )
+    columns = (
+        *("network", "weights", "training (CPU seconds)", "float (bits per character)", "float (word perplexity)"),
+        *("ternary, direct (bits)", "ternary, retrained (bits)", "ternary (word perplexity)"),
+    )
+    return Table("Held-out paragraphs of the books", columns, tuple(cells))
+
+
+def _counted(counted: Rows) -> Table:
+    cells = [
+        (
+            f"{row['order']}-grams of {row['kind']}",
+            f"{row['grams']:,}",
+            f"{row['bytes'] / 1e6:.1f}",
+            f"{row['test']:.3f}",
+            f"{row['perplexity']:.0f}",
+            f"{100 * row['unknown']:.1f}" if "unknown" in row else "",
+        )
+        for row in counted
+    ]
+    columns = ("Kneser-Ney", "grams", "MB", "bits per character", "word perplexity", "unknown words (%)")
+    return Table("Counts on the same text", columns, tuple(cells))
+
+
+@cache
+def _books(folder: Path, share: float) -> Characters:
+    text = english_books(folder)
+    return Characters(text.train[: int(share * len(text.train))], text.dev, text.test, text.symbols)
+
+
+def _describe(scale: Scale) -> str:
+    return (
+        f"Fifteen English books as upper-case letters (29 symbols), {scale.passes} pass over {scale.share:.0%} of the "
+        f"training paragraphs in {scale.streams} endless streams, truncated BPTT of {scale.steps} characters, Adam at "
+        f"{scale.rate:g} along a cosine; hierarchical LSTM of 4 x {scale.hidden} cells, the flat one wider. Ternary: "
+        f"one scale a row, output layer 8 bits, retrained over {scale.retrain:.0%} of the text with the float network "
+        "as teacher whose part falls to nothing. Perplexity counts a word for each space and paragraph end. Words that "
+        "no count knows are spelled by 5-grams of letters."
+    )

@@ -1,0 +1,259 @@
+"""Study 06: the average of low-precision networks (SQWA) against plain retraining, and where it lies in the loss.
+
+References:
+    Shin, Boo, Sung 2020 (arXiv 2002.00343).
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from statistics import mean
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fewbit.analysis import LossSurface, Table, Task, grid, loss_surface
+from fewbit.passes import SQWA, Quantize, compress
+from fewbit.plot import plot_arms, plot_loss_surface
+from studies.evidence.pairs import Rows, of, pairs
+from studies.evidence.setting import Setting
+from studies.evidence.study import Study, spread
+from studies.methods.size_resilience import verdict
+from studies.tasks.few_images import few_images_task
+from studies.tasks.named import named_task
+
+ARMS = {
+    "plain": "plain retraining",
+    "snapshots": "captured networks, mean",
+    "last": "last captured network",
+    "average": "their average, more bits",
+    "requantized": "quantized again, not trained",
+    "sqwa": "SQWA: quantized again, trained",
+}
+AROUND = ("first", "last", "SQWA")
+"""The networks that span the surface."""
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Epochs of a family: in float, to warm up, cycles, of a cycle, to finish."""
+
+    size: int
+    epochs: int
+    warmup: int
+    cycles: int
+    cycle: int
+    finish: int
+    rate: float
+    repeats: int
+
+    @property
+    def retrain(self) -> int:
+        """Epochs of retraining, the same for plain retraining."""
+        return self.warmup + self.cycles * self.cycle + self.finish
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Both families; `pictures` 0 stands for all."""
+
+    pictures: int
+    perceptron: Cycles
+    lstm: Cycles
+    grid: int = 21
+
+
+SMALL = Scale(2000, Cycles(16, 20, 10, 7, 2, 6, 3e-3, 2), Cycles(96, 8, 1, 3, 1, 1, 2e-3, 1))
+FULL = Scale(0, Cycles(128, 60, 30, 7, 5, 15, 1e-3, 2), Cycles(512, 60, 20, 7, 5, 10, 1e-3, 1))
+
+
+def run(setting: Setting) -> Study:
+    """Retrain both families both ways at equal updates, and draw the loss between captured networks and the result."""
+    scale = FULL if setting.full else SMALL
+    parts, findings, tables, pictures = [], [], [], []
+    for name, cycles in (("perceptron", scale.perceptron), ("lstm", scale.lstm)):
+        rows = setting.sweep(
+            partial(_trial, setting, scale),
+            grid(network=(name,), seed=setting.seeds, repeat=range(cycles.repeats), arm=("plain", "average", "sqwa")),
+            "averaged-weights",
+            f"SQWA, {name}",
+        )
+        spread_out = expand(rows)
+        unit, digits = ("points", 2) if name == "perceptron" else ("bits", 3)
+        for judged, sentence in judge(spread_out, name, unit, digits):
+            parts.append(judged)
+            findings.append(sentence)
+        measure = "test error (%)" if name == "perceptron" else "test, bits per character"
+        tables.append(_table(name, measure, spread_out, digits))
+        path = setting.out / f"06-weight-averaging-{name}.png"
+        values = {told: [row["test"] for row in of(spread_out, arm=arm)] for arm, told in ARMS.items()}
+        values = {told: found for told, found in values.items() if found}
+        plot_arms(values, measure, path, f"Ternary {name}: averaging against plain retraining", digits - 1)
+        pictures.append((path.name, f"A ternary {name} by how it was retrained, at equal updates."))
+        if name == "perceptron":
+            judged, sentence = flatness(of(rows, arm="sqwa"))
+            parts.append(judged)
+            findings.append(sentence)
+    _, surface = surface_of(setting, scale, setting.seeds[0], 0)
+    path = setting.out / "06-loss-surface.png"
+    plot_loss_surface(surface, path, "Training loss between the first and the last captured network and SQWA")
+    pictures.append((path.name, "The loss in the plane of two captured networks and the result, float and quantized."))
+    return Study(
+        number="06",
+        name="weight-averaging",
+        title="Stochastic quantized weight averaging (SQWA)",
+        claim=(
+            "The average of low-precision networks captured along a cyclic retraining, quantized again and trained "
+            "gently, is better than plain retraining and lies in the middle of a flat region of the loss."
+        ),
+        verdict=verdict(parts),
+        findings=tuple(findings),
+        setting=_describe(scale),
+        command="python -m studies 06",
+        seeds=setting.seeds,
+        tables=tuple(tables),
+        pictures=tuple(pictures),
+    )
+
+
+def expand(rows: Rows) -> list[dict[str, Any]]:
+    """One row for each arm of `ARMS`: what was measured on the way becomes an arm of its own."""
+    found = []
+    for row in rows:
+        base = {key: row[key] for key in ("network", "seed", "repeat")}
+        found.append(base | {"arm": row["arm"], "dev": row["dev"], "test": row["test"], "bits": row["bits"]})
+        if row["arm"] == "average":
+            snapshots = row["snapshots"]
+            found.append(base | {"arm": "snapshots", "test": mean(snapshots), "bits": 2})
+            found.append(base | {"arm": "last", "test": snapshots[-1], "bits": 2})
+            found.append(base | {"arm": "requantized", "test": row["requantized"], "bits": 2})
+    return found
+
+
+def judge(rows: Rows, network: str, unit: str, digits: int) -> list[tuple[bool, str]]:
+    """The parts of the claim: the average beats its members, the result beats them too, and plain retraining."""
+    found = []
+    for arm, base in (("average", "snapshots"), ("sqwa", "snapshots"), ("sqwa", "plain")):
+        pair = pairs((ARMS[arm], of(rows, arm=arm)), (ARMS[base], of(rows, arm=base)))
+        found.append((pair.better, f"{network}: {pair.sentence(unit, digits)}."))
+    if not found[-1][0]:
+        pair = pairs((ARMS["snapshots"], of(rows, arm="snapshots")), (ARMS["plain"], of(rows, arm="plain")))
+        found[-1] = (
+            False,
+            f"{found[-1][1]} The captured networks are {pair.mean:+.{digits}f} {unit} from plain retraining: cycles of "
+            "so few epochs do not come as far as one long decay, and the average wins back only a part.",
+        )
+    return found
+
+
+def flatness(rows: Rows) -> tuple[bool, str]:
+    """Whether the result lies in the middle of a low region: least mean loss in the disc around it. Beside it, how
+    far the loss rises there above the own loss of each network.
+    """
+    around = {name: [row["around"][name] for row in rows] for name in AROUND}
+    rises = {name: [row["rises"][name] for row in rows] for name in AROUND}
+    least = sum(row["around"]["SQWA"] == min(row["around"][name] for name in AROUND) for row in rows)
+    holds = mean(around["SQWA"]) < min(mean(around["first"]), mean(around["last"]))
+    told, rise = (
+        ", ".join(f"{name} {spread(values, 4)}" for name, values in found.items()) for found in (around, rises)
+    )
+    return holds, (
+        f"perceptron, quantized training loss within half the distance of the networks, mean over the disc: {told}; "
+        f"least around SQWA in {least} of {len(rows)} runs. Above the own loss of each: {rise}."
+    )
+
+
+def _trial(setting: Setting, scale: Scale, network: str, seed: int, repeat: int, arm: str) -> dict[str, Any]:
+    task, cycles = _task(setting, scale, network)
+    model = setting.network(task, seed)
+    start = 1000 * repeat + seed
+    more: dict[str, Any] = {"bits": 2}
+    if arm == "plain":
+        result = compress(model, Quantize("ternary+adaptive"), task.retraining(start))
+    elif arm == "average":
+        snapshots: list[float] = []
+        averaged = _sqwa(task, cycles, start, on_capture=lambda _, net: snapshots.append(task.score(net)))
+        result = compress(model, Quantize("ternary+adaptive"), averaged(average=True))
+        again = compress(model, Quantize("ternary+adaptive"), averaged(finetune_epochs=0))
+        count = cycles.cycles
+        more = {
+            "bits": (2 * count).bit_length(),
+            "snapshots": snapshots[:count],
+            "requantized": task.score(again),
+        }
+    elif network == "perceptron":
+        result, surface = surface_of(setting, scale, seed, repeat)
+        rises = surface.flatness()
+        around = {point.name: point.quantized_loss + rises[point.name] for point in surface.points}
+        more |= {"rises": rises, "around": around}
+    else:
+        result = compress(model, Quantize("ternary+adaptive"), _sqwa(task, cycles, start)())
+    return {"dev": task.measure(result), "test": task.score(result)} | more
+
+
+def surface_of(setting: Setting, scale: Scale, seed: int, repeat: int) -> tuple[nn.Module, LossSurface]:
+    """The perceptron that SQWA makes, and the loss around it on the training data."""
+    task, cycles = _task(setting, scale, "perceptron")
+    captured: list[nn.Module] = []
+    sqwa = _sqwa(task, cycles, 1000 * repeat + seed, on_capture=lambda _, net: captured.append(deepcopy(net)))()
+    result = compress(setting.network(task, seed), Quantize("ternary+adaptive"), sqwa)
+    batches: Any = task.batches(0)
+    loss = partial(_loss, batches.inputs[:5000], batches.labels[:5000])
+    models = [captured[0], captured[-1], result]
+    return result, loss_surface(models, loss, metric=task.score, names=AROUND, grid=scale.grid)
+
+
+def _sqwa(task: Task, cycles: Cycles, seed: int, **fixed: Any) -> Callable[..., SQWA]:
+    """Makes SQWA with the settings of a family, `fixed` and what else is given."""
+    usual = {"cycles": cycles.cycles, "cycle_epochs": cycles.cycle, "finetune_epochs": cycles.finish}
+    about = {"rate": cycles.rate, "seed": seed, "progress": False}
+
+    def make(**changes: Any) -> SQWA:
+        settings: dict[str, Any] = usual | about | fixed | changes
+        return SQWA(task.batches(seed), task.objective, cycles.warmup, **settings)
+
+    return make
+
+
+def _task(setting: Setting, scale: Scale, network: str) -> tuple[Task, Cycles]:
+    cycles = scale.perceptron if network == "perceptron" else scale.lstm
+    settings: dict[str, Any] = {
+        "size": cycles.size,
+        "epochs": cycles.epochs,
+        "retrain_epochs": cycles.retrain,
+        "retrain_rate": cycles.rate,
+    }
+    if network == "perceptron" and scale.pictures:
+        return few_images_task(setting, scale.pictures, **settings), cycles
+    return named_task(network, setting, **settings), cycles
+
+
+def _loss(x: torch.Tensor, y: torch.Tensor, model: nn.Module) -> float:
+    return float(functional.cross_entropy(model(x), y))
+
+
+def _table(network: str, measure: str, rows: Rows, digits: int) -> Table:
+    cells: list[tuple[str | int, ...]] = []
+    for arm, told in ARMS.items():
+        mine = of(rows, arm=arm)
+        if mine:
+            cells.append((told, mine[0]["bits"], spread([row["test"] for row in mine], digits)))
+    return Table(f"{network}, all arms at equal updates", ("network", "bits", measure), tuple(cells))
+
+
+def _describe(scale: Scale) -> str:
+    def told(cycles: Cycles) -> str:
+        return (
+            f"{cycles.epochs} epochs in float, {cycles.retrain} of retraining (SQWA: {cycles.warmup} to warm up, "
+            f"{cycles.cycles} cycles of {cycles.cycle}, {cycles.finish} to finish at a tenth of the rate)"
+        )
+
+    data = f"{scale.pictures:,} training pictures of MNIST" if scale.pictures else "MNIST"
+    return (
+        f"{data}, perceptron of 2 hidden layers of {scale.perceptron.size} units: {told(scale.perceptron)}, "
+        f"{scale.perceptron.repeats} retrainings a seed. WikiText-2 characters, LSTM of 2 layers of {scale.lstm.size} "
+        f"units: {told(scale.lstm)}. All weights ternary with adaptive steps, frozen after the warm-up; signals float."
+    )

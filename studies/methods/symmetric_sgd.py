@@ -1,0 +1,208 @@
+"""Study 09: SGD with mirrored weight noise, the flatness of where it ends, and what direct quantization costs there.
+
+References:
+    Sung, Choi, Park, Choi, Shin 2020 (arXiv 2009.02479).
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import mean
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fewbit.analysis import Table, Task, grid, sharpness
+from fewbit.passes import Quantize, compress
+from fewbit.plot import Panel, plot_curves
+from fewbit.train import SymmetricSGD
+from studies.evidence.pairs import Pairs, Rows, chosen, of, pairs
+from studies.evidence.setting import Setting
+from studies.evidence.study import Study, spread
+from studies.methods.size_resilience import verdict
+from studies.tasks.few_images import few_images_task
+from studies.tasks.named import named_task
+
+KINDS: dict[str, dict[str, Any]] = {
+    "symmetric": {},
+    "one-sided": {"symmetric": False},
+    "gauss": {"noise": "gauss"},
+}
+MEASURES = {
+    "test": "test error (%)",
+    "rise": "rise of the training loss under noise of 0.4 rms",
+    "int3": "test error at int3, direct (%)",
+    "ternary": "test error in ternary weights, direct (%)",
+}
+NOISE = 0.4
+SMALL_GAIN = (
+    " In so small a network the gain in error is within the spread of the seeds; what the noise buys shows in flatness "
+    "and in direct quantization."
+)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Network, data and schedules of a run; `pictures` 0 stands for all."""
+
+    pictures: int
+    width: int
+    epochs: int
+    rate: float
+    repeats: int
+    alphas: tuple[float, ...] = (0.1, 0.2, 0.4)
+
+
+SMALL = Scale(pictures=2000, width=64, epochs=30, rate=0.05, repeats=2)
+FULL = Scale(pictures=0, width=256, epochs=100, rate=0.05, repeats=2)
+
+
+def run(setting: Setting) -> Study:
+    """Train with every kind and size of noise at equal updates, and SGD at equal gradients as well."""
+    scale = FULL if setting.full else SMALL
+    arms = [("SGD", 0.0, 1), ("SGD", 0.0, 2), *((kind, alpha, 1) for kind in KINDS for alpha in scale.alphas)]
+    runs = grid(seed=setting.seeds, repeat=range(scale.repeats))
+    rows = setting.sweep(
+        partial(_trial, setting, scale),
+        [one | {"kind": kind, "alpha": alpha, "times": times} for one in runs for kind, alpha, times in arms],
+        "weight-noise",
+        "weight noise",
+    )
+    judged = judge(rows, scale)
+    picture = setting.out / "09-symmetric-weight-noise.png"
+    plot_curves(
+        [_panel(rows, measure, scale) for measure in MEASURES],
+        "size of the noise / rms of a weight tensor",
+        picture,
+        "Perceptron trained with noise on its weights: error, flatness, and direct quantization",
+    )
+    return Study(
+        number="09",
+        name="symmetric-weight-noise",
+        title="Symmetric weight noise (S-SGD)",
+        claim=(
+            "Gradients at two points mirrored around the weights lead to flatter minima that generalise better than "
+            "those of SGD and of one-sided noise; networks from there bear direct quantization to few bits better."
+        ),
+        verdict=verdict([part for part, _ in judged]),
+        findings=tuple(sentence for _, sentence in judged),
+        setting=_describe(scale),
+        command="python -m studies 09",
+        seeds=setting.seeds,
+        tables=(_table(rows, arms),),
+        pictures=((picture.name, "Error, flatness and direct quantization by the size of the noise in training."),),
+    )
+
+
+def judge(rows: Rows, scale: Scale) -> list[tuple[bool, str]]:
+    """The parts of the claim: flatter, better than SGD and one-sided noise, and better when quantized directly."""
+    most = max(scale.alphas)
+    sgd, longer = _arm(rows, "SGD", 0.0), _arm(rows, "SGD", 0.0, 2)
+    rises = [mean(row["rise"] for row in _arm(rows, kind, a)[1]) for kind, a in _by_size(scale)]
+    falls = all(a > b for a, b in itertools.pairwise(rises))
+    told = ", ".join(f"{rise:.4f} at alpha {alpha:g}" for (_, alpha), rise in zip(_by_size(scale), rises, strict=True))
+    found = [(falls, f"Rise of the training loss under random-sign noise of {NOISE:g} rms: {told}.")]
+    best = _arm(rows, "symmetric", chosen(of(rows, kind="symmetric"), "alpha"))
+    for base in (sgd, longer):
+        pair = pairs(best, base)
+        found.append((pair.better, f"Test error, {pair.sentence('points')}.{'' if pair.better else SMALL_GAIN}"))
+    pair = pairs(best, _arm(rows, "one-sided", chosen(of(rows, kind="one-sided"), "alpha")))
+    found.append((pair.better, f"Test error, {pair.sentence('points')}."))
+    for spec in ("int3", "ternary"):
+        pair = pairs(_arm(rows, "symmetric", most), sgd, spec)
+        found.append((pair.better, f"Directly quantized to {spec}, {pair.sentence('points')}."))
+        found[-1] = (pair.better, found[-1][1] + _beside(rows, spec, most, pair))
+    return found
+
+
+def _beside(rows: Rows, spec: str, alpha: float, pair: Pairs) -> str:
+    """How one-sided noise of the same size compares."""
+    other = pairs(_arm(rows, "one-sided", alpha), _arm(rows, "SGD", 0.0), spec)
+    return f" One-sided noise of this size: {other.mean:+.2f} points (symmetric {pair.mean:+.2f})."
+
+
+def _by_size(scale: Scale) -> list[tuple[str, float]]:
+    return [("SGD", 0.0), *(("symmetric", alpha) for alpha in scale.alphas)]
+
+
+def _arm(rows: Rows, kind: str, alpha: float, times: int = 1) -> tuple[str, Rows]:
+    names = {1: kind if kind == "SGD" else f"{kind} noise of {alpha:g}", 2: "SGD for twice the updates"}
+    return names[times], of(rows, kind=kind, alpha=alpha, times=times)
+
+
+def _trial(
+    setting: Setting, scale: Scale, seed: int, repeat: int, kind: str, alpha: float, times: int
+) -> dict[str, Any]:
+    task = _task(setting, scale)
+    start = 1000 * repeat + seed
+    noise = partial(SymmetricSGD, alpha=alpha, momentum=0.9, weight_decay=1e-4, seed=start, **KINDS.get(kind, {}))
+    epochs = times * scale.epochs
+    model = task.trained(start, task.size, epochs=epochs, rate=scale.rate, optimizer=noise, clip_norm=math.inf)
+    x, y = next(iter(task.batches(start))) if not scale.pictures else _all(task)
+    found = sharpness(model.eval(), partial(_loss, x, y), scales=(0.1, 0.2, NOISE), directions=4)
+    direct = {spec: task.score(compress(model, Quantize(spec))) for spec in ("int4", "int3", "ternary")}
+    return {
+        "dev": task.measure(model),
+        "test": task.score(model),
+        "loss": found.loss,
+        "rise": mean(found.rises(NOISE)),
+        "curvature": mean(found.curvature),
+    } | direct
+
+
+def _task(setting: Setting, scale: Scale) -> Task:
+    if scale.pictures:
+        return few_images_task(setting, scale.pictures, size=scale.width)
+    return named_task("perceptron", setting, size=scale.width)
+
+
+def _all(task: Task) -> tuple[torch.Tensor, torch.Tensor]:
+    batches: Any = task.batches(0)
+    return batches.inputs, batches.labels
+
+
+def _loss(x: torch.Tensor, y: torch.Tensor, model: nn.Module) -> float:
+    return float(functional.cross_entropy(model(x), y))
+
+
+def _panel(rows: Rows, measure: str, scale: Scale) -> Panel:
+    curves = {
+        f"{kind} noise": {
+            alpha: [row[measure] for row in _arm(rows, kind if alpha else "SGD", alpha)[1]]
+            for alpha in (0.0, *scale.alphas)
+        }
+        for kind in KINDS
+    }
+    levels = {"SGD for twice the updates": [row[measure] for row in _arm(rows, "SGD", 0.0, 2)[1]]}
+    return Panel(MEASURES[measure], curves, levels)
+
+
+def _table(rows: Rows, arms: Sequence[tuple[str, float, int]]) -> Table:
+    cells: list[tuple[str | int, ...]] = []
+    for kind, alpha, times in arms:
+        name, mine = _arm(rows, kind, alpha, times)
+        values = [spread([row[key] for row in mine]) for key in ("dev", "test")]
+        values += [spread([row[key] for row in mine], 4) for key in ("loss", "rise")]
+        values.append(spread([row["curvature"] for row in mine], 3))
+        values += [spread([row[key] for row in mine]) for key in ("int4", "int3", "ternary")]
+        gradients = (1 if kind == "one-sided" or kind == "SGD" else 2) * times
+        cells.append((name, gradients, *values))
+    columns = (
+        *("training", "gradients", "dev error (%)", "test error (%)", "training loss", f"rise under {NOISE:g} rms"),
+        *("curvature", "int4, direct (%)", "int3, direct (%)", "ternary, direct (%)"),
+    )
+    return Table("Perceptron; gradients are relative to SGD", columns, tuple(cells))
+
+
+def _describe(scale: Scale) -> str:
+    data = f"{scale.pictures:,} training pictures of MNIST" if scale.pictures else "MNIST"
+    return (
+        f"{data}, perceptron of 2 hidden layers of {scale.width} units, {scale.epochs} epochs of SGD (momentum 0.9, "
+        f"weight decay 1e-4) at rate {scale.rate:g} along half a cosine, {scale.repeats} trainings a seed. Noise "
+        "is in units of the rms of each weight tensor, of random signs where not said otherwise. The best size of "
+        "noise is chosen on development data; direct quantization is compared at the largest."
+    )

@@ -1,0 +1,1 @@
+"""The recognisers and the keyword spotters in the package: error rates, delays, false alarms."""

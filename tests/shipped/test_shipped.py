@@ -1,0 +1,23 @@
+"""Networks of the package by name."""
+
+import pytest
+
+from fewbit.errors import DataError
+from fewbit.shipped import find, pretrained
+
+
+def test_a_folder_of_the_same_name_does_not_hide_a_network(tmp_path, monkeypatch) -> None:
+    (tmp_path / "an4").mkdir()  # what `python -m recipes english` leaves
+    monkeypatch.chdir(tmp_path)
+    assert find("an4") == pretrained("an4")
+
+
+def test_a_file_is_taken_whatever_its_name(tmp_path) -> None:
+    path = tmp_path / "digits"
+    path.write_bytes(b"")
+    assert find(path) == path
+
+
+def test_an_unknown_name_is_answered_with_those_that_there_are() -> None:
+    with pytest.raises(DataError, match=r"there are .*digits"):
+        find("nobody")

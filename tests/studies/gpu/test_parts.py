@@ -1,0 +1,138 @@
+"""The parts of the studies on a GPU that need none."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fewbit.errors import DataError
+from fewbit.nn import LSTM
+from studies.evidence import read_study
+from studies.gpu import report, scans, speech
+from studies.gpu.cudnn_lstm import FusedLSTM, fuse
+from studies.gpu.run import sound, trainings
+from studies.gpu.stopwatch import Stopwatch
+from studies.methods.hlstm import network
+
+
+@pytest.mark.parametrize("arm", ["flat", "no reset", "HLSTM-B"])
+def test_fused_layers_give_what_loops_give(arm):
+    torch.manual_seed(0)
+    plain = network(arm, 29, 6)
+    fused = fuse(network(arm, 29, 6), arm)
+    fused.load_state_dict(plain.state_dict())
+    kinds = [type(module) for module in fused.modules()]
+    assert (kinds.count(FusedLSTM), kinds.count(LSTM)) == {"flat": (2, 0), "no reset": (2, 2), "HLSTM-B": (0, 4)}[arm]
+    x = torch.randint(29, (3, 40))
+    states = [None, None]
+    for part in (x[:, :25], x[:, 25:]):
+        (a, states[0]), (b, states[1]) = plain(part, states[0]), fused(part, states[1])
+        assert torch.allclose(a, b, atol=1e-5)
+        gradients = [torch.autograd.grad(y.square().sum(), model.parameters()) for y, model in ((a, plain), (b, fused))]
+        assert all(torch.allclose(p, q, atol=1e-3, rtol=1e-3) for p, q in zip(*gradients, strict=True))
+        states = [_detached(state) for state in states]
+
+
+def _detached(state):
+    return state.detach() if isinstance(state, torch.Tensor) else state and tuple(map(_detached, state))
+
+
+def test_other_speeds_are_drawn_between_frames():
+    frames = np.arange(20, dtype=np.float32).reshape(10, 2)
+    assert np.array_equal(speech.at_speed(frames, 1.0), frames[:-1])
+    assert np.allclose(speech.at_speed(frames, 0.5)[:, 0], np.arange(0, 18, 1.0))
+    assert len(speech.at_speed(frames, 1.25)) == 8
+
+
+def test_a_stopwatch_counts_steps_between_two_times():
+    now = time.time()
+    watch = Stopwatch([1, 2, 3], now, now + 0.3)
+    for _ in watch:
+        time.sleep(0.02)
+    assert 0.02 <= watch.seconds() < 0.05
+    with pytest.raises(DataError, match="too few to say"):
+        Stopwatch([1], now, now).seconds()
+
+
+def test_differences_see_what_is_not_finite():
+    good = torch.tensor([1.0, -4.0])
+    assert scans.difference([good], [good + 0.4]) == pytest.approx(0.4 / 3.6)
+    assert scans.difference([torch.tensor([1.0, float("nan")])], [good]) == float("inf")
+
+
+def test_recurrences_that_are_wrong_or_were_not_checked_are_not_used():
+    row = {"kind": "check", "fused outputs": 1e-6, "fused gradients": 1e-5}
+    assert sound([row, row])
+    assert not sound([row, row | {"fused gradients": 0.1}])
+    assert not sound([])
+
+
+def made_up(path):
+    rows = [
+        {"kind": "resnet20", "job": f"{arm}{seed}", "seed": seed, "arm": arm, "epochs": 60, "train": 1.0}
+        | {"dev": 20.0, "test": error + 0.1 * seed * (arm == "direct"), "bytes": 1000}
+        for seed in range(3)
+        for arm, error in (("float", 15.0), ("direct", 70.0), ("retrained", 16.0))
+    ]
+    time = {"batch": 1, "frames": 300, "channels": 512, "task": "forward", "p10_ms": 1.0, "p90_ms": 3.0, "rounds": 9}
+    rows += [
+        {"kind": "time", "what": "layer", "way": way, "median_ms": median} | time
+        for way, median in (("SRU, fused", 2.0), ("SRU, loops", 20.0), ("torch.nn.LSTM", 3.0))
+    ]
+    machine = {"card": "A Card", "driver": "1.2", "torch": "2", "cuda": "13", "cores": 16, "processor": "a processor"}
+    result = {"machine": machine, "rows": rows, "not_ended": ["resnet20 2 + KD", "an4 0 ordinary"]}
+    path.write_text(json.dumps(result))
+    return path
+
+
+def test_a_report_has_what_there_are_rows_for(tmp_path):
+    report.main([str(made_up(tmp_path / "gpu.json")), "--results", str(tmp_path / "results")])
+    found = {path.name: read_study(path) for path in (tmp_path / "results").glob("*.json")}
+    assert set(found) == {"gpu-resnet20.json", "gpu-scans.json"}
+    pictures, times = found["gpu-resnet20.json"], found["gpu-scans.json"]
+    assert pictures.machine.startswith("A Card, driver 1.2, torch 2, CUDA 13")
+    assert pictures.seeds == (0, 1, 2)
+    said = next(finding for finding in pictures.findings if finding.startswith("ternary, retrained against ternary, d"))
+    assert "lower in 3 of 3 pairs" in said
+    assert said.endswith("better.")
+    assert pictures.findings[-1] == "Not ended in the time at hand: resnet20 2 + KD."
+    assert pictures.tables[1].rows[0] == ("float, as it is quantized", 0, 60, 1.0, 20.0, 15.0, 1000)
+    assert len(pictures.tables[1].rows) == 9
+    assert times.findings == (
+        "layer, forward: 10 times as long with SRU, loops as with SRU, fused.",
+        "layer, forward: 1.5 times as long with torch.nn.LSTM as with SRU, fused.",
+    )
+
+
+def test_float_networks_come_before_the_arms_that_need_them(tmp_path):
+    import argparse
+
+    from studies.gpu import budget, rows
+
+    rows.append(tmp_path / "rows.jsonl", budget.SMALL.row())
+    arguments = argparse.Namespace(small=True, work=tmp_path, only=["resnet20", "an4"])
+    jobs = trainings(arguments, tmp_path / "rows.jsonl")
+    names = [job.name for job in jobs]
+    assert names[0] == "resnet20 0 float"
+    assert not jobs[0].after
+    assert {job.after for job in jobs[1:] if job.group == "resnet20"} == {"resnet20 0 float"}
+    assert len(names) == len(set(names)) == 12
+
+
+def test_no_library_for_sound_is_needed():
+    blocked = ("soundfile", "soxr", "kaldi_native_fbank", "sounddevice", "loky")
+    program = f"""
+import sys
+for name in {blocked}:
+    sys.modules[name] = None
+import letters, pictures, speech
+assert speech.read(small=True).parts and letters.read(small=True).symbols and pictures.NAMES
+"""
+    root = Path(__file__).parents[2]
+    paths = f"{root / 'src'}:{root / 'studies' / 'gpu'}"
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": paths, "PATH": ""})

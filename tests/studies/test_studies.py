@@ -1,0 +1,114 @@
+"""Studies: their files, the page made of them, and how long they took."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fewbit.analysis import Table
+from fewbit.errors import DataError, FileFormatError
+from studies.evidence import Setting, Study, read_study, section, spread, write_results
+from studies.registry import STUDIES, reproduce
+from studies.tasks import named_task, perceptron_task
+from studies.tasks.named import Images
+
+STUDY = Study(
+    number="03",
+    name="ratio",
+    title="Effective compression ratio",
+    claim="Fewer bits are better.",
+    verdict="holds in part",
+    findings=("One thing.", "Another."),
+    setting="On toy data.",
+    command="python -m studies 03",
+    seeds=(0, 1, 2),
+    tables=(Table("Curve", ("bits", "error (%)", "bytes"), (("2", "1.0 ± 0.1", 1234), ("8", "0.9 ± 0.1", None))),),
+    pictures=(("03-ratio.png", "The curve"),),
+    seconds=12.0,
+)
+
+
+def test_saved_equals_loaded(tmp_path):
+    path = STUDY.save(tmp_path / "deep")
+    assert path.name == "03-ratio.json"
+    assert read_study(path) == STUDY
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"number": "01"}', "[1]"])
+def test_what_is_no_study_is_refused(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(FileFormatError, match=r"x\.json: no study"):
+        read_study(tmp_path / "x.json")
+
+
+def test_the_page_shows_everything(tmp_path):
+    STUDY.save(tmp_path / "out")
+    assert "0, 1, 2; 12 s" not in section(STUDY, "out")  # its rows were there already
+    assert "0, 1, 2; 1,200 s on" in section(replace(STUDY, seconds=1200), "out")
+    replace(STUDY, number="", name="resnet20", claim="", verdict="no claim").save(tmp_path / "out")
+    page = write_results(tmp_path / "out", tmp_path / "out.md").read_text()
+    assert page.index("resnet20") if "resnet20" in page else True
+    for part in ("## 03 Effective", "It holds in part.", "| 2 | 1.0 ± 0.1 | 1,234 |", "(out/03-ratio.png)", "0, 1, 2"):
+        assert part in page
+    assert "| 03 | Effective compression ratio | Fewer bits are better. | holds in part |" in page
+
+
+def test_reproduce_keeps_the_study_and_adds_up_its_time(tmp_path, monkeypatch):
+    ran = []
+
+    def run(setting):
+        ran.append(setting)
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+        return STUDY
+
+    monkeypatch.setattr("studies.methods.digits.run", run)
+    setting = Setting(tmp_path / "out", tmp_path / "cache")
+    with pytest.raises(KeyboardInterrupt):
+        reproduce("digits", setting)
+    (tmp_path / "cache" / "seconds.json").write_text('{"digits": 100.0}')
+    assert 100 <= reproduce("digits", setting).seconds < 110
+    assert read_study(tmp_path / "out" / "03-ratio.json").title == STUDY.title
+
+
+def test_every_study_of_the_list_is_there():
+    for module in STUDIES.values():
+        assert callable(__import__(f"studies.methods.{module}", fromlist=["run"]).run)
+
+
+def test_a_run_without_figures_ends_the_study_and_says_why(tmp_path):
+    def trial(seed):
+        if seed:
+            raise DataError("no such picture")
+        return {"test": 1.0}
+
+    setting = Setting(tmp_path, tmp_path, progress=False)
+    with pytest.raises(DataError, match="toy: 1 of 2 runs failed, the first with DataError: no such picture"):
+        setting.sweep(trial, [{"seed": 0}, {"seed": 1}], "rows", "toy")
+    assert setting.sweep(trial, [{"seed": 0}], "rows", "toy") == [{"seed": 0, "test": 1.0}]
+
+
+def test_faults_are_said(tmp_path, monkeypatch):
+    monkeypatch.delenv("FEWBIT_DATA", raising=False)
+    setting = Setting(tmp_path, tmp_path)
+    with pytest.raises(DataError, match="there is no study '33'; there are digits, 01"):
+        reproduce("33", setting)
+    with pytest.raises(DataError, match="this study needs the data set 'mnist'; give --data FOLDER or set FEWBIT_DATA"):
+        named_task("perceptron", setting)
+    with pytest.raises(DataError, match="there is no task 'x'"):
+        named_task("x", setting)
+
+
+def test_a_float_network_is_trained_once(tmp_path):
+    images = Images(*[(torch.randn(40, 1, 4, 4), torch.arange(40) % 3)] * 3, classes=3)
+    task = perceptron_task(images, size=5, epochs=1)
+    setting = Setting(tmp_path, tmp_path)
+    first, second = setting.network(task, 0), setting.network(replace(task, epochs=1), 0)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert len(list((tmp_path / "float").iterdir())) == 1
+    assert math.isfinite(task.score(first))
+
+
+def test_spread():
+    assert (spread([]), spread([1.234]), spread([1.0, 3.0], 1)) == ("", "1.23", "2.0 ± 1.4")
