@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from fewbit.analysis import Task
 from fewbit.data import TensorBatches, spoken_digits
 from fewbit.features import LogMel
+from fewbit.tasks import Task
 
 digits = spoken_digits()  # recordings inside the package
 mels = LogMel(mels=20, rate=digits.rate)

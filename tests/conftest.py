@@ -118,9 +118,9 @@ def repack() -> Callable[[bytes, Change], bytes]:
 @pytest.fixture(scope="session")
 def small():
     """The recipe of the demo with all sizes cut down: for the commands, not for their results."""
-    from fewbit.demo import Recipe
+    from fewbit.demo import DigitsRecipe
 
-    return Recipe(hidden=16, layers=1, epochs=1, retrain_epochs=1, utterances=48, batch_size=16)
+    return DigitsRecipe(hidden=16, layers=1, epochs=1, retrain_epochs=1, utterances=48, batch_size=16)
 
 
 @pytest.fixture(scope="session")

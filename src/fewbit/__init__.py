@@ -7,6 +7,8 @@
     Program     the packed network: integer ops and bytes      fewbit.program, fewbit.lower
     Session     chunks in, events out                          fewbit.streams
 
+A `Task` ties a network to its data and its measure, for the command line and the analyses (fewbit.tasks).
+
 Running needs no torch. All names are loaded when first used; those of the torch side say what to install if torch is
 missing.
 """
@@ -15,23 +17,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fewbit.decode import Event as Event
     from fewbit.decode import Final as Final
-    from fewbit.decode import Framewise as Framewise
     from fewbit.decode import GreedyCTC as GreedyCTC
-    from fewbit.decode import Label as Label
+    from fewbit.decode import Keyword as Keyword
+    from fewbit.decode import KeywordSpotter as KeywordSpotter
     from fewbit.decode import Partial as Partial
+    from fewbit.decode import TreeBeam as TreeBeam
+    from fewbit.distill import SPEQ as SPEQ
     from fewbit.distill import LogitKD as LogitKD
     from fewbit.errors import FewbitError as FewbitError
-    from fewbit.errors import MissingExtraError as MissingExtraError
     from fewbit.features import LogMel as LogMel
     from fewbit.features import microphone as microphone
     from fewbit.features import read_audio as read_audio
     from fewbit.lower import explain as explain
     from fewbit.lower import pack as pack
+    from fewbit.passes import SQWA as SQWA
     from fewbit.passes import Finetune as Finetune
     from fewbit.passes import Quantize as Quantize
     from fewbit.passes import compress as compress
+    from fewbit.passes import gradual as gradual
     from fewbit.program import Program as Program
     from fewbit.program import cost as cost
     from fewbit.program import load as load
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from fewbit.streams import Transcript as Transcript
     from fewbit.streams import run as run
     from fewbit.streams import stream as stream
+    from fewbit.tasks import Task as Task
     from fewbit.text import Alphabet as Alphabet
     from fewbit.text import cer as cer
     from fewbit.text import wer as wer
@@ -55,23 +60,25 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "CTC": "fewbit.train",
+    "SPEQ": "fewbit.distill",
+    "SQWA": "fewbit.passes",
     "Alphabet": "fewbit.text",
     "CrossEntropy": "fewbit.train",
-    "Event": "fewbit.decode",
     "FewbitError": "fewbit.errors",
     "Final": "fewbit.decode",
     "Finetune": "fewbit.passes",
-    "Framewise": "fewbit.decode",
     "GreedyCTC": "fewbit.decode",
-    "Label": "fewbit.decode",
+    "Keyword": "fewbit.decode",
+    "KeywordSpotter": "fewbit.decode",
     "LogMel": "fewbit.features",
     "LogitKD": "fewbit.distill",
-    "MissingExtraError": "fewbit.errors",
     "Partial": "fewbit.decode",
     "Program": "fewbit.program",
     "Quantize": "fewbit.passes",
     "Session": "fewbit.streams",
+    "Task": "fewbit.tasks",
     "Transcript": "fewbit.streams",
+    "TreeBeam": "fewbit.decode",
     "attach": "fewbit.quant",
     "calibrate": "fewbit.quant",
     "cer": "fewbit.text",
@@ -81,6 +88,7 @@ _PLACES = {
     "detach": "fewbit.quant",
     "explain": "fewbit.lower",
     "fit": "fewbit.train",
+    "gradual": "fewbit.passes",
     "linear": "fewbit.train",
     "load": "fewbit.program",
     "microphone": "fewbit.features",
@@ -98,6 +106,7 @@ _PACKAGES = {
     "analysis",
     "data",
     "decode",
+    "demo",
     "distill",
     "errors",
     "features",
@@ -112,33 +121,34 @@ _PACKAGES = {
     "quant",
     "speed",
     "streams",
-    "studies",
     "testing",
     "text",
-    "tour",
+    "tasks",
     "train",
     "web",
 }
 
 __all__ = [
     "CTC",
+    "SPEQ",
+    "SQWA",
     "Alphabet",
     "CrossEntropy",
-    "Event",
     "FewbitError",
     "Final",
     "Finetune",
-    "Framewise",
     "GreedyCTC",
-    "Label",
+    "Keyword",
+    "KeywordSpotter",
     "LogMel",
     "LogitKD",
-    "MissingExtraError",
     "Partial",
     "Program",
     "Quantize",
     "Session",
+    "Task",
     "Transcript",
+    "TreeBeam",
     "attach",
     "calibrate",
     "cer",
@@ -148,6 +158,7 @@ __all__ = [
     "detach",
     "explain",
     "fit",
+    "gradual",
     "linear",
     "load",
     "microphone",

@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from fewbit.analysis.float_store import kept_network
-from fewbit.analysis.task import Task
 from fewbit.analysis.trials import FAILED, Executor, Trial, process_executor, sweep
 from fewbit.errors import DataError
+from fewbit.tasks import Task
 
 
 @dataclass(frozen=True)

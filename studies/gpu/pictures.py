@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fewbit.analysis import Task, stored_bytes
+from fewbit.analysis import stored_bytes
 from fewbit.data import Images, cifar
 from fewbit.passes import SQWA, Finetune, Pass, compress
+from fewbit.tasks import Task
 from fewbit.train import Objective
 from studies.gpu.device import allow_tf32, device, measured_there
 from studies.gpu.graph_losses import graph_loss

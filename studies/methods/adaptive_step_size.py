@@ -14,11 +14,12 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from fewbit.analysis import Table, Task, grid
+from fewbit.analysis import Table, grid
 from fewbit.formats import Ternary
 from fewbit.passes import Finetune, Pass, Quantize, compress, gradual
 from fewbit.plot import plot_arms
 from fewbit.quant import AdaptiveUniform, Spec, Uniform, fit_step
+from fewbit.tasks import Task
 from studies.evidence.pairs import Pairs, Rows, chosen, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread

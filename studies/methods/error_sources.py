@@ -14,7 +14,6 @@ from fewbit.analysis import (
     BitGrid,
     DesignChoice,
     Table,
-    Task,
     bit_grid,
     choose_design,
     grid,
@@ -22,6 +21,7 @@ from fewbit.analysis import (
     noise_gain,
 )
 from fewbit.plot import Panel, plot_bit_grid, plot_curves, plot_designs, plot_error_maps
+from fewbit.tasks import Task
 from studies.evidence.pairs import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread

@@ -13,12 +13,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fewbit.analysis import Table, Task, grid
+from fewbit.analysis import Table, grid
 from fewbit.data import Characters, TextStreams, english_books, wikitext2_letters
 from fewbit.distill import GeneratedText, SoftLabels
 from fewbit.models import CharLM
 from fewbit.passes import Finetune, Quantize, compress
 from fewbit.plot import plot_arms
+from fewbit.tasks import Task
 from fewbit.train import Continuing, CrossEntropy
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting

@@ -9,10 +9,11 @@ from functools import partial
 from statistics import mean
 from typing import Any
 
-from fewbit.analysis import Table, Task, grid
+from fewbit.analysis import Table, grid
 from fewbit.distill import LogitKD
 from fewbit.passes import Quantize, compress
 from fewbit.plot import Panel, plot_curves
+from fewbit.tasks import Task
 from fewbit.train import linear
 from studies.evidence.pairs import Rows, chosen, of, pairs
 from studies.evidence.setting import Setting

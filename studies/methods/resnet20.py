@@ -12,10 +12,11 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from fewbit.analysis import Table, Task, grid, stored_bytes
+from fewbit.analysis import Table, grid, stored_bytes
 from fewbit.distill import SPEQ, LogitKD
 from fewbit.passes import SQWA, Finetune, Pass, Quantize, compress
 from fewbit.plot import plot_arms
+from fewbit.tasks import Task
 from fewbit.train import Objective, cosine, linear, read_tensors, write_tensors
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fewbit.analysis import Resilience, Table, Task, resilience
+from fewbit.analysis import Resilience, Table, resilience
 from fewbit.data import cifar
 from fewbit.plot import plot_resilience
+from fewbit.tasks import Task
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, Verdict, spread
 from studies.tasks.named import convnet_task, named_task

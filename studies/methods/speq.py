@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from fewbit.analysis import Table, Task, grid
+from fewbit.analysis import Table, grid
 from fewbit.distill import SPEQ, LogitKD
 from fewbit.distill.speq import finer_signals, finer_sites
 from fewbit.passes import Quantize, compress
 from fewbit.plot import Panel, plot_arms, plot_curves
+from fewbit.tasks import Task
 from fewbit.train import Objective, linear
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting

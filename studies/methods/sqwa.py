@@ -15,9 +15,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fewbit.analysis import LossSurface, Table, Task, grid, loss_surface
+from fewbit.analysis import LossSurface, Table, grid, loss_surface
 from fewbit.passes import SQWA, Quantize, compress
 from fewbit.plot import plot_arms, plot_loss_surface
+from fewbit.tasks import Task
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread

@@ -16,9 +16,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fewbit.analysis import Table, Task, grid, sharpness
+from fewbit.analysis import Table, grid, sharpness
 from fewbit.passes import Quantize, compress
 from fewbit.plot import Panel, plot_curves
+from fewbit.tasks import Task
 from fewbit.train import SymmetricSGD
 from studies.evidence.pairs import Pairs, Rows, chosen, of, pairs
 from studies.evidence.setting import Setting

@@ -11,9 +11,10 @@ from itertools import islice
 from statistics import mean
 from typing import Any
 
-from fewbit.analysis import Sensitivity, Table, Task, assign_bits, grid, sensitivity, stored_bytes, uniform_bytes
+from fewbit.analysis import Sensitivity, Table, assign_bits, grid, sensitivity, stored_bytes, uniform_bytes
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_sensitivity
+from fewbit.tasks import Task
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread

@@ -6,8 +6,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from fewbit.analysis import Task
 from fewbit.data import Images, TensorBatches, mnist
+from fewbit.tasks import Task
 from studies.evidence.setting import Setting
 from studies.tasks.named import perceptron_task
 

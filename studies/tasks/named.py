@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from fewbit.analysis import Task
 from fewbit.data import Characters, ImageFolder, Images, TensorBatches, Windows, cifar, mnist, shift_and_flip, wikitext2
 from fewbit.errors import DataError
 from fewbit.models import CharLM, ResNet, convnet, image_resnet, mlp
+from fewbit.tasks import Task
 from studies.evidence.setting import Setting
 
 

@@ -5,7 +5,7 @@ fewbit analyze resilience studies.tasks.ready:lstm
 
 from pathlib import Path
 
-from fewbit.analysis import Task
+from fewbit.tasks import Task
 from studies.evidence.setting import Setting
 from studies.tasks.named import named_task
 

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewbit.analysis import Task
 from fewbit.data import an4
 from fewbit.data.an4_speech import ALPHABET as LETTERS
 from fewbit.data.augment import other_voice, spec_augment
 from fewbit.errors import DataError
 from fewbit.features import LogMel
 from fewbit.models import SpeechRNN
+from fewbit.tasks import Task
 from fewbit.text import cer
 from fewbit.train import CTC, CTCBatch
 from studies.evidence.setting import Setting

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from fewbit import nn as layers
-from fewbit.analysis import Task, bit_grid, choose_design, multiplications, stored_bytes
+from fewbit.analysis import bit_grid, choose_design, multiplications, stored_bytes
 from fewbit.errors import DataError
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_bit_grid, plot_designs
 from fewbit.quant import quantizers
+from fewbit.tasks import Task
 
 X = torch.randn(96, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long() + (X[:, 1] * X[:, 2] > 0).long()

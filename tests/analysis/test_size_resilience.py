@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from typer.testing import CliRunner
 
-from fewbit.analysis import Resilience, SizedNetwork, Task, resilience, stored_bytes
+from fewbit.analysis import Resilience, SizedNetwork, resilience, stored_bytes
 from fewbit.errors import DataError, FormatError
 from fewbit.formats import pack
 from fewbit.models import mlp
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_resilience
 from fewbit.quant import quantizer_of
+from fewbit.tasks import Task
 from studies.methods.size_resilience import judge, rank_correlation, verdict
 
 Data = tuple[Tensor, Tensor]
@@ -187,7 +188,7 @@ def test_rank_correlation_sees_order_only() -> None:
 def task_file(tmp_path: Path) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(
-        "import torch\nfrom fewbit.analysis import Task\n"
+        "import torch\nfrom fewbit.tasks import Task\n"
         "x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))\ny = (x[:, 0] > 0).long()\n"
         "task = Task('mine', lambda size: torch.nn.Linear(4, int(size)), lambda seed: [(x, y)],\n"
         "            lambda m: 100 * float((m(x).argmax(1) != y).float().mean()), 2, (2, 3, 4), epochs=1)\n"

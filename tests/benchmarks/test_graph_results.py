@@ -1,11 +1,6 @@
 """What is said of made-up rows of the benchmarks of graphs."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from benchmarks.graph_results import networks, peers
 

@@ -10,7 +10,7 @@ from fewbit.passes import read_recipe
 TASK = """
 import torch
 from torch import nn
-from fewbit.analysis import Task
+from fewbit.tasks import Task
 
 inputs = torch.randn(96, 6, generator=torch.Generator().manual_seed(0))
 labels = (inputs[:, 0] > 0).long() + (inputs[:, 1] > 0).long()

@@ -22,6 +22,22 @@ ROW = {
 }
 
 
+SMALL = """
+from fewbit.demo import DigitsRecipe
+from fewbit.demo.digits import digits_task
+
+task = digits_task(DigitsRecipe(hidden=16, layers=1, epochs=1, retrain_epochs=1, utterances=32))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder in which commands run, with a small task."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.py").write_text(SMALL)
+    return tmp_path
+
+
 @pytest.fixture(scope="module")
 def finished(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
@@ -41,22 +57,20 @@ def test_demo_has_the_public_shape_and_leaves_its_files(finished):
     assert 0 < shape["rows"][2]["real_time_factor"] < 1
 
 
-def test_train_compress_pack_show_run_stream(tmp_path, monkeypatch, capsys, digits):
-    monkeypatch.chdir(tmp_path)
-
+def test_train_compress_pack_show_run_stream(folder, capsys, digits):
     def say(*words):
         assert cli.main([str(word) for word in words]) == 0
         return capsys.readouterr().out
 
-    say("train", "--hidden", 16, "--layers", 1, "--epochs", 1, "--utterances", 32, "--out", "f.safetensors")
-    say("compress", "f.safetensors", "--epochs", 1, "--utterances", 32, "--out", "q.safetensors")
-    say("pack", "q.safetensors", "--out", "d.fewbit")
+    assert "f.safetensors: word error rate (%): held out" in say("train", "small.py", "--out", "f.safetensors")
+    chosen = "--weights", "head=int8, *=ternary"
+    assert ", test " in say("compress", "small.py", "f.safetensors", *chosen, "--out", "q.safetensors")
+    say("pack", "small.py", "q.safetensors", "--out", "d.fewbit")
     shown = json.loads(say("show", "d.fewbit", "--json"))
     assert [op["op"] for op in shown["ops"]] == ["Quantize", "Conv", "SRU", "Dense"]
-    assert (
-        shown["file_bytes"] == shown["header_bytes"] + shown["payload_bytes"] == (tmp_path / "d.fewbit").stat().st_size
-    )
+    assert shown["file_bytes"] == shown["header_bytes"] + shown["payload_bytes"] == (folder / "d.fewbit").stat().st_size
     assert shown["ops"][1]["macs"] == 16 * 320 / 4
+    assert [op["format"] for op in shown["ops"][1:]] == ["ternary", "ternary", "int8"]
     assert "payload" in say("show", "d.fewbit")
     soundfile.write("a.wav", digits.stream(digits.test[:4])[0], digits.rate)
     assert json.loads(say("run", "d.fewbit", "a.wav", "--json"))["shape"][1] == 11
@@ -82,30 +96,28 @@ optimizer = { kind = "SymmetricSGD", alpha = 0.1 }
 """
 
 
-def test_a_recipe_goes_through_the_packed_file_and_comes_back(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-
+def test_a_recipe_goes_through_the_packed_file_and_comes_back(folder, capsys):
     def say(*words, code=0):
         assert cli.main([str(word) for word in words]) == code
         return capsys.readouterr()
 
-    (tmp_path / "recipe.toml").write_text(RECIPE)
-    say("train", "--hidden", 16, "--layers", 1, "--epochs", 1, "--utterances", 32, "--out", "f.safetensors")
-    say("compress", "f.safetensors", "--recipe", "recipe.toml", "--utterances", 32, "--out", "q.safetensors")
-    say("pack", "q.safetensors", "--out", "d.fewbit")
-    (tmp_path / "again.toml").write_text(say("show", "d.fewbit", "--recipe").out)
+    (folder / "recipe.toml").write_text(RECIPE)
+    say("train", "small.py", "--out", "f.safetensors")
+    say("compress", "small.py", "f.safetensors", "--recipe", "recipe.toml", "--out", "q.safetensors")
+    say("pack", "small.py", "q.safetensors", "--out", "d.fewbit")
+    (folder / "again.toml").write_text(say("show", "d.fewbit", "--recipe").out)
     assert read_recipe("again.toml") == read_recipe("recipe.toml")
     assert json.loads(say("show", "d.fewbit", "--recipe", "--json").out) == read_recipe("recipe.toml").to_dict()
     formats = {op["name"]: op["format"] for op in json.loads(say("show", "d.fewbit", "--json").out)["ops"]}
     assert [formats[name] for name in ("conv", "rnn0", "head")] == ["int3", "int5", "int6"]  # two codes in one
-    doubled = say("compress", "f.safetensors", "--recipe", "recipe.toml", "--epochs", 3, code=2)
+    doubled = say("compress", "small.py", "f.safetensors", "--recipe", "recipe.toml", "--epochs", 3, code=2)
     assert "the recipe says what --epochs would" in doubled.err
-    (tmp_path / "recipe.toml").write_text(RECIPE.replace("cycles", "cycels"))
-    wrong = say("compress", "f.safetensors", "--recipe", "recipe.toml", code=1)
+    (folder / "recipe.toml").write_text(RECIPE.replace("cycles", "cycels"))
+    wrong = say("compress", "small.py", "f.safetensors", "--recipe", "recipe.toml", code=1)
     assert "recipe.toml: pass 2 (SQWA): unknown key 'cycels'" in wrong.err
 
 
-def test_the_recipe_of_the_tour_is_a_recipe_too(finished):
+def test_the_recipe_of_the_demo_is_a_recipe_too(finished):
     folder, _ = finished
     found = Recipe.from_dict(load(folder / "digits.fewbit").recipe)
     assert [step["kind"] for step in found.steps] == ["Quantize", "Finetune"]
@@ -118,11 +130,9 @@ def test_a_file_without_a_recipe_says_so(program, tmp_path, capsys):
     assert "bare.fewbit: its recipe: passes: saw None" in capsys.readouterr().err
 
 
-def test_packing_a_float_network_is_refused_with_the_way_out(tmp_path, capsys):
-    file = tmp_path / "f.safetensors"
-    arguments = ["train", "--hidden", "16", "--layers", "1", "--epochs", "1", "--utterances", "32", "--out", str(file)]
-    assert cli.main(arguments) == 0
-    assert cli.main(["pack", str(file), "--out", str(tmp_path / "x")]) == 1
+def test_packing_a_float_network_is_refused_with_the_way_out(folder, capsys):
+    assert cli.main(["train", "small.py", "--out", "f.safetensors"]) == 0
+    assert cli.main(["pack", "small.py", "f.safetensors", "--out", "x"]) == 1
     assert "run fewbit compress first" in capsys.readouterr().err
 
 

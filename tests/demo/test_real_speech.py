@@ -8,8 +8,7 @@ from fewbit.program import cost, load
 from fewbit.shipped import pretrained
 from fewbit.streams import Session, stream
 from fewbit.text import wer
-from fewbit.demo.recipe import FEATURES
-from fewbit.demo.steps import to_program
+from fewbit.demo.recipe import FEATURES, to_program
 
 AGREEMENT = 0.995
 

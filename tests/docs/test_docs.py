@@ -158,8 +158,8 @@ def test_relative_links_resolve(page: Path) -> None:
 
 
 def test_figures_are_those_of_the_studies() -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "write_measured.py"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "scripts.write_measured", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

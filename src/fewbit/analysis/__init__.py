@@ -14,7 +14,6 @@ from fewbit.analysis.network_interior import InnerLayers, inner_layers
 from fewbit.analysis.report import Report, Table, save_report
 from fewbit.analysis.size_resilience import Resilience, SizedNetwork, resilience
 from fewbit.analysis.surface_grid import LossSurface, SurfacePoint, loss_surface
-from fewbit.analysis.task import Task, fingerprint, load_task
 from fewbit.analysis.trials import Executor, grid, process_executor, ray_executor, sweep
 from fewbit.analysis.weight_memory import stored_bytes
 from fewbit.analysis.weight_sensitivity import QuantizedGroup, Sensitivity, sensitivity
@@ -44,16 +43,13 @@ __all__ = [
     "SizedNetwork",
     "SurfacePoint",
     "Table",
-    "Task",
     "assign_bits",
     "bit_grid",
     "capacity",
     "choose_design",
-    "fingerprint",
     "fit_monotone",
     "grid",
     "inner_layers",
-    "load_task",
     "loss_surface",
     "map_errors",
     "multiplications",

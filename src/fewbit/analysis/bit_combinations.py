@@ -20,10 +20,10 @@ from torch import nn
 from fewbit.analysis.float_store import kept_network, store_beside
 from fewbit.analysis.network_interior import inner_layers
 from fewbit.analysis.report import Table
-from fewbit.analysis.task import Task
 from fewbit.analysis.trials import FAILED, Executor, grid, sweep
 from fewbit.errors import DataError
 from fewbit.passes import compress
+from fewbit.tasks import Task
 
 Bits = int | None
 

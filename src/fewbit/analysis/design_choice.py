@@ -20,11 +20,11 @@ from typing import Any
 from fewbit.analysis.multiplication_count import multiplications
 from fewbit.analysis.network_interior import inner_layers, weight_spec
 from fewbit.analysis.report import Table
-from fewbit.analysis.task import Task
 from fewbit.analysis.trials import FAILED, Executor, sweep
 from fewbit.analysis.weight_memory import stored_bytes
 from fewbit.errors import DataError
 from fewbit.passes import Quantize, compress
+from fewbit.tasks import Task
 
 
 @dataclass(frozen=True)

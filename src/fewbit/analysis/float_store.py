@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from torch import nn
 
-from fewbit.analysis.task import Task
+from fewbit.tasks import Task
 from fewbit.train import read_tensors, write_tensors
 
 Network = Callable[[Task, int, float], nn.Module]

@@ -19,12 +19,12 @@ from torch import nn
 
 from fewbit.analysis.float_store import Network, kept_network, store_beside
 from fewbit.analysis.report import Cell, Table
-from fewbit.analysis.task import Task
 from fewbit.analysis.trials import FAILED, Executor, grid, sweep
 from fewbit.analysis.weight_memory import stored_bytes
 from fewbit.errors import DataError
 from fewbit.passes import Quantize, compress
 from fewbit.quant import weight_names, weight_quantizer
+from fewbit.tasks import Task
 
 FLOAT = "float"
 

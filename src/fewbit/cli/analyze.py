@@ -13,7 +13,8 @@ import typer
 from fewbit.cli.output import print_table, say
 
 if TYPE_CHECKING:
-    from fewbit.analysis import Executor, Report, Resilience, Task
+    from fewbit.analysis import Executor, Report, Resilience
+    from fewbit.tasks import Task
 
 MOST_ROWS = 60
 app = typer.Typer(help="How many bits does a network need, and where? With a picture.", no_args_is_help=True)
@@ -21,7 +22,7 @@ TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="file.py:name or module:name of a fewbit.analysis.Task.",
+        help="file.py:name or module:name of a fewbit.tasks.Task.",
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the picture, the CSV and the JSON.")]
@@ -39,7 +40,7 @@ def find_executor(workers: int, ray: bool) -> "Executor | None":
 
 def rows_of(out: Path, analysis: str, task: "Task") -> Path:
     """Where a sweep keeps its rows, so that a stopped command goes on; an edited task gets another file."""
-    from fewbit.analysis import fingerprint
+    from fewbit.tasks import fingerprint
 
     path = out / f"{stem(analysis, task)}-{fingerprint(task, measured=True)}.jsonl"
     if path.is_file():
@@ -99,8 +100,8 @@ def resilience(
     ray: Ray = False,
 ) -> None:
     """Is the network large enough for few bits? Several sizes in float, quantized directly, and retrained."""
-    from fewbit.analysis import load_task
     from fewbit.plot import plot_resilience
+    from fewbit.tasks import load_task
 
     found = load_task(task)
     report = _resilience(found, specs, sizes, out, seeds, find_executor(workers, ray))
@@ -122,8 +123,9 @@ def capacity(
     """Many weights of few bits, or few of many? What a memory gives; goes on with the rows of `resilience`."""
     from fewbit import analysis
     from fewbit.plot import plot_capacity
+    from fewbit.tasks import load_task
 
-    found = analysis.load_task(task)
+    found = load_task(task)
     report = analysis.capacity(_resilience(found, specs, sizes, out, seeds, find_executor(workers, ray)), bytes)
     name = stem("capacity", found)
     keep(report, out, name, plot_capacity(report, out / f"{name}.png"))

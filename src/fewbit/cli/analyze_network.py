@@ -32,7 +32,8 @@ from fewbit.errors import DataError
 if TYPE_CHECKING:
     from torch import nn
 
-    from fewbit.analysis import LayerNoise, Table, Task
+    from fewbit.analysis import LayerNoise, Table
+    from fewbit.tasks import Task
 
 Seed = Annotated[int, typer.Option(help="Seed of the network and of all randomness.")]
 Spec = Annotated[str, typer.Option(help="Format of the weights.")]
@@ -101,8 +102,9 @@ def bits(
     ray: Ray = False,
 ) -> None:
     """Bits in the weights or in the signals? Both in all combinations, retrained."""
-    from fewbit.analysis import bit_grid, load_task
+    from fewbit.analysis import bit_grid
     from fewbit.plot import plot_bit_grid
+    from fewbit.tasks import load_task
 
     found = load_task(task)
     check_folder(out)
@@ -247,8 +249,9 @@ def design(
     ray: Ray = False,
 ) -> None:
     """Depth, width and bits together for a memory: all designs that fit briefly, the best few in full."""
-    from fewbit.analysis import choose_design, load_task
+    from fewbit.analysis import choose_design
     from fewbit.plot import plot_designs
+    from fewbit.tasks import load_task
 
     families = {}
     for given in tasks:
@@ -278,8 +281,8 @@ def _network(
     task: str, seed: int, out: Path, weights: Sequence[str] = (), signals: Sequence[str] = ()
 ) -> "tuple[Task, nn.Module]":
     """The task and its float network, the user's own or one trained now, with a bar; options are checked first."""
-    from fewbit.analysis import load_task
     from fewbit.quant import activation_quantizer, weight_quantizer
+    from fewbit.tasks import load_task
 
     found = load_task(task)
     check_folder(out)

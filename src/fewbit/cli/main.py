@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import fewbit
-from fewbit.cli import analyze, analyze_network, bench
+from fewbit.cli import analyze, analyze_network, bench, network_steps
 from fewbit.cli.output import console, print_json, print_network, say
 from fewbit.cli.packed import Packed
 from fewbit.cli.running import run_app
@@ -40,74 +40,6 @@ def options(
     ] = False,
 ) -> None:
     """Train, compress and run networks of very few bits on streams."""
-
-
-@app.command()
-def train(
-    out: Annotated[Path, typer.Option(help="Where the float network goes.")] = Path("float.safetensors"),
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the Free Spoken Digit Dataset; default the digits in the package.")
-    ] = None,
-    hidden: Annotated[int, typer.Option(min=8, help="Width of the layers.")] = 96,
-    layers: Annotated[int, typer.Option(min=1, help="SRU layers.")] = 2,
-    epochs: Annotated[int, typer.Option(min=1)] = 40,
-    utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1200,
-    seed: Seed = 0,
-    checkpoint: Annotated[Path | None, typer.Option(help="Go on from here if it exists, and save here.")] = None,
-) -> None:
-    """Train a float recogniser of spoken digits."""
-    from fewbit.demo import Recipe, train
-
-    recipe = Recipe(hidden=hidden, layers=layers, epochs=epochs, utterances=utterances)
-    result = train(out, data, recipe=recipe, seed=seed, checkpoint=checkpoint)
-    say(f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}")
-
-
-@app.command()
-def compress(
-    model: Annotated[Path, typer.Argument(help="A float network made by fewbit train.")],
-    out: Annotated[Path, typer.Option(help="Where the quantized network goes.")] = Path("quantized.safetensors"),
-    weights: Annotated[
-        str | None, typer.Option(help="Format of the weights; the head gets int8.", show_default="ternary")
-    ] = None,
-    activations: Annotated[str | None, typer.Option(help="Format of the signals.", show_default="int8")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=0, help="Epochs of retraining; 0 is direct quantization.", show_default="32")
-    ] = None,
-    recipe: Annotated[
-        Path | None, typer.Option(help="A recipe file (TOML), in place of --weights, --activations and --epochs.")
-    ] = None,
-    utterances: Annotated[int, typer.Option(min=1, help="Joined utterances an epoch.")] = 1200,
-    data: Annotated[Path | None, typer.Option(help="As in fewbit train.")] = None,
-    seed: Seed = 0,
-    checkpoint: Annotated[Path | None, typer.Option(help="Go on from here if it exists, and save here.")] = None,
-) -> None:
-    """Quantize a float recogniser and retrain it with its float self as the teacher."""
-    from fewbit.demo import Recipe, compress
-    from fewbit.passes import read_recipe
-
-    how: dict[str, Any] = {"weights": weights or "ternary", "activations": activations or "int8"}
-    if recipe is not None:
-        given = {"--weights": weights, "--activations": activations, "--epochs": epochs}
-        doubled = [name for name, value in given.items() if value is not None]
-        if doubled:
-            raise typer.BadParameter(f"the recipe says what {doubled[0]} would; leave one of them out")
-        how = {"how": read_recipe(recipe)}
-    sizes = Recipe(utterances=utterances) if epochs is None else Recipe(retrain_epochs=epochs, utterances=utterances)
-    result = compress(model, out, **how, data=data, recipe=sizes, seed=seed, checkpoint=checkpoint)
-    say(f"{result.path}: word error rate {result.error_rate:.1%}, unseen speaker {result.error_rate_unseen:.1%}")
-
-
-@app.command()
-def pack(
-    model: Annotated[Path, typer.Argument(help="A quantized network made by fewbit compress.")],
-    out: Annotated[Path, typer.Option(help="Where the packed network goes.")] = Path("digits.fewbit"),
-) -> None:
-    """Pack a quantized recogniser into a *.fewbit file that runs without torch."""
-    from fewbit.demo import pack
-
-    path = pack(model, out)
-    say(f"{path}: {path.stat().st_size:,} bytes")
 
 
 @app.command()
@@ -186,6 +118,7 @@ def demo(
         print_demo(result, console)
 
 
+network_steps.register(app)
 analyze_network.register(analyze.app)
 app.add_typer(analyze.app, name="analyze")
 app.add_typer(bench.app, name="bench")

@@ -9,7 +9,7 @@ import fewbit
 from fewbit.cli.each_file import each_file
 from fewbit.cli.output import print_event, print_json, print_note, print_transcript, say
 from fewbit.cli.packed import HELP
-from fewbit.decode import Decoder, Keyword, KeywordList, KeywordSpotter, SideBySide, to_dict
+from fewbit.decode import Decoder, Event, Keyword, KeywordList, KeywordSpotter, SideBySide, to_dict
 from fewbit.shipped import find
 from fewbit.streams import KINDS, Network, alphabet_of, choose_decoder, frame_seconds, strongest
 
@@ -50,7 +50,7 @@ def stream(
     def listen(source: Any) -> None:
         name = str(source) if isinstance(source, Path) else "microphone"
 
-        def on_event(event: fewbit.Event) -> None:
+        def on_event(event: Event) -> None:
             if not json:
                 print_event(event)
             elif events:

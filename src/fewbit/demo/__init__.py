@@ -2,7 +2,6 @@
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.demo.demonstration import Demo, Row, demo, print_demo
-from fewbit.demo.recipe import Recipe
-from fewbit.demo.steps import Step, compress, pack, train
+from fewbit.demo.recipe import DigitsRecipe
 
-__all__ = ["Demo", "Recipe", "Row", "Step", "compress", "demo", "pack", "print_demo", "train"]
+__all__ = ["Demo", "DigitsRecipe", "Row", "demo", "print_demo"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
@@ -16,22 +17,22 @@ from fewbit.data import Digits, Spoken, join, spoken_digits
 from fewbit.decode import Final
 from fewbit.features import CHUNK_SECONDS
 from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
-from fewbit.passes import Recipe as Passes
+from fewbit.passes import Recipe
 from fewbit.program import Program, cost, load
+from fewbit.quant import selection_of
 from fewbit.streams import Network, stream
 from fewbit.text import wer
 from fewbit.demo.recipe import (
     FEATURES,
-    Recipe,
+    DigitsRecipe,
     batches,
     compression,
     new_model,
     one_thread,
     run,
-    selection,
+    to_program,
     train_float,
 )
-from fewbit.demo.steps import to_program
 
 PICTURE_SECONDS = 8.0
 
@@ -70,7 +71,7 @@ class Demo:
 
 
 @one_thread()
-def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Demo:
+def demo(out: str | Path, *, seed: int = 0, recipe: DigitsRecipe | None = None) -> Demo:
     """Train, compress, pack and stream a recogniser of the digits in the package.
 
     Leaves in the folder `out`: the networks in torch (``float.safetensors``, ``direct.safetensors``,
@@ -82,19 +83,20 @@ def demo(out: str | Path, *, seed: int = 0, recipe: Recipe | None = None) -> Dem
     start = time.perf_counter()
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    recipe = recipe or Recipe()
+    recipe = recipe or DigitsRecipe()
     digits = spoken_digits()
     loader = batches(digits, recipe, seed)
-    teacher = new_model(digits, recipe, loader, seed)
+    torch.manual_seed(seed)
+    teacher = new_model(digits, recipe, loader)
     train_float(teacher, loader, recipe, seed)
     float_file = save_model(out / "float.safetensors", Trained(teacher, recipe={"demo": asdict(recipe)}))
     networks: dict[str, Network] = {"float": TorchStream(teacher, FEATURES, digits.alphabet)}
     students: dict[str, SpeechRNN] = {}
     whole = compression(recipe)
-    for name, how in {"direct": Passes(whole.steps[:1]), "retrained": whole}.items():
+    for name, how in {"direct": Recipe(whole.steps[:1]), "retrained": whole}.items():
         student = students[name] = run(how, teacher, loader, seed)
         about = {"demo": asdict(recipe), "model": teacher.config} | how.to_dict() | {"seed": seed}
-        save_model(out / f"{name}.safetensors", Trained(student, selection(student), about))
+        save_model(out / f"{name}.safetensors", Trained(student, selection_of(student), about))
         file = out / ("digits.fewbit" if name == "retrained" else "direct.fewbit")
         networks[name] = load(to_program(student, digits, about).save(file))
     rows = _measure(networks, digits, float_file, teacher)

@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader
 from fewbit import passes
 from fewbit.data import Digits
 from fewbit.features import LogMel
+from fewbit.lower import pack
 from fewbit.models import SpeechRNN
-from fewbit.quant import quantizers
+from fewbit.program import Program
 from fewbit.train import CTC, CTCBatch, GuidedCTC, cosine, fit
 
 FEATURES = LogMel(mels=40, rate=8_000, window_ms=25, hop_ms=10)
@@ -23,7 +24,7 @@ HEAD = "int8"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class DigitsRecipe:
     """Everything that the digit recogniser depends on besides data and seed."""
 
     hidden: int = 96
@@ -37,7 +38,7 @@ class Recipe:
     temperature: float = 2.0
 
 
-def batches(digits: Digits, recipe: Recipe, seed: int) -> "DataLoader[CTCBatch]":
+def batches(digits: Digits, recipe: DigitsRecipe, seed: int) -> "DataLoader[CTCBatch]":
     """Training batches."""
     workers = min(1, (os.cpu_count() or 1) - 1)
     size = {"utterances": recipe.utterances, "batch_size": recipe.batch_size}
@@ -60,9 +61,8 @@ def guide(progress: float) -> float:
     return max(0.0, 0.9 * (1 - progress / 0.25))
 
 
-def new_model(digits: Digits, recipe: Recipe, loader: "DataLoader[CTCBatch]", seed: int) -> SpeechRNN:
+def new_model(digits: Digits, recipe: DigitsRecipe, loader: "DataLoader[CTCBatch]") -> SpeechRNN:
     """An untrained recogniser whose normalisation fits the training data."""
-    torch.manual_seed(seed)
     model = SpeechRNN(FEATURES.mels, recipe.hidden, recipe.layers, digits.alphabet.classes, kernel=8, stride=4)
     dataset: Any = loader.dataset
     model.get_submodule("norm").fit(torch.cat([dataset[i][0] for i in range(64)]))  # type: ignore[operator]
@@ -70,7 +70,7 @@ def new_model(digits: Digits, recipe: Recipe, loader: "DataLoader[CTCBatch]", se
 
 
 def train_float(
-    model: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: Recipe, seed: int, checkpoint: Any = None
+    model: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: DigitsRecipe, seed: int, checkpoint: Any = None
 ) -> None:
     """Float training with CTC, led by the known alignment at first."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-2)
@@ -87,7 +87,7 @@ def train_float(
     )
 
 
-def compression(recipe: Recipe, weights: str = "ternary", activations: str = "int8") -> passes.Recipe:
+def compression(recipe: DigitsRecipe, weights: str = "ternary", activations: str = "int8") -> passes.Recipe:
     """Direct quantization, then training with the float network as the teacher whose part falls from all to nothing."""
     steps: list[dict[str, Any]] = [
         {"kind": "Quantize", "weights": {"head": HEAD, "*": weights}, "activations": activations}
@@ -113,8 +113,6 @@ def run(
     return student.eval()
 
 
-def selection(model: SpeechRNN) -> dict[str, Any]:
-    """The arguments of `fewbit.quant.attach` that put the quantizers of `model` on a network like it."""
-    found = {name: quantizer.spec for name, quantizer in quantizers(model)}
-    signals = {name.removesuffix(".input"): found.pop(name) for name in list(found) if name.endswith(".input")}
-    return {"weights": found or None, "activations": signals or None}
+def to_program(model: SpeechRNN, digits: Digits, recipe: dict[str, object]) -> Program:
+    """The Program of a quantized digit recogniser, with all that a stream needs."""
+    return pack(model, features=FEATURES, alphabet=digits.alphabet, recipe=recipe)

@@ -41,7 +41,7 @@ def load_model(path: str | Path) -> Trained:
     """
     tensors, metadata = read_tensors(path)
     if _KEY not in metadata:
-        raise FileFormatError(f"{path}: not a network saved by fewbit train or fewbit compress")
+        raise FileFormatError(f"{path}: not a network saved by fewbit.models.save_model")
     try:
         about = json.loads(metadata[_KEY])
         model = SpeechRNN(**about["config"])

@@ -11,6 +11,7 @@ from fewbit.quant.attaching import (
     input_quantizer,
     quantizer_of,
     quantizers,
+    selection_of,
     weight_names,
 )
 from fewbit.quant.base import Codes, Quantizer, check_finite, straight_through
@@ -46,6 +47,7 @@ __all__ = [
     "quantizer_of",
     "quantizers",
     "refine_step",
+    "selection_of",
     "straight_through",
     "weight_names",
     "weight_quantizer",

@@ -80,6 +80,18 @@ def detach(model: nn.Module) -> nn.Module:
     return model
 
 
+def selection_of(model: nn.Module) -> dict[str, Any]:
+    """The arguments of `attach` that put the quantizers of `model` on a network like it.
+
+    Example:
+        >>> selection_of(attach(nn.Sequential(nn.Linear(8, 4)), weights="ternary"))
+        {'weights': {'0.weight': 'ternary'}, 'activations': None}
+    """
+    found = {name: quantizer.spec for name, quantizer in quantizers(model)}
+    signals = {name.removesuffix(".input"): found.pop(name) for name in list(found) if name.endswith(".input")}
+    return {"weights": found or None, "activations": signals or None}
+
+
 def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Module:
     """Choose the steps of all signal quantizers from what the first `limit` batches make them see.
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow
 def test_everything_runs_in_small_and_again_it_has_nothing_to_do(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "FEWBIT_DATA": ""}
-    command = [sys.executable, ROOT / "studies" / "gpu" / "run.py", "--small", "--slots", "2", "--seconds", "300"]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", "FEWBIT_DATA": ""}
+    command = [sys.executable, "-m", "studies.gpu.run", "--small", "--slots", "2", "--seconds", "300"]
     command += ["--out", tmp_path / "out", "--work", tmp_path / "work"]
     for _ in range(2):
         subprocess.run(command, check=True, env=environment, cwd=tmp_path)

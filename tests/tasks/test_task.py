@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from fewbit.analysis import Task, load_task
 from fewbit.errors import DataError
+from fewbit.tasks import Task, load_task
 
 FILE = """
 import torch
 from torch import nn
-from fewbit.analysis import Task
+from fewbit.tasks import Task
 
 X = torch.randn(64, 5, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long()
@@ -58,8 +58,8 @@ def test_a_network_that_is_there_is_not_trained_anew():
     ("name", "message"),
     [
         ("nowhere.py", "there is no such file; wanted a Python file that defines 'task'"),
-        ("mine.py:number", "'number' is int, wanted a fewbit.analysis.Task"),
-        ("mine.py:absent", "there is no 'absent' in it; its tasks are"),
+        ("mine.py:number", "'number' is int, wanted a fewbit.tasks.Task"),
+        ("mine.py:absent", "there is no 'absent' in it; it defines"),
         ("broken.py", "cannot be imported: ZeroDivisionError"),
     ],
 )

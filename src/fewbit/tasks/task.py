@@ -1,10 +1,13 @@
-"""What an analysis works on: a family of networks with its data and its measure."""
+"""A task: a network that can be built in several sizes, with its data and its measure.
+
+It is what the command line trains, compresses and packs, and what an analysis works on; it comes from a Python file.
+"""
 
 import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +18,11 @@ from zlib import crc32
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
+from torch.optim import Optimizer
 
 from fewbit.errors import DataError
 from fewbit.passes import Finetune
-from fewbit.train import CrossEntropy, Objective
+from fewbit.train import CrossEntropy, Objective, Schedule
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,14 @@ class Task:
         sizes: sizes for studies of size, smallest first.
         metric: name and unit of what `evaluate` gives.
         test: like `evaluate`, on data that no choice has seen; default `evaluate`.
-        objective: what training minimises.
-        epochs, rate: of float training (AdamW, half a cosine).
+        objective: what float training minimises.
+        retrain_objective: what retraining minimises; default `objective`.
+        epochs, rate: of float training.
+        optimizer, schedule: of float training, as in `Finetune`; default AdamW without weight decay, half a cosine.
         retrain_epochs, retrain_rate: of retraining after quantization.
         network: gives the trained float network, where you have one already; else it is trained from `build`.
+        packing: arguments of `fewbit.pack` beside the model and the recipe, such as ``features`` and ``alphabet``;
+            without them the network is packed with a batch as the example.
     """
 
     name: str
@@ -51,11 +59,15 @@ class Task:
     metric: str = "error (%)"
     test: Callable[[nn.Module], float] | None = None
     objective: Objective = field(default_factory=CrossEntropy)
+    retrain_objective: Objective | None = None
     epochs: int = 10
     rate: float = 2e-3
     retrain_epochs: int = 5
     retrain_rate: float = 1e-3
+    optimizer: Callable[..., Optimizer] | None = None
+    schedule: Schedule | None = None
     network: Callable[[], nn.Module] | None = None
+    packing: Mapping[str, Any] = field(default_factory=dict)
 
     def new(self, seed: int, size: float | None = None) -> nn.Module:
         """An untrained network."""
@@ -69,13 +81,23 @@ class Task:
         """
         if self.network is not None and size is None and not changes:
             return deepcopy(self.network())
-        settings = {"epochs": self.epochs, "rate": self.rate} | changes
-        return self.retraining(seed, **settings)(self.new(seed, size))
+        return self.training(seed, **changes)(self.new(seed, size))
+
+    def training(self, seed: int, **changes: Any) -> Finetune:
+        """The pass that trains a float network; `changes` are settings of `Finetune`."""
+        settings = {
+            "objective": self.objective,
+            "epochs": self.epochs,
+            "rate": self.rate,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+        }
+        return self.retraining(seed, **(settings | changes))
 
     def retraining(self, seed: int, **changes: Any) -> Finetune:
         """The pass that retrains for this task; `changes` are settings of `Finetune`."""
         settings = {"epochs": self.retrain_epochs, "rate": self.retrain_rate} | changes
-        plain = Finetune(self.batches(seed), self.objective, 1, seed=seed, progress=False)
+        plain = Finetune(self.batches(seed), self.retrain_objective or self.objective, 1, seed=seed, progress=False)
         return replace(plain, **settings)
 
     def measure(self, model: nn.Module) -> float:
@@ -127,14 +149,14 @@ def load_task(source: str) -> Task:
         raise DataError(f"{where}: cannot be imported: {_told(error)}{hint}") from error
     known = [key for key, value in vars(module).items() if isinstance(value, Task)]
     if not hasattr(module, name):
-        raise DataError(f"{where}: there is no {name!r} in it; its tasks are {known or 'none'}")
+        raise DataError(f"{where}: there is no {name!r} in it; it defines {', '.join(known) if known else 'no tasks'}")
     found = getattr(module, name)
     try:
         task = found() if callable(found) and not isinstance(found, Task) else found
     except Exception as error:  # whatever a user's function may raise
         raise DataError(f"{where}: {name}() failed: {_told(error)}") from error
     if not isinstance(task, Task):
-        raise DataError(f"{where}: {name!r} is {type(task).__name__}, wanted a fewbit.analysis.Task")
+        raise DataError(f"{where}: {name!r} is {type(task).__name__}, wanted a fewbit.tasks.Task")
     return task
 
 

@@ -1,0 +1,105 @@
+"""``fewbit train``, ``compress`` and ``pack``: the steps on a user's own network, a task in a Python file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewbit.cli.output import say
+
+if TYPE_CHECKING:
+    from fewbit.tasks import Measured
+
+TaskName = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="file.py or module that defines a fewbit.tasks.Task; :NAME behind it if it is not called task.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Resume from this file if it exists, and save to it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    for command in (train, compress, pack):
+        app.command()(command)
+
+
+def train(
+    task: TaskName,
+    out: Annotated[Path, typer.Option(help="File for the float network.")] = Path("float.safetensors"),
+    size: Annotated[float | None, typer.Option(help="Size of the network; default the task's own.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; default those of the task.")] = None,
+    seed: Seed = 0,
+    checkpoint: Checkpoint = None,
+) -> None:
+    """Train the float network of a task."""
+    from fewbit import tasks
+
+    changes = {} if epochs is None else {"epochs": epochs}
+    _say(tasks.train(tasks.load_task(task), out, size=size, seed=seed, checkpoint=checkpoint, **changes))
+
+
+def compress(
+    task: TaskName,
+    model: Annotated[Path, typer.Argument(help="A float network made by fewbit train; it is also the teacher.")],
+    out: Annotated[Path, typer.Option(help="File for the quantized network.")] = Path("quantized.safetensors"),
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Format of the weights, or formats by pattern: head=int8,*=ternary. The first match wins.",
+            show_default="ternary",
+        ),
+    ] = None,
+    activations: Annotated[str | None, typer.Option(help="Format of the signals.", show_default="int8")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=0, help="Epochs of retraining; 0 is direct quantization.", show_default="the task's"),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A recipe file (TOML), in place of --weights, --activations and --epochs.")
+    ] = None,
+    seed: Seed = 0,
+    checkpoint: Checkpoint = None,
+) -> None:
+    """Quantize a float network and retrain it with its float self as the teacher."""
+    from fewbit import tasks
+    from fewbit.passes import read_recipe
+
+    found = tasks.load_task(task)
+    if recipe is None:
+        how = tasks.compression(found, _formats(weights or "ternary"), activations or "int8", epochs=epochs)
+    else:
+        given = {"--weights": weights, "--activations": activations, "--epochs": epochs}
+        doubled = [name for name, value in given.items() if value is not None]
+        if doubled:
+            raise typer.BadParameter(f"the recipe says what {doubled[0]} would; leave one of them out")
+        how = read_recipe(recipe)
+    _say(tasks.compress(found, model, out, how, seed=seed, checkpoint=checkpoint))
+
+
+def pack(
+    task: TaskName,
+    model: Annotated[Path, typer.Argument(help="A quantized network made by fewbit compress.")],
+    out: Annotated[Path, typer.Option(help="File for the packed network.")] = Path("network.fewbit"),
+) -> None:
+    """Pack a quantized network into a *.fewbit file that runs without torch."""
+    from fewbit import tasks
+
+    path = tasks.pack(tasks.load_task(task), model, out)
+    say(f"{path}: {path.stat().st_size:,} bytes")
+
+
+def _formats(text: str) -> Any:
+    """A format, or a dictionary of patterns in their order."""
+    if "=" not in text:
+        return text
+    pairs = [part.partition("=")[::2] for part in text.split(",")]
+    return {pattern.strip(): spec.strip() for pattern, spec in pairs}
+
+
+def _say(found: "Measured") -> None:
+    tested = "" if found.test is None else f", test {found.test:.2f}"
+    say(f"{found.path}: {found.metric}: held out {found.held_out:.2f}{tested}")

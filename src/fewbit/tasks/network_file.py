@@ -1,0 +1,59 @@
+"""Networks of a task in files: tensors, and the quantizers that belong to them."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from fewbit.errors import FileFormatError
+from fewbit.quant import attach, selection_of
+from fewbit.tasks.task import Task
+from fewbit.train import read_tensors, write_tensors
+
+_KEY = "fewbit_task"
+
+
+@dataclass(frozen=True)
+class SavedNetwork:
+    """A network from a file.
+
+    quantized: the arguments `weights` and `activations` of `fewbit.attach`, or ``None`` for a float network.
+    recipe: how the network came about, as plain values.
+    """
+
+    model: nn.Module
+    size: float
+    quantized: dict[str, Any] | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+def save_network(path: str | Path, model: nn.Module, size: float, recipe: dict[str, Any] | None = None) -> Path:
+    """Write a network with its quantizers; the file is complete or not there."""
+    found = selection_of(model)
+    quantized = found if any(found.values()) else None
+    # The order of patterns matters: keys are not sorted.
+    about = {"size": size, "quantized": quantized, "recipe": recipe or {}}
+    write_tensors(path, model.state_dict(), {_KEY: json.dumps(about)})
+    return Path(path)
+
+
+def load_network(path: str | Path, task: Task) -> SavedNetwork:
+    """Read a network of `task` back, with its quantizers attached.
+
+    Raises:
+        FileFormatError: the file is damaged, is not made by `save_network`, or is of another task.
+    """
+    tensors, metadata = read_tensors(path)
+    if _KEY not in metadata:
+        raise FileFormatError(f"{path}: not a network saved by fewbit train or fewbit compress")
+    try:
+        about = json.loads(metadata[_KEY])
+        model = task.new(0, about["size"])
+        if about["quantized"] is not None:
+            attach(model, **about["quantized"])
+        model.load_state_dict(tensors)
+    except (RuntimeError, ValueError, KeyError, TypeError, LookupError) as error:
+        raise FileFormatError(f"{path}: the tensors do not fit the network of task {task.name!r}: {error}") from error
+    return SavedNetwork(model.eval(), about["size"], about["quantized"], about["recipe"])

@@ -1,0 +1,143 @@
+"""The three steps on files: train -> compress -> pack."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fewbit import passes
+from fewbit.errors import ArgumentError, LoweringError
+from fewbit.lower import pack as pack_model
+from fewbit.tasks.network_file import load_network, save_network
+from fewbit.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A network in a file, and how wrong it is.
+
+    held_out: the metric of the task on the data by which choices are made.
+    test: the metric on data that no choice has seen; ``None`` where the task has none.
+    """
+
+    path: Path
+    metric: str
+    held_out: float
+    test: float | None
+
+
+def train(
+    task: Task,
+    out: str | Path,
+    *,
+    size: float | None = None,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    **changes: Any,
+) -> Measured:
+    """Train the float network of `task` and save it.
+
+    Args:
+        task: the network, its data and its measure.
+        out: file for the network.
+        size: of the network; default the task's own.
+        seed: of all randomness.
+        checkpoint: a file that is written after each epoch; if it exists, training resumes from it.
+        changes: settings of `fewbit.Finetune`, such as ``epochs``.
+    """
+    check_target(out)
+    size = task.size if size is None else size
+    given = {"checkpoint": checkpoint, "progress": True, "title": "float training"} | changes
+    model = task.training(seed, **given)(task.new(seed, size))
+    return _measured(task, save_network(out, model, size, {"task": task.name, "size": size, "seed": seed}), model)
+
+
+def compress(
+    task: Task,
+    model: str | Path,
+    out: str | Path,
+    how: passes.Recipe | None = None,
+    *,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+) -> Measured:
+    """Compress a float network made by `train`.
+
+    Args:
+        task: as in `train`.
+        model: file of the float network; it is also the teacher.
+        out: file for the compressed network.
+        how: the passes; default `compression` of the task.
+        seed, checkpoint: as in `train`.
+    """
+    check_target(out)
+    teacher = load_network(model, task)
+    how = how or compression(task)
+    student = passes.compress(
+        teacher.model,
+        *how.passes(
+            batches=task.batches(seed),
+            objective=task.retrain_objective or task.objective,
+            teacher=teacher.model,
+            seed=seed,
+            checkpoint=checkpoint,
+        ),
+    )
+    recipe = teacher.recipe | how.to_dict() | {"seed": seed}
+    return _measured(task, save_network(out, student, teacher.size, recipe), student)
+
+
+def pack(task: Task, model: str | Path, out: str | Path, *, seed: int = 0) -> Path:
+    """Pack a compressed network made by `compress` into a ``*.fewbit`` file.
+
+    Raises:
+        LoweringError: the network is float, or a part of it has no integer form.
+    """
+    check_target(out)
+    saved = load_network(model, task)
+    if saved.quantized is None:
+        raise LoweringError(f"{model}: the network is float; run fewbit compress first")
+    given = dict(task.packing) or {"example": task.batches(seed)}
+    return pack_model(saved.model, **given, recipe=saved.recipe).save(out)
+
+
+def compression(
+    task: Task,
+    weights: str | Mapping[str, str] = "ternary",
+    activations: str = "int8",
+    *,
+    epochs: int | None = None,
+    temperature: float = 2.0,
+) -> passes.Recipe:
+    """Direct quantization, then retraining with the float network as the teacher, whose part falls from 1 to 0.
+
+    A task whose objective cannot be mixed with a teacher's labels (`fewbit.train.HardLoss`) is retrained with its
+    objective alone.
+
+    Args:
+        task: epochs and learning rate of the retraining.
+        weights, activations: formats; patterns of weights may have formats of their own.
+        epochs: default those of the task; 0 is direct quantization.
+        temperature: of the teacher's labels.
+    """
+    chosen = dict(weights) if isinstance(weights, Mapping) else weights
+    steps: list[dict[str, Any]] = [{"kind": "Quantize", "weights": chosen, "activations": activations}]
+    epochs = task.retrain_epochs if epochs is None else epochs
+    if epochs:
+        retraining: dict[str, Any] = {"epochs": epochs, "rate": task.retrain_rate, "title": "retraining"}
+        if hasattr(task.retrain_objective or task.objective, "loss"):
+            weight = {"from": 1.0, "to": 0.0}
+            retraining["objective"] = {"kind": "LogitKD", "temperature": temperature, "weight": weight}
+        steps.append({"kind": "Finetune", **retraining})
+    return passes.Recipe.from_dict({"passes": steps})
+
+
+def check_target(path: str | Path) -> None:
+    """Refuse a file that cannot be written, before the work is done; raises `ArgumentError`."""
+    if Path(path).is_dir():
+        raise ArgumentError(f"{path} is a folder; name a file to write")
+
+
+def _measured(task: Task, path: Path, model: Any) -> Measured:
+    tested = None if task.test is None else task.score(model)
+    return Measured(path, task.metric, task.measure(model), tested)
