@@ -63,8 +63,8 @@ class LogitKD:
         loss = (1 - weight) * self.hard.loss(student, batch)
         if not weight:
             return loss
-        counts = self.hard.counts(student, batch)
-        return loss + weight * soft_loss(student[counts], teacher[counts], self.temperature)
+        valid = self.hard.valid_mask(student, batch)
+        return loss + weight * soft_loss(student[valid], teacher[valid], self.temperature)
 
     def _teach(self, batch: Any) -> Tensor:
         modes = {module: module.training for module in self.teacher.modules()}
