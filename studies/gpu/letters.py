@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.data import Characters, TextStreams, english_books
-from fewbit.train import Continuing, CrossEntropy, cosine, fit
+from fewbit.train import TruncatedBPTT, CrossEntropy, cosine, fit
 from studies.gpu.cudnn_lstm import fuse
 from studies.gpu.device import allow_tf32, device, measured_there
 from studies.gpu.rows import Tell
@@ -56,7 +56,7 @@ def trial(tell: Tell, *, arm: str, begin: float, end: float, small: bool = False
 def train(model: nn.Module, batches: Any, passes: int, seed: int) -> None:
     """As in the study of two cores, with more streams."""
     fit(
-        Continuing(model),
+        TruncatedBPTT(model),
         batches,
         CrossEntropy(),
         epochs=passes,

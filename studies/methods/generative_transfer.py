@@ -19,7 +19,7 @@ from fewbit.distill import GeneratedText, SoftLabels
 from fewbit.models import CharLM
 from fewbit.passes import Finetune, Quantize, compress
 from fewbit.plot import plot_arms
-from fewbit.train import Continuing, CrossEntropy
+from fewbit.train import TruncatedBPTT, CrossEntropy
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
@@ -139,7 +139,7 @@ def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any
 
 
 def _network(setting: Setting, scale: Scale, seed: int, arm: str) -> nn.Module:
-    """The network of an arm, in a `Continuing`; what a student needs of its teachers is their weights."""
+    """The network of an arm, in a `TruncatedBPTT`; what a student needs of its teachers is their weights."""
     tasks = [_task(setting, scale, domain) for domain in DOMAINS]
     if arm == "small real":
         return setting.network(tasks[0], seed, scale.small)
@@ -186,7 +186,7 @@ def _task(setting: Setting, scale: Scale, domain: str) -> Task:
 
 
 def _build(classes: int, size: int) -> nn.Module:
-    return Continuing(CharLM(classes, size))
+    return TruncatedBPTT(CharLM(classes, size))
 
 
 def _streams(text: Tensor, scale: Scale, characters: int, seed: int) -> TextStreams:

@@ -23,7 +23,7 @@ from fewbit.models import CharLM, HierarchicalLM
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_arms
 from fewbit.program import show
-from fewbit.train import Continuing, CrossEntropy, cosine, fit, linear
+from fewbit.train import TruncatedBPTT, CrossEntropy, cosine, fit, linear
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
@@ -150,7 +150,7 @@ def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any
     student = compress(model, Quantize(WEIGHTS, "int8", calibration=calibration))
     row |= _measured(student, text, "direct ")
     part = text.train[: int(scale.retrain * len(text.train))]
-    objective = LogitKD(Continuing(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
+    objective = LogitKD(TruncatedBPTT(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
     teach(student, part, objective, rate=scale.rate / 2, title=f"{arm}, ternary")
     row |= _measured(student, text, "ternary ")
     row["ternary perplexity"] = word_perplexity(row["ternary test"], text.test)
@@ -171,7 +171,7 @@ def _train(
     title: str,
 ) -> None:
     fit(
-        Continuing(model),
+        TruncatedBPTT(model),
         TextStreams(text, scale.streams, scale.steps),
         objective,
         epochs=scale.passes,

@@ -19,7 +19,7 @@ from fewbit.lower import pack
 from fewbit.models import HierarchicalLM
 from fewbit.passes import Quantize, compress
 from fewbit.text import Alphabet
-from fewbit.train import Continuing, CrossEntropy, Objective, cosine, fit, linear
+from fewbit.train import TruncatedBPTT, CrossEntropy, Objective, cosine, fit, linear
 from studies.speech.synthetic_speech import LETTERS
 
 HIDDEN, PASSES, RATE = 128, 2, 8e-3
@@ -30,7 +30,7 @@ STARTS = 100
 
 def train(model: torch.nn.Module, text: Tensor, objective: Objective, rate: float, passes: int, title: str) -> None:
     fit(
-        Continuing(model),
+        TruncatedBPTT(model),
         TextStreams(text, STREAMS, STEPS),
         objective,
         epochs=passes,
@@ -53,7 +53,7 @@ def main() -> None:
     train(model, text, CrossEntropy(), RATE, PASSES, "float")
     calibration = list(islice(TextStreams(text, STREAMS, STEPS), 2))
     student = compress(model, Quantize({"head": "int8", "*": "ternary:row"}, "int8", calibration=calibration))
-    objective = LogitKD(Continuing(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
+    objective = LogitKD(TruncatedBPTT(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
     train(student, text, objective, RATE / 2, 1, "ternary")
     print(pack(student.eval(), alphabet=alphabet).save(folder / "char.fewbit"))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from fewbit.distill import GeneratedText, LabelDevice, Question, SharedLabels, SoftLabels
 from fewbit.errors import DataError
 from fewbit.models import CharLM
-from fewbit.train import Continuing, fit
+from fewbit.train import TruncatedBPTT, fit
 
 CLASSES = 5
 NAMES = ("ann", "bob", "cy", "di")
@@ -36,7 +36,7 @@ def text() -> Tensor:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_mean_is_that_of_all_personal_models_over_continuing_text(masked):
+def test_the_mean_is_that_of_all_personal_models_over_carried_text(masked):
     shared = SharedLabels(devices(masked), CLASSES, masked=masked)
     x = text()
     first, state = shared(x[:, :4])
@@ -139,6 +139,6 @@ def test_a_public_model_comes_nearer_to_the_mean_of_private_ones(masked):
 
     before = distance()
     optimizer = torch.optim.Adam(student.parameters(), lr=0.01)
-    fit(Continuing(student), generated, SoftLabels(), epochs=1, optimizer=optimizer, progress=False)
+    fit(TruncatedBPTT(student), generated, SoftLabels(), epochs=1, optimizer=optimizer, progress=False)
     assert distance() < 0.2 * before
     assert shared.asked == 60  # once for each batch

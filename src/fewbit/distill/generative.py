@@ -23,7 +23,7 @@ from fewbit.distill.reading import Model, device_of, probabilities, reading
 from fewbit.distill.soft_labels import TextBatch
 from fewbit.distill.text_variety import complaint
 from fewbit.errors import DataError
-from fewbit.train import Continuing, Schedule, constant
+from fewbit.train import TruncatedBPTT, Schedule, constant
 
 
 def guided(progress: float) -> float:
@@ -36,7 +36,7 @@ class GeneratedText:
 
     For a student that carries its state from batch to batch::
 
-        fit(Continuing(student), GeneratedText(teacher), SoftLabels(), epochs=1)
+        fit(TruncatedBPTT(student), GeneratedText(teacher), SoftLabels(), epochs=1)
 
     All streams begin with class 0 (the end of a paragraph) and no memory, and begin again after `restart` steps, at
     the end of a batch, and with every pass. So what a stopped training needs is `generator` alone, which `fit` keeps
@@ -45,7 +45,7 @@ class GeneratedText:
     Args:
         teachers: a network ``(x, state) -> (scores, state)`` such as a `fewbit.models.CharLM`, or several of the
             same classes, whose probabilities are averaged. They are read in eval mode without gradient.
-        student: where given (alone or in its `fewbit.train.Continuing`), it writes the text with the weights that it
+        student: where given (alone or in its `fewbit.train.TruncatedBPTT`), it writes the text with the weights that it
             has at that moment, and the teachers only label it: they then spell out no strings that they know by heart.
         streams, steps: symbols of a batch.
         count: batches a pass.
@@ -91,7 +91,7 @@ class GeneratedText:
         if temperature <= 0 or not 0 <= hard <= 1:
             raise DataError(f"GeneratedText: temperature={temperature}, hard={hard}; wanted above 0, and 0..1")
         _demand_same_symbols(symbols)
-        self.student = student.model if isinstance(student, Continuing) else student
+        self.student = student.model if isinstance(student, TruncatedBPTT) else student
         self.streams, self.steps, self.count, self.restart, self.warmup = streams, steps, count, restart, warmup
         self.temperature, self.hard, self.one_each = temperature, hard, one_each
         self.mix: Schedule = mix if callable(mix) else constant(float(mix))

@@ -28,7 +28,7 @@ class TextBatch(NamedTuple):
 
 
 class SoftLabels:
-    """Learn the distributions ``batch[1]``; where a `TextBatch` begins, a `fewbit.train.Continuing` model forgets.
+    """Learn the distributions ``batch[1]``; where a `TextBatch` begins, a `fewbit.train.TruncatedBPTT` model forgets.
 
     Its gradient on the scores is ``p - q``. It equals the Kullback-Leibler divergence of the student from the labels
     but for a constant, and with one-hot labels it is plain cross-entropy.

@@ -2,7 +2,7 @@
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.train.checkpoint import read_tensors, write_tensors
-from fewbit.train.continuing import Continuing
+from fewbit.train.truncated_bptt import TruncatedBPTT
 from fewbit.train.loop import History, fit
 from fewbit.train.norms import refresh_norms
 from fewbit.train.objectives import (
@@ -24,7 +24,7 @@ from fewbit.train.symmetric_sgd import SymmetricSGD
 __all__ = [
     "CTC",
     "CTCBatch",
-    "Continuing",
+    "TruncatedBPTT",
     "CrossEntropy",
     "GuidedCTC",
     "HardLoss",
