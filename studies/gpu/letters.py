@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.data import Characters, TextStreams, english_books
-from fewbit.train import TruncatedBPTT, CrossEntropy, cosine, fit
+from fewbit.train import CrossEntropy, TruncatedBPTT, cosine, fit
 from studies.gpu.cudnn_lstm import fuse
 from studies.gpu.device import allow_tf32, device, measured_there
 from studies.gpu.rows import Tell

@@ -19,7 +19,7 @@ from fewbit.distill import GeneratedText, SoftLabels
 from fewbit.models import CharLM
 from fewbit.passes import Finetune, Quantize, compress
 from fewbit.plot import plot_arms
-from fewbit.train import TruncatedBPTT, CrossEntropy
+from fewbit.train import CrossEntropy, TruncatedBPTT
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread

@@ -23,7 +23,7 @@ from fewbit.models import CharLM, HierarchicalLM
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_arms
 from fewbit.program import show
-from fewbit.train import TruncatedBPTT, CrossEntropy, cosine, fit, linear
+from fewbit.train import CrossEntropy, TruncatedBPTT, cosine, fit, linear
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread

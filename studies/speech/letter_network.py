@@ -19,7 +19,7 @@ from fewbit.lower import pack
 from fewbit.models import HierarchicalLM
 from fewbit.passes import Quantize, compress
 from fewbit.text import Alphabet
-from fewbit.train import TruncatedBPTT, CrossEntropy, Objective, cosine, fit, linear
+from fewbit.train import CrossEntropy, Objective, TruncatedBPTT, cosine, fit, linear
 from studies.speech.synthetic_speech import LETTERS
 
 HIDDEN, PASSES, RATE = 128, 2, 8e-3

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fewbit.data import TextStreams, english_books
 from fewbit.distill import GeneratedText, SoftLabels
 from fewbit.models import CharLM
-from fewbit.train import TruncatedBPTT, CrossEntropy, fit
+from fewbit.train import CrossEntropy, TruncatedBPTT, fit
 
 
 def reachable(*roots: Any) -> Iterator[Any]:

@@ -15,7 +15,7 @@ from fewbit.distill import GeneratedText, SoftLabels, TextBatch, guided
 from fewbit.distill.text_variety import complaint, distinct_grams
 from fewbit.errors import DataError
 from fewbit.models import CharLM, HierarchicalLM
-from fewbit.train import TruncatedBPTT, CrossEntropy, fit
+from fewbit.train import CrossEntropy, TruncatedBPTT, fit
 
 CLASSES = 20
 SMALL = {"streams": 4, "steps": 6, "count": 3}

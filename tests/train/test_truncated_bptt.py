@@ -8,7 +8,7 @@ import torch
 from fewbit.data import TextStreams
 from fewbit.errors import DataError
 from fewbit.models import CharLM
-from fewbit.train import TruncatedBPTT, CrossEntropy, fit
+from fewbit.train import CrossEntropy, TruncatedBPTT, fit
 
 
 def test_pieces_give_the_outputs_of_the_whole() -> None:

@@ -23,7 +23,7 @@ from fewbit.distill.reading import Model, device_of, probabilities, reading
 from fewbit.distill.soft_labels import TextBatch
 from fewbit.distill.text_variety import complaint
 from fewbit.errors import DataError
-from fewbit.train import TruncatedBPTT, Schedule, constant
+from fewbit.train import Schedule, TruncatedBPTT, constant
 
 
 def guided(progress: float) -> float:

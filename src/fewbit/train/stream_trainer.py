@@ -23,10 +23,10 @@ from fewbit.errors import DataError
 from fewbit.nn import CausalConv1d, hold_masks
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
-from fewbit.train.truncated_bptt import detached
 from fewbit.train.online_ctc import OnlineCTC, Part, WindowErrors
 from fewbit.train.schedules import Schedule
 from fewbit.train.streams import Placed, UtteranceStreams
+from fewbit.train.truncated_bptt import detached
 
 
 class StreamTrainer:

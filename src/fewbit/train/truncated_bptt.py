@@ -15,8 +15,8 @@ class TruncatedBPTT(nn.Module):
 
         fit(TruncatedBPTT(model), TextStreams(text, streams=64, steps=128), CrossEntropy(), epochs=3)
 
-    The model itself is trained, and `TruncatedBPTT` holds no weights of its own. Its state is no part of a checkpoint: a
-    training that goes on from one begins with empty memory.
+    The model itself is trained; `TruncatedBPTT` holds no weights of its own. A checkpoint does not hold its state, so a
+    training that resumes begins with empty memory.
 
     Args:
         model: ``(x, state) -> (y, state)`` whose state starts as ``None``.
