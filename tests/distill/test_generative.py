@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewbit.distill import GeneratedText, SoftLabels, TextBatch, guided
-from fewbit.distill.text_variety import complaint, distinct_grams
+from fewbit.distill.text_variety import degeneration_reason, distinct_grams
 from fewbit.errors import DataError
 from fewbit.models import CharLM, HierarchicalLM
 from fewbit.train import CrossEntropy, TruncatedBPTT, fit
@@ -312,7 +312,7 @@ def test_variety():
     assert distinct_grams(torch.zeros(2, 20, dtype=torch.long), 29) == 1 / 26
     assert distinct_grams(torch.zeros(2, 5, dtype=torch.long), 29) == 1
     assert distinct_grams(torch.randint(2, (4, 4000), generator=torch.Generator().manual_seed(0)), 2) == 1
-    assert complaint(torch.randint(1, 29, (4, 4000)), 29) is None  # too little to miss an end of a paragraph
+    assert degeneration_reason(torch.randint(1, 29, (4, 4000)), 29) is None  # too little to miss an end of a paragraph
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from zlib import crc32
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from fewbit.errors import DataError
+from fewbit.inference import inference_mode
 from fewbit.passes import Finetune
 from fewbit.train import CrossEntropy, Objective
 
@@ -170,11 +170,5 @@ def _told(error: Exception) -> str:
 
 
 def _measure(evaluate: Callable[[nn.Module], float], model: nn.Module) -> float:
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad(), parametrize.cached():
-            return float(evaluate(model))
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with inference_mode(model):
+        return float(evaluate(model))

@@ -25,8 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewbit.distill.reading import Model, probabilities, reading
+from fewbit.distill.language_model import Model, probabilities
 from fewbit.errors import DataError
+from fewbit.inference import inference_mode
 
 UNIT, MODULUS = 1 << 20, 1 << 32
 TOLERANCE = 1e-3
@@ -73,7 +74,7 @@ class LabelDevice:
                 "or agree on new secrets"
             )
         self._next = question.number + 1
-        with reading([self._model]):
+        with inference_mode(self._model):
             before = None if question.begins else self._state
             q, self._state = probabilities(self._model, question.text, before)
         return self._masked(q, question.number) if self._secrets else q
