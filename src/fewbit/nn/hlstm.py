@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from fewbit.errors import DataError
+from fewbit.nn.clock_schedule import ClockSchedule
 from fewbit.nn.layer import Layer, Signal, State
 from fewbit.nn.lstm import LSTM
-from fewbit.nn.ticks import Ticks
 
 
 class HLSTM(Layer):
@@ -68,7 +68,7 @@ class HLSTM(Layer):
         x = self.input(x)
         ends = (x.index_select(-1, self.boundaries) > 0).any(-1)
         always, never = torch.ones_like(ends), torch.zeros_like(ends)
-        each, at_ends = Ticks(always, ends if self.reset else never), Ticks(ends, never)
+        each, at_ends = ClockSchedule(always, ends if self.reset else never), ClockSchedule(ends, never)
         before = x.new_zeros(len(x), self.hidden_size) if letters is None else letters[0]
         spelt, letters = self.letters(x, letters, each)
         context = torch.cat([torch.cat([before.unsqueeze(1), spelt[:, :-1]], 1)[:, : x.shape[1]], x], -1)
