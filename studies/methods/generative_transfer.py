@@ -55,7 +55,7 @@ class Scale:
     hidden: int
     small: int
     characters: int
-    passes: int
+    epochs: int
     retrain_characters: int
     streams: int = 64
     steps: int = 32
@@ -158,7 +158,7 @@ def _network(setting: Setting, scale: Scale, seed: int, arm: str) -> nn.Module:
     chosen = {"ensemble": teachers, "other soft": teachers[1:]}.get(arm, teachers[:1])
     student = tasks[0].new(1000 + seed, scale.small if arm == "small soft" else scale.hidden)
     kind: dict[str, Any] = {"hard": float(arm == "hard"), "student": student if arm == "own" else None}
-    characters = scale.passes * scale.characters * (2 if arm == "longer" else 1)
+    characters = scale.epochs * scale.characters * (2 if arm == "longer" else 1)
     text = _generated(chosen, scale, characters, seed, **kind)
     return Finetune(text, SoftLabels(), 1, rate=scale.rate, seed=seed, progress=False)(student)
 
@@ -180,7 +180,7 @@ def _task(setting: Setting, scale: Scale, domain: str) -> Task:
         test=partial(_bits, text.test[:100_000]),
         size=scale.hidden,
         metric="bits per character",
-        epochs=scale.passes,
+        epochs=scale.epochs,
         rate=scale.rate,
     )
 
@@ -221,7 +221,7 @@ def _table(rows: Rows) -> Table:
 
 
 def _describe(scale: Scale) -> str:
-    seen = scale.passes * scale.characters
+    seen = scale.epochs * scale.characters
     return (
         f"Letters of public-domain books and of WikiText-2 (the encyclopaedia), {scale.characters:,} characters of "
         f"each as real text; LSTMs of 2 layers of {scale.hidden} units (small: {scale.small}). Every network reads "

@@ -38,7 +38,7 @@ WEIGHTS = {"head": "int8", "*": "ternary:row"}
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of a run: cells of the hierarchical network, batches, passes over the text, and the text.
+    """Sizes of a run: cells of the hierarchical network, batches, epochs, and the text.
 
     share: of the training text; retrain: share of it for ternary retraining.
     """
@@ -46,7 +46,7 @@ class Scale:
     hidden: int
     streams: int
     steps: int
-    passes: int
+    epochs: int
     rate: float
     share: float = 1.0
     retrain: float = 0.5
@@ -174,7 +174,7 @@ def _train(
         TruncatedBPTT(model),
         TextStreams(text, scale.streams, scale.steps),
         objective,
-        epochs=scale.passes,
+        epochs=scale.epochs,
         optimizer=torch.optim.Adam(model.parameters(), lr=rate),
         schedule=cosine(warmup=0.05),
         seed=seed,
@@ -262,7 +262,7 @@ def _books(folder: Path, share: float) -> Characters:
 
 def _describe(scale: Scale) -> str:
     return (
-        f"Fifteen English books as upper-case letters (29 symbols), {scale.passes} pass over {scale.share:.0%} of the "
+        f"Fifteen English books as upper-case letters (29 symbols), {scale.epochs} pass over {scale.share:.0%} of the "
         f"training paragraphs in {scale.streams} endless streams, truncated BPTT of {scale.steps} characters, Adam at "
         f"{scale.rate:g} along a cosine; hierarchical LSTM of 4 x {scale.hidden} cells, the flat one wider. Ternary: "
         f"one scale a row, output layer 8 bits, retrained over {scale.retrain:.0%} of the text with the float network "

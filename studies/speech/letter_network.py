@@ -22,18 +22,18 @@ from fewbit.text import Alphabet
 from fewbit.train import CrossEntropy, Objective, TruncatedBPTT, cosine, fit, linear
 from studies.speech.synthetic_speech import LETTERS
 
-HIDDEN, PASSES, RATE = 128, 2, 8e-3
+HIDDEN, EPOCHS, RATE = 128, 2, 8e-3
 STREAMS, STEPS = 16, 64
 STARTS = 100
 """Every so many words a text starts: the network must know what class 0 means."""
 
 
-def train(model: torch.nn.Module, text: Tensor, objective: Objective, rate: float, passes: int, title: str) -> None:
+def train(model: torch.nn.Module, text: Tensor, objective: Objective, rate: float, epochs: int, title: str) -> None:
     fit(
         TruncatedBPTT(model),
         TextStreams(text, STREAMS, STEPS),
         objective,
-        epochs=passes,
+        epochs=epochs,
         optimizer=torch.optim.Adam(model.parameters(), lr=rate),
         schedule=cosine(warmup=0.05),
         title=title,
@@ -50,7 +50,7 @@ def main() -> None:
     text = torch.tensor(alphabet.encode((folder / "train.txt").read_text(encoding="utf-8")))
     text[torch.nonzero(text == alphabet.encode(" ")[0])[::STARTS]] = 0
     model = HierarchicalLM(alphabet.classes, HIDDEN)
-    train(model, text, CrossEntropy(), RATE, PASSES, "float")
+    train(model, text, CrossEntropy(), RATE, EPOCHS, "float")
     calibration = list(islice(TextStreams(text, STREAMS, STEPS), 2))
     student = compress(model, Quantize({"head": "int8", "*": "ternary:row"}, "int8", calibration=calibration))
     objective = LogitKD(TruncatedBPTT(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())

@@ -104,7 +104,7 @@ def online(model: nn.Module, train: Sequence[LabelledFrames], options: argparse.
         warmup=options.warmup,
     )
     losses = [loss for loss in trainer.run(progress=False)[-(options.updates // TENTHS) :] if loss == loss]
-    return {"passes": streams.passes, "loss": float(np.mean(losses)), "infeasible": trainer.infeasible}
+    return {"passes": streams.epochs, "loss": float(np.mean(losses)), "infeasible": trainer.infeasible}
 
 
 def whole(
