@@ -20,8 +20,8 @@ from studies.methods.hlstm import ARMS, network, word_perplexity
 from studies.tasks.named import bits_per_character
 
 NAMES = ARMS
-HIDDEN, STREAMS, STEPS, RATE, EPOCHS = 512, 128, 128, 2e-3, 12
-"""Cells, endless streams, characters of truncated BPTT, Adam's rate, and the epochs of the published run."""
+HIDDEN, STREAMS, STEPS, LR, EPOCHS = 512, 128, 128, 2e-3, 12
+"""Cells, endless streams, characters of truncated BPTT, learning rate of Adam, and the epochs of the published run."""
 SMALL = {"hidden": 8, "streams": 4, "steps": 16}
 
 
@@ -60,7 +60,7 @@ def train(model: nn.Module, batches: Any, epochs: int, seed: int) -> None:
         batches,
         CrossEntropy(),
         epochs=epochs,
-        optimizer=torch.optim.Adam(model.parameters(), lr=RATE),
+        optimizer=torch.optim.Adam(model.parameters(), lr=LR),
         schedule=cosine(warmup=0.05),
         seed=seed,
         progress=False,

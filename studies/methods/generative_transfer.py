@@ -59,12 +59,12 @@ class Scale:
     retrain_characters: int
     streams: int = 64
     steps: int = 32
-    rate: float = 2e-2
-    retrain_rate: float = 5e-3
+    lr: float = 2e-2
+    retrain_lr: float = 5e-3
 
 
 SMALL = Scale(64, 32, 800_000, 1, 200_000)
-FULL = Scale(512, 128, 6_000_000, 20, 6_000_000, steps=64, rate=2e-3, retrain_rate=1e-3)
+FULL = Scale(512, 128, 6_000_000, 20, 6_000_000, steps=64, lr=2e-3, retrain_lr=1e-3)
 
 
 def run(setting: Setting) -> Study:
@@ -148,7 +148,7 @@ def _network(setting: Setting, scale: Scale, seed: int, arm: str) -> nn.Module:
         return teachers[arm == "other teacher"]
     if arm == "direct":
         return compress(teachers[0], Quantize(TERNARY))
-    retrain = partial(Finetune, epochs=1, rate=scale.retrain_rate, seed=seed, progress=False)
+    retrain = partial(Finetune, epochs=1, lr=scale.retrain_lr, seed=seed, progress=False)
     if arm == "ternary real":
         text: Any = _streams(_real(setting, DOMAINS[0]).train, scale, scale.retrain_characters, seed)
         return compress(teachers[0], Quantize(TERNARY), retrain(text, CrossEntropy()))
@@ -160,7 +160,7 @@ def _network(setting: Setting, scale: Scale, seed: int, arm: str) -> nn.Module:
     kind: dict[str, Any] = {"hard": float(arm == "hard"), "student": student if arm == "own" else None}
     characters = scale.epochs * scale.characters * (2 if arm == "longer" else 1)
     text = _generated(chosen, scale, characters, seed, **kind)
-    return Finetune(text, SoftLabels(), 1, rate=scale.rate, seed=seed, progress=False)(student)
+    return Finetune(text, SoftLabels(), 1, lr=scale.lr, seed=seed, progress=False)(student)
 
 
 def _generated(teachers: list[nn.Module], scale: Scale, characters: int, seed: int, **arguments: Any) -> GeneratedText:
@@ -181,7 +181,7 @@ def _task(setting: Setting, scale: Scale, domain: str) -> Task:
         size=scale.hidden,
         metric="bits per character",
         epochs=scale.epochs,
-        rate=scale.rate,
+        lr=scale.lr,
     )
 
 
@@ -227,6 +227,6 @@ def _describe(scale: Scale) -> str:
         f"each as real text; LSTMs of 2 layers of {scale.hidden} units (small: {scale.small}). Every network reads "
         f"{seen:,} characters where not said otherwise, students always fresh generated ones; ternary weights by row "
         f"(last layer 8 bits) are retrained on {scale.retrain_characters:,}. {scale.streams} streams, windows of "
-        f"{scale.steps} steps, state carried; rate {scale.rate:g} ({scale.retrain_rate:g} in retraining) along half a "
+        f"{scale.steps} steps, state carried; rate {scale.lr:g} ({scale.retrain_lr:g} in retraining) along half a "
         "cosine."
     )

@@ -213,8 +213,8 @@ def test_hard_labels_are_the_symbols_that_follow():
 # What a student learns
 
 
-def learn(text: GeneratedText, student: Table, rate: float = 0.2) -> None:
-    optimizer = torch.optim.Adam(student.parameters(), lr=rate)
+def learn(text: GeneratedText, student: Table, lr: float = 0.2) -> None:
+    optimizer = torch.optim.Adam(student.parameters(), lr=lr)
     fit(
         TruncatedBPTT(student),
         text,

@@ -37,8 +37,8 @@ class Task:
         metric: name and unit of what `evaluate` gives.
         test: like `evaluate`, on data that no choice has seen; default `evaluate`.
         objective: what training minimises.
-        epochs, rate: of float training (AdamW, half a cosine).
-        retrain_epochs, retrain_rate: of retraining after quantization.
+        epochs, lr: of float training (AdamW, half a cosine).
+        retrain_epochs, retrain_lr: of retraining after quantization.
         network: gives the trained float network, where you have one already; else it is trained from `build`.
     """
 
@@ -52,9 +52,9 @@ class Task:
     test: Callable[[nn.Module], float] | None = None
     objective: Objective = field(default_factory=CrossEntropy)
     epochs: int = 10
-    rate: float = 2e-3
+    lr: float = 2e-3
     retrain_epochs: int = 5
-    retrain_rate: float = 1e-3
+    retrain_lr: float = 1e-3
     network: Callable[[], nn.Module] | None = None
 
     def new(self, seed: int, size: float | None = None) -> nn.Module:
@@ -69,12 +69,12 @@ class Task:
         """
         if self.network is not None and size is None and not changes:
             return deepcopy(self.network())
-        settings = {"epochs": self.epochs, "rate": self.rate} | changes
+        settings = {"epochs": self.epochs, "lr": self.lr} | changes
         return self.retraining(seed, **settings)(self.new(seed, size))
 
     def retraining(self, seed: int, **changes: Any) -> Finetune:
         """The pass that retrains for this task; `changes` are settings of `Finetune`."""
-        settings = {"epochs": self.retrain_epochs, "rate": self.retrain_rate} | changes
+        settings = {"epochs": self.retrain_epochs, "lr": self.retrain_lr} | changes
         plain = Finetune(self.batches(seed), self.objective, 1, seed=seed, progress=False)
         return replace(plain, **settings)
 

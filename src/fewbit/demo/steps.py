@@ -47,7 +47,7 @@ def train(
     Args:
         out: file for the network.
         data: folder of the Free Spoken Digit Dataset; ``None`` takes the digits in the package.
-        recipe: sizes, rates and epochs; default those of the demo.
+        recipe: sizes, learning rates and epochs; default those of the demo.
         seed: of all randomness.
         checkpoint: a file to go on from, and to save to after each epoch.
     """
@@ -81,7 +81,7 @@ def compress(
         out: file for the quantized network.
         weights, activations: specs; the last layer gets int8 weights.
         how: other passes than those of the tour, such as `fewbit.passes.read_recipe` gives; they say all that weights,
-            activations and the epochs and rates of `recipe` would.
+            activations and the epochs and learning rates of `recipe` would.
         data, recipe, seed, checkpoint: as in `train`; no epochs of retraining is direct quantization.
     """
     check_target(out)
