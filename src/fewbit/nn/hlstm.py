@@ -30,7 +30,7 @@ class HLSTM(Layer):
 
     Args:
         inputs: features of a frame, for text one for each character: 1 for the one that is there, else 0.
-        hidden: cells of each LSTM.
+        hidden_size: cells of each LSTM.
         boundaries: features that end a word where they are above 0: space, end of paragraph.
         words: LSTMs with the clock of words.
         direct: `spelling` reads ``x[t]`` in place of ``letters[t]`` (HLSTM-A; left out, it is HLSTM-B).
@@ -45,7 +45,7 @@ class HLSTM(Layer):
     def __init__(
         self,
         inputs: int,
-        hidden: int,
+        hidden_size: int,
         boundaries: Sequence[int] = (0, 1),
         words: int = 2,
         direct: bool = False,
@@ -56,12 +56,12 @@ class HLSTM(Layer):
             raise DataError(f"HLSTM: boundaries must be features in 0..{inputs - 1}, not {list(boundaries)}")
         if words < 1:
             raise DataError(f"HLSTM: words must be 1 or more, not {words}")
-        self.inputs, self.hidden_size, self.direct, self.reset = inputs, hidden, direct, reset
+        self.inputs, self.hidden_size, self.direct, self.reset = inputs, hidden_size, direct, reset
         self.register_buffer("boundaries", torch.tensor(sorted(set(boundaries))), persistent=False)
         self.input = Signal()  # so that the clock is read off the codes that a Program has
-        self.letters = LSTM(inputs, hidden)
-        self.words = nn.ModuleList(LSTM(hidden if i else hidden + inputs, hidden) for i in range(words))
-        self.spelling = LSTM(hidden + (inputs if direct else hidden), hidden)
+        self.letters = LSTM(inputs, hidden_size)
+        self.words = nn.ModuleList(LSTM(hidden_size if i else hidden_size + inputs, hidden_size) for i in range(words))
+        self.spelling = LSTM(hidden_size + (inputs if direct else hidden_size), hidden_size)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         letters, words, spelling = (None, (None,) * len(self.words), None) if state is None else state

@@ -18,21 +18,21 @@ from fewbit.nn.layer import Layer, Signal, State
 
 
 class LSTM(Layer):
-    """One LSTM layer; the state is the pair ``(h, c)``, each ``(batch, hidden)``.
+    """One LSTM layer; the state is the pair ``(h, c)``, each ``(batch, hidden_size)``.
 
     Row blocks of `weight` and `weight_hidden`: input gate, forget gate, candidate, output gate, as in
     `torch.nn.LSTM`. The forget bias starts at 1.
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, inputs: int, hidden_size: int) -> None:
         super().__init__()
-        self.inputs, self.hidden_size = inputs, hidden
-        bound = hidden**-0.5
-        self.weight = nn.Parameter(torch.empty(4 * hidden, inputs).uniform_(-bound, bound))
-        self.weight_hidden = nn.Parameter(torch.empty(4 * hidden, hidden).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(4 * hidden))
+        self.inputs, self.hidden_size = inputs, hidden_size
+        bound = hidden_size**-0.5
+        self.weight = nn.Parameter(torch.empty(4 * hidden_size, inputs).uniform_(-bound, bound))
+        self.weight_hidden = nn.Parameter(torch.empty(4 * hidden_size, hidden_size).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(4 * hidden_size))
         with torch.no_grad():
-            self.bias[hidden : 2 * hidden] = 1.0
+            self.bias[hidden_size : 2 * hidden_size] = 1.0
         self.hidden = Signal()
         self.cell = Signal(wide=True)
 
