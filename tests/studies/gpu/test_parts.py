@@ -130,9 +130,9 @@ def test_no_library_for_sound_is_needed():
 import sys
 for name in {blocked}:
     sys.modules[name] = None
-import letters, pictures, speech
+from studies.gpu import letters, pictures, speech
 assert speech.read(small=True).parts and letters.read(small=True).symbols and pictures.NAMES
 """
-    root = Path(__file__).parents[2]
-    paths = f"{root / 'src'}:{root / 'studies' / 'gpu'}"
+    root = Path(__file__).parents[3]
+    paths = f"{root / 'src'}:{root}"
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": paths, "PATH": ""})
