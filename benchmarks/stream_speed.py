@@ -40,7 +40,7 @@ def chunk_times(network: Network, samples: np.ndarray, rate: int) -> list[float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     digits = spoken_digits()
     samples, _ = digits.stream(digits.test[:60])
@@ -54,7 +54,7 @@ def main() -> None:
         networks[name] = load(pretrained("digits"))
         networks[name].init_state()  # chooses the executor
     times: dict[str, list[float]] = {name: [] for name in networks}
-    for _ in range(arguments.passes):
+    for _ in range(arguments.rounds):
         for name, network in networks.items():
             times[name] += chunk_times(network, samples, digits.rate)
     baseline = float(np.median(times["torch"]))

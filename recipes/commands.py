@@ -45,8 +45,8 @@ class CommandsRecipe:
     examples: int = 600
     batch_size: int = 8
     seconds: float = 5.0
-    rate: float = 3e-3
-    retrain_rate: float = 2e-3
+    lr: float = 3e-3
+    retrain_lr: float = 2e-3
     temperature: float = 2.0
 
     def examples_of(self, commands: SpeechCommands) -> JoinedCommands:
@@ -70,7 +70,7 @@ class CommandsRecipe:
 
     def compression(self) -> passes.Recipe:
         """Direct quantization, then training with the float network as the teacher whose part falls to nothing."""
-        return distilled(self.retrain_epochs, self.retrain_rate, self.temperature)
+        return distilled(self.retrain_epochs, self.retrain_lr, self.temperature)
 
 
 @one_thread()
@@ -91,7 +91,7 @@ def commands(
     Args:
         folder: of Speech Commands, with `manifest.tsv`.
         out: folder for the files.
-        recipe: sizes, rates and epochs; default those of the shipped one.
+        recipe: sizes, learning rates and epochs; default those of the shipped one.
         seed: of all randomness.
         checkpoint: file name to go on from and to save to after each epoch; two endings are added.
     """
@@ -107,7 +107,7 @@ def commands(
         recipe.objective(),
         rounds=1,
         epochs=recipe.epochs,
-        rate=recipe.rate,
+        lr=recipe.lr,
         seed=seed,
         checkpoint=path,
     )

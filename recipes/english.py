@@ -27,7 +27,7 @@ class EnglishRecipe:
     """Everything that the recogniser depends on besides data and seed.
 
     epochs, retrain_epochs: of each round of float training and of ternary retraining; a round begins with the full
-    rate again (Loshchilov, Hutter 2017).
+    learning rate again (Loshchilov, Hutter 2017).
     """
 
     hidden: int = 384
@@ -42,8 +42,8 @@ class EnglishRecipe:
     examples: int = 480
     batch_size: int = 8
     seconds: float = 6.0
-    rate: float = 2e-3
-    retrain_rate: float = 1e-3
+    lr: float = 2e-3
+    retrain_lr: float = 1e-3
     temperature: float = 2.0
 
     def batches(self, speech: An4, seed: int) -> "DataLoader[Any]":
@@ -67,7 +67,7 @@ class EnglishRecipe:
 
     def compression(self) -> passes.Recipe:
         """Direct quantization, then training with the float network as the teacher whose part falls to nothing."""
-        return distilled(self.retrain_epochs, self.retrain_rate, self.temperature)
+        return distilled(self.retrain_epochs, self.retrain_lr, self.temperature)
 
 
 def train_float(speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None) -> SpeechRNN:
@@ -78,7 +78,7 @@ def train_float(speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path 
         CTC(),
         rounds=recipe.rounds,
         epochs=recipe.epochs,
-        rate=recipe.rate,
+        lr=recipe.lr,
         seed=seed,
         checkpoint=checkpoint,
     )
@@ -115,7 +115,7 @@ def english(
     Args:
         folder: of AN4, with `manifest.tsv`.
         out: folder for the files.
-        recipe: sizes, rates and epochs; default those of the shipped one.
+        recipe: sizes, learning rates and epochs; default those of the shipped one.
         seed: of all randomness.
         checkpoint: file name to go on from and to save to after each epoch; three endings are added.
     """

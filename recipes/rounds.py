@@ -1,6 +1,6 @@
 """Training in rounds: in float, then with ternary weights and the float network as the teacher.
 
-A round begins with the full rate again (I. Loshchilov, F. Hutter, "SGDR", 2017, arXiv 1608.03983).
+A round begins with the full learning rate again (I. Loshchilov, F. Hutter, "SGDR", 2017, arXiv 1608.03983).
 """
 
 from collections.abc import Callable
@@ -27,10 +27,10 @@ def normalized(model: SpeechRNN, loader: "DataLoader[Any]") -> SpeechRNN:
     return model
 
 
-def distilled(epochs: int, rate: float, temperature: float) -> passes.Recipe:
+def distilled(epochs: int, lr: float, temperature: float) -> passes.Recipe:
     """Direct quantization, then training with the float network as the teacher whose part falls to nothing."""
     distil = {"kind": "LogitKD", "temperature": temperature, "weight": {"from": 1.0, "to": 0.0}}
-    retrain = {"epochs": epochs, "rate": rate, "title": "retraining"}
+    retrain = {"epochs": epochs, "lr": lr, "title": "retraining"}
     return passes.Recipe.from_dict(
         {
             "passes": [
@@ -48,7 +48,7 @@ def float_rounds(
     *,
     rounds: int,
     epochs: int,
-    rate: float,
+    lr: float,
     seed: int,
     checkpoint: Path | None = None,
 ) -> SpeechRNN:
@@ -58,7 +58,7 @@ def float_rounds(
         build: makes the untrained network from the batches of the first round.
         batches, objective: what is trained on, and what is minimised.
         rounds: 1 or more.
-        epochs, rate: of each round.
+        epochs, lr: of each round.
         seed: of the first round; one more for each of the others.
         checkpoint: file name, to which an ending is added for each round.
     """
@@ -71,7 +71,7 @@ def float_rounds(
             loader,
             objective,
             epochs=epochs,
-            optimizer=torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-2),
+            optimizer=torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=1e-2),
             schedule=cosine(warmup=0.1),
             seed=seed + i,
             checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.name}.float{i}"),

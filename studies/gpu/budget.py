@@ -19,19 +19,20 @@ OVERHEAD = {"resnet20": 15.0, "hierarchical": 15.0, "an4": 25.0}
 EPOCHS, SEEDS, ENOUGH = 150, (5, 4, 3), 60
 """Epochs wanted; seeds, of which there are fewer where more would leave less than ENOUGH epochs."""
 ASSUMED = {"resnet20": 3.0, "hierarchical": 50.0, "an4": 12.0}
-"""Seconds of an epoch or pass where a trial failed."""
+"""Seconds of an epoch where a trial failed."""
 
 
 @dataclass(frozen=True)
 class Budget:
     """Seeds and lengths of all trainings.
 
-    epochs: of ResNet-20, float and again retrained. passes: over the text. speech_epochs: of each of two rounds.
+    epochs: of ResNet-20, float and again retrained. text_epochs: over the text; below 1, a share of it. speech_epochs:
+    of each of two rounds.
     """
 
     seeds: dict[str, int]
     epochs: int
-    passes: float
+    text_epochs: float
     speech_epochs: int
 
     def row(self) -> Row:
@@ -44,7 +45,7 @@ SMALL = Budget(dict.fromkeys(SHARES, 1), 2, 1, 1)
 
 def from_row(row: Row) -> Budget:
     """The budget of an earlier call."""
-    return Budget(row["seeds"], row["epochs"], row["passes"], row["speech_epochs"])
+    return Budget(row["seeds"], row["epochs"], row["text_epochs"], row["speech_epochs"])
 
 
 def plan(trials: Sequence[Row], left: float, slots: int) -> Budget:
@@ -62,11 +63,11 @@ def plan(trials: Sequence[Row], left: float, slots: int) -> Budget:
     seeds = next((seeds for seeds in SEEDS if found[seeds] >= ENOUGH), SEEDS[-1])
     text = {arm: cost(trials, "hierarchical", arm) for arm in letters.NAMES}
     spoken = {arm: cost(trials, "an4", arm) for arm in speech.NAMES}
-    passes = min(letters.PASSES, longest("hierarchical", text, 3))
+    text_epochs = min(letters.EPOCHS, longest("hierarchical", text, 3))
     return Budget(
         {"resnet20": seeds, "hierarchical": 3, "an4": 3},
         max(2, found[seeds]),
-        int(passes) if passes >= 1 else max(0.05, round(passes, 2)),
+        int(text_epochs) if text_epochs >= 1 else max(0.05, round(text_epochs, 2)),
         max(1, int(min(speech.EPOCHS, longest("an4", spoken, 3)))),
     )
 

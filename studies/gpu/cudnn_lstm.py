@@ -12,7 +12,7 @@ from fewbit.nn.layer import State
 class FusedLSTM(LSTM):
     """The equations of `fewbit.nn.LSTM` in every frame; for float networks, whose inner signals nobody wants to see."""
 
-    def forward(self, x: Tensor, state: State = None, ticks: Any = None) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State = None, clock: Any = None) -> tuple[Tensor, State]:
         """A clock must tick in every frame and never start anew."""
         zeros = x.new_zeros(len(x), self.hidden_size)
         hidden, cell = (zeros, zeros) if state is None else state

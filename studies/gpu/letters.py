@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.data import Characters, TextStreams, english_books
-from fewbit.train import Continuing, CrossEntropy, cosine, fit
+from fewbit.train import CrossEntropy, TruncatedBPTT, cosine, fit
 from studies.gpu.cudnn_lstm import fuse
 from studies.gpu.device import allow_tf32, device, measured_there
 from studies.gpu.rows import Tell
@@ -20,19 +20,19 @@ from studies.methods.hlstm import ARMS, network, word_perplexity
 from studies.tasks.named import bits_per_character
 
 NAMES = ARMS
-HIDDEN, STREAMS, STEPS, RATE, PASSES = 512, 128, 128, 2e-3, 12
-"""Cells, endless streams, characters of truncated BPTT, Adam's rate, and the passes of the published run."""
+HIDDEN, STREAMS, STEPS, LR, EPOCHS = 512, 128, 128, 2e-3, 12
+"""Cells, endless streams, characters of truncated BPTT, learning rate of Adam, and the epochs of the published run."""
 SMALL = {"hidden": 8, "streams": 4, "steps": 16}
 
 
-def arm(tell: Tell, *, seed: int, arm: str, passes: float, small: bool = False) -> None:
-    """Train one network; `passes` below 1 is a share of the text."""
+def arm(tell: Tell, *, seed: int, arm: str, epochs: float, small: bool = False) -> None:
+    """Train one network; `epochs` below 1 is a share of the text."""
     allow_tf32()
     text, model = read(small), untrained(arm, seed, small)
-    part = text.train[: int(min(1.0, passes) * len(text.train))]
+    part = text.train[: int(min(1.0, epochs) * len(text.train))]
     begin = time.monotonic()
-    train(model, streams(part, small), max(1, round(passes)), seed)
-    row: dict[str, Any] = {"kind": "hierarchical", "seed": seed, "arm": arm, "passes": passes}
+    train(model, streams(part, small), max(1, round(epochs)), seed)
+    row: dict[str, Any] = {"kind": "hierarchical", "seed": seed, "arm": arm, "passes": epochs}
     row |= {"training_seconds": round(time.monotonic() - begin, 1)}
     row |= {"weights": sum(parameter.numel() for parameter in model.parameters() if parameter.ndim > 1)}
     model.eval()
@@ -53,14 +53,14 @@ def trial(tell: Tell, *, arm: str, begin: float, end: float, small: bool = False
     tell(row | {"seconds": watch.seconds(), "updates": len(batches)})
 
 
-def train(model: nn.Module, batches: Any, passes: int, seed: int) -> None:
+def train(model: nn.Module, batches: Any, epochs: int, seed: int) -> None:
     """As in the study of two cores, with more streams."""
     fit(
-        Continuing(model),
+        TruncatedBPTT(model),
         batches,
         CrossEntropy(),
-        epochs=passes,
-        optimizer=torch.optim.Adam(model.parameters(), lr=RATE),
+        epochs=epochs,
+        optimizer=torch.optim.Adam(model.parameters(), lr=LR),
         schedule=cosine(warmup=0.05),
         seed=seed,
         progress=False,

@@ -19,7 +19,7 @@ from studies.gpu.graph_losses import graph_loss
 from studies.gpu.graphed import Graphed
 from studies.gpu.rows import Tell
 from studies.gpu.stopwatch import Stopwatch
-from studies.methods.resnet20 import ARMS, FULL, RATE, TAUGHT, Scale, float_network, recipe
+from studies.methods.resnet20 import ARMS, FULL, LR, TAUGHT, Scale, float_network, recipe
 from studies.tasks import resnet_task
 from studies.tasks.named import error_rate
 
@@ -94,7 +94,7 @@ def used(objectives: Sequence[Objective]) -> bool:
 
 def task_of(images: Images, small: bool, epochs: int, graphs: bool) -> Task:
     """The task of the study, trained and measured on the GPU."""
-    task = resnet_task(images, blocks=1 if small else 3, epochs=epochs, rate=RATE, retrain_epochs=epochs)
+    task = resnet_task(images, blocks=1 if small else 3, epochs=epochs, lr=LR, retrain_epochs=epochs)
     assert task.test is not None
     there = {name: partial(measured_there, getattr(task, name)) for name in ("evaluate", "test")}
     objective: Objective = Graphed(task.objective) if graphs else task.objective

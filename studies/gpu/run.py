@@ -182,7 +182,7 @@ def trainings(arguments: argparse.Namespace, out: Path, graphs: bool = True) -> 
             jobs.append(Job(name, "studies.gpu.pictures:arm", given, "resnet20", "" if arm == "float" else first))
     for seed in range(chosen.seeds["hierarchical"]):
         for arm in letters.NAMES:
-            given = {"seed": seed, "arm": arm, "passes": chosen.passes} | small
+            given = {"seed": seed, "arm": arm, "epochs": chosen.text_epochs} | small
             jobs.append(Job(f"hierarchical {seed} {arm}", "studies.gpu.letters:arm", given, "hierarchical"))
     fused = sound(rows.read(out))
     for seed in range(chosen.seeds["an4"]):

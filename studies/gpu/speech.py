@@ -110,7 +110,7 @@ def train(model: nn.Module, loader: Any, recipe: dict[str, Any], epochs: int, se
         loader,
         CTC(),
         epochs=epochs,
-        optimizer=torch.optim.AdamW(model.parameters(), lr=recipe["rate"], weight_decay=1e-2),
+        optimizer=torch.optim.AdamW(model.parameters(), lr=recipe["lr"], weight_decay=1e-2),
         schedule=cosine(warmup=0.1),
         seed=seed,
         progress=False,
@@ -166,7 +166,7 @@ def read(small: bool) -> Prepared:
         rng = np.random.default_rng(0)
         spoken = [(rng.uniform(5, 20, (60, 8)).astype(np.float32), "YES NO"[: 3 + i % 3]) for i in range(6)]
         recipe = {"hidden": 8, "layers": 2, "kernel": 4, "stride": 2, "dropout": 0.1, "rounds": 2}
-        recipe |= {"examples": 4, "batch_size": 2, "seconds": 2.0, "rate": 2e-3}
+        recipe |= {"examples": 4, "batch_size": 2, "seconds": 2.0, "lr": 2e-3}
         noise = rng.uniform(5, 6, (300, 8)).astype(np.float32)
         return Prepared({"train": spoken, "dev": spoken[:2], "test": spoken[:2]}, noise, recipe, 100.0, 5.0)
     with np.load(Path(os.environ["FEWBIT_DATA"]) / "an4_frames" / "frames.npz", allow_pickle=False) as arrays:

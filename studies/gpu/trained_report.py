@@ -12,7 +12,7 @@ from studies.gpu.budget import EPOCHS
 from studies.gpu.machine_words import study_of
 from studies.gpu.rows import Row, of
 from studies.gpu.verdicts import compare
-from studies.methods.resnet20 import PAIRS, RATE, SUBSET
+from studies.methods.resnet20 import LR, PAIRS, SUBSET
 
 PICTURE_PAIRS = (
     ("float, retrained", "float"),
@@ -39,7 +39,7 @@ def pictures(result: dict[str, Any]) -> Study | None:
         "ResNet-20 with 2-bit weights on a GPU, all methods at one longer budget",
         [comparison.sentence("points of test error", 2) for comparison in found],
         f"{SUBSET}, moved and mirrored; batches of 128, SGD with momentum. {scale.epochs} epochs of float training at "
-        f"rate {RATE}, then as many of retraining for every row but the direct ones (SQWA: {scale.warmup} "
+        f"rate {LR}, then as many of retraining for every row but the direct ones (SQWA: {scale.warmup} "
         f"to warm up, {scale.cycles} cycles of {scale.cycle_epochs}, {scale.finetune} at a low rate). Training with "
         f"TF32 in convolutions, measures in float32. Epochs were as many as the time allowed; {EPOCHS} were wanted.",
         names,
@@ -62,7 +62,7 @@ def letters(result: dict[str, Any]) -> Study | None:
         [comparison.sentence("bits per character", 4) for comparison in found],
         f"Fifteen English books as upper-case letters (29 symbols), passes over them: "
         f"{rows[0]['passes']}, {letters_job.STREAMS} "
-        f"endless streams, truncated BPTT of {letters_job.STEPS} characters, Adam at {letters_job.RATE:g} along a "
+        f"endless streams, truncated BPTT of {letters_job.STEPS} characters, Adam at {letters_job.LR:g} along a "
         f"cosine; hierarchical LSTM of 4 x {letters_job.HIDDEN} cells, the flat one wider, of as many weights. "
         "Training with TF32 in products, measures in float32; layers that tick in every frame run by cuDNN.",
         letters_job.NAMES,

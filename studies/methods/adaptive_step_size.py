@@ -53,19 +53,19 @@ class Scale:
     hidden: int
     recurrent_epochs: int
     recurrent_retrain_epochs: int
-    rates: tuple[float, ...] = (1e-3, 5e-3)
-    recurrent_rates: tuple[float, ...] = (2e-3,)
+    lrs: tuple[float, ...] = (1e-3, 5e-3)
+    recurrent_lrs: tuple[float, ...] = (2e-3,)
 
 
 SMALL = Scale(8, 8, 5, 2, 96, 8, 3)
-FULL = Scale(64, 60, 60, 2, 512, 60, 60, recurrent_rates=(1e-3, 5e-3))
+FULL = Scale(64, 60, 60, 2, 512, 60, 60, recurrent_lrs=(1e-3, 5e-3))
 
 
 def run(setting: Setting) -> Study:
     """Retrain every arm from the same float networks, for as many epochs, and compare."""
     scale = FULL if setting.full else SMALL
-    images = _sweep(setting, scale, "perceptron", tuple(ARMS), scale.rates, scale.repeats)
-    text = _sweep(setting, scale, "lstm", RECURRENT_ARMS, scale.recurrent_rates, 1)
+    images = _sweep(setting, scale, "perceptron", tuple(ARMS), scale.lrs, scale.repeats)
+    text = _sweep(setting, scale, "lstm", RECURRENT_ARMS, scale.recurrent_lrs, 1)
     parts, findings = [], []
     for name, rows, unit, digits in (("perceptron", images, "points", 2), ("LSTM", text, "bits", 3)):
         following, staged = against(rows, "adaptive", "fixed"), against(rows, "gradual, adaptive", "adaptive")
@@ -73,7 +73,7 @@ def run(setting: Setting) -> Study:
         findings += [f"{name}: {pair.sentence(unit, digits)}." for pair in (following, staged)]
     drift = setting.sweep(
         partial(_drift, setting, scale),
-        grid(seed=setting.seeds, arm=("adaptive", "unclipped"), rate=scale.recurrent_rates[:1]),
+        grid(seed=setting.seeds, arm=("adaptive", "unclipped"), lr=scale.recurrent_lrs[:1]),
         "step-drift",
         "where steps end",
     )
@@ -107,7 +107,7 @@ def run(setting: Setting) -> Study:
 
 
 def against(rows: Rows, arm: str, base: str) -> Pairs:
-    """Two arms, each at the rate that was chosen for it."""
+    """Two arms, each at the learning rate that was chosen for it."""
     return pairs((ARMS[arm], of(rows, arm=arm)), (ARMS[base], of(rows, arm=base)))
 
 
@@ -142,25 +142,23 @@ def details(rows: Rows) -> list[str]:
 
 
 def _sweep(
-    setting: Setting, scale: Scale, network: str, arms: Sequence[str], rates: Sequence[float], repeats: int
+    setting: Setting, scale: Scale, network: str, arms: Sequence[str], lrs: Sequence[float], repeats: int
 ) -> Rows:
-    """Rows of every arm at the rate that is best for it on development data."""
+    """Rows of every arm at the learning rate that is best for it on development data."""
     rows = setting.sweep(
         partial(_trial, setting, scale),
-        grid(network=(network,), seed=setting.seeds, repeat=range(repeats), arm=arms, rate=rates),
+        grid(network=(network,), seed=setting.seeds, repeat=range(repeats), arm=arms, lr=lrs),
         "adaptive-steps",
         f"steps of a {network}",
     )
-    best = {arm: chosen(of(rows, arm=arm), "rate") for arm in arms}
-    return [row for row in rows if row["rate"] == best[row["arm"]]]
+    best = {arm: chosen(of(rows, arm=arm), "lr") for arm in arms}
+    return [row for row in rows if row["lr"] == best[row["arm"]]]
 
 
-def _trial(
-    setting: Setting, scale: Scale, network: str, seed: int, repeat: int, arm: str, rate: float
-) -> dict[str, Any]:
+def _trial(setting: Setting, scale: Scale, network: str, seed: int, repeat: int, arm: str, lr: float) -> dict[str, Any]:
     task = _task(setting, scale, network)
     model = setting.network(task, seed)
-    result = compress(model, *passes(arm, task.retraining(1000 * repeat + seed, rate=rate)))
+    result = compress(model, *passes(arm, task.retraining(1000 * repeat + seed, lr=lr)))
     return {"dev": task.measure(result), "test": task.score(result), "excess": _excess(result)}
 
 
@@ -191,12 +189,12 @@ def passes(arm: str, finetune: Finetune) -> list[Pass]:
     return [Quantize(steps[arm]), finetune]
 
 
-def _drift(setting: Setting, scale: Scale, seed: int, arm: str, rate: float) -> dict[str, Any]:
+def _drift(setting: Setting, scale: Scale, seed: int, arm: str, lr: float) -> dict[str, Any]:
     """Steps of the LSTM after retraining over those before, mean over layers."""
     task = _task(setting, scale, "lstm")
     model = setting.network(task, seed)
-    first = _steps(compress(model, *passes("direct", task.retraining(seed, rate=rate))))
-    last = _steps(compress(model, *passes(arm, task.retraining(seed, rate=rate))))
+    first = _steps(compress(model, *passes("direct", task.retraining(seed, lr=lr))))
+    last = _steps(compress(model, *passes(arm, task.retraining(seed, lr=lr))))
     return {"drift": mean(b / a for a, b in zip(first, last, strict=True))}
 
 
@@ -228,7 +226,7 @@ def _table(network: str, measure: str, rows: Rows, digits: int) -> Table:
         mine = of(rows, arm=arm)
         excess = None if mine[0]["excess"] is None else round(mean(row["excess"] for row in mine), 2)
         values = (spread([row[part] for row in mine], digits) for part in ("dev", "test"))
-        cells.append((ARMS[arm], f"{mine[0]['rate']:g}", *values, excess))
+        cells.append((ARMS[arm], f"{mine[0]['lr']:g}", *values, excess))
     columns = ("weights", "rate", measure.replace("test", "dev"), measure, "squared error / best")
     return Table(f"{network}, all arms at equal epochs", columns, tuple(cells))
 
@@ -237,7 +235,7 @@ def _describe(scale: Scale) -> str:
     return (
         f"MNIST with a perceptron of 2 hidden layers of {scale.width} units, {scale.epochs} epochs in float and "
         f"{scale.retrain_epochs} of retraining, {scale.repeats} retrainings with other batches a seed, at the rate "
-        f"best on development data of {', '.join(f'{rate:g}' for rate in scale.rates)} for each row; WikiText-2 with "
+        f"best on development data of {', '.join(f'{lr:g}' for lr in scale.lrs)} for each row; WikiText-2 with "
         f"an LSTM of 2 layers of {scale.hidden} units, {scale.recurrent_epochs} and {scale.recurrent_retrain_epochs} "
         "epochs of 150 updates. All weights are ternary with one step a tensor, signals stay float. Rows of several "
         "stages share the epochs, the last stage has half."

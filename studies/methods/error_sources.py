@@ -193,8 +193,8 @@ def _task(setting: Setting, scale: Scale, width: int, layers: int, **more: Any) 
         "layers": layers,
         "epochs": scale.epochs,
         "retrain_epochs": scale.retrain_epochs,
-        "rate": 3e-3,
-        "retrain_rate": 3e-3,
+        "lr": 3e-3,
+        "retrain_lr": 3e-3,
     }
     task = few_images_task(setting, scale.pictures, make=perceptron_task, **settings | more)
     return replace(task, name=f"perceptron, {layers} layers")

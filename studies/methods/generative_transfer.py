@@ -20,7 +20,7 @@ from fewbit.models import CharLM
 from fewbit.passes import Finetune, Quantize, compress
 from fewbit.plot import plot_arms
 from fewbit.tasks import Task
-from fewbit.train import Continuing, CrossEntropy
+from fewbit.train import CrossEntropy, TruncatedBPTT
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
@@ -56,16 +56,16 @@ class Scale:
     hidden: int
     small: int
     characters: int
-    passes: int
+    epochs: int
     retrain_characters: int
     streams: int = 64
     steps: int = 32
-    rate: float = 2e-2
-    retrain_rate: float = 5e-3
+    lr: float = 2e-2
+    retrain_lr: float = 5e-3
 
 
 SMALL = Scale(64, 32, 800_000, 1, 200_000)
-FULL = Scale(512, 128, 6_000_000, 20, 6_000_000, steps=64, rate=2e-3, retrain_rate=1e-3)
+FULL = Scale(512, 128, 6_000_000, 20, 6_000_000, steps=64, lr=2e-3, retrain_lr=1e-3)
 
 
 def run(setting: Setting) -> Study:
@@ -140,7 +140,7 @@ def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any
 
 
 def _network(setting: Setting, scale: Scale, seed: int, arm: str) -> nn.Module:
-    """The network of an arm, in a `Continuing`; what a student needs of its teachers is their weights."""
+    """The network of an arm, in a `TruncatedBPTT`; what a student needs of its teachers is their weights."""
     tasks = [_task(setting, scale, domain) for domain in DOMAINS]
     if arm == "small real":
         return setting.network(tasks[0], seed, scale.small)
@@ -149,7 +149,7 @@ def _network(setting: Setting, scale: Scale, seed: int, arm: str) -> nn.Module:
         return teachers[arm == "other teacher"]
     if arm == "direct":
         return compress(teachers[0], Quantize(TERNARY))
-    retrain = partial(Finetune, epochs=1, rate=scale.retrain_rate, seed=seed, progress=False)
+    retrain = partial(Finetune, epochs=1, lr=scale.retrain_lr, seed=seed, progress=False)
     if arm == "ternary real":
         text: Any = _streams(_real(setting, DOMAINS[0]).train, scale, scale.retrain_characters, seed)
         return compress(teachers[0], Quantize(TERNARY), retrain(text, CrossEntropy()))
@@ -159,9 +159,9 @@ def _network(setting: Setting, scale: Scale, seed: int, arm: str) -> nn.Module:
     chosen = {"ensemble": teachers, "other soft": teachers[1:]}.get(arm, teachers[:1])
     student = tasks[0].new(1000 + seed, scale.small if arm == "small soft" else scale.hidden)
     kind: dict[str, Any] = {"hard": float(arm == "hard"), "student": student if arm == "own" else None}
-    characters = scale.passes * scale.characters * (2 if arm == "longer" else 1)
+    characters = scale.epochs * scale.characters * (2 if arm == "longer" else 1)
     text = _generated(chosen, scale, characters, seed, **kind)
-    return Finetune(text, SoftLabels(), 1, rate=scale.rate, seed=seed, progress=False)(student)
+    return Finetune(text, SoftLabels(), 1, lr=scale.lr, seed=seed, progress=False)(student)
 
 
 def _generated(teachers: list[nn.Module], scale: Scale, characters: int, seed: int, **arguments: Any) -> GeneratedText:
@@ -181,13 +181,13 @@ def _task(setting: Setting, scale: Scale, domain: str) -> Task:
         test=partial(_bits, text.test[:100_000]),
         size=scale.hidden,
         metric="bits per character",
-        epochs=scale.passes,
-        rate=scale.rate,
+        epochs=scale.epochs,
+        lr=scale.lr,
     )
 
 
 def _build(classes: int, size: int) -> nn.Module:
-    return Continuing(CharLM(classes, size))
+    return TruncatedBPTT(CharLM(classes, size))
 
 
 def _streams(text: Tensor, scale: Scale, characters: int, seed: int) -> TextStreams:
@@ -222,12 +222,12 @@ def _table(rows: Rows) -> Table:
 
 
 def _describe(scale: Scale) -> str:
-    seen = scale.passes * scale.characters
+    seen = scale.epochs * scale.characters
     return (
         f"Letters of public-domain books and of WikiText-2 (the encyclopaedia), {scale.characters:,} characters of "
         f"each as real text; LSTMs of 2 layers of {scale.hidden} units (small: {scale.small}). Every network reads "
         f"{seen:,} characters where not said otherwise, students always fresh generated ones; ternary weights by row "
         f"(last layer 8 bits) are retrained on {scale.retrain_characters:,}. {scale.streams} streams, windows of "
-        f"{scale.steps} steps, state carried; rate {scale.rate:g} ({scale.retrain_rate:g} in retraining) along half a "
+        f"{scale.steps} steps, state carried; rate {scale.lr:g} ({scale.retrain_lr:g} in retraining) along half a "
         "cosine."
     )

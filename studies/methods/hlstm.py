@@ -23,7 +23,7 @@ from fewbit.models import CharLM, HierarchicalLM
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_arms
 from fewbit.program import show
-from fewbit.train import Continuing, CrossEntropy, cosine, fit, linear
+from fewbit.train import CrossEntropy, TruncatedBPTT, cosine, fit, linear
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
@@ -38,7 +38,7 @@ WEIGHTS = {"head": "int8", "*": "ternary:row"}
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of a run: cells of the hierarchical network, batches, passes over the text, and the text.
+    """Sizes of a run: cells of the hierarchical network, batches, epochs, and the text.
 
     share: of the training text; retrain: share of it for ternary retraining.
     """
@@ -46,8 +46,8 @@ class Scale:
     hidden: int
     streams: int
     steps: int
-    passes: int
-    rate: float
+    epochs: int
+    lr: float
     share: float = 1.0
     retrain: float = 0.5
     orders: tuple[int, ...] = (5, 7)
@@ -140,7 +140,7 @@ def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any
     model = network(arm, len(text.symbols), scale.hidden)
     teach = partial(_train, scale, seed=seed, progress=setting.progress)
     begin = time.process_time()
-    teach(model, text.train, CrossEntropy(), rate=scale.rate, title=arm)
+    teach(model, text.train, CrossEntropy(), lr=scale.lr, title=arm)
     row: dict[str, Any] = {"weights": _size(model), "seconds": time.process_time() - begin}
     row |= _measured(model, text, "")
     row["perplexity"] = word_perplexity(row["test"], text.test)
@@ -150,8 +150,8 @@ def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any
     student = compress(model, Quantize(WEIGHTS, "int8", calibration=calibration))
     row |= _measured(student, text, "direct ")
     part = text.train[: int(scale.retrain * len(text.train))]
-    objective = LogitKD(Continuing(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
-    teach(student, part, objective, rate=scale.rate / 2, title=f"{arm}, ternary")
+    objective = LogitKD(TruncatedBPTT(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
+    teach(student, part, objective, lr=scale.lr / 2, title=f"{arm}, ternary")
     row |= _measured(student, text, "ternary ")
     row["ternary perplexity"] = word_perplexity(row["ternary test"], text.test)
     with tempfile.TemporaryDirectory() as folder:
@@ -165,17 +165,17 @@ def _train(
     text: Tensor,
     objective: Any,
     *,
-    rate: float,
+    lr: float,
     seed: int,
     progress: bool,
     title: str,
 ) -> None:
     fit(
-        Continuing(model),
+        TruncatedBPTT(model),
         TextStreams(text, scale.streams, scale.steps),
         objective,
-        epochs=scale.passes,
-        optimizer=torch.optim.Adam(model.parameters(), lr=rate),
+        epochs=scale.epochs,
+        optimizer=torch.optim.Adam(model.parameters(), lr=lr),
         schedule=cosine(warmup=0.05),
         seed=seed,
         progress=progress,
@@ -262,9 +262,9 @@ def _books(folder: Path, share: float) -> Characters:
 
 def _describe(scale: Scale) -> str:
     return (
-        f"Fifteen English books as upper-case letters (29 symbols), {scale.passes} pass over {scale.share:.0%} of the "
+        f"Fifteen English books as upper-case letters (29 symbols), {scale.epochs} pass over {scale.share:.0%} of the "
         f"training paragraphs in {scale.streams} endless streams, truncated BPTT of {scale.steps} characters, Adam at "
-        f"{scale.rate:g} along a cosine; hierarchical LSTM of 4 x {scale.hidden} cells, the flat one wider. Ternary: "
+        f"{scale.lr:g} along a cosine; hierarchical LSTM of 4 x {scale.hidden} cells, the flat one wider. Ternary: "
         f"one scale a row, output layer 8 bits, retrained over {scale.retrain:.0%} of the text with the float network "
         "as teacher whose part falls to nothing. Perplexity counts a word for each space and paragraph end. Words that "
         "no count knows are spelled by 5-grams of letters."

@@ -36,13 +36,13 @@ class Scale:
     epochs: int
     retrain_epochs: int
     repeats: int
-    rate: float
+    lr: float
     temperatures: tuple[float, ...] = (1, 2, 4, 8)
     coefficients: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 1.0)
 
 
-SMALL = Scale(pictures=2000, width=16, wide=128, epochs=20, retrain_epochs=20, repeats=2, rate=3e-3)
-FULL = Scale(pictures=0, width=64, wide=512, epochs=60, retrain_epochs=60, repeats=2, rate=1e-3)
+SMALL = Scale(pictures=2000, width=16, wide=128, epochs=20, retrain_epochs=20, repeats=2, lr=3e-3)
+FULL = Scale(pictures=0, width=64, wide=512, epochs=60, retrain_epochs=60, repeats=2, lr=1e-3)
 
 
 def run(setting: Setting) -> Study:
@@ -179,7 +179,7 @@ def _task(setting: Setting, scale: Scale) -> Task:
         "size": scale.width,
         "epochs": scale.epochs,
         "retrain_epochs": scale.retrain_epochs,
-        "retrain_rate": scale.rate,
+        "retrain_lr": scale.lr,
     }
     if scale.pictures:
         return few_images_task(setting, scale.pictures, **settings)
@@ -210,7 +210,7 @@ def _describe(scale: Scale) -> str:
     data = f"{scale.pictures:,} training pictures of MNIST" if scale.pictures else "MNIST"
     return (
         f"{data}, perceptron of 2 hidden layers of {scale.width} units (the wider teacher: {scale.wide}), "
-        f"{scale.epochs} epochs in float and {scale.retrain_epochs} of retraining at rate {scale.rate:g} with ternary "
+        f"{scale.epochs} epochs in float and {scale.retrain_epochs} of retraining at rate {scale.lr:g} with ternary "
         f"weights and adaptive steps, {scale.repeats} retrainings a seed. The coefficient is the share of soft labels "
         "in the loss. The best cell of fixed ones and the best temperature of falling ones are chosen on development "
         "data."

@@ -63,7 +63,7 @@ SMALL = Scale(epochs=8, retrain=5, warmup=1, cycles=3, cycle_epochs=1, finetune=
 FULL = Scale(epochs=200, retrain=200, warmup=60, cycles=7, cycle_epochs=15, finetune=35)
 WEIGHTS = {"conv": "int8", "head": "int8", "*": "ternary+adaptive"}
 SIGNALS = {"conv": None, "head": None, "*": "uint2+learned"}
-RATE, RETRAIN_RATE = 0.1, 0.02
+LR, RETRAIN_LR = 0.1, 0.02
 NETWORKS = {
     "resnet20": ("ResNet-20", "CIFAR-10"),
     "cifar100": ("ResNet-20", "CIFAR-100"),
@@ -110,7 +110,7 @@ def compare(setting: Setting, name: str, scale: Scale) -> Study:
 
 
 def _trial(setting: Setting, scale: Scale, name: str, seed: int, arm: str) -> dict[str, Any]:
-    task = replace(named_task(name, setting), epochs=scale.epochs, rate=RATE, retrain_epochs=scale.retrain)
+    task = replace(named_task(name, setting), epochs=scale.epochs, lr=LR, retrain_epochs=scale.retrain)
     path = setting.cache / "float" / f"{name}-e{task.epochs}-s{seed}.safetensors"
     model = float_network(task, seed, path)
     result = compress(model, *recipe(arm, task, scale, seed, model))
@@ -124,7 +124,7 @@ def float_network(task: Task, seed: int, path: Path) -> nn.Module:
         model.load_state_dict(read_tensors(path)[0])
     else:
         sgd = partial(SGD, momentum=0.9, nesterov=True, weight_decay=5e-4)
-        task.retraining(seed, epochs=task.epochs, rate=RATE, optimizer=sgd, schedule=cosine(warmup=0.1))(model)
+        task.retraining(seed, epochs=task.epochs, lr=LR, optimizer=sgd, schedule=cosine(warmup=0.1))(model)
         write_tensors(path, model.state_dict(), {})
     return model
 
@@ -139,7 +139,7 @@ def recipe(arm: str, task: Task, scale: Scale, seed: int, teacher: nn.Module) ->
     if arm == "+ SPEQ":
         objective = SPEQ()
     plain = Finetune(
-        task.batches(seed + 100), objective, scale.retrain, RETRAIN_RATE, optimizer=sgd, seed=seed, progress=False
+        task.batches(seed + 100), objective, scale.retrain, RETRAIN_LR, optimizer=sgd, seed=seed, progress=False
     )
     if "signals" in arm or arm == "+ SPEQ":
         quantize = Quantize(WEIGHTS, SIGNALS, calibration=calibration)
@@ -159,7 +159,7 @@ def recipe(arm: str, task: Task, scale: Scale, seed: int, teacher: nn.Module) ->
             scale.finetune,
             scale.cycles,
             scale.cycle_epochs,
-            RETRAIN_RATE,
+            RETRAIN_LR,
             optimizer=sgd,
             seed=seed,
             progress=False,
@@ -199,7 +199,7 @@ def _findings(test: dict[str, list[float]]) -> tuple[str, ...]:
 def _setting(scale: Scale, data: str) -> str:
     return (
         f"{data}, moved and mirrored; batches of 128, SGD with momentum. {scale.epochs} epochs of float training at "
-        f"rate {RATE}, then {scale.retrain} of retraining at {RETRAIN_RATE} for every row but the direct ones (SQWA: "
+        f"rate {LR}, then {scale.retrain} of retraining at {RETRAIN_LR} for every row but the direct ones (SQWA: "
         f"{scale.warmup} to warm up, {scale.cycles} cycles of {scale.cycle_epochs}, {scale.finetune} at a low rate). "
         "First and last layer int8, all other weights ternary with adaptive steps; 2-bit signals have learned steps."
     )

@@ -56,8 +56,8 @@ class Scale:
     hidden: int
     recurrent_epochs: int
     recurrent_retrain_epochs: int
-    rate: float = 3e-3
-    recurrent_rate: float = 2e-3
+    lr: float = 3e-3
+    recurrent_lr: float = 2e-3
 
 
 SMALL = Scale(2000, 16, 3, 20, 20, 2, 96, 8, 3)
@@ -185,13 +185,13 @@ def _task(setting: Setting, scale: Scale, network: str) -> Task:
             size=scale.hidden,
             epochs=scale.recurrent_epochs,
             retrain_epochs=scale.recurrent_retrain_epochs,
-            retrain_rate=scale.recurrent_rate,
+            retrain_lr=scale.recurrent_lr,
         )
     settings: dict[str, Any] = {
         "size": scale.width,
         "epochs": scale.epochs,
         "retrain_epochs": scale.retrain_epochs,
-        "retrain_rate": scale.rate,
+        "retrain_lr": scale.lr,
         "layers": scale.layers,
     }
     if scale.pictures:

@@ -48,7 +48,7 @@ class Cycles:
     cycles: int
     cycle: int
     finish: int
-    rate: float
+    lr: float
     repeats: int
 
     @property
@@ -210,7 +210,7 @@ def surface_of(setting: Setting, scale: Scale, seed: int, repeat: int) -> tuple[
 def _sqwa(task: Task, cycles: Cycles, seed: int, **fixed: Any) -> Callable[..., SQWA]:
     """Makes SQWA with the settings of a family, `fixed` and what else is given."""
     usual = {"cycles": cycles.cycles, "cycle_epochs": cycles.cycle, "finetune_epochs": cycles.finish}
-    about = {"rate": cycles.rate, "seed": seed, "progress": False}
+    about = {"lr": cycles.lr, "seed": seed, "progress": False}
 
     def make(**changes: Any) -> SQWA:
         settings: dict[str, Any] = usual | about | fixed | changes
@@ -225,7 +225,7 @@ def _task(setting: Setting, scale: Scale, network: str) -> tuple[Task, Cycles]:
         "size": cycles.size,
         "epochs": cycles.epochs,
         "retrain_epochs": cycles.retrain,
-        "retrain_rate": cycles.rate,
+        "retrain_lr": cycles.lr,
     }
     if network == "perceptron" and scale.pictures:
         return few_images_task(setting, scale.pictures, **settings), cycles

@@ -53,13 +53,13 @@ class Scale:
     pictures: int
     width: int
     epochs: int
-    rate: float
+    lr: float
     repeats: int
     alphas: tuple[float, ...] = (0.1, 0.2, 0.4)
 
 
-SMALL = Scale(pictures=2000, width=64, epochs=30, rate=0.05, repeats=2)
-FULL = Scale(pictures=0, width=256, epochs=100, rate=0.05, repeats=2)
+SMALL = Scale(pictures=2000, width=64, epochs=30, lr=0.05, repeats=2)
+FULL = Scale(pictures=0, width=256, epochs=100, lr=0.05, repeats=2)
 
 
 def run(setting: Setting) -> Study:
@@ -142,7 +142,7 @@ def _trial(
     start = 1000 * repeat + seed
     noise = partial(SymmetricSGD, alpha=alpha, momentum=0.9, weight_decay=1e-4, seed=start, **KINDS.get(kind, {}))
     epochs = times * scale.epochs
-    model = task.trained(start, task.size, epochs=epochs, rate=scale.rate, optimizer=noise, clip_norm=math.inf)
+    model = task.trained(start, task.size, epochs=epochs, lr=scale.lr, optimizer=noise, clip_norm=math.inf)
     x, y = next(iter(task.batches(start))) if not scale.pictures else _all(task)
     found = sharpness(model.eval(), partial(_loss, x, y), scales=(0.1, 0.2, NOISE), directions=4)
     direct = {spec: task.score(compress(model, Quantize(spec))) for spec in ("int4", "int3", "ternary")}
@@ -203,7 +203,7 @@ def _describe(scale: Scale) -> str:
     data = f"{scale.pictures:,} training pictures of MNIST" if scale.pictures else "MNIST"
     return (
         f"{data}, perceptron of 2 hidden layers of {scale.width} units, {scale.epochs} epochs of SGD (momentum 0.9, "
-        f"weight decay 1e-4) at rate {scale.rate:g} along half a cosine, {scale.repeats} trainings a seed. Noise "
+        f"weight decay 1e-4) at rate {scale.lr:g} along half a cosine, {scale.repeats} trainings a seed. Noise "
         "is in units of the rms of each weight tensor, of random signs where not said otherwise. The best size of "
         "noise is chosen on development data; direct quantization is compared at the largest."
     )

@@ -19,22 +19,22 @@ from fewbit.lower import pack
 from fewbit.models import HierarchicalLM
 from fewbit.passes import Quantize, compress
 from fewbit.text import Alphabet
-from fewbit.train import Continuing, CrossEntropy, Objective, cosine, fit, linear
+from fewbit.train import CrossEntropy, Objective, TruncatedBPTT, cosine, fit, linear
 from studies.speech.synthetic_speech import LETTERS
 
-HIDDEN, PASSES, RATE = 128, 2, 8e-3
+HIDDEN, EPOCHS, LR = 128, 2, 8e-3
 STREAMS, STEPS = 16, 64
 STARTS = 100
 """Every so many words a text starts: the network must know what class 0 means."""
 
 
-def train(model: torch.nn.Module, text: Tensor, objective: Objective, rate: float, passes: int, title: str) -> None:
+def train(model: torch.nn.Module, text: Tensor, objective: Objective, lr: float, epochs: int, title: str) -> None:
     fit(
-        Continuing(model),
+        TruncatedBPTT(model),
         TextStreams(text, STREAMS, STEPS),
         objective,
-        epochs=passes,
-        optimizer=torch.optim.Adam(model.parameters(), lr=rate),
+        epochs=epochs,
+        optimizer=torch.optim.Adam(model.parameters(), lr=lr),
         schedule=cosine(warmup=0.05),
         title=title,
     )
@@ -50,11 +50,11 @@ def main() -> None:
     text = torch.tensor(alphabet.encode((folder / "train.txt").read_text(encoding="utf-8")))
     text[torch.nonzero(text == alphabet.encode(" ")[0])[::STARTS]] = 0
     model = HierarchicalLM(alphabet.classes, HIDDEN)
-    train(model, text, CrossEntropy(), RATE, PASSES, "float")
+    train(model, text, CrossEntropy(), LR, EPOCHS, "float")
     calibration = list(islice(TextStreams(text, STREAMS, STEPS), 2))
     student = compress(model, Quantize({"head": "int8", "*": "ternary:row"}, "int8", calibration=calibration))
-    objective = LogitKD(Continuing(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
-    train(student, text, objective, RATE / 2, 1, "ternary")
+    objective = LogitKD(TruncatedBPTT(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
+    train(student, text, objective, LR / 2, 1, "ternary")
     print(pack(student.eval(), alphabet=alphabet).save(folder / "char.fewbit"))
 
 

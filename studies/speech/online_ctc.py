@@ -104,7 +104,7 @@ def online(model: nn.Module, train: Sequence[LabelledFrames], options: argparse.
         warmup=options.warmup,
     )
     losses = [loss for loss in trainer.run(progress=False)[-(options.updates // TENTHS) :] if loss == loss]
-    return {"passes": streams.passes, "loss": float(np.mean(losses)), "infeasible": trainer.infeasible}
+    return {"passes": streams.epochs, "loss": float(np.mean(losses)), "infeasible": trainer.infeasible}
 
 
 def whole(
@@ -126,7 +126,7 @@ def whole(
 
 
 def adam(model: nn.Module, options: argparse.Namespace) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=0.0)
+    return torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.0)
 
 
 def trained(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ def save(rows: Sequence[dict[str, Any]], options: argparse.Namespace, folder: Pa
         findings=tuple(findings),
         setting=(
             f"AN4, float; a convolution with stride {STRIDE} and 2 SRU layers of 128 units, no augmentation, "
-            f"{options.streams} streams or utterances an update, AdamW at {options.rate:g} along a cosine; online: "
+            f"{options.streams} streams or utterances an update, AdamW at {options.lr:g} along a cosine; online: "
             f"windows of {options.window} output frames, CTC-TR alone for {options.warmup} updates. One thread."
         ),
         command="python -m studies.speech.online_ctc --out build/benchmarks --results docs/results",
@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3000)
     parser.add_argument("--window", type=int, default=64)
     parser.add_argument("--warmup", type=int, default=600)
-    parser.add_argument("--rate", type=float, default=5e-3)
+    parser.add_argument("--lr", type=float, default=5e-3)
     options = parser.parse_args()
     torch.set_num_threads(1)
     home = os.environ.get("FEWBIT_DATA")
@@ -231,7 +231,7 @@ def main() -> None:
     if options.updates < 1 or options.updates % TENTHS:
         parser.error("--updates must be a multiple of ten")
     rows = trained(Path(home) / "an4", options)
-    settings = {name: getattr(options, name) for name in ("updates", "window", "streams", "warmup", "rate")}
+    settings = {name: getattr(options, name) for name in ("updates", "window", "streams", "warmup", "lr")}
     options.out.mkdir(parents=True, exist_ok=True)
     result = {"machine": describe(), "torch": torch.__version__, "threads": 1, **settings, "rows": rows}
     (options.out / "online_ctc_an4.json").write_text(json.dumps(result, indent=1) + "\n")

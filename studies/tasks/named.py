@@ -68,7 +68,7 @@ def resnet_task(images: Images, *, blocks: int = 3, **settings: Any) -> Task:
         "sizes": (0.5, 1, 2),
         "epochs": 14,
         "retrain_epochs": 8,
-        "rate": 5e-3,
+        "lr": 5e-3,
     } | settings
     return Task(
         name=f"ResNet-{6 * blocks + 2}",
@@ -99,7 +99,7 @@ def language_task(
 ) -> Task:
     """The next character of a text with a recurrent network; the size is its width."""
     chosen: dict[str, Any] = {"size": 96, "sizes": (32, 64, 96, 128), "epochs": 8, "retrain_epochs": 3} | settings
-    chosen = {"rate": 5e-3, "retrain_rate": 2e-3} | chosen
+    chosen = {"lr": 5e-3, "retrain_lr": 2e-3} | chosen
     return Task(
         name=f"characters, {cell.upper()}",
         build=partial(_language, len(text.symbols), layers, cell),

@@ -123,7 +123,7 @@ def character_error_rate(utterances: Sequence[Utterance], model: nn.Module, batc
 def speech_task(speech: Speech, *, layers: int = 2, batch_size: int = 16, **settings: Any) -> Task:
     """Characters of an utterance with a convolution and SRU layers; the size is their width."""
     chosen: dict[str, Any] = {"size": 128, "sizes": (64, 128, 192), "epochs": 40, "retrain_epochs": 6} | settings
-    chosen = {"rate": 5e-3, "retrain_rate": 1.5e-3} | chosen
+    chosen = {"lr": 5e-3, "retrain_lr": 1.5e-3} | chosen
     return Task(
         name="speech, SRU",
         build=partial(_network, speech, layers),

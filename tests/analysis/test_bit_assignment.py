@@ -226,7 +226,7 @@ def blobs(count: int, seed: int) -> tuple[Tensor, Tensor]:
 def test_bits_by_sensitivity_lose_less_than_uniform_bits_in_the_same_memory() -> None:
     x, y = blobs(512, 1)
     batches, dev, test = list(zip(x.split(64), y.split(64), strict=True)), blobs(2000, 2), blobs(4000, 3)
-    train = Finetune(batches, CrossEntropy(), 10, rate=1e-2, progress=False)
+    train = Finetune(batches, CrossEntropy(), 10, lr=1e-2, progress=False)
 
     @torch.no_grad()
     def loss(network: nn.Module, data: tuple[Tensor, Tensor] = dev) -> float:

@@ -42,8 +42,8 @@ def family(depth: int, **settings: object) -> Task:
         sizes=(4, 8, 12),
         epochs=4,
         retrain_epochs=4,
-        rate=0.02,
-        retrain_rate=0.02,
+        lr=0.02,
+        retrain_lr=0.02,
     )
     return replace(task, **settings)  # type: ignore[arg-type]
 

@@ -40,7 +40,7 @@ def snapshots(cycles: int = 3) -> list[nn.Module]:
     """Ternary networks along one retraining, on one grid."""
     found: list[nn.Module] = []
     keep = lambda _, model: found.append(deepcopy(model))  # noqa: E731
-    sqwa = SQWA(BATCHES, CrossEntropy(), 2, 0, cycles, rate=3e-2, on_capture=keep, progress=False)
+    sqwa = SQWA(BATCHES, CrossEntropy(), 2, 0, cycles, lr=3e-2, on_capture=keep, progress=False)
     compress(networks(1)[0], Quantize("ternary"), sqwa)
     return found
 
@@ -107,7 +107,7 @@ def test_every_point_of_the_grid_is_the_network_there() -> None:
 
 def test_an_average_with_more_levels_stands_on_the_common_grid_when_quantized() -> None:
     first, second, _ = snapshots()
-    sqwa = SQWA(BATCHES, CrossEntropy(), 2, 0, 3, rate=3e-2, average=True, progress=False)
+    sqwa = SQWA(BATCHES, CrossEntropy(), 2, 0, 3, lr=3e-2, average=True, progress=False)
     mean = compress(networks(1)[0], Quantize("ternary"), sqwa)
     found = loss_surface([first, second, mean], loss, names=("first", "second", "average"), grid=3)
     point = found.points[2]

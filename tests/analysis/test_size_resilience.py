@@ -48,9 +48,7 @@ def build(size: float) -> nn.Module:
 def toy(**settings: Any) -> Task:
     chosen: dict[str, Any] = {"size": 8, "sizes": (2, 4), "epochs": 1, "retrain_epochs": 1} | settings
     held = partial(error, blobs(500, 2))
-    return Task(
-        "toy", build, batches, held, test=partial(error, blobs(1000, 3)), rate=2e-2, retrain_rate=1e-2, **chosen
-    )
+    return Task("toy", build, batches, held, test=partial(error, blobs(1000, 3)), lr=2e-2, retrain_lr=1e-2, **chosen)
 
 
 def row(size: float, spec: str, seed: int, direct: float, retrained: float) -> SizedNetwork:

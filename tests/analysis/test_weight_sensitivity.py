@@ -348,12 +348,12 @@ def test_matrices_differ_few_bits_lose_more_and_retraining_wins_most_of_it_back(
     batches, held = list(zip(x.split(64), y.split(64), strict=True)), blobs(500, 2)
     torch.manual_seed(0)
     start = mlp(8, 12, 2, 3)
-    model = compress(start, Finetune(batches, CrossEntropy(), 20, rate=1e-2, progress=False))
+    model = compress(start, Finetune(batches, CrossEntropy(), 20, lr=1e-2, progress=False))
 
     def evaluate(network: nn.Module) -> float:
         return float(functional.cross_entropy(network(held[0]), held[1]))
 
-    retrain = Finetune(batches, CrossEntropy(), 3, rate=3e-3, progress=False)
+    retrain = Finetune(batches, CrossEntropy(), 3, lr=3e-3, progress=False)
     direct = alone(model, evaluate, weights=("ternary", "int6"))
     again = alone(model, evaluate, weights=("ternary",), retrain=retrain)
     assert again == alone(model, evaluate, weights=("ternary",), retrain=retrain)

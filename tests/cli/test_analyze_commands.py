@@ -34,7 +34,7 @@ def evaluate(model):
 
 
 settings = {"batches": batches, "evaluate": evaluate, "size": 8, "sizes": (4, 8, 16), "epochs": 4, "retrain_epochs": 2}
-settings |= {"rate": 0.02, "retrain_rate": 0.02}
+settings |= {"lr": 0.02, "retrain_lr": 0.02}
 task = Task("toy", net(2), **settings)
 three = Task("toy", net(3), **settings)
 """

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fewbit.data import TextStreams, english_books
 from fewbit.distill import GeneratedText, SoftLabels
 from fewbit.models import CharLM
-from fewbit.train import Continuing, CrossEntropy, fit
+from fewbit.train import CrossEntropy, TruncatedBPTT, fit
 
 
 def reachable(*roots: Any) -> Iterator[Any]:
@@ -36,9 +36,9 @@ def test_the_student_sees_no_real_text(tmp_path):
     real = TextStreams(english_books(tmp_path).train, streams=8, steps=16)
     teacher = CharLM(29, 12, 1)
     real_batches = [batch for batch, _ in zip(real, range(10), strict=False)]
-    fit(Continuing(teacher), real_batches, CrossEntropy(), epochs=1, progress=False)
+    fit(TruncatedBPTT(teacher), real_batches, CrossEntropy(), epochs=1, progress=False)
     path.unlink()
-    student, objective = Continuing(CharLM(29, 12, 1)), SoftLabels()
+    student, objective = TruncatedBPTT(CharLM(29, 12, 1)), SoftLabels()
     text = GeneratedText(teacher, streams=8, steps=16, count=5)
     fit(student, text, objective, epochs=1, progress=False)
     tensors = [one for one in reachable(text, student, objective) if isinstance(one, Tensor)]

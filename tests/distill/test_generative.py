@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewbit.distill import GeneratedText, SoftLabels, TextBatch, guided
-from fewbit.distill.text_variety import complaint, distinct_grams
+from fewbit.distill.text_variety import degeneration_reason, distinct_grams
 from fewbit.errors import DataError
 from fewbit.models import CharLM, HierarchicalLM
-from fewbit.train import Continuing, CrossEntropy, fit
+from fewbit.train import CrossEntropy, TruncatedBPTT, fit
 
 CLASSES = 20
 SMALL = {"streams": 4, "steps": 6, "count": 3}
@@ -176,7 +176,7 @@ def test_the_student_writes_with_the_weights_of_the_moment():
 def test_the_share_of_streams_that_teachers_write():
     loud, quiet = torch.full((3, 3), -50.0), torch.full((3, 3), -50.0)
     loud[:, 1], quiet[:, 2] = 50.0, 50.0
-    text = GeneratedText(Table(loud), student=Continuing(Table(quiet)), streams=400, steps=2, count=20)
+    text = GeneratedText(Table(loud), student=TruncatedBPTT(Table(quiet)), streams=400, steps=2, count=20)
     shares = [float((batch.inputs[:, 1] == 1).float().mean()) for batch in text]
     assert shares[0] == 1
     assert 0.4 < shares[1] < 0.6
@@ -213,10 +213,10 @@ def test_hard_labels_are_the_symbols_that_follow():
 # What a student learns
 
 
-def learn(text: GeneratedText, student: Table, rate: float = 0.2) -> None:
-    optimizer = torch.optim.Adam(student.parameters(), lr=rate)
+def learn(text: GeneratedText, student: Table, lr: float = 0.2) -> None:
+    optimizer = torch.optim.Adam(student.parameters(), lr=lr)
     fit(
-        Continuing(student),
+        TruncatedBPTT(student),
         text,
         SoftLabels(),
         epochs=1,
@@ -260,7 +260,7 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_text(tmp_path):
         text = GeneratedText(network(), student=model, streams=4, steps=6, count=4, restart=12, warmup=3, seed=5)
         optimizer = torch.optim.Adam(model.parameters())
         arguments = {"optimizer": optimizer, "progress": False, "checkpoint": path}
-        losses = fit(Continuing(model), text, SoftLabels(), epochs=epochs, **arguments).losses
+        losses = fit(TruncatedBPTT(model), text, SoftLabels(), epochs=epochs, **arguments).losses
         return losses, model.state_dict()
 
     path = tmp_path / "half"
@@ -271,8 +271,8 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_text(tmp_path):
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
 
 
-def test_a_continuing_student_forgets_where_streams_begin():
-    model = Continuing(network())
+def test_a_student_that_carries_its_state_forgets_where_streams_begin():
+    model = TruncatedBPTT(network())
     x = torch.randint(5, (2, 6))
     q = torch.softmax(torch.randn(2, 6, 5), -1)
     fresh = SoftLabels()(model, TextBatch(x, q, True), 0.0)
@@ -312,7 +312,7 @@ def test_variety():
     assert distinct_grams(torch.zeros(2, 20, dtype=torch.long), 29) == 1 / 26
     assert distinct_grams(torch.zeros(2, 5, dtype=torch.long), 29) == 1
     assert distinct_grams(torch.randint(2, (4, 4000), generator=torch.Generator().manual_seed(0)), 2) == 1
-    assert complaint(torch.randint(1, 29, (4, 4000)), 29) is None  # too little to miss an end of a paragraph
+    assert degeneration_reason(torch.randint(1, 29, (4, 4000)), 29) is None  # too little to miss an end of a paragraph
 
 
 @pytest.mark.parametrize(

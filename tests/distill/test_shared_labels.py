@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fewbit.distill import GeneratedText, LabelDevice, Question, SharedLabels, SoftLabels
+from fewbit.distill import GeneratedText, LabelDevice, LabelRequest, SharedLabels, SoftLabels
 from fewbit.errors import DataError
 from fewbit.models import CharLM
-from fewbit.train import Continuing, fit
+from fewbit.train import TruncatedBPTT, fit
 
 CLASSES = 5
 NAMES = ("ann", "bob", "cy", "di")
@@ -36,7 +36,7 @@ def text() -> Tensor:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_mean_is_that_of_all_personal_models_over_continuing_text(masked):
+def test_the_mean_is_that_of_all_personal_models_over_carried_text(masked):
     shared = SharedLabels(devices(masked), CLASSES, masked=masked)
     x = text()
     first, state = shared(x[:, :4])
@@ -49,8 +49,8 @@ def test_the_mean_is_that_of_all_personal_models_over_continuing_text(masked):
 
 def test_a_masked_answer_tells_nothing_and_never_the_same_twice():
     device = devices(masked=True)[0]
-    question = Question(torch.zeros(64, 64, dtype=torch.long), True, 0)
-    first, second = device(question), device(question._replace(number=1))
+    request = LabelRequest(torch.zeros(64, 64, dtype=torch.long), True, 0)
+    first, second = device(request), device(request._replace(number=1))
     for answer in (first, second):
         share = answer.double() / 2**32
         assert abs(float(share.mean()) - 0.5) < 0.01
@@ -63,8 +63,8 @@ def test_a_masked_answer_tells_nothing_and_never_the_same_twice():
 def test_a_bad_answer_is_left_out_with_a_message(fault):
     good = devices()
 
-    def bad(question: Question) -> Tensor:
-        answer = devices()[0](question)
+    def bad(request: LabelRequest) -> Tensor:
+        answer = devices()[0](request)
         if fault == "of another shape":
             return answer[..., :-1]
         answer[0, 0, 0] = {"not finite": torch.nan, "negative": -0.1, "rows do not sum to 1": 3.0}[fault]
@@ -102,8 +102,8 @@ def test_a_mask_is_used_once():
     asked = devices(masked=True)
     shared = SharedLabels(asked, CLASSES, masked=True)
     shared(text())
-    with pytest.raises(DataError, match="question 0 was answered before, and its mask with it"):
-        asked[0](Question(text(), True, 0))
+    with pytest.raises(DataError, match="request 0 was answered before, and its mask with it"):
+        asked[0](LabelRequest(text(), True, 0))
     shared(text())
 
 
@@ -111,8 +111,8 @@ def test_nothing_of_an_answer_is_kept_or_shown():
     answers: list[Tensor] = []
 
     def told(device: LabelDevice) -> Any:
-        def ask(question: Question) -> Tensor:
-            answers.append(device(question))
+        def ask(request: LabelRequest) -> Tensor:
+            answers.append(device(request))
             return answers[-1]
 
         return ask
@@ -139,6 +139,6 @@ def test_a_public_model_comes_nearer_to_the_mean_of_private_ones(masked):
 
     before = distance()
     optimizer = torch.optim.Adam(student.parameters(), lr=0.01)
-    fit(Continuing(student), generated, SoftLabels(), epochs=1, optimizer=optimizer, progress=False)
+    fit(TruncatedBPTT(student), generated, SoftLabels(), epochs=1, optimizer=optimizer, progress=False)
     assert distance() < 0.2 * before
     assert shared.asked == 60  # once for each batch

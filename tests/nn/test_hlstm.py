@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from fewbit import nn as layers
 from fewbit.errors import DataError
-from fewbit.nn import HLSTM, LSTM, Ticks
+from fewbit.nn import HLSTM, LSTM, ClockSchedule
 
 CLASSES, HIDDEN = 5, 3
 
@@ -36,9 +36,9 @@ def test_ticks_equal_the_equation_and_may_be_cut_anywhere(clock, reset, cut, see
     lstm = LSTM(2, HIDDEN).double()
     x = torch.randn(2, 8, 2, dtype=torch.float64)
     wanted = slow(lstm, x, clock, reset)
-    torch.testing.assert_close(lstm(x, None, Ticks(clock, reset))[0], wanted)
-    first, state = lstm(x[:, :cut], None, Ticks(clock[:, :cut], reset[:, :cut]))
-    rest, _ = lstm(x[:, cut:], state, Ticks(clock[:, cut:], reset[:, cut:]))
+    torch.testing.assert_close(lstm(x, None, ClockSchedule(clock, reset))[0], wanted)
+    first, state = lstm(x[:, :cut], None, ClockSchedule(clock[:, :cut], reset[:, :cut]))
+    rest, _ = lstm(x[:, cut:], state, ClockSchedule(clock[:, cut:], reset[:, cut:]))
     torch.testing.assert_close(torch.cat([first, rest], 1), wanted)
 
 
@@ -46,7 +46,7 @@ def test_a_plain_clock_is_a_plain_lstm() -> None:
     lstm, x = LSTM(2, HIDDEN), torch.randn(3, 7, 2)
     always = torch.ones(3, 7, dtype=torch.bool)
     y, state = lstm(x)
-    ticking, after = lstm(x, None, Ticks(always, ~always))
+    ticking, after = lstm(x, None, ClockSchedule(always, ~always))
     torch.testing.assert_close((ticking, *after), (y, *state))
 
 

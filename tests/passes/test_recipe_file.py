@@ -130,7 +130,7 @@ def test_each_training_has_a_checkpoint_of_its_own(tmp_path):
         ('kind = "Finetune"\nepochs = 2.5', ".epochs: saw 2.5 (float); wanted a whole number"),
         ('kind = "Finetune"\nepochs = true', ".epochs: saw True (bool); wanted a whole number"),
         ('kind = "Finetune"\nepochs = "3"', ".epochs: saw '3' (str); wanted a whole number"),
-        ('kind = "Finetune"\nepochs = 1\nrate = 0', ".rate: saw 0 (int); wanted a number above 0"),
+        ('kind = "Finetune"\nepochs = 1\nlr = 0', ".lr: saw 0 (int); wanted a number above 0"),
         ('kind = "Finetune"\nepochs = 1\nclip_norm = inf', ".clip_norm: saw inf (float); wanted a number above 0"),
         ('kind = "Finetune"\nepochs = 1\ntitle = 3', ".title: saw 3 (int); wanted a text"),
         ('kind = "Quantize"\nweights = "tern"', "pass 2 (Quantize).weights: unknown format 'tern'; wanted ternary,"),
@@ -269,7 +269,7 @@ OPTIMIZERS = (
     | some({"kind": st.just("SymmetricSGD")}, alpha=REAL, noise=st.just("sphere"), symmetric=st.booleans())
     | st.just("SGD")
 )
-TRAINING = {"rate": REAL, "objective": OBJECTIVES, "optimizer": OPTIMIZERS, "clip_norm": st.integers(1, 9)}
+TRAINING = {"lr": REAL, "objective": OBJECTIVES, "optimizer": OPTIMIZERS, "clip_norm": st.integers(1, 9)}
 EPOCHS = st.integers(0, 2**40)
 PASSES = (
     some(
@@ -313,7 +313,7 @@ def test_a_recipe_compresses_like_the_passes_written_out():
     batches = [(x, x[:, :3].argmax(1))]
     steps = [
         {"kind": "Quantize", "weights": {"2": "int8", "*": "ternary"}, "activations": "int8"},
-        {"kind": "Finetune", "epochs": 3, "rate": 0.01, "objective": {"kind": "LogitKD", "temperature": 2}},
+        {"kind": "Finetune", "epochs": 3, "lr": 0.01, "objective": {"kind": "LogitKD", "temperature": 2}},
     ]
     given = {"batches": batches, "objective": CrossEntropy(), "teacher": model, "seed": 4, "progress": False}
     by_recipe = compress(model, *Recipe.from_dict({"passes": steps}).passes(**given))

@@ -1,4 +1,4 @@
-"""SQWA: sums of codes are exact, the rate is that of the equation, and the mean lies in a better place."""
+"""SQWA: sums of codes are exact, the learning rate is that of the equation, and the mean lies in a better place."""
 
 from copy import deepcopy
 from itertools import permutations
@@ -36,7 +36,7 @@ def network(seed=0, norm=False):
 
 
 def sqwa(warmup=1, finetune=1, cycles=3, data=None, **more):
-    more = {"objective": CrossEntropy(), "rate": 2e-2, "progress": False} | more
+    more = {"objective": CrossEntropy(), "lr": 2e-2, "progress": False} | more
     return SQWA(data or batches(), more.pop("objective"), warmup, finetune, cycles, **more)
 
 
@@ -124,7 +124,7 @@ def test_the_rate_is_that_of_the_equation_at_every_update():
             rates.append(self.param_groups[0]["lr"])
             return super().step(closure)
 
-    sqwa(1, 1, 2, cycle_epochs=2, rate=0.1, high=2.0, low=0.02, gentle=0.3, optimizer=Watch)(
+    sqwa(1, 1, 2, cycle_epochs=2, lr=0.1, high=2.0, low=0.02, final_lr_scale=0.3, optimizer=Watch)(
         attach(network(), "ternary")
     )
     updates = len(batches())

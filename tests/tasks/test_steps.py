@@ -26,7 +26,7 @@ def task_of(**changes):
         "evaluate": wrong,
         "size": 12,
         "epochs": 4,
-        "rate": 1e-2,
+        "lr": 1e-2,
         "retrain_epochs": 2,
     }
     return Task(**(settings | changes))

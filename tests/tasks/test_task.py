@@ -37,12 +37,12 @@ def file(tmp_path):
 def test_a_task_comes_from_a_file(file):
     task = load_task(str(file))
     assert isinstance(load_task(f"{file}:make"), Task)
-    model = task.trained(0, epochs=3, rate=0.01)
+    model = task.trained(0, epochs=3, lr=0.01)
     assert task.score(model) == task.measure(model) < 20
     model.train()
     assert task.measure(model) == task.measure(model), "measured in eval mode"
     assert model.training, "left as found"
-    same = task.trained(0, epochs=3, rate=0.01)
+    same = task.trained(0, epochs=3, lr=0.01)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
 
 

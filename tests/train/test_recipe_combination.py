@@ -33,7 +33,7 @@ warmup_epochs = 8
 cycles = 3
 cycle_epochs = 2
 finetune_epochs = 4
-rate = 3e-3
+lr = 3e-3
 objective = { kind = "LogitKD", temperature = 2.0, weight = { from = 0.9, to = 0.0 } }
 """
 FEATURES = LogMel(mels=20, rate=8_000)

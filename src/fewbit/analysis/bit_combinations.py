@@ -107,7 +107,7 @@ def bit_grid(
         )
     configs = grid(
         task_name=[task.name],
-        schedule=[f"{task.size:g}, {task.epochs} x {task.rate:g}, {task.retrain_epochs} x {task.retrain_rate:g}"],
+        schedule=[f"{task.size:g}, {task.epochs} x {task.lr:g}, {task.retrain_epochs} x {task.retrain_lr:g}"],
         seed=seeds,
         weight_bits=weight_bits,
         signal_bits=signal_bits,

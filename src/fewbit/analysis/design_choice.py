@@ -178,7 +178,7 @@ def _rows(
     task = _task(families)
     about = {
         "task_name": task.name,
-        "schedule": f"{task.epochs} x {task.rate:g}, {task.retrain_epochs} x {task.retrain_rate:g}",
+        "schedule": f"{task.epochs} x {task.lr:g}, {task.retrain_epochs} x {task.retrain_lr:g}",
         "seed": seed,
         "short": short,
     }
@@ -209,7 +209,7 @@ def _trial(
         None, {name: inner.signal_spec(name, signal_bits) for name in inner.signals}, calibration=batches
     )
     weights = Quantize(f"{weight_spec(weight_bits)}{'+adaptive' if weight_bits < 8 else ''}")
-    gently = task.retraining(seed, rate=task.retrain_rate / 2)
+    gently = task.retraining(seed, lr=task.retrain_lr / 2)
     result = compress(model, weights, task.retraining(seed), signals, gently)
     return {"dev": task.measure(result), "test": None if short else task.score(result)}
 

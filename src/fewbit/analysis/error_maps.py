@@ -124,7 +124,7 @@ def map_errors(
     side = torch.linspace(-1, 1, grid)
     field = torch.stack(torch.meshgrid(side, side, indexing="xy"), -1).view(-1, 2)
     truth = TARGETS[target](field)
-    train = Finetune(batches, _squared_error, epochs, rate=5e-3, seed=seed, progress=False)
+    train = Finetune(batches, _squared_error, epochs, lr=5e-3, seed=seed, progress=False)
     torch.manual_seed(seed)
     model = train(_perceptron(width, depth))
     inner = inner_layers(model, batches[0])
@@ -134,7 +134,7 @@ def map_errors(
         ARMS, ((None, None), (weight_bits, None), (None, signal_bits), (weight_bits, signal_bits)), strict=True
     ):
         direct = compress(model, inner.quantize(batches, *bits)) if any(bits) else model
-        again = compress(direct, Finetune(batches, _squared_error, epochs, rate=3e-3, seed=seed, progress=False))
+        again = compress(direct, Finetune(batches, _squared_error, epochs, lr=3e-3, seed=seed, progress=False))
         values |= {(arm, False): outputs(direct, field)[:, 0], (arm, True): outputs(again, field)[:, 0]}
     for (arm, retrained), found in values.items():
         error = (found - truth).view(grid, grid)

@@ -19,7 +19,7 @@ def kept_network(folder: Path, task: Task, seed: int, size: float | None = None)
     if task.network is not None and size is None:
         return task.trained(seed)
     width = task.size if size is None else size
-    name = f"{task.name}-{width:g}-e{task.epochs}-r{task.rate:g}-s{seed}".replace(" ", "-")
+    name = f"{task.name}-{width:g}-e{task.epochs}-r{task.lr:g}-s{seed}".replace(" ", "-")
     path = folder / f"{name}.safetensors"
     if path.is_file():
         model = task.new(seed, size)

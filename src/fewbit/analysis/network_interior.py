@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from fewbit.errors import DataError
+from fewbit.inference import inference_mode
 from fewbit.passes import Quantize
 from fewbit.quant import weight_names
 
@@ -97,14 +96,8 @@ def _homes(model: nn.Module) -> dict[str, list[str]]:
 
 def outputs(model: nn.Module, batch: Any) -> Tensor:
     """What a network in eval mode gives for the first item of a batch, without gradient and without state."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad(), parametrize.cached():
-            result = model(batch[0] if isinstance(batch, tuple | list) else batch)
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with inference_mode(model):
+        result = model(batch[0] if isinstance(batch, tuple | list) else batch)
     found = result[0] if isinstance(result, tuple) else result
     assert isinstance(found, Tensor)
     return found

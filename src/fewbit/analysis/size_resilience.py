@@ -133,7 +133,7 @@ def resilience(
         weight_quantizer(spec)
     settings: dict[str, list[Any]] = {
         "task_name": [task.name],
-        "schedule": [f"{task.epochs} x {task.rate:g}, {task.retrain_epochs} x {task.retrain_rate:g}"],
+        "schedule": [f"{task.epochs} x {task.lr:g}, {task.retrain_epochs} x {task.retrain_lr:g}"],
         "keep": [list(keep)],
         "activations": [activations],
     }

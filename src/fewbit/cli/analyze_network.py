@@ -174,7 +174,7 @@ def surface(
         warmup_epochs=max(1, found.retrain_epochs // 2),
         finetune_epochs=1,
         cycles=max(3, found.retrain_epochs // 2 | 1),
-        rate=found.retrain_rate,
+        lr=found.retrain_lr,
         seed=seed,
         on_capture=lambda _, net: captured.append(deepcopy(net)),
     )
@@ -292,7 +292,7 @@ def _network(
         activation_quantizer(spec)
     if found.network is not None:
         return found, found.trained(seed)
-    finetune = replace(found.retraining(seed, epochs=found.epochs, rate=found.rate), progress=True, title="float")
+    finetune = replace(found.retraining(seed, epochs=found.epochs, lr=found.lr), progress=True, title="float")
     return found, finetune(found.new(seed))
 
 

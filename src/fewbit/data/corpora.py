@@ -54,7 +54,7 @@ class TextStreams:
     """Batches ``(inputs, targets)``, each ``(streams, steps)``, that go on where the batch before ended.
 
     The text is read by all streams at once, each from another place on, round and round; a pass gives all of it once.
-    For `fewbit.train.Continuing`, which carries what a network remembers from batch to batch.
+    For `fewbit.train.TruncatedBPTT`, which carries what a network remembers from batch to batch.
 
     Args:
         text: class numbers ``(n,)``.

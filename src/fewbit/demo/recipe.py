@@ -1,4 +1,4 @@
-"""The recipe of the digit recogniser: front end, sizes, rates and epochs, chosen on the training speakers only."""
+"""The recipe of the digit recogniser: front end, sizes, learning rates and epochs, chosen on the training speakers only."""
 
 import os
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ class DigitsRecipe:
     retrain_epochs: int = 32
     utterances: int = 1200
     batch_size: int = 24
-    rate: float = 4e-3
-    retrain_rate: float = 2e-3
+    lr: float = 4e-3
+    retrain_lr: float = 2e-3
     temperature: float = 2.0
 
 
@@ -73,7 +73,7 @@ def train_float(
     model: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: DigitsRecipe, seed: int, checkpoint: Any = None
 ) -> None:
     """Float training with CTC, led by the known alignment at first."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=1e-2)
     fit(
         model,
         loader,
@@ -94,7 +94,7 @@ def compression(recipe: DigitsRecipe, weights: str = "ternary", activations: str
     ]
     if recipe.retrain_epochs:
         distil = {"kind": "LogitKD", "temperature": recipe.temperature, "weight": {"from": 1.0, "to": 0.0}}
-        retrain = {"epochs": recipe.retrain_epochs, "rate": recipe.retrain_rate, "title": "retraining"}
+        retrain = {"epochs": recipe.retrain_epochs, "lr": recipe.retrain_lr, "title": "retraining"}
         steps.append({"kind": "Finetune", "objective": distil | {"hard": "CTC"}} | retrain)
     return passes.Recipe.from_dict({"passes": steps})
 

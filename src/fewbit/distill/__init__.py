@@ -3,7 +3,7 @@
 import fewbit.torch_side  # noqa: F401
 from fewbit.distill.generative import GeneratedText, guided
 from fewbit.distill.logits import LogitKD, soft_loss
-from fewbit.distill.shared_labels import LabelDevice, Question, SharedLabels
+from fewbit.distill.shared_labels import LabelDevice, LabelRequest, SharedLabels
 from fewbit.distill.soft_labels import SoftLabels, TextBatch
 from fewbit.distill.speq import SPEQ, cosine_loss
 
@@ -11,8 +11,8 @@ __all__ = [
     "SPEQ",
     "GeneratedText",
     "LabelDevice",
+    "LabelRequest",
     "LogitKD",
-    "Question",
     "SharedLabels",
     "SoftLabels",
     "TextBatch",

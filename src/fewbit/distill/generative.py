@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fewbit.distill.reading import Model, device_of, probabilities, reading
+from fewbit.distill.language_model import Model, device_of, probabilities
 from fewbit.distill.soft_labels import TextBatch
-from fewbit.distill.text_variety import complaint
+from fewbit.distill.text_variety import degeneration_reason
 from fewbit.errors import DataError
-from fewbit.train import Continuing, Schedule, constant
+from fewbit.inference import inference_mode
+from fewbit.train import Schedule, TruncatedBPTT, constant
 
 
 def guided(progress: float) -> float:
@@ -36,25 +37,25 @@ class GeneratedText:
 
     For a student that carries its state from batch to batch::
 
-        fit(Continuing(student), GeneratedText(teacher), SoftLabels(), epochs=1)
+        fit(TruncatedBPTT(student), GeneratedText(teacher), SoftLabels(), epochs=1)
 
     All streams begin with class 0 (the end of a paragraph) and no memory, and begin again after `restart` steps, at
-    the end of a batch, and with every pass. So what a stopped training needs is `generator` alone, which `fit` keeps
-    in its checkpoint. The same seed gives the same text.
+    the end of a batch, and with every epoch. A stopped training therefore resumes from `generator` alone, which `fit`
+    keeps in its checkpoint. The same seed gives the same text.
 
     Args:
         teachers: a network ``(x, state) -> (scores, state)`` such as a `fewbit.models.CharLM`, or several of the
             same classes, whose probabilities are averaged. They are read in eval mode without gradient.
-        student: where given (alone or in its `fewbit.train.Continuing`), it writes the text with the weights that it
+        student: where given (alone or in its `fewbit.train.TruncatedBPTT`), it writes the text with the weights that it
             has at that moment, and the teachers only label it: they then spell out no strings that they know by heart.
         streams, steps: symbols of a batch.
-        count: batches a pass.
+        count: batches per epoch.
         restart: steps after which the streams begin again.
         warmup: first steps of a stream that have no label.
         temperature: of sampling; below 1 text becomes tame and soon repeats itself. Labels stay as they are.
         hard: share of the symbol that was really drawn in its label; 1 is plain training on generated text.
         mix: with a `student`, the share of streams that the teachers write all the same, a number or a function of
-            the progress through a pass, drawn for each batch.
+            the progress through an epoch, drawn for each batch.
         one_each: whether each stream is written by one teacher, drawn where it begins, and not by their mean.
         symbols: what the classes of each teacher stand for, where they are to be compared.
         seed: of all that is drawn.
@@ -91,7 +92,7 @@ class GeneratedText:
         if temperature <= 0 or not 0 <= hard <= 1:
             raise DataError(f"GeneratedText: temperature={temperature}, hard={hard}; wanted above 0, and 0..1")
         _demand_same_symbols(symbols)
-        self.student = student.model if isinstance(student, Continuing) else student
+        self.student = student.model if isinstance(student, TruncatedBPTT) else student
         self.streams, self.steps, self.count, self.restart, self.warmup = streams, steps, count, restart, warmup
         self.temperature, self.hard, self.one_each = temperature, hard, one_each
         self.mix: Schedule = mix if callable(mix) else constant(float(mix))
@@ -101,72 +102,72 @@ class GeneratedText:
         return self.count
 
     def __iter__(self) -> Iterator[TextBatch]:
-        """A pass of new streams."""
-        life = self._begin()
+        """One epoch, of new streams."""
+        stream = self._begin()
         for i in range(self.count):
-            if life.done >= self.restart:
-                life.check()
-                life = self._begin()
-            yield self._batch(life, i / self.count)
-        life.check()
+            if stream.done >= self.restart:
+                stream.check()
+                stream = self._begin()
+            yield self._batch(stream, i / self.count)
+        stream.check()
 
-    def _begin(self) -> "_Life":
+    def _begin(self) -> "StreamState":
         device = device_of(self.teachers[0], torch.device("cpu"))
         writers = None
         if self.one_each:
             writers = torch.randint(len(self.teachers), (self.streams,), generator=self.generator).to(device)
         start = torch.zeros(self.streams, dtype=torch.long, device=device)
-        return _Life(start, [None] * len(self.teachers), writers)
+        return StreamState(start, [None] * len(self.teachers), writers)
 
-    def _batch(self, life: "_Life", progress: float) -> TextBatch:
-        taught = self._taught(progress).to(life.last.device)
-        with reading([*self.teachers, self.student]):
-            x, q = self._write(life, taught)
+    def _batch(self, stream: "StreamState", progress: float) -> TextBatch:
+        taught = self._taught(progress).to(stream.last.device)
+        with inference_mode(*self.teachers, self.student):
+            x, q = self._write(stream, taught)
             if q is None:  # the student wrote it all, so the teachers may read it all at once
-                q = self._labels(life, x).mean(0)
+                q = self._labels(stream, x).mean(0)
         if self.hard:
-            drawn = torch.cat([x[:, 1:], life.last[:, None]], 1)
+            drawn = torch.cat([x[:, 1:], stream.last[:, None]], 1)
             q = (1 - self.hard) * q + self.hard * functional.one_hot(drawn, q.shape[-1])
-        q[:, : max(self.warmup - life.done, 0)] = 0
-        begins = not life.done
-        life.done += self.steps
-        life.text.append(x.cpu())
+        q[:, : max(self.warmup - stream.done, 0)] = 0
+        begins = not stream.done
+        stream.done += self.steps
+        stream.text.append(x.cpu())
         return TextBatch(x, q, begins)
 
-    def _write(self, life: "_Life", taught: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _write(self, stream: "StreamState", taught: Tensor) -> tuple[Tensor, Tensor | None]:
         """The next symbols ``(streams, steps)``, and their labels where the teachers had to look at each."""
         read, labels = [], []
         any_taught = bool(taught.any())
         for _ in range(self.steps):
-            x = life.last[:, None]
+            x = stream.last[:, None]
             read.append(x)
             chances = None
             if any_taught:
-                each = self._labels(life, x)
+                each = self._labels(stream, x)
                 labels.append(each.mean(0))
-                chances = labels[-1] if life.writers is None else each[life.writers, torch.arange(self.streams)]
+                chances = labels[-1] if stream.writers is None else each[stream.writers, torch.arange(self.streams)]
             if self.student is not None:
-                own, life.student = self._expected("the student", self.student, x, life.student, life)
+                own, stream.student = self._expected("the student", self.student, x, stream.student, stream)
                 chances = own if chances is None else torch.where(taught[:, None, None], chances, own)
             assert chances is not None
-            life.last = self._draw(chances[:, 0])
+            stream.last = self._draw(chances[:, 0])
         return torch.cat(read, 1), torch.cat(labels, 1) if labels else None
 
-    def _labels(self, life: "_Life", x: Tensor) -> Tensor:
+    def _labels(self, stream: "StreamState", x: Tensor) -> Tensor:
         """What each teacher expects after each symbol: (teachers, streams, steps, classes)."""
         found: list[Tensor] = []
         for i, teacher in enumerate(self.teachers):
-            q, life.teachers[i] = self._expected(f"teacher {i}", teacher, x, life.teachers[i], life)
+            q, stream.teachers[i] = self._expected(f"teacher {i}", teacher, x, stream.teachers[i], stream)
             found.append(q)
         return torch.stack(found)
 
-    def _expected(self, who: str, model: Model, x: Tensor, state: Any, life: "_Life") -> tuple[Tensor, Any]:
+    def _expected(self, who: str, model: Model, x: Tensor, state: Any, stream: "StreamState") -> tuple[Tensor, Any]:
         q, state = probabilities(model, x, state)
-        life.classes = life.classes or q.shape[-1]
-        if q.shape[-1] != life.classes:
+        stream.classes = stream.classes or q.shape[-1]
+        if q.shape[-1] != stream.classes:
             raise DataError(
-                f"GeneratedText: {who} has {q.shape[-1]} classes and another network {life.classes}; all need the same "
-                "symbols in the same order"
+                f"GeneratedText: {who} has {q.shape[-1]} classes and another network {stream.classes}; all need the "
+                "same symbols in the same order"
             )
         return q, state
 
@@ -191,7 +192,7 @@ class GeneratedText:
 
 
 @dataclass
-class _Life:
+class StreamState:
     """Streams that began together: the last symbol of each, what the networks remember, and who writes."""
 
     last: Tensor
@@ -204,7 +205,7 @@ class _Life:
 
     def check(self) -> None:
         """Warn of text that nobody should learn from."""
-        found = complaint(torch.cat(self.text, 1), self.classes)
+        found = degeneration_reason(torch.cat(self.text, 1), self.classes)
         if found:
             warnings.warn(f"GeneratedText: {found}; look at the text and its temperature", RuntimeWarning, stacklevel=3)
 

@@ -13,11 +13,11 @@ References:
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fewbit.errors import DataError
+from fewbit.inference import inference_mode
 from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of
 
 
@@ -63,18 +63,13 @@ class LogitKD:
         loss = (1 - weight) * self.hard.loss(student, batch)
         if not weight:
             return loss
-        counts = self.hard.counts(student, batch)
-        return loss + weight * soft_loss(student[counts], teacher[counts], self.temperature)
+        valid = self.hard.valid_mask(student, batch)
+        return loss + weight * soft_loss(student[valid], teacher[valid], self.temperature)
 
     def _teach(self, batch: Any) -> Tensor:
-        modes = {module: module.training for module in self.teacher.modules()}
-        self.teacher.to(batch[0].device).eval()
-        try:
-            with torch.no_grad():
-                return outputs_of(self.teacher, batch)
-        finally:
-            for module, training in modes.items():
-                module.training = training
+        teacher = self.teacher.to(batch[0].device)
+        with inference_mode(teacher):
+            return outputs_of(teacher, batch)
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

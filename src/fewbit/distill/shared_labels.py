@@ -25,23 +25,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fewbit.distill.reading import Model, probabilities, reading
+from fewbit.distill.language_model import Model, probabilities
 from fewbit.errors import DataError
+from fewbit.inference import inference_mode
 
 UNIT, MODULUS = 1 << 20, 1 << 32
 TOLERANCE = 1e-3
 """How far from 1 the sum of a distribution may be, so that rows in half precision are taken."""
 
 
-class Question(NamedTuple):
-    """What devices are asked: text ``(streams, steps)``, whether its streams begin here, and which question it is."""
+class LabelRequest(NamedTuple):
+    """What devices are asked: text ``(streams, steps)``, whether its streams begin here, and which request it is."""
 
     text: Tensor
     begins: bool
     number: int
 
 
-Device = Callable[[Question], Tensor]
+Device = Callable[[LabelRequest], Tensor]
 """Answers with distributions ``(streams, steps, classes)``, or with masked whole numbers of that shape."""
 
 
@@ -61,22 +62,22 @@ class LabelDevice:
         if self._name in self._secrets:
             raise DataError(f"LabelDevice: {name!r} has a secret with itself; give those it shares with others")
 
-    def __call__(self, question: Question) -> Tensor:
+    def __call__(self, request: LabelRequest) -> Tensor:
         """Read on and answer.
 
         Raises:
             DataError: a masked answer of this number was given before: two under one mask tell their difference.
         """
-        if self._secrets and question.number < self._next:
+        if self._secrets and request.number < self._next:
             raise DataError(
-                f"LabelDevice: question {question.number} was answered before, and its mask with it; go on counting, "
+                f"LabelDevice: request {request.number} was answered before, and its mask with it; go on counting, "
                 "or agree on new secrets"
             )
-        self._next = question.number + 1
-        with reading([self._model]):
-            before = None if question.begins else self._state
-            q, self._state = probabilities(self._model, question.text, before)
-        return self._masked(q, question.number) if self._secrets else q
+        self._next = request.number + 1
+        with inference_mode(self._model):
+            before = None if request.begins else self._state
+            q, self._state = probabilities(self._model, request.text, before)
+        return self._masked(q, request.number) if self._secrets else q
 
     def _masked(self, q: Tensor, number: int) -> Tensor:
         codes = (q.double() * UNIT).round().long()
@@ -101,7 +102,7 @@ class SharedLabels:
         masked: whether answers are masked. Masks cancel only where every device answers, and then only the mean can
             be checked.
 
-    With masks, questions are counted over the life of the secrets: one aggregator, or `asked` set to where the last one
+    With masks, requests are counted over the life of the secrets: one aggregator, or `asked` set to where the last one
     stopped.
 
     Raises:
@@ -120,16 +121,16 @@ class SharedLabels:
 
     def __call__(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Logarithms of the mean ``(streams, steps, classes)``; the state only tells that streams go on."""
-        question = Question(x, state is None, self.asked)
+        request = LabelRequest(x, state is None, self.asked)
         self.asked += 1
-        mean = self._unmasked(question) if self.masked else self._mean(question)
+        mean = self._unmasked(request) if self.masked else self._mean(request)
         return mean.log(), True
 
-    def _mean(self, question: Question) -> Tensor:
-        total = torch.zeros(self._shape(question))
+    def _mean(self, request: LabelRequest) -> Tensor:
+        total = torch.zeros(self._shape(request))
         faults = []
         for device in self.devices:
-            answer = device(question)
+            answer = device(request)
             fault = _fault(answer, total.shape)
             if fault:
                 faults.append(fault)
@@ -141,11 +142,11 @@ class SharedLabels:
             warnings.warn(told, RuntimeWarning, stacklevel=3)
         if good < self.least:
             raise DataError(f"SharedLabels: {good} good answers, and nothing is released of fewer than {self.least}")
-        return (total / total.sum(-1, keepdim=True)).to(question.text.device)
+        return (total / total.sum(-1, keepdim=True)).to(request.text.device)
 
-    def _unmasked(self, question: Question) -> Tensor:
-        answers = [device(question) for device in self.devices]
-        if any(answer.dtype != torch.long or answer.shape != self._shape(question) for answer in answers):
+    def _unmasked(self, request: LabelRequest) -> Tensor:
+        answers = [device(request) for device in self.devices]
+        if any(answer.dtype != torch.long or answer.shape != self._shape(request) for answer in answers):
             raise DataError("SharedLabels: an answer is not masked, or of another shape; every device needs secrets")
         mean = (torch.stack(answers).sum(0) % MODULUS).double() / UNIT / len(answers)
         if _fault(mean, mean.shape):
@@ -155,8 +156,8 @@ class SharedLabels:
             )
         return (mean / mean.sum(-1, keepdim=True)).float()
 
-    def _shape(self, question: Question) -> torch.Size:
-        return torch.Size((*question.text.shape, self.classes))
+    def _shape(self, request: LabelRequest) -> torch.Size:
+        return torch.Size((*request.text.shape, self.classes))
 
 
 def _fault(answer: Tensor, shape: torch.Size) -> str | None:
@@ -173,6 +174,6 @@ def _fault(answer: Tensor, shape: torch.Size) -> str | None:
 
 
 def _mask(secret: bytes, number: int, count: int) -> Tensor:
-    """`count` numbers of 32 bits that only who knows the secret can tell from random ones; others for each question."""
+    """`count` numbers of 32 bits that only who knows the secret can tell from random ones; others for each request."""
     stream = hashlib.shake_256(len(secret).to_bytes(8, "big") + secret + number.to_bytes(8, "big")).digest(4 * count)
     return torch.from_numpy(np.frombuffer(stream, "<u4").astype(np.int64))

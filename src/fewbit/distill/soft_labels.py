@@ -28,7 +28,7 @@ class TextBatch(NamedTuple):
 
 
 class SoftLabels:
-    """Learn the distributions ``batch[1]``; where a `TextBatch` begins, a `fewbit.train.Continuing` model forgets.
+    """Learn the distributions ``batch[1]``; where a `TextBatch` begins, a `fewbit.train.TruncatedBPTT` model forgets.
 
     Its gradient on the scores is ``p - q``. It equals the Kullback-Leibler divergence of the student from the labels
     but for a constant, and with one-hot labels it is plain cross-entropy.
@@ -49,10 +49,10 @@ class SoftLabels:
                 f"step; got {tuple(q.shape)}"
             )
         terms = -(q * functional.log_softmax(outputs, dim=-1)).sum(-1)
-        mean: Tensor = terms.sum() / self.counts(outputs, batch).sum().clamp_min(1)
+        mean: Tensor = terms.sum() / self.valid_mask(outputs, batch).sum().clamp_min(1)
         return mean
 
-    def counts(self, outputs: Tensor, batch: Any) -> Tensor:
+    def valid_mask(self, outputs: Tensor, batch: Any) -> Tensor:
         """Positions that have a label."""
         found: Tensor = (batch[1] != 0).any(-1)
         return found

@@ -76,8 +76,8 @@ class SPEQ:
         with torch.no_grad(), unchanged_buffers(model), finer_signals(chosen, self.bits):
             teacher = outputs_of(model, batch)
         set_random_state(after)
-        counts = self.hard.counts(student, batch)
-        soft = self.soft(student[counts], teacher[counts], self.temperature)
+        valid = self.hard.valid_mask(student, batch)
+        soft = self.soft(student[valid], teacher[valid], self.temperature)
         return self.hard.loss(student, batch) + weight * soft
 
 

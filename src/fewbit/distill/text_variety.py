@@ -16,7 +16,7 @@ def distinct_grams(text: Tensor, classes: int) -> float:
     return float(torch.unique(hashes).numel() / possible)
 
 
-def complaint(text: Tensor, classes: int, least_distinct: float = 0.2, patience: int = 20_000) -> str | None:
+def degeneration_reason(text: Tensor, classes: int, least_distinct: float = 0.2, patience: int = 20_000) -> str | None:
     """What is wrong with streams ``(streams, steps)`` that began together, or nothing.
 
     Args:

@@ -6,7 +6,7 @@ from torch.nn.utils import parametrize
 
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
-from fewbit.nn.graph.recognition import stranger
+from fewbit.nn.graph.recognition import unmatched_node
 
 Cell = layers.LSTM | layers.GRU | layers.SRU
 
@@ -19,7 +19,7 @@ def cell_of(layer: layers.GraphRNN) -> Cell:
     """
     found = layers.recognise(layer.graph)
     if found is None:
-        node = stranger(layer.graph)
+        node = unmatched_node(layer.graph)
         raise LoweringError(
             f"its graph is no cell with an integer op: node {node.name!r} ({node.aggregation}, {node.activation}, "
             f"{node.size} units, signal={node.signal!r}) has no match in LSTM, GRU or SRU; draw one of these "

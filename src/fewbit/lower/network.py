@@ -1,7 +1,6 @@
 """From a torch network to ops: the walk through its graph, and its inputs and outputs as ports."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import fx, nn
 
 from fewbit import nn as layers
 from fewbit.errors import LoweringError
+from fewbit.inference import inference_mode
 from fewbit.lower import (
     patterns,
     rules_attention,
@@ -70,7 +70,7 @@ def lower_network(
 def observe(model: nn.Module, example: Any, time: Time) -> Observed:
     """The network traced and run on examples."""
     _check_float32(model)
-    with evaluated(model):
+    with inference_mode(model, no_grad=False):
         examples = made_up_examples(model) if example is None else examples_of(model, example)
         axis = 1 if time == "auto" and example is None else time
         is_axis = type(axis) is int and 0 < axis < examples.lead().dim()
@@ -105,18 +105,6 @@ def find_time(model: nn.Module, examples: Examples, traced: Traced) -> tuple[int
     if len(found) == 1:
         return next(iter(found.items()))
     return None, axes_in_time(model, examples, traced, None)
-
-
-@contextmanager
-def evaluated(model: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, and after it as it was."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def _check_float32(model: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """Floor 3: float layers of sequence networks, all ``forward(x, state=None) -> (y, state)``."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.nn.clock_schedule import ClockSchedule
 from fewbit.nn.conv import CausalConv1d
 from fewbit.nn.graph.cells import gru_graph, lstm_graph, sru_graph
 from fewbit.nn.graph.clocked import clocked_lstm_graph, hierarchical_lstm_graph
@@ -19,7 +20,6 @@ from fewbit.nn.macro_block_dropout import MacroBlockDropout, hold_masks
 from fewbit.nn.one_hot import OneHot
 from fewbit.nn.qrnn import QRNN
 from fewbit.nn.sru import SRU
-from fewbit.nn.ticks import Ticks
 
 __all__ = [
     "GRU",
@@ -30,6 +30,7 @@ __all__ = [
     "BatchNorm",
     "CausalConv1d",
     "Chain",
+    "ClockSchedule",
     "Edge",
     "Graph",
     "GraphRNN",
@@ -41,7 +42,6 @@ __all__ = [
     "Plan",
     "Recognised",
     "Signal",
-    "Ticks",
     "clocked_lstm_graph",
     "gru_graph",
     "hierarchical_lstm_graph",

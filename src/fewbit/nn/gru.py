@@ -19,19 +19,19 @@ from fewbit.nn.layer import Layer, Signal, State
 
 
 class GRU(Layer):
-    """One GRU layer; the state is the pair ``(h, s)``, each ``(batch, hidden)``.
+    """One GRU layer; the state is the pair ``(h, s)``, each ``(batch, hidden_size)``.
 
     Row blocks of `weight` and `weight_hidden`: reset gate, update gate, candidate, as in `torch.nn.GRU`.
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, inputs: int, hidden_size: int) -> None:
         super().__init__()
-        self.inputs, self.hidden_size = inputs, hidden
-        bound = hidden**-0.5
-        self.weight = nn.Parameter(torch.empty(3 * hidden, inputs).uniform_(-bound, bound))
-        self.weight_hidden = nn.Parameter(torch.empty(3 * hidden, hidden).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(3 * hidden))
-        self.bias_hidden = nn.Parameter(torch.zeros(hidden))
+        self.inputs, self.hidden_size = inputs, hidden_size
+        bound = hidden_size**-0.5
+        self.weight = nn.Parameter(torch.empty(3 * hidden_size, inputs).uniform_(-bound, bound))
+        self.weight_hidden = nn.Parameter(torch.empty(3 * hidden_size, hidden_size).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(3 * hidden_size))
+        self.bias_hidden = nn.Parameter(torch.zeros(hidden_size))
         self.hidden = Signal()
         self.cell = Signal(wide=True)
 

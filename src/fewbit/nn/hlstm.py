@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from fewbit.errors import DataError
+from fewbit.nn.clock_schedule import ClockSchedule
 from fewbit.nn.layer import Layer, Signal, State
 from fewbit.nn.lstm import LSTM
-from fewbit.nn.ticks import Ticks
 
 
 class HLSTM(Layer):
@@ -30,7 +30,7 @@ class HLSTM(Layer):
 
     Args:
         inputs: features of a frame, for text one for each character: 1 for the one that is there, else 0.
-        hidden: cells of each LSTM.
+        hidden_size: cells of each LSTM.
         boundaries: features that end a word where they are above 0: space, end of paragraph.
         words: LSTMs with the clock of words.
         direct: `spelling` reads ``x[t]`` in place of ``letters[t]`` (HLSTM-A; left out, it is HLSTM-B).
@@ -45,7 +45,7 @@ class HLSTM(Layer):
     def __init__(
         self,
         inputs: int,
-        hidden: int,
+        hidden_size: int,
         boundaries: Sequence[int] = (0, 1),
         words: int = 2,
         direct: bool = False,
@@ -56,19 +56,19 @@ class HLSTM(Layer):
             raise DataError(f"HLSTM: boundaries must be features in 0..{inputs - 1}, not {list(boundaries)}")
         if words < 1:
             raise DataError(f"HLSTM: words must be 1 or more, not {words}")
-        self.inputs, self.hidden_size, self.direct, self.reset = inputs, hidden, direct, reset
+        self.inputs, self.hidden_size, self.direct, self.reset = inputs, hidden_size, direct, reset
         self.register_buffer("boundaries", torch.tensor(sorted(set(boundaries))), persistent=False)
         self.input = Signal()  # so that the clock is read off the codes that a Program has
-        self.letters = LSTM(inputs, hidden)
-        self.words = nn.ModuleList(LSTM(hidden if i else hidden + inputs, hidden) for i in range(words))
-        self.spelling = LSTM(hidden + (inputs if direct else hidden), hidden)
+        self.letters = LSTM(inputs, hidden_size)
+        self.words = nn.ModuleList(LSTM(hidden_size if i else hidden_size + inputs, hidden_size) for i in range(words))
+        self.spelling = LSTM(hidden_size + (inputs if direct else hidden_size), hidden_size)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         letters, words, spelling = (None, (None,) * len(self.words), None) if state is None else state
         x = self.input(x)
         ends = (x.index_select(-1, self.boundaries) > 0).any(-1)
         always, never = torch.ones_like(ends), torch.zeros_like(ends)
-        each, at_ends = Ticks(always, ends if self.reset else never), Ticks(ends, never)
+        each, at_ends = ClockSchedule(always, ends if self.reset else never), ClockSchedule(ends, never)
         before = x.new_zeros(len(x), self.hidden_size) if letters is None else letters[0]
         spelt, letters = self.letters(x, letters, each)
         context = torch.cat([torch.cat([before.unsqueeze(1), spelt[:, :-1]], 1)[:, : x.shape[1]], x], -1)

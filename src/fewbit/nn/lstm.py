@@ -13,51 +13,51 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fewbit.nn.clock_schedule import ClockSchedule
 from fewbit.nn.layer import Layer, Signal, State
-from fewbit.nn.ticks import Ticks
 
 
 class LSTM(Layer):
-    """One LSTM layer; the state is the pair ``(h, c)``, each ``(batch, hidden)``.
+    """One LSTM layer; the state is the pair ``(h, c)``, each ``(batch, hidden_size)``.
 
     Row blocks of `weight` and `weight_hidden`: input gate, forget gate, candidate, output gate, as in
     `torch.nn.LSTM`. The forget bias starts at 1.
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, inputs: int, hidden_size: int) -> None:
         super().__init__()
-        self.inputs, self.hidden_size = inputs, hidden
-        bound = hidden**-0.5
-        self.weight = nn.Parameter(torch.empty(4 * hidden, inputs).uniform_(-bound, bound))
-        self.weight_hidden = nn.Parameter(torch.empty(4 * hidden, hidden).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(4 * hidden))
+        self.inputs, self.hidden_size = inputs, hidden_size
+        bound = hidden_size**-0.5
+        self.weight = nn.Parameter(torch.empty(4 * hidden_size, inputs).uniform_(-bound, bound))
+        self.weight_hidden = nn.Parameter(torch.empty(4 * hidden_size, hidden_size).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(4 * hidden_size))
         with torch.no_grad():
-            self.bias[hidden : 2 * hidden] = 1.0
+            self.bias[hidden_size : 2 * hidden_size] = 1.0
         self.hidden = Signal()
         self.cell = Signal(wide=True)
 
-    def forward(self, x: Tensor, state: State = None, ticks: Ticks | None = None) -> tuple[Tensor, State]:
-        """Run a chunk ``(batch, time, inputs)``; in every frame, or in those of `ticks`, and hold in the others."""
+    def forward(self, x: Tensor, state: State = None, clock: ClockSchedule | None = None) -> tuple[Tensor, State]:
+        """Run a chunk ``(batch, time, inputs)``; in every frame, or in those of `clock`, and hold in the others."""
         zeros = x.new_zeros(x.shape[0], self.hidden_size)
         hidden, cell = (zeros, zeros) if state is None else state
         if not x.shape[1]:
             return x.new_zeros(x.shape[0], 0, self.hidden_size), (hidden, cell)
         recurrent = self.weight_hidden  # read once: a quantizer may stand behind the name
-        if ticks is None:
+        if clock is None:
             outputs = []
             for step in functional.linear(x, self.weight, self.bias).unbind(1):
                 hidden, cell = self._step(step, hidden, cell, recurrent)
                 outputs.append(hidden)
             return torch.stack(outputs, 1), (hidden, cell)
-        gates = functional.linear(x.flatten(0, 1).index_select(0, ticks.frames), self.weight, self.bias)
-        h, c = ticks.begin(hidden), ticks.begin(cell)
+        gates = functional.linear(x.flatten(0, 1).index_select(0, clock.frames), self.weight, self.bias)
+        h, c = clock.begin(hidden), clock.begin(cell)
         hiddens, cells = [], []
-        for step in torch.split(gates, ticks.sizes):
+        for step in torch.split(gates, clock.sizes):
             h, c = self._step(step, h[: len(step)], c[: len(step)], recurrent)
             hiddens.append(h)
             cells.append(c)
-        y = ticks.hold(hiddens, hidden)
-        return y, (y[:, -1], ticks.hold(cells, cell)[:, -1])
+        y = clock.hold(hiddens, hidden)
+        return y, (y[:, -1], clock.hold(cells, cell)[:, -1])
 
     def _step(self, gates: Tensor, hidden: Tensor, cell: Tensor, recurrent: Tensor) -> tuple[Tensor, Tensor]:
         i, f, g, o = (gates + functional.linear(hidden, recurrent)).chunk(4, -1)

@@ -17,15 +17,15 @@ from fewbit.nn.layer import Layer, Signal, State
 
 
 class QRNN(Layer):
-    """One QRNN layer; the state is the pair (tail of inputs, cell ``c: (batch, hidden)``).
+    """One QRNN layer; the state is the pair (tail of inputs, cell ``c: (batch, hidden_size)``).
 
     Weight rows of `gates`: candidate, forget gate, output gate.
     """
 
-    def __init__(self, inputs: int, hidden: int, kernel: int = 2) -> None:
+    def __init__(self, inputs: int, hidden_size: int, kernel: int = 2) -> None:
         super().__init__()
-        self.inputs, self.hidden_size, self.kernel = inputs, hidden, kernel
-        self.gates = CausalConv1d(inputs, 3 * hidden, kernel)
+        self.inputs, self.hidden_size, self.kernel = inputs, hidden_size, kernel
+        self.gates = CausalConv1d(inputs, 3 * hidden_size, kernel)
         self.cell = Signal(wide=True)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:

@@ -20,19 +20,19 @@ from fewbit.nn.layer import Layer, Signal, State
 
 
 class SRU(Layer):
-    """One SRU layer; the state is the cell ``c: (batch, hidden)``.
+    """One SRU layer; the state is the cell ``c: (batch, hidden_size)``.
 
-    Weight rows: candidate, forget gate, reset gate and, where ``inputs != hidden``, the skip projection.
+    Weight rows: candidate, forget gate, reset gate and, where ``inputs != hidden_size``, the skip projection.
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, inputs: int, hidden_size: int) -> None:
         super().__init__()
-        self.inputs, self.hidden_size = inputs, hidden
-        self.projected = inputs != hidden
+        self.inputs, self.hidden_size = inputs, hidden_size
+        self.projected = inputs != hidden_size
         blocks = 4 if self.projected else 3
         bound = (3 / inputs) ** 0.5
-        self.weight = nn.Parameter(torch.empty(blocks * hidden, inputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(2 * hidden))
+        self.weight = nn.Parameter(torch.empty(blocks * hidden_size, inputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(2 * hidden_size))
         self.cell = Signal(wide=True)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:

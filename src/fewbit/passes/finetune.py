@@ -18,9 +18,9 @@ class Finetune:
 
     Args:
         batches, objective, epochs: as in `fewbit.train.fit`.
-        rate: peak learning rate.
-        schedule: progress -> factor of the rate; default a half cosine down to 0.
-        optimizer: makes the optimizer from parameters and ``lr=rate``; default AdamW without weight decay (it would
+        lr: peak learning rate.
+        schedule: progress -> factor of `lr`; default a half cosine down to 0.
+        optimizer: makes the optimizer from parameters and ``lr``; default AdamW without weight decay (it would
             pull masters to 0 and codes with them).
         clip_norm, seed, checkpoint, progress, title: as in `fewbit.train.fit`.
 
@@ -31,7 +31,7 @@ class Finetune:
     batches: Iterable[Any]
     objective: Objective
     epochs: int
-    rate: float = 1e-3
+    lr: float = 1e-3
     schedule: Schedule | None = None
     optimizer: Callable[..., Optimizer] | None = None
     clip_norm: float = 1.0
@@ -46,7 +46,7 @@ class Finetune:
             self.batches,
             self.objective,
             epochs=self.epochs,
-            optimizer=make_optimizer(self.optimizer, model, self.rate),
+            optimizer=make_optimizer(self.optimizer, model, self.lr),
             schedule=self.schedule or cosine(),
             clip_norm=self.clip_norm,
             seed=self.seed,
@@ -57,7 +57,7 @@ class Finetune:
         return model
 
 
-def make_optimizer(factory: Callable[..., Optimizer] | None, model: nn.Module, rate: float) -> Optimizer:
+def make_optimizer(factory: Callable[..., Optimizer] | None, model: nn.Module, lr: float) -> Optimizer:
     """The optimizer of a pass: of what can be trained, AdamW without weight decay if nothing else was asked for.
 
     Raises:
@@ -66,4 +66,4 @@ def make_optimizer(factory: Callable[..., Optimizer] | None, model: nn.Module, r
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise DataError(f"{type(model).__name__} has nothing to train: no parameter has requires_grad=True")
-    return factory(parameters, lr=rate) if factory else AdamW(parameters, lr=rate, weight_decay=0.0)
+    return factory(parameters, lr=lr) if factory else AdamW(parameters, lr=lr, weight_decay=0.0)

@@ -25,7 +25,7 @@ def gradual(
     Args:
         specs: of weights, each with fewer levels than the one before, such as ``["int8", "int4", "ternary"]``.
         finetune: the retraining; its epochs are all epochs together, its objective sees one progress through all
-            stages. The rate starts anew in each stage, and with it the optimizer.
+            stages. The learning rate and the optimizer start anew in each stage.
         shares: of the epochs, one for each stage; default half for the last stage, the rest evenly.
         keep: as in `Quantize`.
 

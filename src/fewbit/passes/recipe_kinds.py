@@ -74,7 +74,7 @@ OPTIMIZERS = {
     "SymmetricSGD": Keys(_DESCENT | _NOISE),
 }
 _TRAINING: dict[str, Check] = {
-    "rate": number(above=True),
+    "lr": number(above=True),
     "objective": kinded(OBJECTIVES),
     "optimizer": kinded(OPTIMIZERS),
     "clip_norm": number(above=True),
@@ -104,7 +104,7 @@ PASSES = {
             **_TRAINING,
             "high": number(above=True),
             "low": number(0, 1),
-            "gentle": number(above=True),
+            "final_lr_scale": number(above=True),
             "refit": boolean,
             "average": boolean,
         },

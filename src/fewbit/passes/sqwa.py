@@ -1,8 +1,8 @@
 """SQWA: the average of low-precision networks along a cyclic retraining, quantized again.
 
-Retraining with a rate that falls in cycles passes through several good few-bit networks. Their codes, all on one grid,
+Retraining with a learning rate that falls in cycles visits several good few-bit networks. Their codes, all on one grid,
 are summed; the mean lies in the middle of a flat region and has more levels than its members (seven ternary networks:
-15 levels). It is quantized again and retrained at a low rate.
+15 levels). It is quantized again and retrained at a low learning rate.
 
     lr(t) = hi - (hi - lo) t / (c U)   in a cycle of c epochs of U updates;   w <- D * sum_j z_j / m
 
@@ -43,10 +43,10 @@ class SQWA:
         cycles: networks to average; an odd number leaves no ties.
         cycle_epochs: epochs of a cycle.
         finetune_epochs: of the gentle retraining at the end.
-        rate: peak rate of the warm-up.
-        high: rate at the start of a cycle, in units of `rate`.
-        low: rate at the end of a cycle, as a share of its start.
-        gentle: peak rate of the last part, in units of `rate`.
+        lr: peak learning rate of the warm-up.
+        high: learning rate at the start of a cycle, in units of `lr`.
+        low: learning rate at the end of a cycle, as a share of its start.
+        final_lr_scale: peak learning rate of the last part, in units of `lr`.
         refit: whether the step is fitted anew to the mean; else it is kept.
         average: whether to stop at the mean: weights become ``intN`` with 1/m of the step, an exact sum of the codes.
         on_capture: called with (number of the capture, network) at the end of every cycle; may look, not change.
@@ -59,10 +59,10 @@ class SQWA:
     finetune_epochs: int
     cycles: int = 7
     cycle_epochs: int = 1
-    rate: float = 1e-3
+    lr: float = 1e-3
     high: float = 1.0
     low: float = 0.01
-    gentle: float = 0.1
+    final_lr_scale: float = 0.1
     refit: bool = False
     average: bool = False
     optimizer: Callable[..., Optimizer] | None = None
@@ -90,12 +90,12 @@ class SQWA:
         if self.average and wide > 8:
             raise QuantizationError(f"SQWA: the mean of {self.cycles} such networks needs {wide} bits, above 8")
         if self.warmup_epochs:
-            self._fit(model, "warmup", 0, self.warmup_epochs, self.rate)
+            self._fit(model, "warmup", 0, self.warmup_epochs, self.lr)
         for quantizer in groups:
             quantizer.freeze()
         groups = {quantizer: stack for quantizer, stack in groups.items() if _master(stack).requires_grad}
         mean = _Mean(model, groups)
-        optimizer = make_optimizer(self.optimizer, model, self.rate * self.high)
+        optimizer = make_optimizer(self.optimizer, model, self.lr * self.high)
         for cycle in range(self.cycles):
             start = self.warmup_epochs + cycle * self.cycle_epochs
             self._fit(model, f"cycle{cycle + 1}", start, self.cycle_epochs, 0.0, optimizer)
@@ -113,18 +113,18 @@ class SQWA:
         refresh_norms(model, self.batches)
         if self.finetune_epochs:
             start = self.epochs - self.finetune_epochs
-            self._fit(model, "finetune", start, self.finetune_epochs, self.rate * self.gentle)
+            self._fit(model, "finetune", start, self.finetune_epochs, self.lr * self.final_lr_scale)
         return model
 
     def _fit(
-        self, model: nn.Module, title: str, start: int, epochs: int, rate: float, optimizer: Optimizer | None = None
+        self, model: nn.Module, title: str, start: int, epochs: int, lr: float, optimizer: Optimizer | None = None
     ) -> None:
         fit(
             model,
             self.batches,
             PartOf(self.objective, start / self.epochs, (start + epochs) / self.epochs),
             epochs=epochs,
-            optimizer=optimizer or make_optimizer(self.optimizer, model, rate),
+            optimizer=optimizer or make_optimizer(self.optimizer, model, lr),
             schedule=cosine() if optimizer is None else linear(1.0, self.low),
             clip_norm=self.clip_norm,
             seed=self.seed + start,

@@ -62,7 +62,7 @@ class Activation(Quantizer):
         values = (x / step).add_(0.5).floor_().clamp_(self.format.lo, self.format.hi)
         return Codes(values, step, self.format, self.per)
 
-    def passes(self, x: Tensor) -> Tensor | None:
+    def ste_mask(self, x: Tensor) -> Tensor | None:
         step = self.scale
         low, high = (self.format.lo - 0.5) * step, (self.format.hi + 0.5) * step
         return (x >= low) & (x <= high)

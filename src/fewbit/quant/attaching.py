@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.errors import QuantizationError, SelectionError
+from fewbit.inference import inference_mode
 from fewbit.quant.activation import LOOK
 from fewbit.quant.base import Quantizer, check_finite
 from fewbit.quant.calling import call_of
@@ -106,14 +107,12 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
     watched = {name: module for name, module in model.named_modules() if INPUT in module._modules}
     seen: dict[str, list[Tensor]] = {name: [] for name in watched}
     quantizers: dict[str, Quantizer] = {}
-    modes = {module: module.training for module in model.modules()}
     handles = []
     for name, module in watched.items():
         quantizers[name] = module._modules.pop(INPUT)
         handles.append(module.register_forward_pre_hook(_watcher(name, seen[name]), with_kwargs=True))
     try:
-        model.eval()
-        with torch.no_grad(), parametrize.cached():
+        with inference_mode(model):
             for batch in islice(batches, limit):
                 args, named = call_of(model, batch)
                 model(*args, **named)
@@ -122,8 +121,6 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
             handle.remove()
         for name, module in watched.items():
             module._modules[INPUT] = quantizers[name]
-        for module, training in modes.items():
-            module.training = training
     if watched and not any(seen.values()):
         raise QuantizationError(f"no signal came by {list(watched)} in calibration; give at least one batch")
     for name, quantizer in quantizers.items():

@@ -66,13 +66,13 @@ class Quantizer(nn.Module, ABC):
         """Keep the scale as it is from now on, whatever training does; `fit` sets it free again."""
         return
 
-    def passes(self, x: Tensor) -> Tensor | None:
+    def ste_mask(self, x: Tensor) -> Tensor | None:
         """Where the gradient passes, as booleans; ``None`` means it passes everywhere."""
         return None
 
     def forward(self, x: Tensor) -> Tensor:
         plain = x.detach()
-        return straight_through(x, self.codes(plain).dequantize(), self.passes(plain))
+        return straight_through(x, self.codes(plain).dequantize(), self.ste_mask(plain))
 
     @property
     def spec(self) -> str:
@@ -88,19 +88,19 @@ class Quantizer(nn.Module, ABC):
 
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, quantized: Tensor, passes: Tensor | None) -> Tensor:
-        ctx.save_for_backward(passes)
+    def forward(ctx: Any, x: Tensor, quantized: Tensor, ste_mask: Tensor | None) -> Tensor:
+        ctx.save_for_backward(ste_mask)
         return quantized
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (passes,) = ctx.saved_tensors
-        return gradients[0] if passes is None else gradients[0] * passes, None, None
+        (ste_mask,) = ctx.saved_tensors
+        return gradients[0] if ste_mask is None else gradients[0] * ste_mask, None, None
 
 
-def straight_through(x: Tensor, quantized: Tensor, passes: Tensor | None = None) -> Tensor:
-    """Exactly `quantized` going forward, the gradient of the identity on `x` going back (times `passes`)."""
-    return cast(Tensor, _StraightThrough.apply(x, quantized, passes))  # type: ignore[no-untyped-call]
+def straight_through(x: Tensor, quantized: Tensor, ste_mask: Tensor | None = None) -> Tensor:
+    """Exactly `quantized` going forward, the gradient of the identity on `x` going back (times `ste_mask`)."""
+    return cast(Tensor, _StraightThrough.apply(x, quantized, ste_mask))  # type: ignore[no-untyped-call]
 
 
 _later = ContextVar("checked later", default=False)

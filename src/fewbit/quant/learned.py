@@ -53,7 +53,7 @@ class LearnedUniform(Uniform):
     def _learned(self) -> Tensor:
         return self.step * self.factor.clamp_min(LEAST).view_as(self.step)
 
-    def passes(self, x: Tensor) -> Tensor:
+    def ste_mask(self, x: Tensor) -> Tensor:
         return _inside(x, self.codes(x), self._unit(x, self.scale))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -109,8 +109,8 @@ def _inside(x: Tensor, codes: Codes, unit: Tensor, margin: float = 0.5) -> Tenso
 
 def _quantized(x: Tensor, unit: Tensor, codes: Codes, share: float, margin: float = 0.5) -> Tensor:
     plain, step = x.detach(), unit.detach()
-    passes, inside = _inside(plain, codes, step), _inside(plain, codes, step, margin)
-    value: Tensor = _Learned.apply(x, unit, codes.dequantize(), codes.values, passes, inside, share)  # type: ignore[no-untyped-call]
+    ste_mask, inside = _inside(plain, codes, step), _inside(plain, codes, step, margin)
+    value: Tensor = _Learned.apply(x, unit, codes.dequantize(), codes.values, ste_mask, inside, share)  # type: ignore[no-untyped-call]
     return value
 
 
@@ -122,17 +122,17 @@ class _Learned(torch.autograd.Function):
         unit: Tensor,
         quantized: Tensor,
         values: Tensor,
-        passes: Tensor,
+        ste_mask: Tensor,
         inside: Tensor,
         share: float,
     ) -> Tensor:
-        ctx.save_for_backward(x, unit, values, passes, inside)
+        ctx.save_for_backward(x, unit, values, ste_mask, inside)
         ctx.share = share
         return quantized
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None, None, None]:
-        x, unit, values, passes, inside = ctx.saved_tensors
+        x, unit, values, ste_mask, inside = ctx.saved_tensors
         slope = torch.where(inside, values - x / unit, values)
         for_unit = (gradients[0] * slope * ctx.share).sum_to_size(unit.shape)
-        return gradients[0] * passes, for_unit, None, None, None, None, None
+        return gradients[0] * ste_mask, for_unit, None, None, None, None, None

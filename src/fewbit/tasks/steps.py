@@ -124,7 +124,7 @@ def compression(
     steps: list[dict[str, Any]] = [{"kind": "Quantize", "weights": chosen, "activations": activations}]
     epochs = task.retrain_epochs if epochs is None else epochs
     if epochs:
-        retraining: dict[str, Any] = {"epochs": epochs, "rate": task.retrain_rate, "title": "retraining"}
+        retraining: dict[str, Any] = {"epochs": epochs, "lr": task.retrain_lr, "title": "retraining"}
         if hasattr(task.retrain_objective or task.objective, "loss"):
             weight = {"from": 1.0, "to": 0.0}
             retraining["objective"] = {"kind": "LogitKD", "temperature": temperature, "weight": weight}

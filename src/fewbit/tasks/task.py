@@ -17,10 +17,10 @@ from zlib import crc32
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
 from fewbit.errors import DataError
+from fewbit.inference import inference_mode
 from fewbit.passes import Finetune
 from fewbit.train import CrossEntropy, Objective, Schedule
 
@@ -42,9 +42,9 @@ class Task:
         test: like `evaluate`, on data that no choice has seen; default `evaluate`.
         objective: what float training minimises.
         retrain_objective: what retraining minimises; default `objective`.
-        epochs, rate: of float training.
+        epochs, lr: of float training.
         optimizer, schedule: of float training, as in `Finetune`; default AdamW without weight decay, half a cosine.
-        retrain_epochs, retrain_rate: of retraining after quantization.
+        retrain_epochs, retrain_lr: of retraining after quantization.
         network: gives the trained float network, where you have one already; else it is trained from `build`.
         packing: arguments of `fewbit.pack` beside the model and the recipe, such as ``features`` and ``alphabet``;
             without them the network is packed with a batch as the example.
@@ -61,9 +61,9 @@ class Task:
     objective: Objective = field(default_factory=CrossEntropy)
     retrain_objective: Objective | None = None
     epochs: int = 10
-    rate: float = 2e-3
+    lr: float = 2e-3
     retrain_epochs: int = 5
-    retrain_rate: float = 1e-3
+    retrain_lr: float = 1e-3
     optimizer: Callable[..., Optimizer] | None = None
     schedule: Schedule | None = None
     network: Callable[[], nn.Module] | None = None
@@ -88,7 +88,7 @@ class Task:
         settings = {
             "objective": self.objective,
             "epochs": self.epochs,
-            "rate": self.rate,
+            "lr": self.lr,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
         }
@@ -96,7 +96,7 @@ class Task:
 
     def retraining(self, seed: int, **changes: Any) -> Finetune:
         """The pass that retrains for this task; `changes` are settings of `Finetune`."""
-        settings = {"epochs": self.retrain_epochs, "rate": self.retrain_rate} | changes
+        settings = {"epochs": self.retrain_epochs, "lr": self.retrain_lr} | changes
         plain = Finetune(self.batches(seed), self.retrain_objective or self.objective, 1, seed=seed, progress=False)
         return replace(plain, **settings)
 
@@ -192,11 +192,5 @@ def _told(error: Exception) -> str:
 
 
 def _measure(evaluate: Callable[[nn.Module], float], model: nn.Module) -> float:
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad(), parametrize.cached():
-            return float(evaluate(model))
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with inference_mode(model):
+        return float(evaluate(model))

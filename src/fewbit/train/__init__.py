@@ -2,7 +2,6 @@
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.train.checkpoint import read_tensors, write_tensors
-from fewbit.train.continuing import Continuing
 from fewbit.train.loop import History, fit
 from fewbit.train.norms import refresh_norms
 from fewbit.train.objectives import (
@@ -20,11 +19,11 @@ from fewbit.train.schedules import Schedule, constant, cosine, linear
 from fewbit.train.stream_trainer import StreamTrainer
 from fewbit.train.streams import LabelledFrames, Placed, UtteranceStreams
 from fewbit.train.symmetric_sgd import SymmetricSGD
+from fewbit.train.truncated_bptt import TruncatedBPTT
 
 __all__ = [
     "CTC",
     "CTCBatch",
-    "Continuing",
     "CrossEntropy",
     "GuidedCTC",
     "HardLoss",
@@ -38,6 +37,7 @@ __all__ = [
     "Schedule",
     "StreamTrainer",
     "SymmetricSGD",
+    "TruncatedBPTT",
     "UtteranceStreams",
     "WindowErrors",
     "constant",

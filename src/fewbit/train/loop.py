@@ -59,8 +59,8 @@ def fit(
         batches: a `DataLoader`, of whose batches each of several processes gets its share; in one process any list
             of batches will do.
         objective: ``(model, batch, progress) -> loss``.
-        epochs: passes over `batches`.
-        optimizer: default AdamW with rate 1e-3 and no weight decay. Its `step` is called with a closure.
+        epochs: how many times `batches` is read.
+        optimizer: default AdamW with learning rate 1e-3 and no weight decay. Its `step` is called with a closure.
         schedule: progress -> factor of the optimizer's learning rates; default 1.
         clip_norm: largest norm of the gradient.
         seed: of torch, NumPy and random; the same seed gives the same weights.
@@ -81,8 +81,8 @@ def fit(
     if accelerator.num_processes > 1 and not isinstance(batches, DataLoader):
         raise DataError("fit: several processes share the batches of a DataLoader, not those of a list")
     generator = getattr(batches, "generator", None)
-    # The rate before any schedule; an optimizer may come from an earlier fit.
-    rates = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
+    # The learning rates before any schedule; an optimizer may come from an earlier fit.
+    lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
     home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     history = History()
     first_epoch = 0
@@ -100,8 +100,8 @@ def fit(
         for given in loader:
             batch = send_to_device(given, accelerator.device)
             done = step / steps
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * (schedule(done) if schedule else 1.0)
+            for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+                group["lr"] = lr * (schedule(done) if schedule else 1.0)
 
             seen: list[Tensor] = []
 
@@ -131,8 +131,8 @@ def fit(
         if checkpoint is not None and accelerator.is_main_process:
             save_checkpoint(checkpoint, model, optimizer, generator, epoch + 1, history.losses)
     bar.close()
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
+    for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+        group["lr"] = lr
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     # A model that carries this mark, or a copy of it, is not moved to the GPU when it is trained again.
     vars(model).pop("_is_accelerate_prepared", None)

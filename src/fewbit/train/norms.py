@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils import parametrize
 
 from fewbit.errors import DataError
+from fewbit.inference import inference_mode
 
 
 def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> nn.Module:
@@ -27,16 +27,14 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
         return model
     home = norms[0].running_mean
     before = {norm: {name: value.clone() for name, value in norm.named_buffers()} for norm in norms}
-    modes = {module: module.training for module in model.modules()}
     momenta = [norm.momentum for norm in norms]
-    model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over the batches
-        norm.train()
     done = False
     try:
-        with torch.no_grad(), parametrize.cached():
+        with inference_mode(model):
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # a plain mean over the batches
+                norm.train()
             for batch in islice(batches, limit):
                 x = batch[0] if isinstance(batch, tuple | list) else batch
                 if not isinstance(x, torch.Tensor) or x.numel():
@@ -51,6 +49,4 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
             norm.momentum = momentum
             if not done or not norm.num_batches_tracked:  # nothing came by
                 norm.load_state_dict(before[norm], strict=False)
-        for module, training in modes.items():
-            module.training = training
     return model

@@ -29,7 +29,7 @@ class HardLoss(Protocol):
         """Loss of the model's `outputs` for this batch."""
         ...
 
-    def counts(self, outputs: Tensor, batch: Any) -> Tensor:
+    def valid_mask(self, outputs: Tensor, batch: Any) -> Tensor:
         """Which positions of `outputs` (all axes but the classes) are real and not padding: booleans."""
         ...
 
@@ -101,7 +101,7 @@ class CrossEntropy:
         flat = outputs.reshape(-1, outputs.shape[-1])
         return functional.cross_entropy(flat, batch[1].reshape(-1), ignore_index=self.ignore)
 
-    def counts(self, outputs: Tensor, batch: Any) -> Tensor:
+    def valid_mask(self, outputs: Tensor, batch: Any) -> Tensor:
         """Positions whose label counts."""
         return cast(Tensor, batch[1] != self.ignore)
 
@@ -131,7 +131,7 @@ class CTC:
             zero_infinity=True,
         )
 
-    def counts(self, outputs: Tensor, batch: Any) -> Tensor:
+    def valid_mask(self, outputs: Tensor, batch: Any) -> Tensor:
         """Frames before the end of each sequence."""
         frames = torch.arange(outputs.shape[1], device=outputs.device)
         return frames < self._lengths(outputs, batch)[:, None]

@@ -23,10 +23,10 @@ from fewbit.errors import DataError
 from fewbit.nn import CausalConv1d, hold_masks
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
-from fewbit.train.continuing import detached
 from fewbit.train.online_ctc import OnlineCTC, Part, WindowErrors
 from fewbit.train.schedules import Schedule
 from fewbit.train.streams import Placed, UtteranceStreams
+from fewbit.train.truncated_bptt import detached
 
 
 class StreamTrainer:
@@ -38,7 +38,7 @@ class StreamTrainer:
         streams: where frames and labels come from.
         objective: window and step, in output frames.
         updates: of the whole training; what schedules and quantizers call progress is the share that is done.
-        optimizer: default AdamW with rate 1e-3 and no weight decay. Its `step` is called with a closure.
+        optimizer: default AdamW with learning rate 1e-3 and no weight decay. Its `step` is called with a closure.
         schedule: progress -> factor of the optimizer's learning rates; default 1.
         warmup: first updates in which only utterances that end give errors (CTC-TR): the posteriors of CTC-EM mean
             nothing before the network has found rough alignments.
@@ -76,7 +76,7 @@ class StreamTrainer:
         self.model, self.streams, self.objective = model, streams, objective or OnlineCTC()
         self.updates, self.schedule, self.warmup, self.clip_norm = updates, schedule, warmup, clip_norm
         self.optimizer = optimizer or AdamW(trained, lr=1e-3, weight_decay=0.0)
-        self.rates = [group.setdefault("initial_lr", group["lr"]) for group in self.optimizer.param_groups]
+        self.lrs = [group.setdefault("initial_lr", group["lr"]) for group in self.optimizer.param_groups]
         self.seed, self.device = seed, trained[0].device
         self.done, self.infeasible = 0, 0
         self.losses: list[float] = []
@@ -115,7 +115,7 @@ class StreamTrainer:
             FileFormatError: the file is no such checkpoint, or of another model, optimizer or streams.
         """
         self.done, self.losses = load_checkpoint(path, _Whole(self), self.optimizer, self.streams.generator)
-        self.rates = [group["initial_lr"] for group in self.optimizer.param_groups]
+        self.lrs = [group["initial_lr"] for group in self.optimizer.param_groups]
 
     def _update(self) -> None:
         step, objective = self.objective.step, self.objective
@@ -127,8 +127,8 @@ class StreamTrainer:
         parts = [part for one in placed if (part := self._part(one, start, frames))]
         leaving, scale = objective.leaving(frames), objective.scale(self.streams.streams)
         numbers = self._numbers(placed, inputs.shape[1], start * self.stride)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * (self.schedule(self.done / self.updates) if self.schedule else 1.0)
+        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+            group["lr"] = lr * (self.schedule(self.done / self.updates) if self.schedule else 1.0)
         results: list[tuple[Any, WindowErrors]] = []
 
         def closure() -> Tensor:

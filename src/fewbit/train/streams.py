@@ -96,8 +96,8 @@ class UtteranceStreams:
         return max(len(utterance.labels) for utterance in self.utterances)
 
     @property
-    def passes(self) -> float:
-        """How often all utterances have been dealt out."""
+    def epochs(self) -> float:
+        """How many times the utterances have been read."""
         return self.drawn / len(self.utterances)
 
     def read(self, frames: int) -> tuple[Tensor, list[Placed]]:

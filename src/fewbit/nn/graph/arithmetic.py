@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, addmm
 
 from fewbit.nn.graph.parts import ACTIVATIONS, Node
-from fewbit.nn.graph.schedule import Lane
+from fewbit.nn.graph.schedule import UnitRange
 
 Signals = Mapping[str, Callable[[Tensor], Tensor]]
 
@@ -33,15 +33,15 @@ def finishers(node: Node, signals: Signals) -> tuple[Callable[[Tensor], Tensor],
 
 
 @cache
-def cutter(size: int, lanes: tuple[Lane, ...]) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """What gives the units of each lane from rows of `size` units; lanes are in the order of their first unit.
+def cutter(size: int, ranges: tuple[UnitRange, ...]) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """A function that cuts rows of `size` units into `ranges`, which are in the order of their first unit.
 
-    Lanes that lie side by side are cut at once, because the gradient of that is one concatenation; a slice has one as
-    wide as the node.
+    Adjacent ranges that cover the node are cut in one operation, whose gradient is one concatenation; the gradient of a
+    slice is as wide as the node.
     """
-    starts, stops = [start for _, start, _ in lanes], [stop for _, _, stop in lanes]
-    if len(lanes) > 1 and [*starts, size] == [0, *stops]:
-        sizes = [stop - start for _, start, stop in lanes]
+    starts, stops = [start for _, start, _ in ranges], [stop for _, _, stop in ranges]
+    if len(ranges) > 1 and [*starts, size] == [0, *stops]:
+        sizes = [stop - start for _, start, stop in ranges]
         return lambda rows: torch.split(rows, sizes, 1)
     return lambda rows: tuple(
         rows if stop - start == size else rows[:, start:stop] for start, stop in zip(starts, stops, strict=True)

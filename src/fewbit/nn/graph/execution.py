@@ -12,7 +12,7 @@ from torch import Tensor
 from fewbit.nn.graph.arithmetic import Signals, combine, cutter, finishers, multiply
 from fewbit.nn.graph.loop import run_loop
 from fewbit.nn.graph.parts import Edge, Node
-from fewbit.nn.graph.schedule import Component, Lane, Plan, Step, lane_of, multiplies, whole
+from fewbit.nn.graph.schedule import Component, Plan, Step, UnitRange, multiplies, unit_range_of, whole
 
 
 class Execution:
@@ -38,7 +38,7 @@ class Execution:
     ) -> None:
         self.plan, self.parameters, self.signals = plan, parameters, signals
         self.input, self.past, self.batch = rows, past, batch
-        self.rows: dict[Lane, Tensor] = {}
+        self.rows: dict[UnitRange, Tensor] = {}
         """What is wanted of the finished components, in the ranges in which it is read."""
         self.kept: dict[str, Tensor] = {}
         """The last rows of each node that is read with a delay, for the next chunk."""
@@ -103,7 +103,7 @@ class Execution:
 
     def _read(self, edge: Edge) -> Tensor:
         """The source of an edge in all frames, as late as the edge wants it."""
-        rows = self.rows[lane_of(edge)]
+        rows = self.rows[unit_range_of(edge)]
         if not edge.delay:
             return rows
         late = edge.delay * self.batch

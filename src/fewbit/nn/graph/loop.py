@@ -8,7 +8,7 @@ from torch import Tensor, addmm
 
 from fewbit.nn.graph.arithmetic import Signals, combine, cutter, finishers, multiply
 from fewbit.nn.graph.parts import Node
-from fewbit.nn.graph.schedule import Component, Lane, lane_of, whole
+from fewbit.nn.graph.schedule import Component, UnitRange, unit_range_of, whole
 from fewbit.nn.graph.weight_gradient import carry_weight
 
 
@@ -100,10 +100,10 @@ def run_loop(
     """
     frames, batch, _ = zeros.shape
     places: dict[str, _Place] = {}
-    lists: dict[Lane, list[Tensor]] = {}
+    lists: dict[UnitRange, list[Tensor]] = {}
     for step in component.steps:
-        lists |= {lane: [] for lane in (whole(step.node), *step.parts)}
-        parts = [lists[lane] for lane in step.parts]
+        lists |= {units: [] for units in (whole(step.node), *step.parts)}
+        parts = [lists[units] for units in step.parts]
         place = _Place(
             step.node,
             step.depth,
@@ -119,7 +119,7 @@ def run_loop(
         place, begun = places[step.node.name], hoisted.get(step.node.name)
         for edge in step.internal:
             size = step.node.size if edge.kind == "broadcast" else None
-            term = _Term(lists[lane_of(edge)], places[edge.source].past - edge.delay, size)
+            term = _Term(lists[unit_range_of(edge)], places[edge.source].past - edge.delay, size)
             if edge.kind == "full":
                 begun = _multiply_later(term, parameters[edge.name], step.node, begun, zeros)
             place.terms.append(term)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from fewbit.nn.graph.components import order_in_frame, strong_components
 from fewbit.nn.graph.drawing import Graph
 from fewbit.nn.graph.parts import Edge, Node
-from fewbit.nn.graph.schedule import Component, Plan, Step, lane_of, multiplies, whole
+from fewbit.nn.graph.schedule import Component, Plan, Step, multiplies, unit_range_of, whole
 
 
 def plan(graph: Graph) -> Plan:
@@ -56,8 +56,8 @@ def _step(node: Node, group: list[str], edges: list[Edge], output: str) -> Step:
         # Vectors first: a matrix product adds to a bias in passing.
         hoisted=tuple(sorted((edge for edge in incoming if edge.source not in group), key=multiplies)),
         internal=tuple(edge for edge in incoming if edge.source in group),
-        parts=tuple(sorted({lane_of(edge) for edge in inner} - {whole(node)})),
-        outer=tuple(sorted({lane_of(edge) for edge in outer})),
+        parts=tuple(sorted({unit_range_of(edge) for edge in inner} - {whole(node)})),
+        outer=tuple(sorted({unit_range_of(edge) for edge in outer})),
         depth=max((edge.delay for edge in inner), default=0),
         seen=bool(outer) or node.name == output,
     )

@@ -48,7 +48,7 @@ def recognise(graph: Graph) -> Recognised | None:
     return None
 
 
-def stranger(graph: Graph) -> Node:
+def unmatched_node(graph: Graph) -> Node:
     """A node that the most similar known cell does not have; the output if none stands out."""
     found = []
     for draw in CELLS.values():

@@ -6,7 +6,7 @@ from functools import cached_property
 from fewbit.nn.graph.drawing import Graph
 from fewbit.nn.graph.parts import Edge, Node
 
-Lane = tuple[str, int, int]
+UnitRange = tuple[str, int, int]
 """A range of the units of a node: its name, the first unit, the one behind the last."""
 
 
@@ -27,8 +27,8 @@ class Step:
     node: Node
     hoisted: tuple[Edge, ...]
     internal: tuple[Edge, ...]
-    parts: tuple[Lane, ...]
-    outer: tuple[Lane, ...]
+    parts: tuple[UnitRange, ...]
+    outer: tuple[UnitRange, ...]
     depth: int
     seen: bool
 
@@ -116,13 +116,13 @@ def multiplies(edge: Edge) -> bool:
     return edge.name.startswith("weight_")
 
 
-def lane_of(edge: Edge) -> Lane:
+def unit_range_of(edge: Edge) -> UnitRange:
     """The range that an edge of a plan reads."""
     assert edge.stop is not None
     return edge.source, edge.start, edge.stop
 
 
-def whole(node: Node) -> Lane:
+def whole(node: Node) -> UnitRange:
     """All units of a node."""
     return node.name, 0, node.size
 

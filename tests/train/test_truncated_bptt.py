@@ -8,39 +8,39 @@ import torch
 from fewbit.data import TextStreams
 from fewbit.errors import DataError
 from fewbit.models import CharLM
-from fewbit.train import Continuing, CrossEntropy, fit
+from fewbit.train import CrossEntropy, TruncatedBPTT, fit
 
 
 def test_pieces_give_the_outputs_of_the_whole() -> None:
     model = CharLM(5, 8, 2).eval()
     x = torch.randint(5, (3, 17))
     whole, _ = model(x)
-    continuing = Continuing(model)
+    carried = TruncatedBPTT(model)
     for _ in range(2):
-        pieces = [continuing(piece) for piece in x.split((4, 1, 12), 1)]
+        pieces = [carried(piece) for piece in x.split((4, 1, 12), 1)]
         torch.testing.assert_close(torch.cat(pieces, 1), whole)
-        continuing.restart()
+        carried.restart()
 
 
 def test_the_same_batch_again_begins_where_it_began() -> None:
-    continuing = Continuing(CharLM(5, 8, 1))
+    carried = TruncatedBPTT(CharLM(5, 8, 1))
     first, second = torch.randint(5, (2, 2, 6))
-    continuing(first)
-    assert torch.equal(continuing(second), continuing(second))
+    carried(first)
+    assert torch.equal(carried(second), carried(second))
 
 
 def test_no_gradient_reaches_an_earlier_batch() -> None:
     model = CharLM(5, 8, 1)
-    continuing = Continuing(model)
-    continuing(torch.randint(5, (2, 6))).sum().backward()
-    continuing(torch.randint(5, (2, 6))).sum().backward()  # would raise: the graph before is freed
+    carried = TruncatedBPTT(model)
+    carried(torch.randint(5, (2, 6))).sum().backward()
+    carried(torch.randint(5, (2, 6))).sum().backward()  # would raise: the graph before is freed
 
 
 def test_another_number_of_streams_is_refused() -> None:
-    continuing = Continuing(CharLM(5, 8, 1))
-    continuing(torch.zeros(2, 6, dtype=torch.long))
+    carried = TruncatedBPTT(CharLM(5, 8, 1))
+    carried(torch.zeros(2, 6, dtype=torch.long))
     with pytest.raises(DataError, match="3 streams after 2"):
-        continuing(torch.zeros(3, 6, dtype=torch.long))
+        carried(torch.zeros(3, 6, dtype=torch.long))
 
 
 def test_streams_go_on_from_batch_to_batch_and_from_pass_to_pass() -> None:
@@ -70,7 +70,7 @@ def test_what_was_read_before_the_batch_helps() -> None:
         torch.manual_seed(0)
         model = CharLM(3, 16, 1)
         history = fit(
-            Continuing(model) if carried else model,
+            TruncatedBPTT(model) if carried else model,
             TextStreams(text, streams=8, steps=5),
             CrossEntropy(),
             epochs=12,

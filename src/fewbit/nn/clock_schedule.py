@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 
-class Ticks:
+class ClockSchedule:
     """The plan of a chunk, for all layers that share a clock.
 
     Args:

@@ -7,16 +7,16 @@ from torch import Tensor, nn
 from fewbit.errors import DataError
 
 
-class Continuing(nn.Module):
+class TruncatedBPTT(nn.Module):
     """A model that keeps its state between calls, for training on streams that go on from batch to batch.
 
     Gradients end at the first frame of a batch; what the state knows does not. It is for `fit`, whose objectives call a
     model with inputs alone::
 
-        fit(Continuing(model), TextStreams(text, streams=64, steps=128), CrossEntropy(), epochs=3)
+        fit(TruncatedBPTT(model), TextStreams(text, streams=64, steps=128), CrossEntropy(), epochs=3)
 
-    The model itself is trained, and `Continuing` holds no weights of its own. Its state is no part of a checkpoint: a
-    training that goes on from one begins with empty memory.
+    The model itself is trained; `TruncatedBPTT` holds no weights of its own. A checkpoint does not hold its state, so a
+    training that resumes begins with empty memory.
 
     Args:
         model: ``(x, state) -> (y, state)`` whose state starts as ``None``.
@@ -40,7 +40,7 @@ class Continuing(nn.Module):
         if x is not self._last:
             if self._last is not None and len(x) != len(self._last):
                 raise DataError(
-                    f"Continuing: {len(x)} streams after {len(self._last)}; give every batch the same number of "
+                    f"TruncatedBPTT: {len(x)} streams after {len(self._last)}; give every batch the same number of "
                     "streams, or call restart() between them"
                 )
             self._before, self._last = self._after, x
