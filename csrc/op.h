@@ -6,7 +6,7 @@
 
 #include "fields.h"
 #include "kernels.h"
-#include "workshop.h"
+#include "workspace.h"
 
 namespace fewbit {
 

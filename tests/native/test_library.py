@@ -82,8 +82,8 @@ def test_a_library_of_another_version_is_refused(monkeypatch, tmp_path):
 def test_with_ctypes_alone_the_integers_are_the_same(digits, monkeypatch):
     x = frames(digits)
     wanted, state = digits.step(x, digits.init_state())
-    monkeypatch.setattr("fewbit.program.native_run.door", lambda: None)
-    monkeypatch.setattr("fewbit.native.matrix.door", lambda: None)
+    monkeypatch.setattr("fewbit.program.native_run.fast_binding", lambda: None)
+    monkeypatch.setattr("fewbit.native.matrix.fast_binding", lambda: None)
     plain = Native(digits.ops)
     got, after = plain.step(x, plain.init_state())
     assert np.array_equal(got, wanted)

@@ -15,6 +15,7 @@ from fewbit.lower.signals import Frames, Labels, Pending, Signal, frames_of, fre
 from fewbit.lower.times import phases_of, whole_table
 from fewbit.lower.weights import Floats, SignalCodes, codes_of, read_signal, to_float
 from fewbit.program import ops
+from fewbit.program.limits import MAX_BIAS
 from fewbit.program.numerics import INT16, INT32, Integers, Rescale, rescale_from
 
 BITS = 16
@@ -188,7 +189,7 @@ class Builder:
         period = max(len(factor) for factor in factors)
         fine = np.concatenate([np.resize(factor, period) for factor in factors]) * 256
         rescale = rescale_from(fine, codes.low, codes.high)
-        offset = np.clip(np.rint(np.atleast_1d(bias) * 256), -(1 << 30), 1 << 30).astype(np.int64)
+        offset = np.clip(np.rint(np.atleast_1d(bias) * 256), -MAX_BIAS, MAX_BIAS).astype(np.int64)
         inputs = tuple(signal.name for signal in signals)
         return self.add(ops.Sum(name, rescale.multiplier, rescale.shift, offset, codes.low, codes.high, inputs=inputs))
 

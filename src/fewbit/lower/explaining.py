@@ -48,7 +48,7 @@ class Explanation:
             streams = "needs its whole input at once" if graph.whole else f"a stream, {self._delay()}"
             lines += [f"{streams}; {len(graph.ops)} ops", ""]
             for row, value in zip(cost(self.program).ops, graph.values, strict=True):
-                bits = "scores" if not value.narrow else f"{int(np.ceil(np.log2(value.high - value.low + 1)))} bits"
+                bits = "scores" if not value.fits_int16 else f"{int(np.ceil(np.log2(value.high - value.low + 1)))} bits"
                 lines.append(f"{row.name[:38]:<40}{row.op:<12}{row.shape[:14]:<16}{bits}")
         lines += [_wrapped(problem) for problem in self.problems]
         return "\n".join(lines)

@@ -14,17 +14,9 @@ from fewbit.lower.builder import Builder
 from fewbit.lower.observed import MOVES, args_of, operator_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Signal, Symbols, frames_of
-from fewbit.lower.weights import (
-    MAX_SUM,
-    Floats,
-    SignalCodes,
-    Weight,
-    bias_bits,
-    integer_bias,
-    to_float,
-    weight_of,
-)
+from fewbit.lower.weights import Floats, SignalCodes, Weight, bias_bits, integer_bias, to_float, weight_of
 from fewbit.program import ops
+from fewbit.program.limits import MAX_SUM
 from fewbit.program.numerics import Integers, rescale_from
 
 NO_WEIGHT = "its weight is float; quantize it (weights='int8' loses nothing that one would notice)"
@@ -164,7 +156,7 @@ def _grid(
 
 
 def fitting(builder: Builder, signal: Signal, weight: Weight) -> Signal:
-    """The signal in codes so few that sums of products stay below 2**30."""
+    """The signal in codes so few that sums of products stay below `MAX_SUM`."""
     most = int(np.abs(weight.codes).sum(axis=1).max())
     codes = signal.codes
     while most * max(-codes.low, codes.high) >= MAX_SUM:

@@ -11,14 +11,12 @@ from torch.nn.utils import parametrize
 from fewbit.errors import LoweringError
 from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, default_layout, pack
 from fewbit.program import ops
+from fewbit.program.limits import MAX_BIAS_BITS, MAX_SUM
 from fewbit.program.numerics import Integers
-from fewbit.program.ops.base import MAX_BIAS_BITS
 from fewbit.quant import Activation, Quantizer, input_quantizer, quantizer_of
 from fewbit.quant.following import input_of
 
 Floats = NDArray[np.float64]
-MAX_SUM = 1 << 30
-"""Sums of products, and biases, stay below this, so that both together fit 32 bits."""
 
 
 @dataclass(frozen=True)

@@ -117,10 +117,10 @@ def reference_wanted() -> bool:
 
 
 @cache
-def door() -> Any:
-    """The extension `fewbit.native.door`, which calls the library faster than `ctypes`, or ``None`` without it."""
+def fast_binding() -> Any:
+    """The extension `fewbit.native.fast_binding`, which is faster than `ctypes`, or ``None`` where it was not built."""
     try:
-        opened = import_module("fewbit.native.door")
+        opened = import_module("fewbit.native.fast_binding")
     except ImportError:
         return None
     functions = library().fewbit_network_step, library().fewbit_matrix_apply

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from fewbit.errors import TargetError
 from fewbit.formats import Format
-from fewbit.native.library import door, integers, last_error, library, pointer
+from fewbit.native.handle import Handle
+from fewbit.native.library import fast_binding, integers, last_error, library, pointer
 
 WIDE_BYTES = 1 << 20
 """A matrix that takes at most so much with 4 or 8 bits a code stays in a cache, where fewer bits only cost time."""
@@ -36,13 +37,13 @@ class NativeMatrix:
         group_scale: NDArray[np.integer[Any]] | None = None,
         wide: bool | None = None,
     ) -> None:
-        self._library, self._door = library(), door()
+        self._library, self._binding = library(), fast_binding()
         rows, columns = codes.shape
         if wide is None:
             wide = rows * columns * (4 if format.bits <= 4 else 8) // 8 <= WIDE_BYTES
         held = np.ascontiguousarray(codes, np.int16)
         scales = None if group_scale is None else integers(group_scale)
-        self.handle = self._library.fewbit_matrix_new(
+        address = self._library.fewbit_matrix_new(
             pointer(held, c_int16),
             rows,
             columns,
@@ -52,18 +53,19 @@ class NativeMatrix:
             group,
             None if scales is None else pointer(scales, c_int32),
         )
-        if not self.handle:
-            raise TargetError(f"a {rows} x {columns} {format} matrix cannot be used natively: {last_error()}")
+        refusal = f"a {rows} x {columns} {format} matrix cannot be used natively"
+        self._handle = Handle(address, self._library.fewbit_matrix_free, refusal=refusal)
         self.rows, self.columns = rows, columns
 
-    def __del__(self) -> None:
-        if getattr(self, "handle", None):
-            self._library.fewbit_matrix_free(self.handle)
+    @property
+    def address(self) -> int:
+        """The matrix in the library (``fewbit_matrix*``); it lives as long as this object."""
+        return self._handle.address
 
     @property
     def bytes(self) -> int:
         """Memory that it takes."""
-        return int(self._library.fewbit_matrix_bytes(self.handle))
+        return int(self._library.fewbit_matrix_bytes(self.address))
 
     def multiply(
         self, x: NDArray[np.integer[Any]], low: int, high: int, target: str | None = None, threads: int = 1
@@ -79,7 +81,7 @@ class NativeMatrix:
             raise TargetError(f"activations {codes.min()}..{codes.max()} are not in {low}..{high}")
         y = np.empty((len(codes), self.rows), np.int32)
         done = self._library.fewbit_matrix_multiply(
-            self.handle, _name(target), codes.ctypes.data, len(codes), low, high, threads, y.ctypes.data
+            self.address, _name(target), codes.ctypes.data, len(codes), low, high, threads, y.ctypes.data
         )
         if done != 0:
             raise TargetError(last_error())
@@ -100,13 +102,13 @@ class NativeMatrix:
         if scales.shape != (self.rows,):
             raise TargetError(f"the scales have shape {scales.shape}, wanted ({self.rows},)")
         y = np.empty((len(values), self.rows), np.float32)
-        if self._door is not None:
-            done = self._door.apply(
-                self.handle, target, len(values), self.columns, self.rows, values, scales, y, threads
+        if self._binding is not None:
+            done = self._binding.apply(
+                self.address, target, len(values), self.columns, self.rows, values, scales, y, threads
             )
         else:
             done = self._library.fewbit_matrix_apply(
-                self.handle, _name(target), values.ctypes.data, len(values), scales.ctypes.data, threads, y.ctypes.data
+                self.address, _name(target), values.ctypes.data, len(values), scales.ctypes.data, threads, y.ctypes.data
             )
         if done != 0:
             raise TargetError(last_error())

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from fewbit.errors import FileFormatError
+from fewbit.program.limits import MAX_DEPTH
 from fewbit.program.write import KEY, VERSION
-
-MAX_DEPTH = 64
 
 
 def open_container(path: str | Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import LoweringError
+from fewbit.program.limits import MAX_MULTIPLIER, MAX_SHIFT
 
 Integers = NDArray[np.int64]
 Points = NDArray[np.int16]
@@ -22,8 +23,6 @@ Points = NDArray[np.int16]
 Q12, Q15, Q10 = 1 << 12, 1 << 15, 1 << 10
 INT16 = (-(1 << 15), (1 << 15) - 1)
 INT32 = (-(1 << 31), (1 << 31) - 1)
-MAX_MULTIPLIER = (1 << 31) - 1
-MAX_SHIFT = 62
 
 TANH_STEPS = 1024
 """The table holds tanh(i / 256) for i = 0..1024 in Q15; from 4.0 on it stays at its last entry."""

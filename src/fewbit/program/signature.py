@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import DecodeError, FileFormatError, LoweringError
-from fewbit.program.ops import MAX_FRAME
-
-MAX_AXES = 8
+from fewbit.program.limits import MAX_AXES, MAX_FRAME_SIZE
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,12 @@ class Port:
     def __post_init__(self) -> None:
         axes = [axis for axis in range(len(self.shape)) if axis != self.time]
         fits = len(self.shape) <= MAX_AXES and sorted(self.order) == axes and -1 <= self.time < len(self.shape)
-        sizes = all(0 < self.shape[axis] <= MAX_FRAME for axis in axes)
-        if not (fits and sizes and 0 <= self.first <= MAX_FRAME and 0 <= self.fraction_bits <= 30):
+        sizes = all(0 < self.shape[axis] <= MAX_FRAME_SIZE for axis in axes)
+        if not (fits and sizes and 0 <= self.first <= MAX_FRAME_SIZE and 0 <= self.fraction_bits <= 30):
             shape = f"{shortened(self.shape)}, time {shortened(self.time)}"
             raise LoweringError(f"the port {shortened(self.name)} has no consistent shape: {shape}")
-        if self.size > MAX_FRAME:
-            raise LoweringError(f"the port {shortened(self.name)} has more than {MAX_FRAME} numbers a frame")
+        if self.size > MAX_FRAME_SIZE:
+            raise LoweringError(f"the port {shortened(self.name)} has more than {MAX_FRAME_SIZE} numbers a frame")
 
     @cached_property
     def size(self) -> int:

@@ -5,7 +5,7 @@ computes stands in its docstring in the terms of `fewbit.program.numerics`, and 
 """
 
 from fewbit.program.ops.attention import Attend
-from fewbit.program.ops.base import GROUP_SHIFT, MAX_FRAME, Matrix, MatrixProduct, Op, Step, Value, Window
+from fewbit.program.ops.base import GROUP_SHIFT, Matrix, MatrixProduct, Op, Step, Value, Window
 from fewbit.program.ops.clocks import First, Mean, Phases, Positions
 from fewbit.program.ops.elementwise import Map, Mul, PReLU, Requantize, Sum
 from fewbit.program.ops.hierarchy import Hierarchy, Parts
@@ -31,7 +31,6 @@ __all__ = [
     "GRU",
     "KINDS",
     "LSTM",
-    "MAX_FRAME",
     "ONE_PLACE",
     "QRNN",
     "SRU",

@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from fewbit.errors import LoweringError
 from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, unpack
-from fewbit.program.numerics import INT16, MAX_MULTIPLIER, MAX_SHIFT, Integers, Rescale, shift_round
+from fewbit.program.limits import MAX_BIAS_BITS, MAX_FRAME_SIZE, MAX_MULTIPLIER, MAX_SHIFT
+from fewbit.program.numerics import INT16, Integers, Rescale, shift_round
 
-MAX_BIAS_BITS = 16
 GROUP_SHIFT = 14
 EXACT = 1 << 53
 """Float64 holds every integer below it."""
-MAX_FRAME = 1 << 24
-"""Numbers of a frame, at most."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Value:
     name: str = ""
 
     @property
-    def narrow(self) -> bool:
+    def fits_int16(self) -> bool:
         """Whether it lies within 16 bits, as all values do but the scores that leave a Program."""
         return INT16[0] <= self.low and self.high <= INT16[1]
 
@@ -70,8 +68,8 @@ class Window:
 
     def check(self) -> None:
         """Raise `LoweringError` unless the window can run as a stream."""
-        demand(1 <= self.reach <= MAX_FRAME, "the kernel of an op reaches over 1 to 2**24 frames")
-        demand(1 <= self.stride <= MAX_FRAME, "'stride' must be at least 1")
+        demand(1 <= self.reach <= MAX_FRAME_SIZE, "the kernel of an op reaches over 1 to 2**24 frames")
+        demand(1 <= self.stride <= MAX_FRAME_SIZE, "'stride' must be at least 1")
         demand(0 <= self.left < self.reach, "'left' must lie in 0..reach - 1")
         demand(0 <= self.right < self.reach, "'right' must lie in 0..reach - 1")
 
@@ -230,13 +228,13 @@ def one_input(op: Op, inputs: Sequence[Value], size: int | None = None) -> Value
     return value
 
 
-def check_multipliers(name: str, rescale: Rescale, outputs: int, narrow: bool = False) -> None:
+def check_multipliers(name: str, rescale: Rescale, outputs: int, fits_int16: bool = False) -> None:
     """A `Rescale` has one multiplier or one for each output, and gates lie within 16 bits."""
     demand(len(rescale.multiplier) in (1, outputs), f"'{name}' has a wrong number of multipliers")
     demand(bool((np.abs(rescale.multiplier) <= MAX_MULTIPLIER).all()), f"'{name}' has a multiplier beyond 31 bits")
     demand(0 <= rescale.shift <= MAX_SHIFT, f"the shift of '{name}' is out of range")
     demand(rescale.low <= rescale.high, f"'{name}' clamps to {rescale.low}..{rescale.high}, an empty range")
-    if narrow:
+    if fits_int16:
         demand(INT16[0] <= rescale.low and rescale.high <= INT16[1], f"'{name}' leaves 16 bits")
 
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fewbit.errors import DecodeError
+from fewbit.program.limits import MAX_FRAME_SIZE
 from fewbit.program.numerics import Integers, Points, Rescale, sine
-from fewbit.program.ops.base import MAX_FRAME, Op, Step, Value, check_multipliers, demand, one_input
+from fewbit.program.ops.base import Op, Step, Value, check_multipliers, demand, one_input
 
 TURN = 1 << 32
 
@@ -34,7 +35,9 @@ class Positions(Op):
 
     def value(self, inputs: Sequence[Value]) -> Value:
         one_input(self, inputs)
-        demand(1 <= self.width <= MAX_FRAME and len(self.points) % self.width == 0, "'points' holds no whole frames")
+        demand(
+            1 <= self.width <= MAX_FRAME_SIZE and len(self.points) % self.width == 0, "'points' holds no whole frames"
+        )
         return Value(self.width, int(self.points.min()), int(self.points.max()))
 
     def state_numbers(self, inputs: Sequence[Value]) -> int:
@@ -104,7 +107,7 @@ class Mean(Op):
 
     def value(self, inputs: Sequence[Value]) -> Value:
         x = one_input(self, inputs)
-        demand(x.narrow, f"{x.name} leaves 16 bits")
+        demand(x.fits_int16, f"{x.name} leaves 16 bits")
         check_multipliers("rescale", self.rescale, 1)
         return Value(x.size, self.rescale.low, self.rescale.high)
 

@@ -1,4 +1,4 @@
-/* A second, faster door for Python: the two calls that happen for every chunk of a stream, with arrays by the buffer
+/* A faster binding for Python than `ctypes`: the two calls that happen for every chunk of a stream, with arrays by the
  * protocol. `ctypes` alone spends more time on the addresses of five arrays than a small network takes for a frame.
  *
  * It knows the library by the addresses of its functions, which are given to it once, and only the stable part of
@@ -106,6 +106,6 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef module = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "door", .m_methods = methods};
+static struct PyModuleDef module = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "fast_binding", .m_methods = methods};
 
-PyMODINIT_FUNC PyInit_door(void) { return PyModule_Create(&module); }
+PyMODINIT_FUNC PyInit_fast_binding(void) { return PyModule_Create(&module); }

@@ -8,7 +8,7 @@
 
 namespace fewbit {
 
-struct Workshop {
+struct Workspace {
     Activations activations;
     Buffer<int32_t> sums;                  // of a tile of products
     Buffer<int8_t> split, patches;         // bytes of what is multiplied
@@ -25,8 +25,8 @@ struct Workshop {
     Buffer<uint8_t> arena, joined;         // values of a network, and frames that waited
 };
 
-inline Workshop& workshop() {
-    thread_local Workshop only;
+inline Workspace& workspace() {
+    thread_local Workspace only;
     return only;
 }
 
