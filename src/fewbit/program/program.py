@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewbit.atomic_file import write_atomically
 from fewbit.errors import DecodeError, LoweringError
 from fewbit.program import ops
 from fewbit.program.graph import Graph, make_graph
@@ -15,7 +16,7 @@ from fewbit.program.native_run import Native, executor
 from fewbit.program.numerics import Q10, Integers
 from fewbit.program.reference import Reference
 from fewbit.program.signature import Signature
-from fewbit.program.write import serialize, write
+from fewbit.program.write import serialize
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +150,7 @@ class Program:
 
     def save(self, path: str | Path) -> Path:
         """Write a ``*.fewbit`` file; it is complete or not there."""
-        return write(Path(path), self.to_bytes())
+        return write_atomically(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """The content of the ``*.fewbit`` file; the same Program gives the same bytes."""
