@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_by_hand import rescale, run, value, vector
 
 from fewbit.program import ops
 from fewbit.program.numerics import INT16
 from fewbit.program.ops import Grid
+from tests.program.made_by_hand import rescale, run, value, vector
 
 
 @settings(max_examples=150, deadline=None)

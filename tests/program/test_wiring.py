@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_by_hand import ONE, matrix, narrow, points, reading, rescale, source, value, vector
 
 from fewbit.errors import DecodeError, LoweringError
 from fewbit.program import Program, Reference, ops
 from fewbit.program.graph import Timing, make_graph
 from fewbit.program.limits import MAX_INPUTS, MAX_TOTAL
 from fewbit.program.ops import Grid
+from tests.program.made_by_hand import ONE, matrix, narrow, points, reading, rescale, source, value, vector
 
 
 def pool(name, kernel, stride=1, left=0, right=0, size=1, **more):
