@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 
 from fewbit import nn as layers
-from fewbit.errors import LoweringError
+from fewbit.errors import ArgumentError, LoweringError
 from fewbit.lower import (
     patterns,
     rules_attention,
@@ -58,6 +58,7 @@ def lower_network(
 
     Raises:
         LoweringError: a part has no integer form; the message names its place, and what would help.
+        ArgumentError: `time` is no axis of the input.
     """
     builder = Builder(observe(model, example, time), choices)
     inputs = put_inputs(builder)
@@ -75,7 +76,7 @@ def observe(model: nn.Module, example: Any, time: Time) -> Observed:
         axis = 1 if time == "auto" and example is None else time
         is_axis = type(axis) is int and 0 < axis < examples.lead().dim()
         if axis not in (None, "auto") and not is_axis:
-            raise LoweringError(
+            raise ArgumentError(
                 f"time={time!r} is no axis of the input but its batch; wanted 1, 2, ..., None or 'auto'"
             )
         traced = trace_network(model, examples.first)

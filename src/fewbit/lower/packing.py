@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from fewbit.errors import LoweringError
+from fewbit.errors import ArgumentError
 from fewbit.features import LogMel
 from fewbit.lower.builder import Choices
 from fewbit.lower.network import lower_network
@@ -42,11 +42,12 @@ def pack(
 
     Raises:
         LoweringError: a part has no integer form; the message names it and what would help.
+        ArgumentError: `time`, `context` or `hidden_bits` is out of range.
     """
     if not isinstance(hidden_bits, int) or not 2 <= hidden_bits <= 16:
-        raise LoweringError(f"hidden_bits={hidden_bits!r}, wanted 2 to 16")
+        raise ArgumentError(f"hidden_bits={hidden_bits!r}, wanted 2 to 16")
     if context is not None and (not isinstance(context, int) or context < 1):
-        raise LoweringError(f"context={context!r}, wanted a number of frames, or None for as many as the example has")
+        raise ArgumentError(f"context={context!r}, wanted a number of frames, or None for as many as the example has")
     notes: dict[str, Any] = {
         "features": None if features is None else features.to_dict(),
         "alphabet": None if alphabet is None else alphabet.to_dict(),

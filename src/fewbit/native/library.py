@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewbit.errors import TargetError
+from fewbit.errors import ArgumentError, TargetError
 
 ABI = 3
 FILE = "lib/libfewbit_native.so"
@@ -183,9 +183,9 @@ def integers(array: Any) -> NDArray[np.int32]:
     """A contiguous copy with 32 bits.
 
     Raises:
-        TargetError: a number does not fit.
+        ArgumentError: a number does not fit.
     """
     wide = np.ascontiguousarray(array, np.int64)
     if wide.size and not -(1 << 31) <= wide.min() <= wide.max() < 1 << 31:
-        raise TargetError("the native runtime takes integers of 32 bits")
+        raise ArgumentError("the native runtime takes integers of 32 bits; an array holds larger ones")
     return np.ascontiguousarray(wide, np.int32)

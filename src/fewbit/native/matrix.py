@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewbit.errors import TargetError
+from fewbit.errors import ArgumentError, TargetError
 from fewbit.formats import Format
 from fewbit.native.handle import Handle
 from fewbit.native.library import fast_binding, integers, last_error, library, pointer
@@ -73,12 +73,13 @@ class NativeMatrix:
         """``W x``, exact, for integers ``x: (frames, columns)`` in ``low..high``, within 16 bits; ``(frames, rows)``.
 
         Raises:
-            TargetError: wrong shape or range, or an unknown target.
+            ArgumentError: wrong shape or range.
+            TargetError: an unknown target.
         """
         codes = integers(x)
         self._check(codes)
         if codes.size and not low <= codes.min() <= codes.max() <= high:
-            raise TargetError(f"activations {codes.min()}..{codes.max()} are not in {low}..{high}")
+            raise ArgumentError(f"activations {codes.min()}..{codes.max()} are not in {low}..{high}")
         y = np.empty((len(codes), self.rows), np.int32)
         done = self._library.fewbit_matrix_multiply(
             self.address, _name(target), codes.ctypes.data, len(codes), low, high, threads, y.ctypes.data
@@ -95,12 +96,13 @@ class NativeMatrix:
         scale: ``(rows,)``.
 
         Raises:
-            TargetError: wrong shape, an unknown target, or an activation that is NaN or infinite.
+            ArgumentError: wrong shape.
+            TargetError: an unknown target, or an activation that is NaN or infinite.
         """
         values, scales = np.ascontiguousarray(x, np.float32), np.ascontiguousarray(scale, np.float32)
         self._check(values)
         if scales.shape != (self.rows,):
-            raise TargetError(f"the scales have shape {scales.shape}, wanted ({self.rows},)")
+            raise ArgumentError(f"the scales have shape {scales.shape}, wanted ({self.rows},)")
         y = np.empty((len(values), self.rows), np.float32)
         if self._binding is not None:
             done = self._binding.apply(
@@ -116,7 +118,7 @@ class NativeMatrix:
 
     def _check(self, x: NDArray[Any]) -> None:
         if x.ndim != 2 or x.shape[1] != self.columns:
-            raise TargetError(f"the matrix takes (frames, {self.columns}), not {x.shape}")
+            raise ArgumentError(f"the matrix takes (frames, {self.columns}), not {x.shape}")
 
 
 def _name(target: str | None) -> bytes | None:
