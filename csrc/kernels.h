@@ -8,8 +8,8 @@
 
 namespace fewbit {
 
-// How the columns of activations lie where they do not lie in a row: in `count` runs of equal length, run i of a frame
-// `starts[i]` bytes from where the frame begins. Frames come in lines of `frames`, `line_stride` bytes apart.
+// The columns of activations that are not contiguous: `count` runs of equal length, run i of a frame begins
+// `starts[i]` bytes after the frame. Frames come in lines of `frames`, `line_stride` bytes apart.
 struct Runs {
     const int64_t* starts;
     int64_t count, frames, line_stride;
@@ -259,7 +259,7 @@ struct Kernels {
 // All that were compiled, best first; the last, "scalar", runs everywhere.
 const std::vector<const Kernels*>& all_kernels();
 
-// Names of those that run here, best first, apart by spaces.
+// Names of those that run here, best first, separated by spaces.
 const std::string& target_names();
 
 // The best that runs here, or the one called `name`. Throws std::invalid_argument if there is none.

@@ -40,12 +40,12 @@ public:
 
 private:
     std::shared_ptr<const Matrix> matrix_;
-    std::vector<int32_t> bias_;  // with what all sums are short of, where they are those of bytes
+    std::vector<int32_t> bias_;  // includes the zero-point correction where the products are those of bytes
     OwnedRescale rescale_;
-    int64_t copies_ = 1;  // of bias and multipliers: so many short rows are finished as one
+    int64_t copies_ = 1;  // of bias and multipliers: so many short rows are requantized as one
     Storage reads_{};
     bool of_bytes_ = false;  // see multiply_bytes
-    bool fits_int32_ = false;    // see Requantization
+    bool fits_int32_ = false;  // see Requantization
     int bias_bits_ = 0;
 };
 

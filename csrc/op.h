@@ -1,4 +1,4 @@
-// An operation of a Network. What each computes stands in src/fewbit/program/ops and docs/internals/numerics.md.
+// An operation of a Network. src/fewbit/program/ops and docs/internals/numerics.md say what each computes.
 #pragma once
 
 #include <memory>

@@ -250,7 +250,7 @@ private:
                                        sums + (part * count + done) * channels});
             done += some;
         }
-        // What the bytes are short of is the same for all places of a channel.
+        // The zero-point correction is the same for all places of a channel.
         const auto more = uint32_t(x.parts == 1 ? x.offset : 128);
         if (x.parts == 2 || more != 0)
             for (int64_t t = 0; t < count; ++t)
@@ -269,7 +269,7 @@ private:
     ConvShape shape_;
     std::vector<int32_t> bias_;
     OwnedRescale rescale_;
-    int bias_bits_ = 0;           // the bias counts 2**-up of a sum
+    int bias_bits_ = 0;        // the bias counts 2**-bias_bits of a sum
     bool fits_int32_ = false;  // see Requantization
     Windows windows_;
     std::vector<int64_t> starts_;   // of the places of the kernel, in bordered frames

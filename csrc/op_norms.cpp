@@ -5,7 +5,6 @@
 namespace fewbit {
 namespace {
 
-
 int64_t group_length(const Plan& plan) {
     const int64_t length = plan.fields.number("length", 1, kMaxNorm);
     demand(plan.input().size % length == 0, "'length' does not divide the frame");

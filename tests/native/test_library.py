@@ -52,7 +52,7 @@ def test_the_environment_asks_for_a_target(digits, monkeypatch):
     monkeypatch.setenv("FEWBIT_TARGET", "reference")
     assert isinstance(executor(digits.ops), Reference)
     monkeypatch.setenv("FEWBIT_TARGET", "mmx")
-    with pytest.raises(TargetError, match=r"target 'mmx' is not to be had here; there are: .*scalar"):
+    with pytest.raises(TargetError, match=r"target 'mmx' is not available here; available: .*scalar"):
         executor(digits.ops)
 
 

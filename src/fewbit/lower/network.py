@@ -54,7 +54,7 @@ def lower_network(
         example: batches, from which come shapes, and ranges of signals without a quantizer; ``None`` for a chain of
             layers of `fewbit.nn` that reads ``(batch, time, features)`` and has quantizers on all signals.
         time: axis of the inputs that is time, ``None`` for none, ``auto`` to look for it.
-        choices: what may be chosen of the arithmetic.
+        choices: settings of the arithmetic.
 
     Raises:
         LoweringError: a part has no integer form; the message names its place, and what would help.
@@ -110,7 +110,7 @@ def find_time(model: nn.Module, examples: Examples, traced: Traced) -> tuple[int
 
 @contextmanager
 def evaluated(model: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, and after it as it was."""
+    """Put the network into evaluation mode for the block; afterwards its modes are restored."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -128,7 +128,7 @@ def _check_float32(model: nn.Module) -> None:
 
 
 def put_inputs(builder: Builder) -> list[Port]:
-    """Values for what the caller gives, side by side in one frame, and its ports."""
+    """Values for the inputs of the network, side by side in one frame, and their ports."""
     network = builder.network
     ports: list[Port] = []
     first = 0
@@ -228,7 +228,7 @@ def _repeats(vector: Floats, period: int) -> bool:
 
 
 def nodes_to_lower(network: Observed) -> Iterator[tuple[fx.Node, Fused | None]]:
-    """The nodes that the results need, in order, without those that become one op with a later one."""
+    """The nodes that the results need, in order, without those that a later pattern covers."""
     ends = find_patterns(network)
     steps = {step for fused in ends.values() for step in fused.steps}
     for node in network.nodes:

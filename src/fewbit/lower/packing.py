@@ -36,12 +36,12 @@ def pack(
         context: frames that causal attention sees; default as many as the example has.
         hidden_bits: of the hidden states of `torch.nn.LSTM` and `torch.nn.GRU`, which have no quantizer: 2 to 16. With
             8 their products take half the time.
-        features: the front end that a stream needs; with an alphabet it makes the file listen by itself.
-        alphabet: what the classes mean.
-        recipe: how the network came about, for the record; plain values.
+        features: the front end of the stream; with an alphabet as well, `fewbit.stream` needs nothing but the file.
+        alphabet: the symbols of the classes.
+        recipe: how the network was made, for the record; plain values.
 
     Raises:
-        LoweringError: a part has no integer form; the message names it and what would help.
+        LoweringError: a part has no integer form; the message names it and the remedy.
         ArgumentError: `time`, `context` or `hidden_bits` is out of range.
     """
     if not isinstance(hidden_bits, int) or not 2 <= hidden_bits <= 16:

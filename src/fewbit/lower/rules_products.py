@@ -34,7 +34,7 @@ def linear(builder: Builder, node: fx.Node) -> None:
 
 @rule(aten.addmm.default)
 def addmm(builder: Builder, node: fx.Node) -> None:
-    """``b + x W``: the linear layer of some older networks, its weight the other way round."""
+    """``b + x W``: the linear layer of some older networks, with a transposed weight."""
     bias, x, weight = args_of(node)[:3]
     _linear(builder, node, x, weight_at(builder, weight, transposed=True), bias)
 
@@ -156,7 +156,7 @@ def _grid(
 
 
 def fitting(builder: Builder, signal: Signal, weight: Weight) -> Signal:
-    """The signal in codes so few that sums of products stay below `MAX_SUM`."""
+    """The signal with few enough codes that sums of products stay below `MAX_SUM`."""
     most = int(np.abs(weight.codes).sum(axis=1).max())
     codes = signal.codes
     while most * max(-codes.low, codes.high) >= MAX_SUM:
@@ -176,7 +176,7 @@ def product(
     places: int,
     spare: int = 0,
 ) -> Pending:
-    """An open product: what follows may scale its rows, add to them and cut them off."""
+    """A pending product: later operations may scale its rows, add to them and clamp them."""
     rows = len(weight.codes)
     real_bias = np.zeros(rows) if bias is None else to_float(builder.network.constant(bias))
     name = builder.name(node)

@@ -1,4 +1,4 @@
-"""Reading quantized weights and signals off torch modules, as NumPy integers and scales."""
+"""Quantized weights and signals of torch modules as NumPy integers and scales."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,7 +76,7 @@ def read_weight(module: nn.Module, name: str) -> Weight:
 
 
 def weight_of(quantizer: Quantizer, tensor: Tensor, name: str = "weight") -> Weight:
-    """Codes and scales of what a quantizer makes of a tensor, its first axis as rows.
+    """Codes and scales that a quantizer gives for a tensor, with its first axis as rows.
 
     Raises:
         LoweringError: there is a step for each token.

@@ -10,13 +10,13 @@ from fewbit.native.library import last_error
 class Handle:
     """Owns one object of the native library, and frees it once.
 
-    It keeps the function that frees the object, so that this works at the end of the interpreter, too.
+    It holds the function that frees the object, so freeing works while the interpreter shuts down, too.
 
     Args:
         address: what the library returned; 0 or ``None`` is its refusal.
         free: the function of the library that frees the object.
-        needs: what the object reads, and must live as long.
-        refusal: what to say before the library's own words if it refused.
+        needs: objects that the object reads, kept alive as long as it lives.
+        refusal: what the error message says before the message of the library.
 
     Raises:
         TargetError: the library refused to make the object.

@@ -12,7 +12,7 @@ from fewbit.native.handle import Handle
 from fewbit.native.library import fast_binding, integers, last_error, library, pointer
 
 WIDE_BYTES = 1 << 20
-"""A matrix that takes at most so much with 4 or 8 bits a code stays in a cache, where fewer bits only cost time."""
+"""A matrix of at most this size with 4 or 8 bits a code stays in a cache; fewer bits would only cost time."""
 
 
 class NativeMatrix:
@@ -23,7 +23,7 @@ class NativeMatrix:
         format: their code book.
         group: columns that share a scale, or 0.
         group_scale: ``(rows, groups)``, integers in 1..2**14 as in `fewbit.program.ops.Matrix`.
-        wide: whether codes of 3, 5, 6 and 7 bits take 4 or 8; default where the matrix stays in a cache.
+        wide: store codes of 3, 5, 6 and 7 bits in 4 or 8; by default if the matrix stays in a cache.
 
     Raises:
         TargetError: the native library is missing, or a code is not of the format.
@@ -64,7 +64,7 @@ class NativeMatrix:
 
     @property
     def bytes(self) -> int:
-        """Memory that it takes."""
+        """Bytes that the matrix takes in memory."""
         return int(self._library.fewbit_matrix_bytes(self.address))
 
     def multiply(

@@ -210,7 +210,7 @@ class Arguments:
 
 
 def flatten(op: Op) -> Arguments:
-    """What native code is told of an op.
+    """The arguments of an op for native code.
 
     Raises:
         LoweringError: a number does not fit into 32 bits.

@@ -1,8 +1,8 @@
-"""How the ops of a Program hang together: who reads whom, what comes out, and how late.
+"""The graph of a Program: which op reads which, what each gives, and how late.
 
 A Program is a list of ops in topological order. An op that names no inputs reads the op before it. Frame ``j`` of any
 value belongs to frame ``j`` of every other value of the same rate; `Timing` says how many frames of the Program's input
-that takes.
+it needs.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from fewbit.program.ops import Lookup, Op, Quantize, Take, Value
 
 @dataclass(frozen=True)
 class Timing:
-    """Frame ``j`` of a value is there when ``rate * j + late + 1`` frames of the Program's input are."""
+    """Frame ``j`` of a value is known once ``rate * j + late + 1`` frames of the Program's input are."""
 
     rate: int = 1
     late: int = 0
@@ -113,7 +113,7 @@ def check_total(
     values: Sequence[Value],
     queues: Sequence[tuple[int, ...]],
 ) -> None:
-    """Sizes that stand in a few bytes of a file do not ask for any amount of memory."""
+    """Refuse sizes that need too much memory: a file of a few bytes can state any size."""
     total = state = 0
     for i, (op, places, value, waiting) in enumerate(zip(ops, inputs, values, queues, strict=True)):
         read = [values[place] for place in places]

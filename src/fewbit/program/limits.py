@@ -1,9 +1,9 @@
-"""How large the parts of a Program may be. ``csrc/limits.h`` states the same limits; a test compares them."""
+"""Limits of the parts of a Program. ``csrc/limits.h`` states those that native code checks; a test compares them."""
 
 MAX_FRAME_SIZE = 1 << 24
 """Numbers of a frame; also sides of matrices, of windows and of grids. An index of them fits 32 bits."""
 MAX_RATE = 1 << 24
-"""Input frames for one frame of a value, or by which a value is late. Frame counts stay small."""
+"""Input frames for one frame of a value, and input frames by which a value may be late."""
 MAX_INPUTS = 1 << 12
 """Values that an op reads."""
 MAX_KEYS = 1 << 20
@@ -13,15 +13,15 @@ MAX_WINDOW = 1 << 15
 MAX_NORM = 1 << 16
 """Numbers that are normalized together: the sum of their squares fits 63 bits."""
 MAX_SQUARES = 16
-"""Inputs of a magnitude: the sum of their squares fits 62 bits with 2**16 in front."""
+"""Inputs of a magnitude: 2**16 times the sum of their squares fits 62 bits."""
 MAX_TOTAL = 1 << 26
-"""Numbers of a state, or of all values of a frame: few bytes of a file cannot ask for any amount of memory."""
+"""Numbers of a state, or of all values of a frame: a small file must not make its reader allocate any amount."""
 MAX_PARTS = 64
-"""Ops inside of an op."""
+"""Ops of a part of an op."""
 MAX_AXES = 8
 """Axes of an array of a signature."""
 MAX_DEPTH = 64
-"""Nesting of the description in a file: parsers recurse."""
+"""Nesting of the description in a file: its reader recurses."""
 
 MAX_SUM = 1 << 30
 """Sums of products stay below it and biases do not pass it, so that both together fit 32 bits."""

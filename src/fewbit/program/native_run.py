@@ -37,11 +37,11 @@ class Native:
     Args:
         ops: as those of a `Program`.
         target: an instruction set (`fewbit.native.targets`); default the best of this machine.
-        threads: that share large products.
+        threads: number of threads that share large products.
         block: frames that go through an op at once, at most.
 
     Raises:
-        TargetError: the library or the target is not to be had.
+        TargetError: the library is missing, or the target does not run here.
     """
 
     def __init__(self, ops: Sequence[Op], target: str | None = None, threads: int = 1, block: int = BLOCK) -> None:
@@ -85,7 +85,7 @@ class Native:
         last: the stream ends with this chunk.
 
         Raises:
-            DecodeError: a feature or symbol is none, or the state is of another network.
+            DecodeError: a feature is not finite, a symbol is not in its table, or the state is of another network.
         """
         if len(state) != self._state_size:
             raise DecodeError(
@@ -142,8 +142,7 @@ class Native:
 def executor(ops: Sequence[Op]) -> Native | Reference:
     """The executor that ``FEWBIT_TARGET`` asks for, or the fastest one.
 
-    Programs that the native runtime does not take (sums that could pass 32 bits, which `fewbit.pack` never makes) run
-    on the reference.
+    Programs whose sums could pass 32 bits run on the reference; `fewbit.pack` never makes such a Program.
     """
     if reference_wanted():
         return Reference(ops)
@@ -176,7 +175,7 @@ def _fits(graph: Graph, place: int) -> bool:
         up = 0  # of the first product, the one with the input
     parts = [part for chain in op.chains for part in chain] if isinstance(op, Hierarchy) else [op]
     if isinstance(op, Hierarchy) and any(getattr(part, "bias_bits", 0) for part in parts):
-        return False  # the products above are not told apart by part
+        return False  # `products` does not say which part a product belongs to
     vectors = [bias for part in parts if (bias := getattr(part, "bias", None)) is not None]
     return all(np.abs(bias).max() <= MAX_BIAS for bias in vectors)
 
@@ -187,7 +186,7 @@ def _native_matrix(matrix: Matrix) -> NativeMatrix:
 
 
 def _give_tables(opened: Any) -> None:
-    """Hand the library the points that numerics.md defines, so that there is one source of them."""
+    """Give the library the tables of numerics.md, so that they are defined in one place."""
     tables = ((b"tanh", TANH_TABLE), (b"fine", FINE_TABLE), (b"exp", EXP_POINTS), (b"sine", SINE_POINTS))
     for name, table in tables:
         points = np.ascontiguousarray(table, np.int32)

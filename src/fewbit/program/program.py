@@ -1,4 +1,4 @@
-"""The packed network: a graph of integer ops, and what a stream needs to know around it."""
+"""The packed network: a graph of integer ops, and what a stream needs besides."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,11 +26,11 @@ class Program:
     ops: in topological order; each names the ops that it reads, or reads the one before it. Sources turn features into
     codes; the last op gives the results.
     features, alphabet: plain descriptions of the front end and of the classes, or ``None``.
-    recipe: how the network came about, for the record.
+    recipe: how the network was made, for the record.
     signature: shapes of the network's own inputs and outputs; without it they are frames ``(time, features)`` and
     scores ``(frames, classes)`` in Q10.
 
-    One Program serves any number of streams: all state is in what `init_state` and `step` return.
+    One Program serves any number of streams: `init_state` and `step` return the state.
 
     Raises:
         LoweringError: the ops do not fit together.
@@ -65,7 +65,7 @@ class Program:
 
     @cached_property
     def graph(self) -> Graph:
-        """Who reads whom, and what comes out."""
+        """The wiring of the ops, with the range and timing of each result."""
         return make_graph(self.ops)
 
     @property
@@ -85,7 +85,7 @@ class Program:
 
     @property
     def lookahead(self) -> int:
-        """Later input frames that an output frame waits for."""
+        """Number of later input frames that an output frame waits for."""
         return self.graph.timings[-1].late
 
     @property
@@ -100,7 +100,7 @@ class Program:
         The environment variable ``FEWBIT_TARGET`` asks for an instruction set, or for ``reference``.
 
         Raises:
-            TargetError: what it asks for is not to be had.
+            TargetError: the instruction set does not run here, or the library is missing.
         """
         return executor(self.ops)
 

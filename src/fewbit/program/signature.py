@@ -1,6 +1,6 @@
-"""What a Program takes and gives in the shapes of the network that it was made from.
+"""Inputs and results of a Program in the shapes of the network that it was made from.
 
-An executor knows frames only: ``(time, size)``. A port says where an array of the network lies in them.
+An executor handles frames only: ``(time, size)``. A port says where an array of the network lies in them.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Port:
 
     Args:
         name: of the argument or result.
-        shape: sizes of its axes; that of time is any, and written as 0.
+        shape: sizes of its axes; 0 for time, which has any length.
         time: which axis is time, or -1 where it has none: then it is the same in all frames of an input, and a result
             is that of the last frame.
         order: the other axes in the order in which their numbers lie in a frame.
@@ -61,7 +61,7 @@ class Port:
 
     @cached_property
     def _in_order(self) -> bool:
-        """Whether an array lies as its frames do, so that nothing has to be moved: a call may take microseconds."""
+        """Whether the axes need no transposition; a call may take microseconds, so this is computed once."""
         return self._axes == tuple(range(len(self.shape)))
 
     @cached_property
@@ -72,7 +72,7 @@ class Port:
         """An array of the network as frames ``(time, size)``; one frame where it has no time.
 
         Raises:
-            DecodeError: it has another shape, or no numbers.
+            DecodeError: it has another shape, or does not hold numbers.
         """
         x = np.asarray(x)
         if not self._fits(x.shape):
@@ -123,7 +123,7 @@ class Signature:
         """The arguments of the network as frames of the Program.
 
         Raises:
-            DecodeError: their number or their shapes are others.
+            DecodeError: their number or a shape differs.
         """
         if len(xs) != len(self.inputs):
             names = ", ".join(port.name for port in self.inputs)
@@ -159,7 +159,7 @@ def read_signature(record: Any) -> Signature:
     """The ports of a description.
 
     Raises:
-        FileFormatError: they are not as they should be.
+        FileFormatError: a field is missing or wrong.
     """
     try:
         sides = [tuple(_read_port(port) for port in record[side]) for side in ("inputs", "outputs")]

@@ -1,7 +1,7 @@
 """The operations of a Program, one class each, and the table of their kinds.
 
-An op reads integers ``(time, size)`` from the ops that it names (a source reads features) and gives integers. What it
-computes stands in its docstring in the terms of `fewbit.program.numerics`, and in code in its `run`.
+An op reads integers ``(time, size)`` from the ops that it names (a source reads features) and gives integers. Its
+docstring says what it computes in the terms of `fewbit.program.numerics`; its `run` is the code.
 """
 
 from fewbit.program.ops.attention import Attend

@@ -1,4 +1,4 @@
-"""Attention: mixtures of values by how well their keys fit a query."""
+"""Attention: mixtures of values, weighted by how well their keys match a query."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Attend(Op):
 
     Three ways to choose the keys of a query: `places` above 0, those of the places of its own frame (``seen``, if not
     a single 1, has ``places * places`` entries that are 0 where a key is hidden); else `window` above 0, those of its
-    own frame and of the ``window - 1`` before; else those of all frames, which an op must have at once.
+    own frame and of the ``window - 1`` before; else those of all frames, which must come in one chunk.
 
     State: keys and values of the last ``window - 1`` frames.
     """

@@ -1,4 +1,4 @@
-"""Ops that know how many frames have gone by. They read one value, of which some use only its count of frames."""
+"""Ops that depend on the number of frames so far. They read one value; some use only its count of frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ TURN = 1 << 32
 
 @dataclass(frozen=True, eq=False)
 class Positions(Op):
-    """Frame ``t`` of a table: learned positions. After its last frame the Program refuses to go on.
+    """Frame ``t`` of a table: learned positions. The Program refuses frames beyond the table.
 
     points: the frames one after the other, each of `width` numbers.
 
-    State: frames that have gone by.
+    State: the number of frames so far.
     """
 
     width: int
@@ -60,10 +60,10 @@ class Positions(Op):
 class Phases(Op):
     """Sines of time: ``rescale(sine(start + t * turn))`` with the phase in units of 2**-32 of a turn, modulo a turn.
 
-    Rotary and sinusoidal positions, exact for ever. `turn` and `start` hold the 32 bits of each phase as signed
-    integers.
+    Rotary and sinusoidal positions, exact for streams of any length. `turn` and `start` hold the 32 bits of each
+    phase as signed integers.
 
-    State: frames that have gone by, modulo 2**32.
+    State: the number of frames so far, modulo 2**32.
     """
 
     turn: Integers

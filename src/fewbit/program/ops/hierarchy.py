@@ -111,7 +111,7 @@ class Hierarchy(Op):
 
 
 def result(chain: Parts, read: Value) -> Value:
-    """What a chain gives that reads a value; its ops keep the count of frames and stay within 16 bits."""
+    """The result of a chain that reads a value. Its ops must keep the count of frames and fit 16 bits."""
     demand(bool(chain), "a part of the hierarchy has no op")
     for op in chain:
         alone = not (op.inputs or op.source or op.whole or isinstance(op, Hierarchy))

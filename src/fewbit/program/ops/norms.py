@@ -1,4 +1,4 @@
-"""Ops that set the numbers of a frame in relation to each other: norms and softmax."""
+"""Ops that relate the numbers of a frame to each other: norms, softmax and magnitudes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,6 +131,6 @@ class Magnitude(Op):
 
 
 def check_exponent(multiplier: int, shift: int) -> None:
-    """What makes a distance of scores an exponent of 2, with `EXP_BITS` fractional bits."""
+    """Check the factor that turns a distance of scores into an exponent of 2 with `EXP_BITS` fractional bits."""
     fits = 0 <= multiplier <= MAX_EXPONENT_MULTIPLIER and 0 <= shift <= MAX_SHIFT
     demand(fits, f"'multiplier' or 'shift' makes no exponents of {EXP_BITS} fractional bits")

@@ -93,7 +93,7 @@ class Pool(Op):
 
     @property
     def padding(self) -> int:
-        """What stands for frames and places that are not there."""
+        """The number that frames and places of padding hold."""
         return INT16[0] if self.maximum else 0
 
     def value(self, inputs: Sequence[Value]) -> Value:

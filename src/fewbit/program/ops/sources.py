@@ -1,4 +1,4 @@
-"""Ops that read what comes into a Program: features, which are floats, and symbols, which are small integers.
+"""Ops that read the input of a Program: features, which are floats, and symbols, which are small integers.
 
 Features and symbols of a frame lie side by side as float32; each source reads its part of it, from `first` on.
 """
