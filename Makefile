@@ -1,4 +1,4 @@
-# One door for every chore; CI calls `make test`. Everything happens in .venv, made on first use.
+# Every chore has a target; CI calls `make test`. Everything happens in .venv, made on first use.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

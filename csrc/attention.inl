@@ -128,7 +128,7 @@ int64_t weigh(const Weighing& job) {
             // What is not seen may score more than what is.
             const uint32_t distance = uint32_t(most) - uint32_t(scores[j] < most ? scores[j] : most);
             const uint64_t u = (uint64_t(distance) * multiplier + half) >> shift;
-            weights[j] = int32_t(u < uint64_t(kMostExponent) ? u : uint64_t(kMostExponent));
+            weights[j] = int32_t(u < uint64_t(kMaxExponent) ? u : uint64_t(kMaxExponent));
         }
         int32_t sum = 0;
 #pragma GCC ivdep

@@ -74,16 +74,16 @@ inline void store_numbers(uint8_t* y, int64_t i, __mmask16 lanes, __m512i x, Sto
         _mm512_mask_storeu_epi32(y + 4 * i, lanes, x);
 }
 
-#define FEWBIT_OWN_FINISH
+#define FEWBIT_OWN_REQUANTIZE
 
 // Sixteen columns after sixteen, so that what belongs to a column is read once.
-bool finish_at_once(const Finish& job) {
-    if (job.to.shift < (job.narrow ? 1 : 32)) return false;
+bool requantize_vectors(const Requantization& job) {
+    if (job.to.shift < (job.fits_int32 ? 1 : 32)) return false;
     const Narrowing to(job.to);
     for (int64_t first = 0; first < job.count; first += kChunk) {
         const int64_t rows = job.count - first < kChunk ? job.count - first : kChunk;
         int32_t more[kChunk];
-        for (int64_t t = 0; t < rows; ++t) more[t] = int32_t(job.more(first + t));
+        for (int64_t t = 0; t < rows; ++t) more[t] = int32_t(job.zero_point_term(first + t));
         for (int64_t i = 0; i < job.size; i += 16) {
             const __mmask16 lanes = lanes_of(job.size - i);
             const __m512i bias =
@@ -92,7 +92,7 @@ bool finish_at_once(const Finish& job) {
             for (int64_t t = 0; t < rows; ++t) {
                 const __m512i sums = _mm512_maskz_loadu_epi32(lanes, job.sums + (first + t) * job.sums_stride + i);
                 __m512i x = _mm512_add_epi32(sums, _mm512_set1_epi32(more[t]));
-                if (job.up > 0) x = _mm512_slli_epi32(x, unsigned(job.up));
+                if (job.bias_bits > 0) x = _mm512_slli_epi32(x, unsigned(job.bias_bits));
                 x = _mm512_add_epi32(x, bias);
                 uint8_t* y = job.y + (first + t) * job.y_stride * job.storage.bytes;
                 store_numbers(y, i, lanes, to(x, m, m_odd), job.storage);

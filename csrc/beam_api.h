@@ -1,7 +1,7 @@
 /* The beam search of fewbit.TreeBeam. Plain C.
  *
- * A beam is the state of one stream. Functions that give a pointer give NULL, and those that give a number give -1, when
- * something is wrong; fewbit_error() says what. A beam after a failed step is of no use any more: step a copy. */
+ * A beam is the state of one stream. Functions that return a pointer return NULL on an error, and functions that return a
+ * number return -1; fewbit_error() describes the error. A failed step leaves the beam unusable: step a copy. */
 #ifndef FEWBIT_BEAM_API_H
 #define FEWBIT_BEAM_API_H
 
@@ -34,7 +34,7 @@ FEWBIT_BEAM_API void fewbit_beam_free(fewbit_beam*);
 FEWBIT_BEAM_API int32_t fewbit_beam_step(fewbit_beam*, const double* scores, int64_t frames);
 FEWBIT_BEAM_API int32_t fewbit_beam_finish(fewbit_beam*);
 FEWBIT_BEAM_API int32_t fewbit_beam_best(fewbit_beam*, int64_t count);
-/* What the last of these three had to say, until the next call; `count` integers. Records follow each other:
+/* The report of the last of these three calls, `count` integers, valid until the next call. Records follow each other:
  *   0, frames heard, labels that are committed, n, n labels              the best string has changed
  *   1, frames heard, n, n times (label, first frame, last frame, prob)   an utterance has ended
  *   2, score, n, n labels                                                one of the best strings

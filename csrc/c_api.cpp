@@ -81,15 +81,15 @@ int32_t fewbit_matrix_multiply(const fewbit_matrix* matrix, const char* target, 
         demand(low >= -32768 && high <= 32767 && low <= high, "activations have at most 16 bits");
         const Kernels& kernels = find_kernels(target);
         const Matrix& weights = *matrix->matrix;
-        Workshop& shop = workshop();
+        Workspace& scratch = workspace();
         const int64_t stride = weights.padded_rows(), columns = weights.columns, count = std::max<int64_t>(frames, 0);
-        int32_t* padded = shop.sums.get(count * stride);
+        int32_t* padded = scratch.sums.get(count * stride);
         const Storage storage = storage_of({low, high});
-        uint8_t* packed = shop.packed.get(count * columns * storage.bytes + kColumnUnit);
+        uint8_t* packed = scratch.packed.get(count * columns * storage.bytes + kColumnUnit);
         kernels.pack(x, count * columns, storage, packed);
-        shop.activations.take(kernels, weights,
-                              byte_rows(kernels, packed, storage, count, columns, columns, shop.split));
-        multiply(kernels, weights, shop.activations, threads, padded, stride);
+        scratch.activations.take(kernels, weights,
+                              byte_rows(kernels, packed, storage, count, columns, columns, scratch.split));
+        multiply(kernels, weights, scratch.activations, threads, padded, stride);
         for (int64_t t = 0; t < frames; ++t)
             std::memcpy(y + t * weights.rows, padded + t * stride, size_t(weights.rows) * 4);
         return 0;
@@ -101,9 +101,9 @@ int32_t fewbit_matrix_apply(const fewbit_matrix* matrix, const char* target, con
     return guarded(-1, [&] {
         const Kernels& kernels = find_kernels(target);
         const Matrix& weights = *matrix->matrix;
-        Activations& activations = workshop().activations;
+        Activations& activations = workspace().activations;
         const int64_t stride = weights.padded_rows();
-        int32_t* padded = workshop().sums.get(frames * stride);
+        int32_t* padded = workspace().sums.get(frames * stride);
         demand(activations.take(kernels, weights, x, frames, weights.columns), "an activation is NaN or infinite");
         multiply(kernels, weights, activations, threads, padded, stride);
         for (int64_t t = 0; t < frames; ++t)
@@ -118,7 +118,7 @@ uint64_t fewbit_read(const char* target, const uint64_t* memory, int64_t words) 
 
 fewbit_network* fewbit_network_new(const char* target, int64_t features) {
     return guarded<fewbit_network*>(nullptr, [&] {
-        demand(features > 0 && features <= 2 * kMostNumbers, "a network reads 1 to 2**25 features");
+        demand(features > 0 && features <= 2 * kMaxFrameSize, "a network reads 1 to 2**25 features");
         return new fewbit_network(find_kernels(target), features);
     });
 }
@@ -126,7 +126,7 @@ fewbit_network* fewbit_network_new(const char* target, int64_t features) {
 fewbit_network* fewbit_network_part(const fewbit_network* network, int64_t inputs, int32_t low, int32_t high) {
     return guarded<fewbit_network*>(nullptr, [&] {
         demand(network != nullptr, "a part belongs to a network");
-        demand(inputs > 0 && inputs <= 2 * kMostNumbers && low <= high, "a part has inputs and their range");
+        demand(inputs > 0 && inputs <= 2 * kMaxFrameSize && low <= high, "a part has inputs and their range");
         return new fewbit_network(network->network.kernels, Value{inputs, {low, high}});
     });
 }
@@ -136,9 +136,8 @@ void fewbit_network_free(fewbit_network* network) { delete network; }
 int32_t fewbit_network_add(fewbit_network* network, const char* kind, const int64_t* inputs, int64_t input_count,
                            fewbit_fields fields) {
     return guarded(-1, [&] {
-        constexpr int64_t kMostInputs = 1 << 12;
         demand(network != nullptr, "an operation belongs to a network");
-        demand(input_count >= 0 && input_count <= kMostInputs && (input_count == 0 || inputs != nullptr),
+        demand(input_count >= 0 && input_count <= kMaxInputs && (input_count == 0 || inputs != nullptr),
                "an operation reads up to 4096 values");
         network->network.add(kind, std::vector<int64_t>(inputs, inputs + input_count), fields);
         return 0;

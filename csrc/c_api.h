@@ -1,7 +1,7 @@
-/* The door of the library: plain C, so that any language opens it. Arrays are copied unless said otherwise.
+/* The C interface of the library, for any language. Arrays are copied unless a comment says otherwise.
  *
- * Functions that return a pointer give NULL, and functions that return a number give -1, when something is wrong;
- * fewbit_error() then says what, for the thread that asks. A network and a matrix never change once they are made:
+ * Functions that return a pointer return NULL on an error, and functions that return a number return -1;
+ * fewbit_error() then describes the error of the calling thread. A network and a matrix never change once they are made:
  * any number of threads may use them at once. */
 #ifndef FEWBIT_C_API_H
 #define FEWBIT_C_API_H
@@ -37,10 +37,10 @@ typedef struct {
 
 FEWBIT_API int32_t fewbit_abi(void);
 FEWBIT_API const char* fewbit_error(void);
-/* Names of the targets that run here, best first, apart by spaces. */
+/* Names of the targets that run here, best first, separated by spaces. */
 FEWBIT_API const char* fewbit_targets(void);
 /* A table of docs/internals/numerics.md: "tanh" (1025 points), "fine" (1025), "exp" (1024) or "sine" (4097), each within
- * -32768..32767. To be given once, before the first network runs. */
+ * -32768..32767. Set it once, before the first network runs. */
 FEWBIT_API int32_t fewbit_set_table(const char* name, const int32_t* points, int64_t count);
 
 /* Codes (rows, columns) in low..high, at most 8 bits wide. wide: 3, 5, 6 and 7 bits take 4 or 8, which is faster where
@@ -57,17 +57,17 @@ FEWBIT_API int32_t fewbit_matrix_multiply(const fewbit_matrix*, const char* targ
 FEWBIT_API int32_t fewbit_matrix_apply(const fewbit_matrix*, const char* target, const float* x, int64_t frames,
                             const float* scale, int32_t threads, float* y);
 
-/* Reads `words` words of memory and nothing else, to measure how fast that is; gives their exclusive or. */
+/* Reads `words` words of memory, to measure the speed of reading; returns their exclusive or. */
 FEWBIT_API uint64_t fewbit_read(const char* target, const uint64_t* memory, int64_t words);
 
 /* target: a name, or NULL for the best. features: of a frame, which the sources read. */
 FEWBIT_API fewbit_network* fewbit_network_new(const char* target, int64_t features);
-/* A network of integers in low..high, for a part of an operation of the other: the operation takes what is in it and leaves
- * it empty. */
+/* A network of integers in low..high, for a part of an operation of the given network. fewbit_network_add moves its
+ * operations out and leaves it empty. */
 FEWBIT_API fewbit_network* fewbit_network_part(const fewbit_network*, int64_t inputs, int32_t low, int32_t high);
 FEWBIT_API void fewbit_network_free(fewbit_network*);
-/* Appends an operation; `inputs`: places of those that it reads, of which a source has none. Each operation of a part
- * reads the one before it; the first, -1, reads what the part reads. Nothing else may use the network meanwhile. */
+/* Appends an operation. inputs: indices of the operations that it reads; a source has none. Each operation of a part reads
+ * the one before it; the first has -1 and reads the input of the part. Nothing else may use the network meanwhile. */
 FEWBIT_API int32_t fewbit_network_add(fewbit_network*, const char* kind, const int64_t* inputs, int64_t input_count,
                                       fewbit_fields fields);
 
@@ -75,21 +75,21 @@ FEWBIT_API const char* fewbit_network_target(const fewbit_network*);
 /* Memory of the weights, and of all values between operations for one frame. */
 FEWBIT_API int64_t fewbit_network_bytes(const fewbit_network*);
 FEWBIT_API int64_t fewbit_network_value_bytes(const fewbit_network*);
-/* A state is that of one network, wherever it was since; another one is refused. */
+/* A state belongs to one network, whatever process made it; the state of another network is refused. */
 FEWBIT_API int64_t fewbit_network_state_size(const fewbit_network*);
 FEWBIT_API int32_t fewbit_network_start(const fewbit_network*, int32_t* state);
-/* x (frames, features); after: the state after them, state_size integers, may be the same memory as before; y (most,
- * outputs), of which the returned number of frames are written; more than `most` are an error. Runs in blocks of `block`
+/* x (frames, features). after: the state after them, state_size integers; it may be the memory of `before`. y (most,
+ * outputs): the returned number of frames is written; more than `most` are an error. Runs in blocks of `block`
  * frames. last: the stream ends with these frames: windows that look ahead are completed, and the state after is that of a
  * new stream.
  *
  * -2: a feature is NaN or infinite. -3: the network knows fewer positions than the input is long. -4: a symbol is no integer
- * in the range of its table. -5: the state is damaged, or of another network. After any of them, `after` is of no use. */
+ * in the range of its table. -5: the state is damaged, or of another network. After any of them `after` is invalid. */
 FEWBIT_API int64_t fewbit_network_step(const fewbit_network*, const float* x, int64_t frames, const int32_t* before,
                                        int32_t* after, int64_t* y, int64_t most, int32_t threads, int64_t block,
                                        int32_t last);
 
-/* The network as a language model: it takes one 1 among zeros and scores as many classes, and must live as long. */
+/* The network as a language model: it takes one-hot labels and scores as many classes. It must outlive the scorer. */
 FEWBIT_API fewbit_scorer* fewbit_network_scorer_new(const fewbit_network*, float weight);
 FEWBIT_API void fewbit_scorer_free(fewbit_scorer*);
 

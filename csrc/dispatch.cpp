@@ -76,7 +76,7 @@ const std::string& target_names() {
 const Kernels& find_kernels(const char* name) {
     for (const Kernels* kernels : kernels_here())
         if (name == nullptr || *name == '\0' || std::strcmp(name, kernels->name) == 0) return *kernels;
-    throw std::invalid_argument("the target '" + std::string(name) + "' is not to be had here; there are: " +
+    throw std::invalid_argument("the target '" + std::string(name) + "' is not available here; available: " +
                                 target_names());
 }
 

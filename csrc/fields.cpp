@@ -18,7 +18,7 @@ std::vector<int32_t> Fields::vector(const char* name) {
     const int32_t* entries = fields_.vectors[vectors_];
     const int64_t length = fields_.lengths[vectors_++];
     // A table of positions may be the longest: a frame of numbers each.
-    demand_field(entries != nullptr && length >= 1 && length <= kMostNumbers * 64, name, "is no vector");
+    demand_field(entries != nullptr && length >= 1 && length <= kMaxFrameSize * 64, name, "is no vector");
     return {entries, entries + length};
 }
 
@@ -37,20 +37,20 @@ std::shared_ptr<const Matrix> Fields::matrix(const char* name) {
     return handle->matrix;
 }
 
-OwnedRescale Fields::rescale(const char* name, int64_t outputs, bool narrow) {
-    return rescale_of(name, outputs, outputs, narrow);
+OwnedRescale Fields::rescale(const char* name, int64_t outputs, bool int16_only) {
+    return rescale_of(name, outputs, outputs, int16_only);
 }
 
 OwnedRescale Fields::rescale_all(const char* name) { return rescale_of(name, 1, kChunk, false); }
 
-OwnedRescale Fields::rescale_of(const char* name, int64_t outputs, int64_t copies, bool narrow) {
+OwnedRescale Fields::rescale_of(const char* name, int64_t outputs, int64_t copies, bool int16_only) {
     OwnedRescale found{vector(name), 0, {}};
-    found.shift = integer(name, 0, kMostShift);
+    found.shift = integer(name, 0, kMaxShift);
     found.range = range();
     const auto count = int64_t(found.multiplier.size());
     demand_field(count == 1 || count == outputs, name, "has a wrong number of multipliers");
     if (count == 1) found.multiplier.resize(size_t(copies), found.multiplier[0]);
-    demand_field(!narrow || (found.range.low >= kInt16.low && found.range.high <= kInt16.high), name, "leaves 16 bits");
+    demand_field(!int16_only || (found.range.low >= kInt16.low && found.range.high <= kInt16.high), name, "leaves 16 bits");
     return found;
 }
 
@@ -58,15 +58,15 @@ Grid Fields::grid() {
     Grid grid;
     for (int64_t* size : {&grid.height, &grid.width, &grid.kernel_height, &grid.kernel_width, &grid.stride_height,
                           &grid.stride_width, &grid.dilation_height, &grid.dilation_width})
-        *size = number("grid", 1, kMostNumbers);
-    for (int64_t* pad : {&grid.top, &grid.bottom, &grid.left, &grid.right}) *pad = number("grid", 0, kMostNumbers);
+        *size = number("grid", 1, kMaxFrameSize);
+    for (int64_t* pad : {&grid.top, &grid.bottom, &grid.left, &grid.right}) *pad = number("grid", 0, kMaxFrameSize);
     grid.check();
     return grid;
 }
 
 Exponent Fields::exponent() {
-    const int32_t multiplier = integer("multiplier", 0, 1 << 16);
-    return {multiplier, integer("shift", 0, kMostShift)};
+    const int32_t multiplier = integer("multiplier", 0, kMaxExponentMultiplier);
+    return {multiplier, integer("shift", 0, kMaxShift)};
 }
 
 Range Fields::range() {

@@ -1,4 +1,4 @@
-// The fields of an operation as they come through the C door, in the order of their declaration in fewbit.program.ops.
+// The fields of an operation as they come through the C interface, in the order of their declaration in fewbit.program.ops.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,6 @@ struct fewbit_matrix {
 
 namespace fewbit {
 
-constexpr int kMostShift = 62;
 
 // A Rescale with memory of its own, one multiplier for each of so many numbers.
 struct OwnedRescale {
@@ -55,8 +54,8 @@ public:
     std::vector<int32_t> vector(const char* name);
     std::vector<float> floats(const char* name);
     std::shared_ptr<const Matrix> matrix(const char* name);
-    // With one multiplier for each of `outputs`. narrow: results have 16 bits.
-    OwnedRescale rescale(const char* name, int64_t outputs, bool narrow = false);
+    // With one multiplier for each of `outputs`. int16_only: results have 16 bits.
+    OwnedRescale rescale(const char* name, int64_t outputs, bool int16_only = false);
     // With one multiplier for all, repeated kChunk times.
     OwnedRescale rescale_all(const char* name);
     Grid grid();
@@ -67,7 +66,7 @@ public:
     void end() const;
 
 private:
-    OwnedRescale rescale_of(const char* name, int64_t outputs, int64_t copies, bool narrow);
+    OwnedRescale rescale_of(const char* name, int64_t outputs, int64_t copies, bool int16_only);
 
     const fewbit_fields& fields_;
     int64_t numbers_ = 0, vectors_ = 0, matrices_ = 0, parts_ = 0;

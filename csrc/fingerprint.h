@@ -1,4 +1,4 @@
-// A hash of a network, by which a state is known to be its own.
+// A hash of a network: a state carries it, so that the state of another network is refused.
 #pragma once
 
 #include <cstdint>

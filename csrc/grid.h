@@ -25,12 +25,12 @@ struct Grid {
     }
 
     void check() const {
-        demand(places() <= kMostNumbers && kernel() <= kMostNumbers, "'grid' has more than 2**24 places");
+        demand(places() <= kMaxFrameSize && kernel() <= kMaxFrameSize, "'grid' has more than 2**24 places");
         demand(reach_height() <= height + top + bottom && reach_width() <= width + left + right,
                "the kernel of 'grid' is larger than its frame");
         demand(top < reach_height() && bottom < reach_height() && left < reach_width() && right < reach_width(),
                "the padding of 'grid' is larger than its kernel");
-        demand(out_height() * out_width() <= kMostNumbers, "'grid' has more than 2**24 windows");
+        demand(out_height() * out_width() <= kMaxFrameSize, "'grid' has more than 2**24 windows");
     }
 };
 

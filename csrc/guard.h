@@ -1,4 +1,4 @@
-// No exception leaves the library: functions of the C door run their body in `guarded`.
+// No exception leaves the library: functions of the C interface run their body in `guarded`.
 #pragma once
 
 #include <exception>

@@ -8,8 +8,8 @@
 
 namespace fewbit {
 
-// How the columns of activations lie where they do not lie in a row: in `count` runs of equal length, run i of a frame
-// `starts[i]` bytes from where the frame begins. Frames come in lines of `frames`, `line_stride` bytes apart.
+// The columns of activations that are not contiguous: `count` runs of equal length, run i of a frame begins
+// `starts[i]` bytes after the frame. Frames come in lines of `frames`, `line_stride` bytes apart.
 struct Runs {
     const int64_t* starts;
     int64_t count, frames, line_stride;
@@ -94,9 +94,9 @@ struct GruStep {
     bool fine;  // see ops.GRU
 };
 
-// Sums of products to numbers: y = rescale(2**up * (sums - offset * past[t]) + bias) modulo 2**32, row by row, in the
-// storage of what comes out.
-struct Finish {
+// Sums of products to numbers, row by row, in the storage of what comes out:
+// y = rescale(2**bias_bits * (sums - offset * input_sums[t]) + bias) modulo 2**32.
+struct Requantization {
     const int32_t* sums;  // (count, sums_stride)
     int64_t sums_stride;
     const int32_t* bias;  // (size,) or null
@@ -105,12 +105,14 @@ struct Finish {
     uint8_t* y;  // (count, y_stride)
     int64_t y_stride;
     Storage storage;
-    bool narrow = false;            // results fit 32 bits before they are limited
-    const int32_t* past = nullptr;  // (count,) or null
+    bool fits_int32 = false;              // results fit 32 bits before they are limited
+    const int32_t* input_sums = nullptr;  // (count,) or null
     int32_t offset = 0;
-    int up = 0;
+    int bias_bits = 0;
 
-    uint32_t more(int64_t t) const { return past == nullptr ? 0u : 0u - uint32_t(offset) * uint32_t(past[t]); }
+    uint32_t zero_point_term(int64_t t) const {
+        return input_sums == nullptr ? 0u : 0u - uint32_t(offset) * uint32_t(input_sums[t]);
+    }
 };
 
 // See ops.Sum; at most kChunk numbers.
@@ -233,7 +235,7 @@ struct Kernels {
     void (*window_sums)(const WindowSums&);
     // x = 256 * high + low + 128.
     void (*split)(const int16_t* x, int64_t n, int8_t* high, int8_t* low);
-    void (*finish)(const Finish&);
+    void (*requantize)(const Requantization&);
     void (*sum)(const WeightedSum&, int64_t n, int32_t* y);
     // y = rescale(a * b), one multiplier for all.
     void (*mul)(const int32_t* a, const int32_t* b, const Rescale&, int64_t n, int32_t* y);
@@ -257,7 +259,7 @@ struct Kernels {
 // All that were compiled, best first; the last, "scalar", runs everywhere.
 const std::vector<const Kernels*>& all_kernels();
 
-// Names of those that run here, best first, apart by spaces.
+// Names of those that run here, best first, separated by spaces.
 const std::string& target_names();
 
 // The best that runs here, or the one called `name`. Throws std::invalid_argument if there is none.

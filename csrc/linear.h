@@ -7,7 +7,6 @@
 namespace fewbit {
 
 constexpr int64_t kTile = 64;  // rows that are multiplied at once, at most
-constexpr int64_t kMostBiasBits = 16;
 
 // Where results lie: rows `stride` numbers apart.
 struct Target {
@@ -17,18 +16,19 @@ struct Target {
     Target from(int64_t row) const { return {data + row * stride * storage.bytes, stride, storage}; }
 };
 
-// Whether sums of `count` products of numbers up to `largest` and codes of a matrix, 2**up times, plus a bias, fit 32 bits once rescaled.
-bool results_are_narrow(const Matrix&, int64_t count, int64_t largest, const std::vector<int32_t>& bias,
-                        const OwnedRescale&, int up = 0);
+// Whether sums of `count` products of numbers up to `largest` and codes of a matrix, 2**bias_bits times, plus a bias, fit
+// 32 bits once rescaled.
+bool results_fit_int32(const Matrix&, int64_t count, int64_t largest, const std::vector<int32_t>& bias,
+                        const OwnedRescale&, int bias_bits = 0);
 
 class Linear {
 public:
     Linear() = default;
-    // bias may be empty, and counts 2**-up of a sum. reads: what is multiplied.
+    // bias may be empty, and counts 2**-bias_bits of a sum. reads: what is multiplied.
     Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, OwnedRescale rescale, const Value& reads,
-           int up = 0);
+           int bias_bits = 0);
 
-    // y = rescale(2**up * W x + bias), row by row.
+    // y = rescale(2**bias_bits * W x + bias), row by row.
     void run(const Kernels&, int threads, const ByteRows& x, const Target& y) const;
     // The same for rows of integers of 32 bits.
     void run_integers(const Kernels&, int threads, const int32_t* x, int64_t count, const Target& y) const;
@@ -40,13 +40,13 @@ public:
 
 private:
     std::shared_ptr<const Matrix> matrix_;
-    std::vector<int32_t> bias_;  // with what all sums are short of, where they are those of bytes
+    std::vector<int32_t> bias_;  // includes the zero-point correction where the products are those of bytes
     OwnedRescale rescale_;
-    int64_t copies_ = 1;  // of bias and multipliers: so many short rows are finished as one
+    int64_t copies_ = 1;  // of bias and multipliers: so many short rows are requantized as one
     Storage reads_{};
     bool of_bytes_ = false;  // see multiply_bytes
-    bool narrow_ = false;    // see Finish
-    int up_ = 0;
+    bool fits_int32_ = false;  // see Requantization
+    int bias_bits_ = 0;
 };
 
 // Calls tile(first, count) for all rows, in tiles that the threads share if there is enough to do: `each` multiplications

@@ -5,6 +5,8 @@
 #include <new>
 #include <stdexcept>
 
+#include "limits.h"
+
 namespace fewbit {
 
 void LineDeleter::operator()(uint8_t* memory) const { ::operator delete[](memory, std::align_val_t(kLineBytes)); }
@@ -69,7 +71,7 @@ void fill_plane(Plane& plane, const Matrix& matrix, const int16_t* codes) {
 
 Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low, int high, bool wide, int64_t group,
                    const int32_t* group_scale) {
-    if (rows < 1 || columns < 1 || rows > (1 << 24) || columns > (1 << 24))
+    if (rows < 1 || columns < 1 || rows > kMaxFrameSize || columns > kMaxFrameSize)
         throw std::invalid_argument("a matrix has 1 to 2**24 rows and columns");
     if (low > 0 || high < 0 || int64_t(high) - low > 255)
         throw std::invalid_argument("the range of the codes is not 8 bits");
@@ -107,7 +109,7 @@ Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low,
             matrix.row_sums[s * stride + row] = sum;
             if (group_scale == nullptr) continue;
             const int32_t scale = group_scale[row * count + s];
-            if (scale < 1 || scale > 1 << 14) throw std::invalid_argument("the scale of a group lies in 1..2**14");
+            if (scale < 1 || scale > kMaxGroupScale) throw std::invalid_argument("the scale of a group lies in 1..2**14");
             matrix.group_scale[s * stride + row] = scale;
         }
     return matrix;

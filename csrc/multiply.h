@@ -5,7 +5,7 @@
 
 namespace fewbit {
 
-// Memory that grows and is used again; its content is not kept.
+// Memory that grows and is reused; its content is not kept.
 template <class T>
 class Buffer {
 public:
@@ -22,7 +22,7 @@ private:
     int64_t size_ = 0;
 };
 
-// Multiplications that are worth sharing: fewer are done before another thread has begun.
+// Multiplications worth sharing: one thread finishes fewer before another has started.
 constexpr int64_t kWorthSharing = 1 << 20;
 
 // Rows of integers as signed bytes: x = byte + offset, or, with two parts, x = 256 * high + low + 128. Behind the last
@@ -81,8 +81,8 @@ private:
 // y: (frames, y_stride), y_stride at least the padded rows of the matrix; the group scales are applied.
 void multiply(const Kernels&, const Matrix&, const Activations&, int threads, int32_t* y, int64_t y_stride);
 
-// The same for rows of one part, without groups, and without what their bytes are short of: row r of frame t wants
-// matrix.row_sums[r] * x.offset - matrix.offset * x.sums(0, 0)[t] besides.
+// The same for rows of one part, without groups, and without the zero-point correction: row r of frame t still needs
+// matrix.row_sums[r] * x.offset - matrix.offset * x.sums(0, 0)[t].
 void multiply_bytes(const Kernels&, const Matrix&, const Activations&, int threads, int32_t* y, int64_t y_stride);
 
 }  // namespace fewbit

@@ -11,8 +11,7 @@
 namespace fewbit {
 namespace {
 
-constexpr int64_t kMostTime = 1 << 24;            // frames of the input for one of a value
-constexpr int64_t kMostState = int64_t(1) << 40;  // integers
+constexpr int64_t kMaxState = int64_t(1) << 40;  // integers
 
 void add_matrix(Fingerprint& hash, const Matrix& matrix) {
     for (int64_t number : {matrix.rows, matrix.columns, int64_t(matrix.offset)}) hash.add(uint64_t(number));
@@ -40,7 +39,7 @@ void Network::wire(Node& node) const {
     if (node.inputs.empty()) extra = 0;
     node.extra = (extra + window.right + 2 * (window.stride - 1)) / window.stride;
     node.gives = {node.reads.rate * window.stride, late + node.reads.rate * (window.reach - 1 - window.left)};
-    demand(node.gives.rate <= kMostTime && node.gives.late <= kMostTime,
+    demand(node.gives.rate <= kMaxRate && node.gives.late <= kMaxRate,
            "an operation gives a frame for more than 2**24 frames of the input");
 }
 
@@ -60,9 +59,9 @@ void Network::add(const char* kind, const std::vector<int64_t>& inputs, const fe
     Node node;
     node.op = make_op(kind, {reader, values, features});
     Op& op = *node.op;
-    demand(op.value.size >= 1 && op.value.size <= kMostNumbers, "an operation gives 1 to 2**24 numbers a frame");
+    demand(op.value.size >= 1 && op.value.size <= kMaxFrameSize, "an operation gives 1 to 2**24 numbers a frame");
     for (const Value& value : values)
-        demand(value.narrow() || op.takes_wide(), "an operation reads numbers that leave 16 bits");
+        demand(value.fits_int16() || op.takes_wide(), "an operation reads numbers that leave 16 bits");
     demand(!is_part_ || (op.window().keeps_count() && !op.has_parts()), "the operation cannot be one of a part");
     // All fields are there, now that the operation has read them.
     hash.add(kind, int64_t(std::strlen(kind)));
@@ -76,7 +75,7 @@ void Network::add(const char* kind, const std::vector<int64_t>& inputs, const fe
     node.queue_state = node.state + op.state_size();
     int64_t size = node.queue_state;
     for (size_t k = 0; k < values.size(); ++k) size += node.queues[k] * values[k].size;
-    demand(size <= kMostState, "a state would have more than 2**40 numbers");
+    demand(size <= kMaxState, "a state would have more than 2**40 numbers");
     whole_ = whole_ || op.whole();
     nodes_.push_back(std::move(node));
     state_size_ = size;
@@ -102,7 +101,7 @@ bool Network::keeps_count() const {
 void Network::check_part() const {
     demand(is_part_, "a part of an operation is made by fewbit_network_part");
     demand(!nodes_.empty(), "a part of an operation has no operation");
-    demand(gives().narrow(), "the results of a part leave 16 bits");
+    demand(gives().fits_int16(), "the results of a part leave 16 bits");
 }
 
 std::vector<std::unique_ptr<Op>> Network::give_ops() {
@@ -138,7 +137,7 @@ void Network::start(int32_t* state) const {
 
 bool Network::sound(const int32_t* state, int64_t frames) const {
     const int64_t before = read_word(state + 2);
-    if (uint64_t(read_word(state)) != fingerprint_ || !is_count(before) || frames > kMostFrames - before) return false;
+    if (uint64_t(read_word(state)) != fingerprint_ || !is_count(before) || frames > kMaxFrames - before) return false;
     for (const Node& node : nodes_)
         if (!node.op->sound(state + node.state, node.reads.count(before))) return false;
     return true;

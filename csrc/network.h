@@ -1,4 +1,4 @@
-// A graph of integer operations that runs as a stream: how they hang together, as in fewbit.program.graph.
+// A graph of integer operations that runs as a stream; its wiring is that of fewbit.program.graph.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,7 @@ struct Node {
     int64_t extra = 0;  // frames that can come beyond 1 / rate of those of the input, when a stream ends
 };
 
-// Not to be changed any more once it runs; then any number of threads may use it.
+// A network does not change once it has run; from then on any number of threads may use it.
 class Network {
 public:
     Network(const Kernels& kernels, int64_t features) : kernels(kernels), features(features) {}
@@ -37,8 +37,8 @@ public:
     // Throws std::invalid_argument, and changes nothing, if the operation does not fit.
     void add(const char* kind, const std::vector<int64_t>& inputs, const fewbit_fields& fields);
 
-    // Frames of features (frames, features); y: (most, outputs). `state` is changed in place: the one before, checked first,
-    // to the one after; of no use if the stream cannot go on. Returns the frames written, or a Fault.
+    // Runs features (frames, features); y: (most, outputs). `state` is checked and then changed in place to the state after;
+    // it is invalid if a Fault is returned. Returns the frames written, or a Fault.
     int64_t step(const float* x, int64_t frames, int32_t* state, int64_t* y, int64_t most, int threads, int64_t block,
                  bool last) const;
     void start(int32_t* state) const;

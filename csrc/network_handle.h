@@ -1,4 +1,4 @@
-// What a `fewbit_network*` of the C door points to.
+// What a `fewbit_network*` of the C interface points to.
 #pragma once
 
 #include "network.h"

@@ -6,8 +6,8 @@
 
 namespace fewbit {
 
-// Labels go in as one 1 among zeros, scores in Q10 come out; class 0 of the input is the start of a text, and what the
-// network says of class 0 counts for nothing. The network must live as long.
+// Labels go in one-hot, scores in Q10 come out. Class 0 of the input is the start of a text; the score of class 0 is
+// ignored. The network must live as long.
 class NetworkScorer : public Scorer {
 public:
     NetworkScorer(const Network& network, float weight) : network_(network), weight_(weight) {}

@@ -30,7 +30,7 @@ int64_t Network::gather(const Node& node, const Block& block, std::vector<Frames
         ready = std::min(ready, all);
         if (waiting(k) > 0) bytes += all * in[k].size * in[k].storage.bytes + kColumnUnit;
     }
-    uint8_t* memory = workshop().joined.get(bytes);
+    uint8_t* memory = workspace().joined.get(bytes);
     const int32_t* queue = block.state + node.queue_state;
     for (size_t k = 0; k < node.inputs.size(); ++k) {
         const int64_t held = waiting(k);
@@ -89,7 +89,7 @@ int64_t Network::step(const float* x, int64_t frames, int32_t* state, int64_t* y
     if (whole_) block_frames = std::max<int64_t>(frames, 1);
     const int64_t room = std::min(frames, block_frames) + (last ? extra_ : 0) + 1;
     thread_local std::vector<Frames> values;
-    uint8_t* arena = workshop().arena.get(arena_ * room + kColumnUnit);
+    uint8_t* arena = workspace().arena.get(arena_ * room + kColumnUnit);
     values.clear();
     for (size_t i = 0; i < nodes_.size(); ++i) {
         const Value& value = nodes_[i].op->value;
@@ -104,7 +104,7 @@ int64_t Network::step(const float* x, int64_t frames, int32_t* state, int64_t* y
         const Frames& out = values.back();
         demand(written + out.count <= most, "more frames come out than there is room for");
         constexpr int64_t kSome = 1024;
-        int32_t* memory = workshop().read.get(kSome);
+        int32_t* memory = workspace().read.get(kSome);
         for (int64_t i = 0; i < out.numbers(); i += kSome) {
             const int64_t n = std::min(kSome, out.numbers() - i);
             const int32_t* from = numbers(kernels, out, i, n, memory);

@@ -1,7 +1,7 @@
 /* N-gram models and the scorers made of them. Plain C.
  *
- * Functions that give a pointer give NULL, and those that give a number give -1, when something is wrong;
- * fewbit_error() says what. Models and scorers never change: any number of threads may use them at once. */
+ * Functions that return a pointer return NULL on an error, and functions that return a number return -1;
+ * fewbit_error() describes the error. Models and scorers never change: any number of threads may use them at once. */
 #ifndef FEWBIT_NGRAM_API_H
 #define FEWBIT_NGRAM_API_H
 

@@ -3,7 +3,7 @@
 
 constexpr int kNormBits = 23;  // fractional bits of a normalised number
 constexpr int kExpBits = 10;   // of an exponent of 2
-constexpr int64_t kMostExponent = 24 << kExpBits;
+constexpr int64_t kMaxExponent = 24 << kExpBits;
 
 inline int bit_length(uint64_t x) { return x == 0 ? 0 : 64 - __builtin_clzll(x); }
 
@@ -61,7 +61,7 @@ void norm(const int32_t* x, const Normalise& job, int32_t* __restrict d, int32_t
 // 2**-u in Q15, u the distance in the unit of the exponent.
 inline int32_t exp_weight(int64_t distance, int64_t multiplier, int shift, int64_t half, const int32_t* table) {
     int64_t u = (distance * multiplier + half) >> shift;
-    u = u < kMostExponent ? u : kMostExponent;
+    u = u < kMaxExponent ? u : kMaxExponent;
     const auto whole = int32_t(u >> kExpBits);
     const int32_t rounding = (1 << whole) >> 1;
     return (table[u & ((1 << kExpBits) - 1)] + rounding) >> whole;

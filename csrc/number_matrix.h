@@ -6,7 +6,7 @@
 
 namespace fewbit {
 
-// Holds one matrix at a time, in memory that is used again. Numbers have 1 or 2 bytes, the planes 8 bits.
+// Holds one matrix at a time, in memory that is reused. Numbers have 1 or 2 bytes, the planes 8 bits.
 class NumberMatrix {
 public:
     // Number i of row r stands at r * stride + i.

@@ -1,4 +1,4 @@
-// An operation of a Network. What each computes stands in src/fewbit/program/ops and docs/internals/numerics.md.
+// An operation of a Network. src/fewbit/program/ops and docs/internals/numerics.md say what each computes.
 #pragma once
 
 #include <memory>
@@ -6,7 +6,7 @@
 
 #include "fields.h"
 #include "kernels.h"
-#include "workshop.h"
+#include "workspace.h"
 
 namespace fewbit {
 

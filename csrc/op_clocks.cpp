@@ -10,7 +10,7 @@ class Positions : public Op {
 public:
     explicit Positions(const Plan& plan) {
         plan.input();
-        const int64_t width = plan.fields.number("width", 1, kMostNumbers);
+        const int64_t width = plan.fields.number("width", 1, kMaxFrameSize);
         const std::vector<int32_t> points = plan.fields.vector("points");
         demand(int64_t(points.size()) % width == 0, "'points' holds no whole frames");
         const auto [low, high] = std::minmax_element(points.begin(), points.end());
@@ -43,7 +43,7 @@ public:
         value = {int64_t(turn_.size()), rescale_.range};
     }
     Fault run(const Run& run) const override {
-        int32_t* sines = workshop().work.get(kChunk);
+        int32_t* sines = workspace().work.get(kChunk);
         for (int64_t t = 0; t < run.count; ++t)
             each_chunk(run, t * value.size, value.size, [&](int64_t first, int64_t n, int32_t* y) {
                 const auto time = uint32_t(run.before + t);
@@ -86,8 +86,8 @@ public:
         return true;
     }
     Fault run(const Run& run) const override {
-        Workshop& shop = workshop();
-        int32_t *means = shop.work.get(kChunk), *memory = shop.read.get(kChunk);
+        Workspace& scratch = workspace();
+        int32_t *means = scratch.work.get(kChunk), *memory = scratch.read.get(kChunk);
         for (int64_t t = 0; t < run.count; ++t)
             each_chunk(run, t * value.size, value.size, [&](int64_t first, int64_t n, int32_t* y) {
                 const int64_t count = run.before + t + 1;

@@ -12,7 +12,7 @@ constexpr int64_t kManyPlaces = 16, kFewWeights = 1 << 17;
 
 // Frames as rows of bytes.
 ByteRows rows_of(const Run& run, const Frames& frames) {
-    return byte_rows(run.kernels, frames.data, frames.storage, frames.count, frames.size, frames.size, workshop().split);
+    return byte_rows(run.kernels, frames.data, frames.storage, frames.count, frames.size, frames.size, workspace().split);
 }
 
 // Reads windows where they lie: the places of one row of the kernel are neighbours, so that a window is one run of columns
@@ -26,7 +26,7 @@ public:
         const int64_t run = shape.channels * shape.grid.kernel_width;
         const int64_t unit = as_bytes(shape, weight) ? 4 : 32 / weight.planes.back().bits;
         const int64_t padded = (run + unit - 1) / unit * unit;
-        // Little padding, and no sums that could wrap (see kMostBlocks in product.inl).
+        // Little padding, and no sums that could wrap (see kMaxBlocks in product.inl).
         return padded * 2 <= run * 3 && padded * (weight.columns / run) < int64_t(1) << 16;
     }
 
@@ -48,12 +48,12 @@ public:
     int64_t state_size() const override { return windows_.state_size(); }
     int64_t bytes() const override { return linear_.matrix().bytes(); }
     Fault run(const Run& run) const override {
-        const Line line = windows_.take(run, workshop().line);
+        const Line line = windows_.take(run, workspace().line);
         run.out->count = line.count;
         if (line.count == 0) return Fault::kNone;
         const ByteRows x = bordered(shape_, rows_of(run, line.frames));
         const int64_t places = x.count * height_ * width_;
-        int32_t* sums = workshop().place_sums.get(x.parts * places);
+        int32_t* sums = workspace().place_sums.get(x.parts * places);
         for (int part = 0; part < x.parts && linear_.matrix().offset != 0; ++part)
             run.kernels.row_sums(x.bytes[part], shape_.channels, places, sums + part * places);
         const Pieces all = pieces(line.count);
@@ -101,8 +101,8 @@ private:
         rows.count = std::min(all.lines * all.line, all.places - first);
         rows.stride = all.stride;
         for (int part = 0; part < rows.parts; ++part) rows.bytes[part] += start;
-        Workshop& shop = workshop();
-        int32_t* window_sums = shop.window_sums.get(rows.parts * rows.count);
+        Workspace& scratch = workspace();
+        int32_t* window_sums = scratch.window_sums.get(rows.parts * rows.count);
         if (linear_.matrix().offset == 0) std::fill(window_sums, window_sums + rows.parts * rows.count, 0);
         for (int part = 0; part < rows.parts && linear_.matrix().offset != 0; ++part)
             for (int64_t t = 0; t < rows.count; t += all.line)
@@ -110,9 +110,9 @@ private:
                     {sums + part * places + (start + t / all.line * all.line_stride) / shape_.channels, places_.data(),
                      int64_t(places_.size()), shape_.grid.kernel_width, all.stride / shape_.channels,
                      std::min(all.line, rows.count - t), window_sums + part * rows.count + t});
-        shop.activations.take(rows, {starts_.data(), int64_t(starts_.size()), all.line, all.line_stride}, window_sums);
+        scratch.activations.take(rows, {starts_.data(), int64_t(starts_.size()), all.line, all.line_stride}, window_sums);
         const Target y{run.out->data, shape_.rows, run.out->storage};
-        linear_.run_tile(run.kernels, 1, shop.activations, y.from(unit * all.places + first));
+        linear_.run_tile(run.kernels, 1, scratch.activations, y.from(unit * all.places + first));
     }
 
     ConvShape shape_;
@@ -138,7 +138,7 @@ public:
         return size;
     }
     Fault run(const Run& run) const override {
-        const Line line = windows_.take(run, workshop().line);
+        const Line line = windows_.take(run, workspace().line);
         run.out->count = line.count;
         const ByteRows bytes = rows_of(run, line.frames);
         const Target y{run.out->data, shape_.rows, run.out->storage};
@@ -156,7 +156,7 @@ public:
         const auto tile = [&](int64_t first, int64_t count, int threads) {
             const int64_t stride = columns + kCopySlack;
             const int64_t part = (count + 1) * stride;
-            int8_t* memory = workshop().patches.get(bytes.parts * part);
+            int8_t* memory = workspace().patches.get(bytes.parts * part);
             for (size_t g = 0; g < groups_.size(); ++g) {
                 ByteRows x{{memory, memory + part}, bytes.parts, bytes.offset, count, stride};
                 for (int p = 0; p < bytes.parts; ++p)
@@ -185,10 +185,10 @@ class DepthwiseConv : public Op {
 public:
     DepthwiseConv(const Plan& plan, const ConvShape& shape, const Matrix& weight, std::vector<int32_t> bias,
                   OwnedRescale rescale, int bias_bits)
-        : shape_(shape), bias_(std::move(bias)), rescale_(std::move(rescale)), up_(bias_bits),
+        : shape_(shape), bias_(std::move(bias)), rescale_(std::move(rescale)), bias_bits_(bias_bits),
           windows_(shape.window(), plan.input()) {
         value = {shape.rows * shape.out_places, rescale_.range};
-        narrow_ = results_are_narrow(weight, weight.columns, plan.input().largest(), bias_, rescale_, up_);
+        fits_int32_ = results_fit_int32(weight, weight.columns, plan.input().largest(), bias_, rescale_, bias_bits_);
         const Grid& grid = shape.grid;
         for (int64_t k = 0; k < shape.kernel; ++k)
             for (int64_t i = 0; i < grid.kernel_height; ++i)
@@ -210,7 +210,7 @@ public:
     int64_t state_size() const override { return windows_.state_size(); }
     int64_t bytes() const override { return int64_t(weights_.size() * sizeof(int16_t)); }
     Fault run(const Run& run) const override {
-        const Line line = windows_.take(run, workshop().line);
+        const Line line = windows_.take(run, workspace().line);
         run.out->count = line.count;
         if (line.count == 0) return Fault::kNone;
         const ByteRows x = bordered(shape_, rows_of(run, line.frames));
@@ -238,7 +238,7 @@ private:
     // Places first .. first + count of all that come out.
     void tile(const Run& run, const ByteRows& x, int64_t first, int64_t count) const {
         const int64_t channels = shape_.channels, places = shape_.out_places, width = shape_.out_width;
-        int32_t* sums = workshop().sums.get(x.parts * count * channels);
+        int32_t* sums = workspace().sums.get(x.parts * count * channels);
         for (int64_t done = 0; done < count;) {
             const int64_t place = (first + done) % places, column = place % width;
             const int64_t some = std::min(width - column, count - done);
@@ -250,7 +250,7 @@ private:
                                        sums + (part * count + done) * channels});
             done += some;
         }
-        // What the bytes are short of is the same for all places of a channel.
+        // The zero-point correction is the same for all places of a channel.
         const auto more = uint32_t(x.parts == 1 ? x.offset : 128);
         if (x.parts == 2 || more != 0)
             for (int64_t t = 0; t < count; ++t)
@@ -262,15 +262,15 @@ private:
                     sum = int32_t((x.parts == 2 ? 256 * high + low : high) + more * uint32_t(sums_[size_t(c)]));
                 }
         const Target y = Target{run.out->data, channels, run.out->storage}.from(first);
-        run.kernels.finish({sums, channels, bias_.data(), rescale_.view(), channels, count, y.data, y.stride, y.storage,
-                            narrow_, nullptr, 0, up_});
+        run.kernels.requantize({sums, channels, bias_.data(), rescale_.view(), channels, count, y.data, y.stride,
+                                y.storage, fits_int32_, nullptr, 0, bias_bits_});
     }
 
     ConvShape shape_;
     std::vector<int32_t> bias_;
     OwnedRescale rescale_;
-    int up_ = 0;           // the bias counts 2**-up of a sum
-    bool narrow_ = false;  // see Finish
+    int bias_bits_ = 0;        // the bias counts 2**-bias_bits of a sum
+    bool fits_int32_ = false;  // see Requantization
     Windows windows_;
     std::vector<int64_t> starts_;   // of the places of the kernel, in bordered frames
     std::vector<int16_t> weights_;  // (kernel, channels)
@@ -283,18 +283,18 @@ private:
 std::unique_ptr<Op> make_conv(const Plan& plan) {
     ConvShape shape;
     Fields& fields = plan.fields;
-    shape.kernel = fields.number("kernel", 1, kMostNumbers);
-    shape.stride = fields.number("stride", 1, kMostNumbers);
+    shape.kernel = fields.number("kernel", 1, kMaxFrameSize);
+    shape.stride = fields.number("stride", 1, kMaxFrameSize);
     std::shared_ptr<const Matrix> weight = fields.matrix("weight");
     shape.rows = weight->rows;
     std::vector<int32_t> bias = fields.vector("bias");
     OwnedRescale rescale = fields.rescale("rescale", weight->rows);
-    shape.dilation = fields.number("dilation", 1, kMostNumbers);
-    shape.left = fields.number("left", -1, kMostNumbers);
-    shape.right = fields.number("right", 0, kMostNumbers);
-    shape.groups = fields.number("groups", 1, kMostNumbers);
+    shape.dilation = fields.number("dilation", 1, kMaxFrameSize);
+    shape.left = fields.number("left", -1, kMaxFrameSize);
+    shape.right = fields.number("right", 0, kMaxFrameSize);
+    shape.groups = fields.number("groups", 1, kMaxFrameSize);
     shape.grid = fields.grid();
-    const int bias_bits = int(fields.number("bias_bits", 0, kMostBiasBits));
+    const int bias_bits = int(fields.number("bias_bits", 0, kMaxBiasBits));
     shape.check(*weight, plan.input());
     if (!shape.rows_lie_in_line() && DirectConv::suits(shape, *weight))
         return std::make_unique<DirectConv>(plan, shape, *weight, std::move(bias), std::move(rescale), bias_bits);

@@ -116,18 +116,18 @@ public:
         return letters_.sound(at.letters) && words_.sound(at.words) && spelling_.sound(at.spelling);
     }
     Fault run(const Run& run) const override {
-        Workshop& shop = workshop();
+        Workspace& scratch = workspace();
         const Places at = places(run.state);
         const Frames& in = run.in[0];
         const int64_t widest = std::max({letters_.widest(), words_.widest(), spelling_.widest()});
-        uint8_t* memory = shop.chain.get(2 * widest + kColumnUnit);
+        uint8_t* memory = scratch.chain.get(2 * widest + kColumnUnit);
         const int64_t most = std::max(words_.reads().size, spelling_.reads().size);
-        int32_t* x = shop.frame.get(in.size + most + value.size);
+        int32_t* x = scratch.frame.get(in.size + most + value.size);
         int32_t *joined = x + in.size, *y = joined + most;
         Fault fault = Fault::kNone;
         const auto step = [&](const Chain& chain, const int32_t* read, int32_t* result, int32_t* state) {
             const Value& reads = chain.reads();
-            uint8_t* packed = shop.chain_input.get(reads.bytes() + kColumnUnit);
+            uint8_t* packed = scratch.chain_input.get(reads.bytes() + kColumnUnit);
             run.kernels.pack(read, reads.size, reads.storage(), packed);
             if (fault == Fault::kNone)
                 fault = chain.run(run, {packed, 1, reads.size, reads.storage()}, result, state, memory);

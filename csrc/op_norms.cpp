@@ -5,10 +5,8 @@
 namespace fewbit {
 namespace {
 
-constexpr int64_t kMostNormed = 1 << 16;
-
 int64_t group_length(const Plan& plan) {
-    const int64_t length = plan.fields.number("length", 1, kMostNormed);
+    const int64_t length = plan.fields.number("length", 1, kMaxNorm);
     demand(plan.input().size % length == 0, "'length' does not divide the frame");
     return length;
 }
@@ -16,8 +14,8 @@ int64_t group_length(const Plan& plan) {
 // Groups of a frame: each(x, y) reads and writes `length` integers.
 template <class Each>
 void each_group(const Run& run, int64_t length, const Each& each) {
-    Workshop& shop = workshop();
-    int32_t *read = shop.read.get(length), *written = shop.written.get(length);
+    Workspace& scratch = workspace();
+    int32_t *read = scratch.read.get(length), *written = scratch.written.get(length);
     const bool in_place = run.out->storage.bytes == 4;
     for (int64_t first = 0; first < run.in[0].numbers(); first += length) {
         int32_t* y = in_place ? reinterpret_cast<int32_t*>(run.out->at(first)) : written;
@@ -34,7 +32,7 @@ public:
         const int64_t mantissa = plan.fields.number("eps_mantissa", 0, INT32_MAX);
         job_.eps = mantissa << plan.fields.number("eps_shift", 0, 30);
         multiplier_ = plan.fields.vector("multiplier");
-        job_.shift = plan.fields.integer("shift", 0, kMostShift);
+        job_.shift = plan.fields.integer("shift", 0, kMaxShift);
         bias_ = plan.fields.vector("bias");
         value = {plan.input().size, plan.fields.range()};
         for (std::vector<int32_t>* vector : {&multiplier_, &bias_}) {
@@ -49,7 +47,7 @@ public:
         Normalise job = job_;
         job.multiplier = multiplier_.data();
         job.bias = bias_.data();
-        int32_t* work = workshop().work.get(job.length);
+        int32_t* work = workspace().work.get(job.length);
         each_group(run, job.length, [&](const int32_t* x, int32_t* y) { run.kernels.norm(x, job, work, y); });
         return Fault::kNone;
     }
@@ -68,7 +66,7 @@ public:
         value = {plan.input().size, rescale_.range};
     }
     Fault run(const Run& run) const override {
-        int32_t* shares = workshop().work.get(length_);
+        int32_t* shares = workspace().work.get(length_);
         each_group(run, length_, [&](const int32_t* x, int32_t* y) {
             run.kernels.softmax(x, exponent_, length_, shares);
             for (int64_t i = 0; i < length_; i += kChunk)
@@ -89,15 +87,15 @@ public:
         eps_ = plan.fields.number("eps", 0, INT32_MAX);
         rescale_ = plan.fields.rescale_all("rescale");
         const auto inputs = int64_t(plan.inputs.size());
-        demand(inputs >= 1 && inputs <= kMostSquares, "the operation reads 1 to 16 values");
+        demand(inputs >= 1 && inputs <= kMaxSquares, "the operation reads 1 to 16 values");
         for (const Value& input : plan.inputs)
             demand(input.size == plan.inputs[0].size, "the inputs differ in size");
         value = {plan.inputs[0].size, rescale_.range};
         inputs_ = inputs;
     }
     Fault run(const Run& run) const override {
-        int32_t *memory = workshop().read.get(inputs_ * kChunk), *roots = workshop().work.get(kChunk);
-        const int32_t* x[kMostSquares];
+        int32_t *memory = workspace().read.get(inputs_ * kChunk), *roots = workspace().work.get(kChunk);
+        const int32_t* x[kMaxSquares];
         each_chunk(run, 0, run.count * value.size, [&](int64_t first, int64_t n, int32_t* y) {
             for (int64_t k = 0; k < inputs_; ++k) x[k] = numbers(run.kernels, run.in[k], first, n, memory + k * kChunk);
             run.kernels.magnitude(x, inputs_, eps_, n, roots);
@@ -107,7 +105,6 @@ public:
     }
 
 private:
-    static constexpr int64_t kMostSquares = 16;
     int64_t eps_ = 0, inputs_ = 1;
     OwnedRescale rescale_;
 };

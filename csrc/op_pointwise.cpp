@@ -10,13 +10,13 @@ namespace {
 class Requantize : public Op {
 public:
     explicit Requantize(const Plan& plan) {
-        const int64_t width = plan.fields.number("width", 1, kMostNumbers);
+        const int64_t width = plan.fields.number("width", 1, kMaxFrameSize);
         rescale_ = plan.fields.rescale("rescale", width, true);
         demand(plan.input().size == width, "the frame has not 'width' numbers");
         value = {width, rescale_.range};
     }
     Fault run(const Run& run) const override {
-        int32_t* memory = workshop().read.get(kChunk);
+        int32_t* memory = workspace().read.get(kChunk);
         for (int64_t t = 0; t < run.count; ++t)
             each_chunk(run, t * value.size, value.size, [&](int64_t first, int64_t n, int32_t* y) {
                 const int32_t* x = numbers(run.kernels, run.in[0], t * value.size + first, n, memory);
@@ -33,7 +33,7 @@ class Sum : public Op {
 public:
     explicit Sum(const Plan& plan) {
         const std::vector<int32_t> all = plan.fields.vector("multiplier");
-        shift_ = plan.fields.integer("shift", 0, kMostShift);
+        shift_ = plan.fields.integer("shift", 0, kMaxShift);
         bias_ = Periodic(plan.fields.vector("bias"));
         value.range = plan.fields.range();
         const auto inputs = int64_t(plan.inputs.size()), count = int64_t(all.size());
@@ -54,7 +54,7 @@ public:
         thread_local std::vector<SumTerm> terms;
         x.clear();
         terms.resize(multiplier_.size());
-        int32_t* memory = workshop().read.get(room_);
+        int32_t* memory = workspace().read.get(room_);
         for (int64_t k = 0; k < inputs; ++k) {
             x.emplace_back(run.kernels, run.in[k], value.size, memory);
             memory += Repeated::room(run.in[k].size, value.size);
@@ -86,7 +86,7 @@ public:
         value = {plan.inputs[0].size, rescale_.range};
     }
     Fault run(const Run& run) const override {
-        int32_t* memory = workshop().read.get(kChunk + Repeated::room(run.in[1].size, value.size));
+        int32_t* memory = workspace().read.get(kChunk + Repeated::room(run.in[1].size, value.size));
         Repeated a(run.kernels, run.in[0], value.size, memory), b(run.kernels, run.in[1], value.size, memory + kChunk);
         for (int64_t t = 0; t < run.count; ++t) {
             a.start(t);
@@ -121,7 +121,7 @@ public:
             pairs_.push_back(int32_t((uint32_t(points[i]) & 0xffff) | uint32_t(points[i + 1]) << 16));
     }
     Fault run(const Run& run) const override {
-        int32_t* memory = workshop().read.get(kChunk);
+        int32_t* memory = workspace().read.get(kChunk);
         Curve curve = curve_;
         curve.pairs = pairs_.data();
         each_chunk(run, 0, run.count * value.size, [&](int64_t first, int64_t n, int32_t* y) {
@@ -140,14 +140,14 @@ public:
     explicit PRelu(const Plan& plan) {
         const std::vector<int32_t> negative = plan.fields.vector("negative");
         positive_ = plan.fields.integer("positive", -kMost32, kMost32);
-        shift_ = plan.fields.integer("shift", 0, kMostShift);
+        shift_ = plan.fields.integer("shift", 0, kMaxShift);
         value = {plan.input().size, plan.fields.range()};
         for (int32_t slope : negative) demand(slope >= -kMost32, "'negative' leaves 32 bits");
         negative_ = Periodic(negative);
         demand(value.size % negative_.period() == 0, "'negative' does not divide the frame");
     }
     Fault run(const Run& run) const override {
-        int32_t* memory = workshop().read.get(kChunk);
+        int32_t* memory = workspace().read.get(kChunk);
         const int64_t half = shift_ > 0 ? int64_t(1) << (shift_ - 1) : 0, low = value.range.low, high = value.range.high;
         for (int64_t t = 0; t < run.count; ++t)
             each_chunk(run, t * value.size, value.size, [&](int64_t first, int64_t n, int32_t* y) {

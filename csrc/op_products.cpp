@@ -11,8 +11,8 @@ public:
         std::shared_ptr<const Matrix> weight = plan.fields.matrix("weight");
         std::vector<int32_t> bias = plan.fields.vector("bias");
         OwnedRescale rescale = plan.fields.rescale("rescale", weight->rows);
-        places_ = plan.fields.number("places", 1, kMostNumbers);
-        const int bias_bits = int(plan.fields.number("bias_bits", 0, kMostBiasBits));
+        places_ = plan.fields.number("places", 1, kMaxFrameSize);
+        const int bias_bits = int(plan.fields.number("bias_bits", 0, kMaxBiasBits));
         demand(plan.input().size == places_ * weight->columns, "the columns of 'weight' are not the numbers of a place");
         value = {places_ * weight->rows, rescale.range};
         linear_ = Linear(std::move(weight), std::move(bias), std::move(rescale), plan.input(), bias_bits);
@@ -22,7 +22,7 @@ public:
         const int64_t columns = linear_.matrix().columns, rows = run.count * places_;
         const Frames& in = run.in[0];
         linear_.run(run.kernels, run.threads,
-                    byte_rows(run.kernels, in.data, in.storage, rows, columns, columns, workshop().split),
+                    byte_rows(run.kernels, in.data, in.storage, rows, columns, columns, workspace().split),
                     {run.out->data, linear_.matrix().rows, run.out->storage});
         return Fault::kNone;
     }

@@ -23,17 +23,17 @@ Linear gates_of(const Plan& plan, const Value& reads) {
 Target integers(int32_t* y, int64_t stride) { return {reinterpret_cast<uint8_t*>(y), stride, {4, 0}}; }
 
 ByteRows rows_of(const Run& run, const Frames& frames, int64_t columns) {
-    return byte_rows(run.kernels, frames.data, frames.storage, frames.count, frames.size, columns, workshop().split);
+    return byte_rows(run.kernels, frames.data, frames.storage, frames.count, frames.size, columns, workspace().split);
 }
 
 class Sru : public Op {
 public:
     explicit Sru(const Plan& plan) {
-        const int64_t n = plan.fields.number("hidden", 1, kMostNumbers);
+        const int64_t n = plan.fields.number("hidden", 1, kMaxFrameSize);
         gates_ = gates_of(plan, plan.input());
         cell_multiplier_ = plan.fields.integer("cell_multiplier");
         skip_multiplier_ = plan.fields.integer("skip_multiplier");
-        shift_ = plan.fields.integer("shift", 0, kMostShift);
+        shift_ = plan.fields.integer("shift", 0, kMaxShift);
         value = {n, plan.fields.range()};
         const Matrix& weight = gates_.matrix();
         demand(weight.columns == plan.input().size, "the columns of 'weight' are not the numbers of a frame");
@@ -44,13 +44,13 @@ public:
     int64_t bytes() const override { return gates_.matrix().bytes(); }
     Fault run(const Run& run) const override {
         const int64_t rows = gates_.matrix().rows, n = value.size, numbers_out = run.count * n;
-        Workshop& shop = workshop();
-        int32_t* gates = shop.gates.get(run.count * rows);
+        Workspace& scratch = workspace();
+        int32_t* gates = scratch.gates.get(run.count * rows);
         gates_.run(run.kernels, run.threads, rows_of(run, run.in[0], gates_.matrix().columns), integers(gates, rows));
         const bool own_skip = rows > 3 * n;
         const int32_t* skip =
-            own_skip ? gates + 3 * n : numbers(run.kernels, run.in[0], 0, numbers_out, shop.read.get(numbers_out));
-        int32_t* y = shop.written.get(numbers_out);
+            own_skip ? gates + 3 * n : numbers(run.kernels, run.in[0], 0, numbers_out, scratch.read.get(numbers_out));
+        int32_t* y = scratch.written.get(numbers_out);
         run.kernels.sru({run.count, n, gates, rows, skip, own_skip ? rows : n, run.state, y, cell_multiplier_,
                          skip_multiplier_, shift_, value.range.low, value.range.high});
         run.kernels.pack(y, numbers_out, run.out->storage, run.out->data);
@@ -66,8 +66,8 @@ private:
 class Qrnn : public Op {
 public:
     explicit Qrnn(const Plan& plan) {
-        const int64_t n = plan.fields.number("hidden", 1, kMostNumbers);
-        const int64_t kernel = plan.fields.number("kernel", 1, kMostNumbers);
+        const int64_t n = plan.fields.number("hidden", 1, kMaxFrameSize);
+        const int64_t kernel = plan.fields.number("kernel", 1, kMaxFrameSize);
         gates_ = gates_of(plan, plan.input());
         output_ = plan.fields.rescale("output", n);
         value = {n, output_.range};
@@ -83,15 +83,15 @@ public:
     }
     int64_t bytes() const override { return gates_.matrix().bytes(); }
     Fault run(const Run& run) const override {
-        Workshop& shop = workshop();
-        const Line line = windows_.take(run, shop.line);
+        Workspace& scratch = workspace();
+        const Line line = windows_.take(run, scratch.line);
         const int64_t rows = gates_.matrix().rows, n = value.size;
         run.out->count = line.count;
-        int32_t* gates = shop.gates.get(line.count * rows);
+        int32_t* gates = scratch.gates.get(line.count * rows);
         ByteRows x = rows_of(run, line.frames, line.frames.size);
         x.count = line.count;
         gates_.run(run.kernels, run.threads, x, integers(gates, rows));
-        int32_t* y = shop.written.get(line.count * n);
+        int32_t* y = scratch.written.get(line.count * n);
         run.kernels.qrnn({line.count, n, gates, rows, run.state + windows_.state_size(), y, output_.view()});
         run.kernels.pack(y, line.count * n, run.out->storage, run.out->data);
         return Fault::kNone;
@@ -111,7 +111,7 @@ bool within(Range range, Range bounds) { return range.low >= bounds.low && range
 class Stepwise : public Op {
 public:
     explicit Stepwise(const Plan& plan, int64_t blocks) {
-        const int64_t n = plan.fields.number("hidden", 1, kMostNumbers);
+        const int64_t n = plan.fields.number("hidden", 1, kMaxFrameSize);
         std::shared_ptr<const Matrix> weight = plan.fields.matrix("weight");
         std::vector<int32_t> bias = plan.fields.vector("bias");
         OwnedRescale rescale = plan.fields.rescale("rescale", weight->rows);
@@ -120,7 +120,7 @@ public:
         OwnedRescale rescale_hidden = plan.fields.rescale("rescale_hidden", back->rows);
         output_ = plan.fields.rescale("output", n, true);
         fine_ = plan.fields.number("fine", 0, 1) == 1;
-        const int bias_bits = int(plan.fields.number("bias_bits", 0, kMostBiasBits));
+        const int bias_bits = int(plan.fields.number("bias_bits", 0, kMaxBiasBits));
         value = {n, output_.range};
         demand(weight->columns == plan.input().size, "the columns of 'weight' are not the numbers of a frame");
         demand(weight->rows == blocks * n && back->rows == blocks * n && back->columns == n,
@@ -140,11 +140,11 @@ public:
     int64_t bytes() const override { return gates_.matrix().bytes() + back_.matrix().bytes(); }
     Fault run(const Run& run) const override {
         if (run.count == 0) return Fault::kNone;
-        Workshop& shop = workshop();
+        Workspace& scratch = workspace();
         const int64_t rows = gates_.matrix().rows, n = value.size;
-        int32_t* gates = shop.gates.get(run.count * rows);
-        int32_t* back = shop.back.get(rows);
-        int32_t* y = shop.written.get(run.count * n);
+        int32_t* gates = scratch.gates.get(run.count * rows);
+        int32_t* back = scratch.back.get(rows);
+        int32_t* y = scratch.written.get(run.count * n);
         gates_.run(run.kernels, run.threads, rows_of(run, run.in[0], run.in[0].size), integers(gates, rows));
         const int32_t* hidden = run.state;
         for (int64_t t = 0; t < run.count; ++t) {

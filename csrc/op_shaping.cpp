@@ -12,10 +12,10 @@ class Take : public Op {
 public:
     explicit Take(const Plan& plan) {
         const std::vector<int32_t> part = plan.fields.vector("index");
-        const int64_t repeat = plan.fields.number("repeat", 1, kMostNumbers);
-        const int64_t stride = plan.fields.number("stride", 0, kMostNumbers);
+        const int64_t repeat = plan.fields.number("repeat", 1, kMaxFrameSize);
+        const int64_t stride = plan.fields.number("stride", 0, kMaxFrameSize);
         demand(!plan.inputs.empty(), "the operation reads a value");
-        demand(repeat * int64_t(part.size()) <= kMostNumbers, "the operation takes too many numbers");
+        demand(repeat * int64_t(part.size()) <= kMaxFrameSize, "the operation takes too many numbers");
         int64_t low = INT32_MAX, high = INT32_MIN;
         for (const Value& input : plan.inputs) {
             low = std::min<int64_t>(low, input.range.low);
@@ -40,7 +40,7 @@ public:
     bool takes_wide() const override { return true; }
     Fault run(const Run& run) const override {
         if (pieces_.empty()) return gather(run);
-        int32_t* memory = workshop().read.get(kChunk);
+        int32_t* memory = workspace().read.get(kChunk);
         Frames& out = *run.out;
         for (int64_t t = 0; t < run.count; ++t)
             for (const Piece& piece : pieces_) {
@@ -88,7 +88,7 @@ private:
 
     Fault gather(const Run& run) const {
         // Zero, then the numbers of all inputs.
-        int32_t* all = workshop().read.get(total_ + 1);
+        int32_t* all = workspace().read.get(total_ + 1);
         all[0] = 0;
         for (int64_t t = 0; t < run.count; ++t) {
             int32_t* end = all + 1;
@@ -111,23 +111,23 @@ class Pool : public Op {
 public:
     explicit Pool(const Plan& plan) {
         maximum_ = plan.fields.number("maximum", 0, 1) == 1;
-        channels_ = plan.fields.number("channels", 1, kMostNumbers);
-        kernel_ = plan.fields.number("kernel", 1, kMostNumbers);
-        const int64_t stride = plan.fields.number("stride", 1, kMostNumbers);
+        channels_ = plan.fields.number("channels", 1, kMaxFrameSize);
+        kernel_ = plan.fields.number("kernel", 1, kMaxFrameSize);
+        const int64_t stride = plan.fields.number("stride", 1, kMaxFrameSize);
         rescale_ = plan.fields.rescale_all("rescale");
-        const int64_t left = plan.fields.number("left", 0, kMostNumbers), right = plan.fields.number("right", 0, kMostNumbers);
+        const int64_t left = plan.fields.number("left", 0, kMaxFrameSize), right = plan.fields.number("right", 0, kMaxFrameSize);
         grid_ = plan.fields.grid();
         windows_ = Windows({kernel_, stride, left, right}, plan.input());
         demand(plan.input().size == channels_ * grid_.places(), "the frame is no grid of places");
-        demand(kernel_ * grid_.kernel() <= 1 << 15, "a window has more than 2**15 numbers");
+        demand(kernel_ * grid_.kernel() <= kMaxWindow, "a window has more than 2**15 numbers");
         value = {channels_ * grid_.out_places(), rescale_.range};
     }
     Window window() const override { return windows_.window(); }
     int64_t state_size() const override { return windows_.state_size(); }
     Fault run(const Run& run) const override {
-        const Line line = windows_.take(run, workshop().line);
+        const Line line = windows_.take(run, workspace().line);
         run.out->count = line.count;
-        int32_t* best = workshop().work.get(channels_);
+        int32_t* best = workspace().work.get(channels_);
         const int64_t end = run.before + run.count, places = grid_.out_places();
         for (int64_t t = 0; t < line.count; ++t)
             for (int64_t place = 0; place < places; ++place) {

@@ -12,10 +12,10 @@ public:
         demand(gain_.size() == offset_.size(), "'gain' and 'offset' differ in length");
         value.range.low = plan.fields.integer("low", kInt16.low, kInt16.high);
         value.range.high = plan.fields.integer("high", value.range.low, kInt16.high);
-        const int64_t repeat = plan.fields.number("repeat", 1, kMostNumbers), channels = int64_t(gain_.size());
-        first_ = plan.fields.number("first", 0, kMostNumbers);
+        const int64_t repeat = plan.fields.number("repeat", 1, kMaxFrameSize), channels = int64_t(gain_.size());
+        first_ = plan.fields.number("first", 0, kMaxFrameSize);
         value.size = channels * repeat;
-        demand(channels <= kMostNumbers && first_ + value.size <= plan.features, "there are too few features");
+        demand(channels <= kMaxFrameSize && first_ + value.size <= plan.features, "there are too few features");
         // Repeated until a chunk has something to do, in whole periods.
         period_ = std::min(value.size, (kChunk + channels - 1) / channels * channels);
         for (int64_t i = channels; i < period_; ++i) {
@@ -25,7 +25,7 @@ public:
     }
     bool source() const override { return true; }
     Fault run(const Run& run) const override {
-        int32_t* codes = workshop().written.get(period_);
+        int32_t* codes = workspace().written.get(period_);
         bool good = true;
         for (int64_t t = 0; t < run.count; ++t)
             for (int64_t i = 0; i < value.size; i += period_) {
@@ -47,8 +47,8 @@ public:
     explicit Lookup(const Plan& plan) {
         table_ = plan.fields.matrix("table");
         rescale_ = plan.fields.rescale("rescale", table_->rows, true);
-        places_ = plan.fields.number("places", 1, kMostNumbers);
-        first_ = plan.fields.number("first", 0, kMostNumbers);
+        places_ = plan.fields.number("places", 1, kMaxFrameSize);
+        first_ = plan.fields.number("first", 0, kMaxFrameSize);
         demand(table_->group_scale.empty(), "the rows of 'table' have scales per group, which a table cannot have");
         demand(first_ + places_ <= plan.features, "there are too few features");
         value = {places_ * table_->columns, rescale_.range};
@@ -57,8 +57,8 @@ public:
     int64_t bytes() const override { return table_->bytes(); }
     Fault run(const Run& run) const override {
         const int64_t columns = table_->columns, rows = table_->rows;
-        int32_t* codes = workshop().written.get(columns);
-        int32_t *multiplier = workshop().read.get(kChunk), *y = workshop().work.get(kChunk);
+        int32_t* codes = workspace().written.get(columns);
+        int32_t *multiplier = workspace().read.get(kChunk), *y = workspace().work.get(kChunk);
         for (int64_t i = 0; i < run.count * places_; ++i) {
             const float symbol = run.x[i / places_ * run.features + first_ + i % places_];
             if (!(symbol >= 0 && symbol < float(rows) && symbol == float(int64_t(symbol)))) return Fault::kSymbol;

@@ -58,7 +58,7 @@ void ConvShape::check(const Matrix& weight, const Value& input) {
     channels = weight.columns / places * groups;
     out_width = grid.out_width();
     out_places = grid.out_places();
-    demand(channels <= kMostNumbers && input.size == size(), "the columns of 'weight' do not fit the input");
+    demand(channels <= kMaxFrameSize && input.size == size(), "the columns of 'weight' do not fit the input");
 }
 
 int8_t padding(const ByteRows& bytes, int part) {
@@ -71,7 +71,7 @@ ByteRows bordered(const ConvShape& shape, const ByteRows& frames) {
     const int64_t row = shape.bordered_width() * shape.channels, size = shape.bordered_height() * row;
     const int64_t inner = grid.width * shape.channels, left = grid.left * shape.channels;
     const int64_t part = frames.count * size + kCopySlack;
-    int8_t* memory = workshop().patches.get(frames.parts * part);
+    int8_t* memory = workspace().patches.get(frames.parts * part);
     ByteRows found = frames;
     found.stride = size;
     for (int p = 0; p < frames.parts; ++p) {

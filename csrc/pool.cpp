@@ -14,7 +14,7 @@
 namespace fewbit {
 namespace {
 
-constexpr int kMostThreads = 64;
+constexpr int kMaxThreads = 64;
 constexpr int kSpins = 20000;  // some 100 microseconds until a waiting thread goes to sleep
 
 void pause() {
@@ -99,7 +99,7 @@ Pool& pool() {
 }  // namespace
 
 void share(int threads, int64_t count, const std::function<void(int64_t, int64_t)>& work) {
-    if (threads > kMostThreads) threads = kMostThreads;
+    if (threads > kMaxThreads) threads = kMaxThreads;
     if (threads > count) threads = int(count);
     if (threads < 2 || !pool().run(threads, count, work)) work(0, count);
 }

@@ -17,7 +17,7 @@ struct Walk {
     int64_t runs, blocks;
 };
 
-constexpr int turns(int sums, int most) { return sums * 4 <= most ? 4 : sums * 2 <= most ? 2 : 1; }
+constexpr int unroll_factor(int sums, int most) { return sums * 4 <= most ? 4 : sums * 2 <= most ? 2 : 1; }
 
 // A tile, kPanels panels (a part of a strip) by kT frames, where sums of 16 bits are cheaper: `dot_short` adds to them, and
 // `add_short` takes them over every short_blocks().
@@ -76,15 +76,15 @@ inline void tile(const uint8_t* line, int64_t step, const Walk& walk, const int8
     constexpr bool kApart = Isa::kScaled && kFields > 1 && kFields * kT * kPanels * kParts <= Isa::kSums;
     // Few sums wait for each other: then neighbouring blocks have sums of their own, too.
     constexpr int kSets = kApart ? kFields : 1;
-    constexpr int kTurns = turns(kSets * kT * kPanels * kParts, Isa::kSums);
-    typename Isa::Sums sums[kTurns][kSets][kT][kPanels][kParts];
-    for (auto& turn : sums)
-        for (auto& a : turn)
+    constexpr int kUnroll = unroll_factor(kSets * kT * kPanels * kParts, Isa::kSums);
+    typename Isa::Sums sums[kUnroll][kSets][kT][kPanels][kParts];
+    for (auto& set : sums)
+        for (auto& a : set)
             for (auto& b : a)
                 for (auto& c : b)
                     for (auto& d : c) d = Isa::zero();
     const int8_t* x = from;
-    const auto block = [&](auto turn) {
+    const auto block = [&](auto set) {
         unrolled<kPanels>([&](auto p) {
             unrolled<kParts>([&](auto part) {
                 const auto v = Isa::load(line + p * kLineBytes + part * Isa::kBytes);
@@ -95,7 +95,7 @@ inline void tile(const uint8_t* line, int64_t step, const Walk& walk, const int8
                     else
                         u = Isa::template field<kBits, f>(v);
                     unrolled<kT>([&](auto t) {
-                        auto& sum = sums[int(turn)][kApart ? int(f) : 0][t][p][part];
+                        auto& sum = sums[int(set)][kApart ? int(f) : 0][t][p][part];
                         sum = Isa::template dot<kBits>(sum, u, x + t * x_stride + 4 * f);
                     });
                 });
@@ -107,16 +107,16 @@ inline void tile(const uint8_t* line, int64_t step, const Walk& walk, const int8
     for (int64_t run = 0; run < walk.runs; ++run) {
         x = from + walk.starts[run];
         int64_t j = 0;
-        for (; j + kTurns <= walk.blocks; j += kTurns) unrolled<kTurns>(block);
+        for (; j + kUnroll <= walk.blocks; j += kUnroll) unrolled<kUnroll>(block);
         for (; j < walk.blocks; ++j) block(Constant<0>{});
     }
     unrolled<kT>([&](auto t) {
         unrolled<kPanels>([&](auto p) {
             unrolled<kParts>([&](auto part) {
                 typename Isa::Sums sum = Isa::zero();
-                unrolled<kTurns>([&](auto turn) {
+                unrolled<kUnroll>([&](auto set) {
                     unrolled<kSets>([&](auto f) {
-                        sum = Isa::plus(sum, Isa::right(sums[turn][f][t][p][part], kBits * f));
+                        sum = Isa::plus(sum, Isa::right(sums[set][f][t][p][part], kBits * f));
                     });
                 });
                 Isa::add(y + t * y_stride + p * kPanelRows + part * (Isa::kBytes / 4), sum, shift, fresh);
@@ -126,7 +126,7 @@ inline void tile(const uint8_t* line, int64_t step, const Walk& walk, const int8
 }
 
 // Sums of scaled fields must not wrap: so many blocks are safe (2**31 / (255 * 128 * 4), rounded down).
-constexpr int64_t kMostBlocks = 1 << 14;
+constexpr int64_t kMaxBlocks = 1 << 14;
 
 template <class Isa, int kBits, int kT, int kPanels>
 void strip_frames(const Strip& strip, const Walk& walk, const Product& job, const int8_t* x, int64_t frame, int64_t row,
@@ -137,8 +137,8 @@ void strip_frames(const Strip& strip, const Walk& walk, const Product& job, cons
         int32_t* y = job.y + frame * job.y_stride + row + first * kPanelRows;
         const int left = strip.panels - first, count = left >= kPanels ? kPanels : left >= kSome ? kSome : 1;
         // Several runs are few blocks, see DirectConv.
-        for (int64_t j = 0; j < walk.blocks; j += kMostBlocks) {
-            const Walk some{walk.starts, walk.runs, walk.blocks - j < kMostBlocks ? walk.blocks - j : kMostBlocks};
+        for (int64_t j = 0; j < walk.blocks; j += kMaxBlocks) {
+            const Walk some{walk.starts, walk.runs, walk.blocks - j < kMaxBlocks ? walk.blocks - j : kMaxBlocks};
             const int8_t* from = x + j * (32 / kBits);
             const uint8_t* at = line + j * strip.step;
             const bool first_blocks = fresh && j == 0;

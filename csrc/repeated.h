@@ -40,7 +40,7 @@ private:
 template <class Chunk>
 void each_chunk(const Run& run, int64_t at, int64_t size, const Chunk& chunk) {
     Frames& out = *run.out;
-    int32_t* memory = out.storage.bytes == 4 ? nullptr : workshop().written.get(kChunk);
+    int32_t* memory = out.storage.bytes == 4 ? nullptr : workspace().written.get(kChunk);
     for (int64_t first = 0; first < size; first += kChunk) {
         const int64_t n = std::min(kChunk, size - first);
         int32_t* y = memory == nullptr ? reinterpret_cast<int32_t*>(out.at(at + first)) : memory;

@@ -1,4 +1,4 @@
-// What a language model says of the next label; the beam search asks nothing else of it.
+// The interface of language models for the beam search: probabilities of the next label.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What a `fewbit_scorer*` of the C door points to.
+// What a `fewbit_scorer*` of the C interface points to.
 #pragma once
 
 #include <memory>

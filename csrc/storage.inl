@@ -49,20 +49,20 @@ void split(const int16_t* x, int64_t n, int8_t* __restrict high, int8_t* __restr
     }
 }
 
-void finish(const Finish& job) {
-#ifdef FEWBIT_OWN_FINISH
-    if (finish_at_once(job)) return;
+void requantize(const Requantization& job) {
+#ifdef FEWBIT_OWN_REQUANTIZE
+    if (requantize_vectors(job)) return;
 #endif
     for (int64_t t = 0; t < job.count; ++t) {
         const int32_t* sums = job.sums + t * job.sums_stride;
         uint8_t* y = job.y + t * job.y_stride * job.storage.bytes;
-        const uint32_t more = job.more(t);
+        const uint32_t more = job.zero_point_term(t);
         int32_t numbers[kChunk], moved[kChunk];
         for (int64_t i = 0; i < job.size; i += kChunk) {
             const int64_t n = job.size - i < kChunk ? job.size - i : kChunk;
             const int32_t* from = sums + i;
-            if (more != 0 || job.up > 0) {
-                for (int64_t k = 0; k < n; ++k) moved[k] = int32_t((uint32_t(from[k]) + more) << job.up);
+            if (more != 0 || job.bias_bits > 0) {
+                for (int64_t k = 0; k < n; ++k) moved[k] = int32_t((uint32_t(from[k]) + more) << job.bias_bits);
                 from = moved;
             }
             const Rescale to{job.to.multiplier + i, job.to.shift, job.to.low, job.to.high};

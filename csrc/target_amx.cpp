@@ -1,4 +1,4 @@
-// x86 with AMX tiles of bytes, for blocks of frames; single frames go the way of AVX-512.
+// x86 with AMX tiles of bytes, for blocks of frames; single frames use AVX-512.
 #include <cpuid.h>
 #include <immintrin.h>
 #include <sys/syscall.h>

@@ -329,7 +329,7 @@ void run(const Task& task, int64_t first, int64_t last) {
 constexpr int64_t kPiece = 64;         // channels: whole lines of the cache, no line written by two threads
 constexpr int64_t kWorthIt = 1 << 15;  // numbers a thread, some 50 microseconds
 
-// Runs a task on all channels. A thread that cannot be had is done without.
+// Runs a task on all channels, with fewer threads if the system refuses one.
 template <class Task>
 void on_threads(const Task& task) noexcept {
     const fewbit_extent& e = task.e;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "limits.h"
+
 namespace fewbit {
 
 struct Range {
@@ -11,8 +13,7 @@ struct Range {
 };
 
 constexpr Range kInt16{-32768, 32767};
-constexpr int64_t kMostNumbers = 1 << 24;  // of a frame; and frames of a window, rows and columns of a grid
-constexpr int64_t kChunk = 512;            // numbers that an operation treats at once
+constexpr int64_t kChunk = 512;  // numbers that an operation treats at once
 
 // How a number lies in memory: a signed byte to which `offset` is added, or 2 or 4 bytes. Zero can always be stored.
 struct Storage {
@@ -32,7 +33,7 @@ struct Value {
     int64_t size = 0;
     Range range{};
 
-    bool narrow() const { return range.low >= kInt16.low && range.high <= kInt16.high; }
+    bool fits_int16() const { return range.low >= kInt16.low && range.high <= kInt16.high; }
     int64_t largest() const { return std::max(-int64_t(range.low), int64_t(range.high)); }
     Storage storage() const { return storage_of(range); }
     int64_t bytes() const { return size * storage().bytes; }

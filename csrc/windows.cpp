@@ -5,8 +5,8 @@
 namespace fewbit {
 
 Windows::Windows(Window window, const Value& value) : window_(window), value_(value) {
-    demand(window.reach >= 1 && window.reach <= kMostNumbers, "the kernel of an operation reaches over 1 to 2**24 frames");
-    demand(window.stride >= 1 && window.stride <= kMostNumbers, "'stride' must be at least 1");
+    demand(window.reach >= 1 && window.reach <= kMaxFrameSize, "the kernel of an operation reaches over 1 to 2**24 frames");
+    demand(window.stride >= 1 && window.stride <= kMaxFrameSize, "'stride' must be at least 1");
     demand(window.left >= 0 && window.left < window.reach, "'left' must lie in 0..reach - 1");
     demand(window.right >= 0 && window.right < window.reach, "'right' must lie in 0..reach - 1");
 }

@@ -14,8 +14,8 @@ inline void write_word(int32_t* words, int64_t number) {
     words[1] = int32_t(uint32_t(uint64_t(number) >> 32));
 }
 
-// What can be the count of the frames of a stream: others would be past all bounds with the next frames.
-constexpr int64_t kMostFrames = int64_t(1) << 60;
-inline bool is_count(int64_t frames) { return frames >= 0 && frames <= kMostFrames; }
+// The largest frame count of a stream that is accepted: adding the next frames cannot overflow it.
+constexpr int64_t kMaxFrames = int64_t(1) << 60;
+inline bool is_count(int64_t frames) { return frames >= 0 && frames <= kMaxFrames; }
 
 }  // namespace fewbit

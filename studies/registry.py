@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from fewbit.atomic_file import write_atomically
 from fewbit.errors import DataError
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study
@@ -72,5 +73,4 @@ def _stopwatch(path: Path, key: str) -> Iterator[dict[str, float]]:
     finally:
         kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         seconds |= kept | {key: kept.get(key, 0.0) + time.perf_counter() - start}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(seconds) + "\n", encoding="utf-8")
+        write_atomically(path, json.dumps(seconds) + "\n")

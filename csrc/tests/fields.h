@@ -1,4 +1,4 @@
-// The fields of an operation, put together for the C door.
+// The fields of an operation, put together for the C interface.
 #pragma once
 
 #include <cstring>

@@ -1,4 +1,4 @@
-// Arguments of the C door that must be refused, with a message and nothing lost.
+// Arguments of the C interface that must be refused, with a message and nothing lost.
 #pragma once
 
 #include "fields.h"

@@ -8,7 +8,7 @@
       +-- GraphError           a graph of nodes and edges cannot be run as it is drawn
       +-- LoweringError        a network, or a part of it, has no meaning as a Program
       +-- FileFormatError      a *.fewbit file is not what it should be
-      +-- TargetError          an instruction set, or the native library, that is not to be had here
+      +-- TargetError          an instruction set, or the native library, is not available here
       +-- AudioError           sound that cannot be read or used
       +-- DecodeError          a decoder was given what it cannot decode
       +-- DataError            a data set or its folder is not as described
@@ -69,7 +69,7 @@ class FileFormatError(FewbitError, ValueError):
 
 
 class TargetError(FewbitError, RuntimeError):
-    """The native library, or the target asked for, is not to be had on this machine; the message says what is."""
+    """The native library, or the requested target, is not available on this machine; the message lists what is."""
 
 
 class AudioError(FewbitError, ValueError):

@@ -10,6 +10,7 @@ from statistics import mean, stdev
 from typing import Any, Literal
 
 from fewbit.analysis.report import Table
+from fewbit.atomic_file import write_atomically
 from fewbit.errors import FileFormatError
 
 Verdict = Literal["holds", "holds in part", "does not hold", "no claim"]
@@ -54,10 +55,8 @@ class Study:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``NN-name.json`` into `folder`."""
-        path = Path(folder) / f"{self.stem}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return path
+        text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
+        return write_atomically(Path(folder) / f"{self.stem}.json", f"{text}\n")
 
 
 def read_study(path: str | Path) -> Study:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fewbit.errors import FewbitError, FileFormatError
 from fewbit.program import load, show
-from fewbit.program.graph import MAX_TOTAL
+from fewbit.program.limits import MAX_TOTAL
 
 FRAMES = 5
 SMALL = 1 << 18

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from random_graphs import graphs
 
 from fewbit.program import Program, cost, load, ops
 from fewbit.program.graph import make_graph
 from fewbit.program.ops import Attend, Hierarchy, MatrixProduct, Step
+from tests.laws.random_graphs import graphs
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.fewbit"))
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from random_graphs import graphs
 
 from fewbit.errors import DecodeError
 from fewbit.native import targets
@@ -15,6 +14,7 @@ from fewbit.program.graph import make_graph
 from fewbit.program.native_run import Native, fits
 from fewbit.program.ops import Step
 from fewbit.testing import splits
+from tests.laws.random_graphs import graphs
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 seeds = st.integers(0, 2**32 - 1)

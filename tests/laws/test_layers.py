@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from cases import FEATURES, LAYERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewbit.testing import check_layer
+from tests.laws.cases import FEATURES, LAYERS
 
 
 @pytest.mark.parametrize("name", LAYERS)

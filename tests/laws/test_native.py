@@ -4,10 +4,8 @@ import threading
 
 import numpy as np
 import pytest
-from cases import PROGRAMS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_programs import network
 
 from fewbit.formats import format_from_name
 from fewbit.lower import pack
@@ -15,6 +13,8 @@ from fewbit.native import NativeMatrix, targets
 from fewbit.program import Reference
 from fewbit.program.native_run import Native
 from fewbit.testing import check_program
+from tests.laws.cases import PROGRAMS
+from tests.laws.test_programs import network
 
 FORMATS = ("ternary", "binary", "int2", "int3", "int4", "int5", "int6", "int7", "int8", "uint2", "uint8")
 RANGES = ((-128, 127), (-1, 1), (0, 255), (-200, 50), (-32768, 32767), (0, 32767))

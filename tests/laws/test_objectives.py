@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from cases import OBJECTIVES, classifier, distilled, labelled, unaligned
 from torch.nn import functional
 
 from fewbit.distill import LogitKD
 from fewbit.errors import DataError
 from fewbit.testing import check_objective
 from fewbit.train import CTC, CrossEntropy, GuidedCTC, constant
+from tests.laws.cases import OBJECTIVES, classifier, distilled, labelled, unaligned
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -4,11 +4,11 @@ from copy import deepcopy
 
 import pytest
 import torch
-from cases import PASSES, classifier, labelled, loader
 
 from fewbit.errors import QuantizationError, SelectionError
 from fewbit.passes import Quantize, compress, describe
 from fewbit.testing import check_pass
+from tests.laws.cases import PASSES, classifier, labelled, loader
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cases import PROGRAMS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -15,6 +14,7 @@ from fewbit.lower import pack
 from fewbit.passes import Quantize, compress
 from fewbit.program import Reference, load
 from fewbit.testing import check_program
+from tests.laws.cases import PROGRAMS
 
 FEATURES = 9
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from cases import QUANTIZERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewbit.formats import pack, unpack
 from fewbit.quant import activation_quantizer, weight_quantizer
 from fewbit.testing import check_quantizer
+from tests.laws.cases import QUANTIZERS
 
 AWKWARD = {
     "normal": torch.randn(7, 11, generator=torch.Generator().manual_seed(0)),

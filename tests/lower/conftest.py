@@ -1,13 +1,9 @@
-"""The networks are a plain file beside the tests; torch starts from a seed, on one core."""
+"""Torch starts from a seed, on one core."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True, scope="session")

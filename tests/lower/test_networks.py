@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from everyday import GPT, NETWORKS, Network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from fewbit.program.native_run import Native
 from fewbit.program.numerics import INT32, Q15
 from fewbit.program.ops import Attend
 from fewbit.testing import splits
+from tests.lower.everyday import GPT, NETWORKS, Network
 
 SMALL = 0.01
 """Of the spread of a result: a smaller difference is none."""

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fewbit.errors import FileFormatError
-from fewbit.models import SpeechRNN, Trained, load_model, save_model
+from fewbit.errors import ArgumentError, FileFormatError
+from fewbit.models import CharLM, SpeechRNN, Trained, load_model, save_model
 from fewbit.passes import Quantize, compress
 from fewbit.train import write_tensors
 
@@ -39,3 +39,8 @@ def test_other_files_are_refused(tmp_path):
         load_model(tmp_path / "plain")
     with pytest.raises(FileFormatError, match="nothing"):
         load_model(tmp_path / "nothing")
+
+
+def test_an_unknown_cell_is_refused():
+    with pytest.raises(ArgumentError, match=r"^CharLM: cell='rnn', wanted one of \['lstm', 'gru', 'sru', 'qrnn'\]"):
+        CharLM(5, 6, cell="rnn")

@@ -5,7 +5,6 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from graph_cases import CASES, Draft, check, features
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,9 @@ from fewbit.native import targets
 from fewbit.program import Reference, ops
 from fewbit.program.native_run import Native
 from fewbit.program.numerics import Rescale
+from tests.native.graph_cases import CASES
+from tests.native.graph_check import check, features
+from tests.native.graph_draft import Draft
 
 pytestmark = pytest.mark.skipif(not targets(), reason="fewbit was installed without a C++ compiler")
 

@@ -10,7 +10,7 @@ import pytest
 
 import fewbit as fb
 from fewbit.cli.main import main
-from fewbit.errors import DecodeError, TargetError
+from fewbit.errors import ArgumentError, DecodeError, TargetError
 from fewbit.formats import Int, Ternary
 from fewbit.native import NativeMatrix, library, targets
 from fewbit.program import Reference
@@ -52,7 +52,7 @@ def test_the_environment_asks_for_a_target(digits, monkeypatch):
     monkeypatch.setenv("FEWBIT_TARGET", "reference")
     assert isinstance(executor(digits.ops), Reference)
     monkeypatch.setenv("FEWBIT_TARGET", "mmx")
-    with pytest.raises(TargetError, match=r"target 'mmx' is not to be had here; there are: .*scalar"):
+    with pytest.raises(TargetError, match=r"target 'mmx' is not available here; available: .*scalar"):
         executor(digits.ops)
 
 
@@ -82,8 +82,8 @@ def test_a_library_of_another_version_is_refused(monkeypatch, tmp_path):
 def test_with_ctypes_alone_the_integers_are_the_same(digits, monkeypatch):
     x = frames(digits)
     wanted, state = digits.step(x, digits.init_state())
-    monkeypatch.setattr("fewbit.program.native_run.door", lambda: None)
-    monkeypatch.setattr("fewbit.native.matrix.door", lambda: None)
+    monkeypatch.setattr("fewbit.program.native_run.fast_binding", lambda: None)
+    monkeypatch.setattr("fewbit.native.matrix.fast_binding", lambda: None)
     plain = Native(digits.ops)
     got, after = plain.step(x, plain.init_state())
     assert np.array_equal(got, wanted)
@@ -117,15 +117,15 @@ def test_matrices_refuse_what_they_cannot_hold():
     with pytest.raises(TargetError, match="a code lies outside of its range"):
         NativeMatrix(np.full((2, 2), 2, np.int16), Ternary())
     matrix = NativeMatrix(np.ones((2, 3), np.int16), Int(4))
-    with pytest.raises(TargetError, match=r"takes \(frames, 3\), not \(1, 4\)"):
+    with pytest.raises(ArgumentError, match=r"takes \(frames, 3\), not \(1, 4\)"):
         matrix.multiply(np.zeros((1, 4), np.int64), -1, 1)
-    with pytest.raises(TargetError, match=r"activations 0\.\.9 are not in -1\.\.1"):
+    with pytest.raises(ArgumentError, match=r"activations 0\.\.9 are not in -1\.\.1"):
         matrix.multiply(np.array([[0, 9, 1]]), -1, 1)
     with pytest.raises(TargetError, match="at most 16 bits"):
         matrix.multiply(np.zeros((1, 3), np.int64), -(2**20), 0)
-    with pytest.raises(TargetError, match=r"integers of 32 bits"):
+    with pytest.raises(ArgumentError, match=r"integers of 32 bits"):
         matrix.multiply(np.full((1, 3), 2**40), 0, 1)
-    with pytest.raises(TargetError, match=r"scales have shape \(3,\), wanted \(2,\)"):
+    with pytest.raises(ArgumentError, match=r"scales have shape \(3,\), wanted \(2,\)"):
         matrix.apply(np.zeros((1, 3), np.float32), np.ones(3, np.float32))
     with pytest.raises(TargetError, match="NaN"):
         matrix.apply(np.full((1, 3), np.inf, np.float32), np.ones(2, np.float32))

@@ -18,9 +18,7 @@ from fewbit.plot.program_nodes import network
 from fewbit.plot.program_places import arrange
 from fewbit.program import Program, cost, load, ops
 from fewbit.program.numerics import INT16, rescale_from
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "laws"))
-from random_graphs import graphs
+from tests.laws.random_graphs import graphs
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from made_by_hand import ONE, rescale, run, vector
 
 from fewbit.program import ops
 from fewbit.program.numerics import INT16
 from fewbit.program.ops import Step
+from tests.program.made_by_hand import ONE, rescale, run, vector
 
 STEP = 1 / 4096
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_by_hand import narrow, points, rescale, run, source, vector
 
 from fewbit.errors import DecodeError
 from fewbit.program import Reference, ops
 from fewbit.program.numerics import INT16
 from fewbit.program.ops import Step
+from tests.program.made_by_hand import narrow, points, rescale, run, source, vector
 
 
 def ticks(n):

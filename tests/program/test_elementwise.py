@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_by_hand import narrow, points, rescale, run, value, vector
 
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, rescale_from
+from tests.program.made_by_hand import narrow, points, rescale, run, value, vector
 
 EVERY = np.arange(INT16[0], INT16[1] + 1)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from made_by_hand import narrow, rescale, run, vector
 
 from fewbit.program import ops
+from fewbit.program.limits import MAX_SQUARES
 from fewbit.program.numerics import INT16, rescale_from
-from fewbit.program.ops.norms import MAX_SQUARES
+from tests.program.made_by_hand import narrow, rescale, run, vector
 
 STEP, OUT = 1 / 4096, 1 / 2048
 

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewbit.program.limits import MAX_MULTIPLIER, MAX_SHIFT
 from fewbit.program.numerics import (
     INT16,
     INT32,
-    MAX_MULTIPLIER,
-    MAX_SHIFT,
     Q12,
     Q15,
     TANH_TABLE,

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_by_hand import CODES, matrix, rescale, run, value, vector
 
 from fewbit.errors import LoweringError
 from fewbit.formats import Int, Ternary, UInt
 from fewbit.program import ops
 from fewbit.program.numerics import INT16
 from fewbit.program.ops import Grid
+from tests.program.made_by_hand import CODES, matrix, rescale, run, value, vector
 
 
 def padding(draw, kernel, dilation):

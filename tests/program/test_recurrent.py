@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from made_by_hand import matrix, rescale, run
 
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, rescale_from
+from tests.program.made_by_hand import matrix, rescale, run
 
 HIDDEN, INPUTS, TIME, STEP = 5, 4, 40, 1 / 64
 """Weights and inputs are codes of STEP; a hidden code counts 1/32767."""

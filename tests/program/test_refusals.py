@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_by_hand import ONE, matrix, narrow, points, rescale, source, value, vector
 
 from fewbit.errors import LoweringError
 from fewbit.formats import Ternary
 from fewbit.program import ops
 from fewbit.program.numerics import INT16
 from fewbit.program.ops import Grid, Value
+from tests.program.made_by_hand import ONE, matrix, narrow, points, rescale, source, value, vector
 
 WIDE = Value(2, -(2**31), 2**31 - 1, "wide")
 

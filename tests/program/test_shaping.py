@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_by_hand import rescale, run, value, vector
 
 from fewbit.program import ops
 from fewbit.program.numerics import INT16
 from fewbit.program.ops import Grid
+from tests.program.made_by_hand import rescale, run, value, vector
 
 
 @settings(max_examples=150, deadline=None)
@@ -77,8 +77,8 @@ def test_the_range_of_what_is_taken(index, declared):
 
 
 def test_the_smallest_code_has_no_negative_within_16_bits():
-    assert not ops.Take("t", vector(-1)).value([value(1, *INT16)]).narrow
-    assert ops.Take("t", vector(1)).value([value(1, *INT16)]).narrow
+    assert not ops.Take("t", vector(-1)).value([value(1, *INT16)]).fits_int16
+    assert ops.Take("t", vector(1)).value([value(1, *INT16)]).fits_int16
 
 
 def test_frames_are_turned_round():

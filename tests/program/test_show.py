@@ -1,8 +1,6 @@
 """What `fewbit show` says of a packed network, as text and as JSON."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,9 +17,7 @@ from fewbit.program import Program, cost
 from fewbit.program.naming import cut, root_of
 from fewbit.program.overview import overview
 from fewbit.program.repeats import find_repeats
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "laws"))
-from random_graphs import graphs
+from tests.laws.random_graphs import graphs
 
 
 def packed(model, shape):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_by_hand import source, vector
 
 from fewbit.errors import DecodeError, FileFormatError, LoweringError
 from fewbit.program import Program, ops
 from fewbit.program.signature import Port, Signature, read_signature
+from tests.program.made_by_hand import source, vector
 
 
 def port(name="x", shape=(0, 2), time=0, order=(1,), **more):

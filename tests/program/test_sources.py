@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from made_by_hand import matrix, narrow, rescale, run, source, vector
 
 from fewbit.errors import DecodeError
 from fewbit.formats import Int, Ternary
 from fewbit.program import Reference, ops
+from tests.program.made_by_hand import matrix, narrow, rescale, run, source, vector
 
 
 def test_features_are_rounded_and_gains_repeated():

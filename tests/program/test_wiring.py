@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_by_hand import ONE, matrix, narrow, points, reading, rescale, source, value, vector
 
 from fewbit.errors import DecodeError, LoweringError
 from fewbit.program import Program, Reference, ops
-from fewbit.program.graph import MAX_INPUTS, MAX_TOTAL, Timing, make_graph
+from fewbit.program.graph import Timing, make_graph
+from fewbit.program.limits import MAX_INPUTS, MAX_TOTAL
 from fewbit.program.ops import Grid
+from tests.program.made_by_hand import ONE, matrix, narrow, points, reading, rescale, source, value, vector
 
 
 def pool(name, kernel, stride=1, left=0, right=0, size=1, **more):
@@ -91,7 +92,7 @@ def test_names_that_nobody_reads_may_be_repeated():
 def test_scores_may_be_joined_but_not_computed_with():
     wide = ops.Mul("wide", rescale(), inputs=("x", "x"))
     graph = make_graph((source(), wide, reading(take("joined", 1, 2), "wide", "x"), take("again", 2, 1)))
-    assert not graph.values[-1].narrow
+    assert not graph.values[-1].fits_int16
     make_graph((source(), wide, source(1, "y")))  # nobody reads them
 
 

@@ -1,17 +1,13 @@
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("starlette", reason="the extra web is not installed")
-sys.path.insert(0, str(Path(__file__).parent))
-
-from web_server import RATE, Server, running
 
 from fewbit.web import app
+from tests.web.web_server import RATE, Server, running
 
 
 @pytest.fixture(scope="session")

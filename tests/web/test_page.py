@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from web_server import Server, running
-from webdriver import BROWSER, DRIVER, Browser, chromium
 
 import fewbit as fb
 from fewbit.data import spoken_digits
 from fewbit.web import app
+from tests.web.web_server import Server, running
+from tests.web.webdriver import BROWSER, DRIVER, Browser, chromium
 
 pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="chromium and chromedriver are not installed")
 TEXT = 'return [...document.querySelectorAll("#finals p")].map((p) => p.lastChild.data).join(" ")'

@@ -13,7 +13,6 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-from web_server import RATE, Server, read_all, running, to_pcm, wait_until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from fewbit.decode import Keyword, to_dict
@@ -22,6 +21,7 @@ from fewbit.streams import Session
 from fewbit.web import Limits, app, connection, serve
 from fewbit.web import server as web_server
 from fewbit.web.server import Guard
+from tests.web.web_server import RATE, Server, read_all, running, to_pcm, wait_until
 
 START = json.dumps({"type": "start", "rate": RATE})
 

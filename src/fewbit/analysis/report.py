@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from fewbit.atomic_file import write_atomically
+
 Cell = str | float | int | None
 
 
@@ -30,10 +32,8 @@ class Report(Protocol):
 def save_report(report: Report, folder: str | Path, stem: str) -> list[Path]:
     """Write ``stem.json`` (everything) and ``stem.csv``, ``stem-2.csv``, ... (the tables) and return the files."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    values = asdict(cast(Any, report))
-    files = [folder / f"{stem}.json"]
-    files[0].write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(asdict(cast(Any, report)), indent=1, ensure_ascii=False)
+    files = [write_atomically(folder / f"{stem}.json", f"{text}\n")]
     for number, table in enumerate(report.tables(), 1):
         files.append(folder / (f"{stem}.csv" if number == 1 else f"{stem}-{number}.csv"))
         with files[-1].open("w", encoding="utf-8", newline="") as file:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from tqdm.auto import tqdm
 
+from fewbit.atomic_file import write_atomically
 from fewbit.errors import DataError, FewbitError, MissingExtraError
 
 Config = dict[str, Any]
@@ -155,7 +156,7 @@ def _read(path: Path) -> dict[str, Row]:
     text = path.read_text(encoding="utf-8")
     whole, _, torn = text.rpartition("\n")
     if torn:
-        path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+        write_atomically(path, f"{whole}\n" if whole else "")
     rows = {}
     for number, line in enumerate(whole.splitlines(), 1):
         try:

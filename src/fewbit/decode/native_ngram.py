@@ -2,38 +2,37 @@
 
 from ctypes import c_float, c_int32
 from typing import Any
-from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.decode.letter_trie import LetterTrie
 from fewbit.errors import TargetError
+from fewbit.native.handle import Handle
 from fewbit.native.library import last_error, pointer, reference_wanted
 from fewbit.native.ngram import functions
 from fewbit.text.ngram import Ngram
 
 
 class NativeScorer:
-    """Holds a ``fewbit_scorer*``, and steps it from Python.
+    """Owns a ``fewbit_scorer*``, and steps it from Python.
 
     Args:
-        handle: is freed with this object.
+        made: its address; it is freed with this object.
         needs: what must live as long.
     """
 
-    def __init__(self, handle: Any, *needs: Any) -> None:
-        if not handle:
-            raise TargetError(f"the language model cannot be used natively: {last_error()}")
-        self.handle, self._needs = handle, needs
-        finalize(self, functions()["scorer_free"], handle)
-        self.classes = int(functions()["scorer_classes"](handle))
-        self.state_bytes = int(functions()["scorer_state_bytes"](handle))
+    def __init__(self, made: int | None, *needs: object) -> None:
+        refusal = "the language model cannot be used natively"
+        self._handle = Handle(made, functions()["scorer_free"], *needs, refusal=refusal)
+        self.address = self._handle.address
+        self.classes = int(functions()["scorer_classes"](self.address))
+        self.state_bytes = int(functions()["scorer_state_bytes"](self.address))
 
     def start(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """State ``(1, bytes)`` at the start of a text, and ln P ``(1, classes)`` of its first label."""
         state, ln = self._room(1)
-        self._done(functions()["scorer_start"](self.handle, state.ctypes.data, ln.ctypes.data))
+        self._done(functions()["scorer_start"](self.address, state.ctypes.data, ln.ctypes.data))
         return state, ln
 
     def step(
@@ -43,7 +42,7 @@ class NativeScorer:
         before, labels = np.ascontiguousarray(states), np.ascontiguousarray(labels, np.int32)
         after, ln = self._room(len(before))
         arrays = (array.ctypes.data for array in (before, labels, after, ln))
-        self._done(functions()["scorer_step"](self.handle, len(before), *arrays))
+        self._done(functions()["scorer_step"](self.address, len(before), *arrays))
         return after, ln
 
     def _room(self, texts: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -58,9 +57,9 @@ def native_chars(model: Ngram, symbols: list[int], weight: float) -> NativeScore
     """The scorer of `CharNgram`, or ``None`` without the library."""
     if reference_wanted() or not functions():
         return None
-    ngram, classes = _Model(model), np.array(symbols, np.int32)
+    ngram, classes = _model(model), np.array(symbols, np.int32)
     return NativeScorer(
-        functions()["scorer_chars"](ngram.handle, pointer(classes, c_int32), len(classes), weight), ngram
+        functions()["scorer_chars"](ngram.address, pointer(classes, c_int32), len(classes), weight), ngram
     )
 
 
@@ -77,29 +76,25 @@ def native_words(
     """The scorer of `Together`, or ``None`` without the library; `spelling` must be kept by the caller."""
     if reference_wanted() or not functions():
         return None
-    ngram = _Model(model)
+    ngram = _model(model)
     rows = np.stack([trie.label, trie.low, trie.high, trie.word, trie.first[:-1]], axis=1)
     rows = np.ascontiguousarray(np.vstack([rows, [[0, 0, 0, 0, trie.first[-1]]]]), np.int32)
     words = int(trie.high[0])
     handle = functions()["scorer_words"](
-        ngram.handle, words, pointer(rows, c_int32), len(rows) - 1, classes, space, spelling, weight, unknown, bonus
+        ngram.address, words, pointer(rows, c_int32), len(rows) - 1, classes, space, spelling, weight, unknown, bonus
     )
     return NativeScorer(handle, ngram)
 
 
-class _Model:
-    """Holds a ``fewbit_ngram*``."""
-
-    def __init__(self, model: Ngram) -> None:
-        arrays = (model.ln_p, model.ln_backoff)
-        self.handle = functions()["ngram_new"](
-            len(model.symbols),
-            len(model.symbol),
-            pointer(model.symbol, c_int32),
-            *(pointer(array, c_float) for array in arrays),
-            pointer(model.first, c_int32),
-            pointer(model.shorter, c_int32),
-        )
-        if not self.handle:
-            raise TargetError(f"the n-gram model cannot be used natively: {last_error()}")
-        finalize(self, functions()["ngram_free"], self.handle)
+def _model(model: Ngram) -> Handle:
+    """The ``fewbit_ngram*`` of a model."""
+    made = functions()["ngram_new"](
+        len(model.symbols),
+        len(model.symbol),
+        pointer(model.symbol, c_int32),
+        pointer(model.ln_p, c_float),
+        pointer(model.ln_backoff, c_float),
+        pointer(model.first, c_int32),
+        pointer(model.shorter, c_int32),
+    )
+    return Handle(made, functions()["ngram_free"], refusal="the n-gram model cannot be used natively")

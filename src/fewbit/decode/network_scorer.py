@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from fewbit.decode.scorer import LogProbs
-from fewbit.errors import DecodeError, TargetError
+from fewbit.errors import DecodeError
 from fewbit.native import beam
-from fewbit.native.library import last_error
+from fewbit.native.handle import Handle
 from fewbit.program import Program
 from fewbit.program.native_run import Native
 from fewbit.program.numerics import Q10
@@ -69,21 +69,12 @@ class NetworkScorer:
 
     def native(self) -> int | None:
         """Handle of the same model in the native library, or ``None`` where the Program runs on its reference."""
-        return None if self._held is None else self._held.address
+        return None if self._native is None else self._native.address
 
     @cached_property
-    def _held(self) -> "_Handle | None":
-        executor = self.program.executor
-        return _Handle(executor, self.weight) if isinstance(executor, Native) and beam.functions() else None
-
-
-class _Handle:
-    def __init__(self, executor: Native, weight: float) -> None:
-        self._executor, self._free = executor, beam.functions()["scorer_free"]
-        self.address: int = beam.functions()["network_scorer_new"](executor.handle, weight)
-        if not self.address:
-            raise TargetError(last_error())
-
-    def __del__(self) -> None:
-        if getattr(self, "address", None):
-            self._free(self.address)
+    def _native(self) -> Handle | None:
+        executor, functions = self.program.executor, beam.functions()
+        if not isinstance(executor, Native) or not functions:
+            return None
+        made = functions["network_scorer_new"](executor.address, self.weight)
+        return Handle(made, functions["scorer_free"], executor)

@@ -65,7 +65,7 @@ class CharNgram:
 
     def native(self) -> Any:
         """Handle in the native library, or ``None``."""
-        return None if self._native is None else self._native.handle
+        return None if self._native is None else self._native.address
 
     @cached_property
     def _native(self) -> NativeScorer | None:
@@ -211,7 +211,7 @@ class Together:
 
     def native(self) -> Any:
         """Handle in the native library, or ``None``."""
-        return None if self._native is None else self._native.handle
+        return None if self._native is None else self._native.address
 
     @cached_property
     def _native(self) -> NativeScorer | None:

@@ -10,22 +10,10 @@ from numpy.typing import NDArray
 from fewbit.decode.scorer import Scorer
 from fewbit.decode.tree_reference import ReferenceSearch
 from fewbit.decode.tree_search import Changed, Ended, Ranked, Said, Search, SearchOptions, Told
-from fewbit.errors import DecodeError, TargetError
+from fewbit.errors import DecodeError
 from fewbit.native import beam, tell_if_missing
+from fewbit.native.handle import Handle
 from fewbit.native.library import last_error, reference_wanted
-
-
-class Held:
-    """A beam in the native library, and the search that made it, whose scorer must live as long."""
-
-    def __init__(self, address: int | None, owner: "NativeSearch") -> None:
-        if not address:
-            raise TargetError(last_error())
-        self.address, self.owner = address, owner
-
-    def __del__(self) -> None:
-        if getattr(self, "address", None):
-            self.owner.call["beam_free"](self.address)
 
 
 class NativeSearch:
@@ -36,26 +24,26 @@ class NativeSearch:
         self.call = beam.functions()
         self._model = None if scorer is None else scorer.native()
 
-    def start(self) -> Held:
+    def start(self) -> Handle:
         """State at the start of a stream."""
         argument = beam.BeamOptionsArgument(*astuple(self.options))
-        return Held(self.call["beam_new"](ctypes.byref(argument), self._model), self)
+        return self._own(self.call["beam_new"](ctypes.byref(argument), self._model))
 
-    def step(self, state: Held, scores: NDArray[np.float64]) -> tuple[list[Told], Held]:
+    def step(self, state: Handle, scores: NDArray[np.float64]) -> tuple[list[Told], Handle]:
         """What ``scores (frames, classes)``, before the softmax, bring, and the new state."""
         after, x = self._copy(state), np.ascontiguousarray(scores, np.float64)
         if self.call["beam_step"](after.address, x.ctypes.data, len(x)) != 0:
             raise DecodeError(last_error())
         return self._told(after), after
 
-    def finish(self, state: Held) -> list[Told]:
+    def finish(self, state: Handle) -> list[Told]:
         """What is left at the end of the stream."""
         after = self._copy(state)
         if self.call["beam_finish"](after.address) != 0:
             raise DecodeError(last_error())
         return self._told(after)
 
-    def best(self, state: Held, count: int) -> list[Ranked]:
+    def best(self, state: Handle, count: int) -> list[Ranked]:
         """The most probable strings, best first."""
         after = self._copy(state)
         if self.call["beam_best"](after.address, count) != 0:
@@ -67,11 +55,11 @@ class NativeSearch:
             at += 3 + size
         return ranked
 
-    def nodes(self, state: Held) -> int:
+    def nodes(self, state: Handle) -> int:
         """Strings that are held."""
         return int(self.call["beam_nodes"](state.address))
 
-    def save(self, state: Held) -> bytes:
+    def save(self, state: Handle) -> bytes:
         """The state as it lies in memory."""
         size = self.call["beam_save"](state.address, None)
         saved = ctypes.create_string_buffer(max(size, 1))
@@ -79,17 +67,20 @@ class NativeSearch:
             raise DecodeError(last_error())
         return saved.raw[:size]
 
-    def restore(self, saved: bytes) -> Held:
+    def restore(self, saved: bytes) -> Handle:
         """The state that was saved."""
         state = self.start()
         if self.call["beam_restore"](state.address, saved, len(saved)) != 0:
             raise DecodeError(last_error())
         return state
 
-    def _copy(self, state: Held) -> Held:
-        return Held(self.call["beam_copy"](state.address), self)
+    def _copy(self, state: Handle) -> Handle:
+        return self._own(self.call["beam_copy"](state.address))
 
-    def _told(self, state: Held) -> list[Told]:
+    def _own(self, beam: int | None) -> Handle:
+        return Handle(beam, self.call["beam_free"], self)  # the scorer must live as long
+
+    def _told(self, state: Handle) -> list[Told]:
         numbers, at, told = beam.report(state.address), 0, list[Told]()
         array = np.frombuffer(numbers, np.int64)
         while at < len(numbers):

@@ -1,7 +1,7 @@
 """What an integer code means: formats, their code books, and the granularity of scales.
 
 A *format* is the set of integers that a code may take. A real number is ``code * scale``; how many scales a
-tensor has is its *granularity*. How codes lie in bytes is the business of `fewbit.formats.packing`.
+tensor has is its *granularity*. `fewbit.formats.packing` says how codes lie in bytes.
 """
 
 import re

@@ -66,7 +66,7 @@ def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | 
     """Unpack bytes (..., row_bytes) into codes (..., columns); the inverse of `pack`.
 
     Raises:
-        FormatError: the bytes are too many or too few, or hold something that `pack` never writes.
+        FormatError: there are too many or too few bytes, or bytes that `pack` never writes.
     """
     layout = _check_layout(format, layout)
     data = np.asarray(data)

@@ -1,4 +1,4 @@
-"""How large the codes of queries, keys and values may be, so that the sums of attention fit 32 bits."""
+"""Limits of the codes of queries, keys and values, so that the sums of attention fit 32 bits."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ KEYS = 64
 
 
 def largest_code(network: Observed, node: fx.Node) -> int:
-    """The largest magnitude of codes that serves all who read a node: 16 bits, or fewer if only attention reads it.
+    """The largest magnitude of codes for all readers of a node: 16 bits, or fewer if only attention reads it.
 
     Scores are sums of ``width`` products of queries and keys, mixtures sums of products of values and weights in Q15.
     """
@@ -26,7 +26,7 @@ def largest_code(network: Observed, node: fx.Node) -> int:
 
 
 def _largest(network: Observed, reader: fx.Node, through: Any) -> int | None:
-    """What one reader asks of what it reads by way of the node `through`; ``None`` if it is no attention."""
+    """The limit that one reader sets for its input `through`; ``None`` if it is no attention."""
     args = args_of(reader)
     if reader.target is aten.scaled_dot_product_attention.default:
         is_value = len(args) > 2 and through is args[2]

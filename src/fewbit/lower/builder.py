@@ -1,4 +1,4 @@
-"""The Program that grows while a traced network is walked through: ops, and what each node of the network is in it."""
+"""The Program under construction: the ops so far, and what each node of the traced network is in it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from fewbit.lower.signals import Frames, Labels, Pending, Signal, frames_of, fre
 from fewbit.lower.times import phases_of, whole_table
 from fewbit.lower.weights import Floats, SignalCodes, codes_of, read_signal, to_float
 from fewbit.program import ops
+from fewbit.program.limits import MAX_BIAS
 from fewbit.program.numerics import INT16, INT32, Integers, Rescale, rescale_from
 
 BITS = 16
@@ -27,7 +28,7 @@ SCORE_BITS = 20
 
 @dataclass(frozen=True)
 class Choices:
-    """What the caller of `pack` may choose.
+    """Settings of the arithmetic that the caller of `pack` may choose.
 
     context: frames that causal attention sees; default those of the example. hidden_bits: of the hidden states of
     `torch.nn.LSTM` and `torch.nn.GRU`. fraction_bits: of results; default as fine as their range allows.
@@ -39,7 +40,7 @@ class Choices:
 
 
 class Builder:
-    """Ops so far, and a value for each node: `Signal`, `Pending`, a list of them, or something of a rule's own."""
+    """The ops so far, and a value for each node: `Signal`, `Pending`, a list of them, or a type of a rule's own."""
 
     def __init__(self, network: Observed, choices: Choices) -> None:
         self.network = network
@@ -53,7 +54,7 @@ class Builder:
     # -- ops
 
     def name(self, node: fx.Node | None, suffix: str = "") -> str:
-        """A name that no op has yet: the path of the node's module, and what tells it from others."""
+        """A name that no op has yet: the path of the node's module, with a suffix if needed."""
         path = self.network.path(node) if node is not None else ""
         base = ".".join(part for part in (path, suffix) if part) or (node.name if node is not None else "op")
         if base in self._names and node is not None and not suffix:
@@ -74,7 +75,7 @@ class Builder:
         return op.name
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What `make` gave for this key the first time."""
+        """The result of `make` for this key, computed once."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
@@ -82,7 +83,7 @@ class Builder:
     # -- codes that are wanted
 
     def wanted(self, node: fx.Node) -> SignalCodes:
-        """The codes that a node should have: those of the one quantizer that reads it, or by its range."""
+        """The codes for a node: those of the one quantizer that reads it, else 16 bits for its range."""
         readers = list(self.network.readers(node))
         found = {self._read_as(reader) for reader in readers}
         if len(found) == 1 and None not in found:
@@ -92,7 +93,7 @@ class Builder:
         return self.by_range(node)
 
     def result_codes(self, node: fx.Node) -> SignalCodes:
-        """Codes of what leaves the network: of 32 bits, but for a first frame, which is held and has 16."""
+        """Codes of a result of the network: 32 bits, or 16 for a first frame, which an op holds."""
         if self._is_first_frame(node):
             return SignalCodes(2.0 ** np.ceil(np.log2(self.by_range(node).step)), *INT16)
         value = self.values.get(node)
@@ -121,7 +122,7 @@ class Builder:
         return None
 
     def by_range(self, node: fx.Node) -> SignalCodes:
-        """16-bit codes for the range that the examples gave; of fewer bits if only attention reads them."""
+        """16-bit codes for the range of the examples; fewer bits if only attention reads them."""
         if self.network.is_made_up:
             raise LoweringError(
                 "its result has no quantizer, and there are no examples to choose its range from: give pack "
@@ -133,7 +134,7 @@ class Builder:
         return SignalCodes(max(largest * MARGIN / most, 1e-12), low, most)
 
     def result_bits(self, node: fx.Node) -> int:
-        """Fractional bits of a result: as many as leave room for values far beyond those of the examples."""
+        """Fractional bits of a result, with headroom for values far beyond those of the examples."""
         if self.choices.fraction_bits is not None:
             return self.choices.fraction_bits
         largest = max(self.network.largest.get(node, 1.0), 1e-9)
@@ -142,14 +143,14 @@ class Builder:
     # -- signals
 
     def pending(self, node: fx.Node) -> Pending:
-        """A node's numbers, open for what is done to them next."""
+        """A node's numbers as a pending op, into which the next operations may be folded."""
         value = self.values[node]
         if isinstance(value, Pending) and (value.reusable or self.network.has_one_reader(node)):
             return value
         return self.reopened(self.signal(node))
 
     def reopened(self, signal: Signal, reader: str = "") -> Pending:
-        """An emitted signal, which further ops can bring to other codes, gains and limits.
+        """An emitted signal as a pending value, which a further op brings to other codes, gains and limits.
 
         reader: name of the op that brings it to the codes of what reads it.
         """
@@ -188,7 +189,7 @@ class Builder:
         period = max(len(factor) for factor in factors)
         fine = np.concatenate([np.resize(factor, period) for factor in factors]) * 256
         rescale = rescale_from(fine, codes.low, codes.high)
-        offset = np.clip(np.rint(np.atleast_1d(bias) * 256), -(1 << 30), 1 << 30).astype(np.int64)
+        offset = np.clip(np.rint(np.atleast_1d(bias) * 256), -MAX_BIAS, MAX_BIAS).astype(np.int64)
         inputs = tuple(signal.name for signal in signals)
         return self.add(ops.Sum(name, rescale.multiplier, rescale.shift, offset, codes.low, codes.high, inputs=inputs))
 
@@ -221,7 +222,7 @@ class Builder:
         return self.emitted(self.reopened(value, reader), codes)
 
     def emitted(self, pending: Pending, codes: SignalCodes) -> Signal:
-        """The signal of a pending op with these codes, cut off where the pending values are."""
+        """The signal of a pending op with these codes, clamped as the pending values are."""
         low, high = codes.low, codes.high
         if np.isfinite(pending.low):
             low = max(low, int(np.ceil(pending.low / codes.step - 0.5)))
@@ -242,7 +243,7 @@ class Builder:
         return self.taken(signal, found.index), found
 
     def still(self, signal: Signal, time: int | None, order: Sequence[int]) -> Signal:
-        """The same where nothing may have moved in time.
+        """The frames of a signal that has not moved in time.
 
         Raises:
             LoweringError: the frames are not those of the op, one for one.

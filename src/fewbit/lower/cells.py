@@ -9,7 +9,6 @@ from fewbit import nn as layers
 from fewbit.errors import LoweringError
 from fewbit.formats import FixedPoint
 from fewbit.lower.weights import (
-    MAX_SUM,
     Floats,
     SignalCodes,
     Weight,
@@ -20,7 +19,8 @@ from fewbit.lower.weights import (
     to_float,
 )
 from fewbit.program import ops
-from fewbit.program.numerics import INT16, MAX_MULTIPLIER, Q12, Q15, Integers, Rescale, rescale_from, shared_shift
+from fewbit.program.limits import MAX_MULTIPLIER, MAX_SUM
+from fewbit.program.numerics import INT16, Q12, Q15, Integers, Rescale, rescale_from, shared_shift
 from fewbit.program.ops.recurrent import FINE
 from fewbit.quant import input_quantizer
 

@@ -21,9 +21,9 @@ BATCHES, ROWS = 8, 32
 
 @dataclass(frozen=True)
 class Examples:
-    """Calls with batches of one row, all of the shapes of the first.
+    """Calls with batches of one row, all with the shapes of the first.
 
-    made_up: they have shapes only, and no ranges can be read off them.
+    made_up: the numbers are zeros; they show shapes, but no ranges.
     """
 
     calls: list[Call]

@@ -1,4 +1,4 @@
-"""What a Program would be made of, and what stands in the way, before anybody trains."""
+"""The ops that a network will become, and the parts that have no integer form, before training."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ COLUMNS = 80
 class Explanation:
     """Ops that a network becomes, and parts that have no integer form.
 
-    program: what `pack` would give, with 8-bit weights and signals if the network had no quantizers; ``None`` where
-    something stands in the way. problems: a sentence for each such thing.
+    program: the Program that `pack` would make, with 8-bit weights and signals if the network has no quantizers, or
+    ``None`` if there are problems. problems: one sentence for each.
     """
 
     network: str
@@ -48,7 +48,7 @@ class Explanation:
             streams = "needs its whole input at once" if graph.whole else f"a stream, {self._delay()}"
             lines += [f"{streams}; {len(graph.ops)} ops", ""]
             for row, value in zip(cost(self.program).ops, graph.values, strict=True):
-                bits = "scores" if not value.narrow else f"{int(np.ceil(np.log2(value.high - value.low + 1)))} bits"
+                bits = "scores" if not value.fits_int16 else f"{int(np.ceil(np.log2(value.high - value.low + 1)))} bits"
                 lines.append(f"{row.name[:38]:<40}{row.op:<12}{row.shape[:14]:<16}{bits}")
         lines += [_wrapped(problem) for problem in self.problems]
         return "\n".join(lines)
@@ -69,7 +69,7 @@ def _wrapped(problem: str) -> str:
 
 
 def explain(model: nn.Module, example: Any = None, time: Time = "auto", context: int | None = None) -> Explanation:
-    """Say what will become of each part of a network in a Program; prints it, and returns it.
+    """Print and return what each part of a network becomes in a Program.
 
     Args:
         model: with or without quantizers; it is left as it is.
@@ -116,13 +116,13 @@ def explain(model: nn.Module, example: Any = None, time: Time = "auto", context:
 
 
 def _noise(model: nn.Module) -> Any:
-    """Something to calibrate with where there is no example."""
+    """Random inputs for calibration where there is no example."""
     args, _ = made_up_examples(model).first
     return tuple(torch.randn_like(each) if each.is_floating_point() else each for each in args)
 
 
 def _stand_in(builder: Builder, node: fx.Node) -> None:
-    """Something in place of what has no integer form, so that the rest can be looked at."""
+    """A placeholder for a part without an integer form, so that the rest can be checked."""
     axes = builder.network.axes[node]
     time = axes[0] if len(axes) == 1 else None
     codes = SignalCodes(1.0, *INT16) if builder.network.is_made_up else builder.by_range(node)

@@ -1,4 +1,4 @@
-"""Graphs with an integer op: those that are an LSTM, a GRU or an SRU, whoever drew them."""
+"""Graphs that have an integer op: those that equal an LSTM, a GRU or an SRU."""
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ def cell_of(layer: layers.GraphRNN) -> Cell:
     """The layer of `fewbit.nn` that computes the same, with the weights, quantizers and signals of `layer`.
 
     Raises:
-        LoweringError: the graph is none of these cells; the message names a node that they do not have.
+        LoweringError: the graph is none of these cells; the message names a node without a match.
     """
     found = layers.recognise(layer.graph)
     if found is None:

@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 
 from fewbit import nn as layers
-from fewbit.errors import LoweringError
+from fewbit.errors import ArgumentError, LoweringError
 from fewbit.inference import inference_mode
 from fewbit.lower import (
     patterns,
@@ -54,10 +54,11 @@ def lower_network(
         example: batches, from which come shapes, and ranges of signals without a quantizer; ``None`` for a chain of
             layers of `fewbit.nn` that reads ``(batch, time, features)`` and has quantizers on all signals.
         time: axis of the inputs that is time, ``None`` for none, ``auto`` to look for it.
-        choices: what may be chosen of the arithmetic.
+        choices: settings of the arithmetic.
 
     Raises:
         LoweringError: a part has no integer form; the message names its place, and what would help.
+        ArgumentError: `time` is no axis of the input.
     """
     builder = Builder(observe(model, example, time), choices)
     inputs = put_inputs(builder)
@@ -75,7 +76,7 @@ def observe(model: nn.Module, example: Any, time: Time) -> Observed:
         axis = 1 if time == "auto" and example is None else time
         is_axis = type(axis) is int and 0 < axis < examples.lead().dim()
         if axis not in (None, "auto") and not is_axis:
-            raise LoweringError(
+            raise ArgumentError(
                 f"time={time!r} is no axis of the input but its batch; wanted 1, 2, ..., None or 'auto'"
             )
         traced = trace_network(model, examples.first)
@@ -115,7 +116,7 @@ def _check_float32(model: nn.Module) -> None:
 
 
 def put_inputs(builder: Builder) -> list[Port]:
-    """Values for what the caller gives, side by side in one frame, and its ports."""
+    """Values for the inputs of the network, side by side in one frame, and their ports."""
     network = builder.network
     ports: list[Port] = []
     first = 0
@@ -215,7 +216,7 @@ def _repeats(vector: Floats, period: int) -> bool:
 
 
 def nodes_to_lower(network: Observed) -> Iterator[tuple[fx.Node, Fused | None]]:
-    """The nodes that the results need, in order, without those that become one op with a later one."""
+    """The nodes that the results need, in order, without those that a later pattern covers."""
     ends = find_patterns(network)
     steps = {step for fused in ends.values() for step in fused.steps}
     for node in network.nodes:

@@ -101,7 +101,7 @@ Axes = tuple[int, ...]
 
 
 class Observed:
-    """A traced network, what its nodes gave for the examples, and how their shapes follow the length of the input.
+    """A traced network, the results of its nodes for the examples, and the axes that follow the length of the input.
 
     Args:
         model: in evaluation mode.
@@ -222,7 +222,7 @@ class Observed:
         return paths[-1].removeprefix("L['self']").lstrip(".") if paths else ""
 
     def place(self, node: fx.Node) -> str:
-        """Where a node stands, in words: its module, and in modules of one's own the operator and the source line."""
+        """Where a node is, in words: its module, and in the user's own modules the operator and the source line."""
         opaque = self.layer(node) or self.quantizer(node)
         stack = list((node.meta.get("nn_module_stack") or {}).values())
         owner = str(stack[-1][1]) if stack else ""
@@ -236,12 +236,12 @@ class Observed:
         return f"{path} ({_operator_name(node)}{line})"
 
     def readers(self, node: fx.Node) -> Iterator[fx.Node]:
-        """Nodes that read the numbers of a node, behind those that only move them."""
+        """Nodes that compute with the numbers of a node; nodes that only move them are passed over."""
         for reader, _ in self.uses(node):
             yield reader
 
     def uses(self, node: fx.Node) -> Iterator[tuple[fx.Node, fx.Node]]:
-        """The readers of a node, each with the node that it reads: this one, or its numbers as they were moved."""
+        """The readers of a node, each with the node that it reads: this one, or one that moves its numbers."""
         for user in node.users:
             if user.op != "output" and user not in self.needed:
                 continue
@@ -254,7 +254,7 @@ class Observed:
                 yield user, node
 
     def has_one_reader(self, node: fx.Node) -> bool:
-        """Whether one node alone goes on from a node (others ask for its shape only)."""
+        """Whether only one node reads the numbers of a node; others may read its shape."""
         used = [user for user in node.users if user.op == "output" or user in self.needed]
         return len([user for user in used if not _asks_for_shape(user, node)]) == 1
 
@@ -263,7 +263,7 @@ def axes_in_time(model: nn.Module, examples: Examples, traced: Traced, time: int
     """For each node, the axes of its tensor whose size follows the length of the input in the axis `time`.
 
     Raises:
-        LoweringError: the network cannot be traced at another length, or does other things there.
+        LoweringError: the network cannot be traced at another length, or its graph differs there.
     """
     nodes = list(traced.graph.nodes)
     shorter = [] if time is None else examples.cuts(time)

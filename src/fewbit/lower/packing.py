@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from fewbit.errors import LoweringError
+from fewbit.errors import ArgumentError
 from fewbit.features import LogMel
 from fewbit.lower.builder import Choices
 from fewbit.lower.network import lower_network
@@ -36,17 +36,18 @@ def pack(
         context: frames that causal attention sees; default as many as the example has.
         hidden_bits: of the hidden states of `torch.nn.LSTM` and `torch.nn.GRU`, which have no quantizer: 2 to 16. With
             8 their products take half the time.
-        features: the front end that a stream needs; with an alphabet it makes the file listen by itself.
-        alphabet: what the classes mean.
-        recipe: how the network came about, for the record; plain values.
+        features: the front end of the stream; with an alphabet as well, `fewbit.stream` needs nothing but the file.
+        alphabet: the symbols of the classes.
+        recipe: how the network was made, for the record; plain values.
 
     Raises:
-        LoweringError: a part has no integer form; the message names it and what would help.
+        LoweringError: a part has no integer form; the message names it and the remedy.
+        ArgumentError: `time`, `context` or `hidden_bits` is out of range.
     """
     if not isinstance(hidden_bits, int) or not 2 <= hidden_bits <= 16:
-        raise LoweringError(f"hidden_bits={hidden_bits!r}, wanted 2 to 16")
+        raise ArgumentError(f"hidden_bits={hidden_bits!r}, wanted 2 to 16")
     if context is not None and (not isinstance(context, int) or context < 1):
-        raise LoweringError(f"context={context!r}, wanted a number of frames, or None for as many as the example has")
+        raise ArgumentError(f"context={context!r}, wanted a number of frames, or None for as many as the example has")
     notes: dict[str, Any] = {
         "features": None if features is None else features.to_dict(),
         "alphabet": None if alphabet is None else alphabet.to_dict(),

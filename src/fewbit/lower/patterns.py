@@ -1,6 +1,6 @@
 """Patterns of several nodes that become one op: norms and magnitudes that are written in steps.
 
-Taken one by one, their steps would need far more bits than their results: squares have twice as many.
+As separate ops their steps would need far more bits than their results: squares have twice as many.
 """
 
 import math
@@ -103,7 +103,7 @@ def _terms(node: Any) -> tuple[list[Any], set[fx.Node]]:
 
 
 def _square_of(node: Any) -> Any:
-    """What a node is the square of, or ``None``."""
+    """The node whose square a node is, or ``None``."""
     if not isinstance(node, fx.Node):
         return None
     if node.target is aten.pow.Tensor_Scalar and args_of(node)[1] == 2:

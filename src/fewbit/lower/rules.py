@@ -1,6 +1,6 @@
 """The table of rules: what each operator of a traced network becomes.
 
-A rule takes the builder and a node and sets the node's value. It lies in the file of its family, under ``@rule(...)``.
+A rule takes the builder and a node and sets the node's value. Each family has a file; ``@rule(...)`` registers a rule.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ aten = torch.ops.aten
 
 
 def rule(*operators: Any) -> Callable[[Rule], Rule]:
-    """Enter a rule for operators."""
+    """Register a rule for operators."""
 
     def enter(function: Rule) -> Rule:
         for operator in operators:
@@ -34,7 +34,7 @@ def rule(*operators: Any) -> Callable[[Rule], Rule]:
 
 @dataclass(frozen=True)
 class Fused:
-    """Several nodes that become one op together: the steps before the last one, and the rule for that."""
+    """Several nodes that become one op: the nodes before the last one, and the rule for the last one."""
 
     steps: frozenset[fx.Node]
     lower: Rule
@@ -46,7 +46,7 @@ PATTERNS: list[Pattern] = []
 
 
 def pattern(function: Pattern) -> Pattern:
-    """Enter a pattern."""
+    """Register a pattern."""
     PATTERNS.append(function)
     return function
 
@@ -64,7 +64,7 @@ def find_patterns(network: Observed) -> dict[fx.Node, Fused]:
 
 
 def arguments(node: fx.Node, **defaults: Any) -> list[Any]:
-    """The arguments of a node in the order of `defaults`, however they were given."""
+    """The arguments of a node in the order of `defaults`, positional and named alike."""
     names = list(defaults)
     found = dict(zip(names, args_of(node), strict=False)) | {k: v for k, v in node.kwargs.items() if k in defaults}
     return [found.get(name, defaults[name]) for name in names]

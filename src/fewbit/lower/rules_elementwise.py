@@ -1,4 +1,4 @@
-"""Rules for what treats each number by itself: sums, products, batch norms, and functions by tables."""
+"""Rules for operators on each number: sums, products, batch norms, and functions by tables."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -200,7 +200,7 @@ def product_of_signals(builder: Builder, node: fx.Node, signals: list[Signal], l
 @rule(aten.relu.default, aten.relu_.default, aten.relu6.default, aten.hardtanh.default, aten.hardtanh_.default)
 @rule(aten.clamp.default, aten.clamp_.default, aten.clamp_min.default, aten.clamp_max.default)
 def clamp(builder: Builder, node: fx.Node) -> None:
-    """Values cut off at one or two ends: the range of the op before."""
+    """Clamping at one or two ends: it becomes the range of the op before."""
     low, high = _ends(node)
     x = args_of(node)[0]
     pending = builder.pending(x)
@@ -215,7 +215,7 @@ def clamp(builder: Builder, node: fx.Node) -> None:
 
 
 def _ends(node: fx.Node) -> tuple[float, float]:
-    """Where the values of a node are cut off."""
+    """The ends at which the values of a node are clamped."""
     name = str(node.target).removeprefix("aten.").split(".")[0].removesuffix("_")
     if name in ("relu", "relu6"):
         return 0.0, 6.0 if name == "relu6" else np.inf

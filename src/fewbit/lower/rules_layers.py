@@ -1,4 +1,4 @@
-"""Rules for layers that stay one node: recurrent cells, and the causal convolution."""
+"""Rules for layers that are one node of the traced graph: recurrent cells, and the causal convolution."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Rules for what moves numbers, joins tensors, or changes nothing."""
+"""Rules for operators that move numbers, join tensors, or change nothing."""
 
 import operator
 from dataclasses import replace
@@ -20,7 +20,7 @@ from fewbit.program.numerics import INT16
 
 @rule(*SAME)
 def same(builder: Builder, node: fx.Node) -> None:
-    """What an operator gives again."""
+    """Operators that return their input."""
     builder.values[node] = builder.values[args_of(node)[0]]
 
 
@@ -33,7 +33,7 @@ def item(builder: Builder, node: fx.Node) -> None:
 
 @rule(*MOVES)
 def move(builder: Builder, node: fx.Node) -> None:
-    """The operator, run on labels."""
+    """Run the operator on labels."""
     source = args_of(node)[0]
     assert isinstance(source, fx.Node)
     value = builder.values[source]
@@ -54,7 +54,7 @@ def move(builder: Builder, node: fx.Node) -> None:
 
 
 def _on_labels(builder: Builder, node: fx.Node, labels: Any) -> Any:
-    """What an operator makes of labels in place of numbers."""
+    """The labels that an operator returns for labels in place of numbers."""
     given = torch.from_numpy(np.ascontiguousarray(labels))
 
     def plain(argument: Any) -> Any:
@@ -145,7 +145,7 @@ def _one_step(builder: Builder, node: fx.Node, signals: list[Signal]) -> list[Si
 
 
 def _join_with_constants(builder: Builder, node: fx.Node, parts: list[Any]) -> None:
-    """A learned token before others, say: zeros in its place, and then a bias."""
+    """Join signals with constants, such as a learned token: zeros in its place, and then a bias."""
     network = builder.network
     live = [part for part in parts if network.is_live(part)]
     if len(live) != 1:

@@ -15,6 +15,7 @@ from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Scores, Signal
 from fewbit.lower.weights import Floats, SignalCodes, to_float
 from fewbit.program import ops
+from fewbit.program.limits import MAX_BIAS
 from fewbit.program.numerics import EXP_BITS, NORM_BITS, rescale_from
 
 
@@ -83,7 +84,7 @@ def _norm(
         # w = d / sqrt(sum d*d) is the normalised value over sqrt(length).
         real = gain * factor * math.sqrt(length) / codes.step
         rescale = rescale_from(np.ldexp(real, 8 - NORM_BITS), codes.low, codes.high)
-        bias = np.clip(np.rint(offset / codes.step * 256), -(1 << 30), 1 << 30).astype(np.int64)
+        bias = np.clip(np.rint(offset / codes.step * 256), -MAX_BIAS, MAX_BIAS).astype(np.int64)
         op = ops.Norm(
             name,
             length,

@@ -1,4 +1,4 @@
-"""Rules for what takes one number of many: pooling, means and sums."""
+"""Rules for operators that reduce many numbers to one: pooling, means and sums."""
 
 from collections.abc import Sequence
 from typing import Any

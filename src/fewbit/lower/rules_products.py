@@ -14,17 +14,9 @@ from fewbit.lower.builder import Builder
 from fewbit.lower.observed import MOVES, args_of, operator_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Signal, Symbols, frames_of
-from fewbit.lower.weights import (
-    MAX_SUM,
-    Floats,
-    SignalCodes,
-    Weight,
-    bias_bits,
-    integer_bias,
-    to_float,
-    weight_of,
-)
+from fewbit.lower.weights import Floats, SignalCodes, Weight, bias_bits, integer_bias, to_float, weight_of
 from fewbit.program import ops
+from fewbit.program.limits import MAX_SUM
 from fewbit.program.numerics import Integers, rescale_from
 
 NO_WEIGHT = "its weight is float; quantize it (weights='int8' loses nothing that one would notice)"
@@ -42,7 +34,7 @@ def linear(builder: Builder, node: fx.Node) -> None:
 
 @rule(aten.addmm.default)
 def addmm(builder: Builder, node: fx.Node) -> None:
-    """``b + x W``: the linear layer of some older networks, its weight the other way round."""
+    """``b + x W``: the linear layer of some older networks, with a transposed weight."""
     bias, x, weight = args_of(node)[:3]
     _linear(builder, node, x, weight_at(builder, weight, transposed=True), bias)
 
@@ -164,7 +156,7 @@ def _grid(
 
 
 def fitting(builder: Builder, signal: Signal, weight: Weight) -> Signal:
-    """The signal in codes so few that sums of products stay below 2**30."""
+    """The signal with few enough codes that sums of products stay below `MAX_SUM`."""
     most = int(np.abs(weight.codes).sum(axis=1).max())
     codes = signal.codes
     while most * max(-codes.low, codes.high) >= MAX_SUM:
@@ -184,7 +176,7 @@ def product(
     places: int,
     spare: int = 0,
 ) -> Pending:
-    """An open product: what follows may scale its rows, add to them and cut them off."""
+    """A pending product: later operations may scale its rows, add to them and clamp them."""
     rows = len(weight.codes)
     real_bias = np.zeros(rows) if bias is None else to_float(builder.network.constant(bias))
     name = builder.name(node)

@@ -1,4 +1,4 @@
-"""What a torch tensor is in a Program: numbers of the frames of an op, found by labels.
+"""Values of a torch network in a Program: a tensor holds numbers of the frames of an op, found by labels.
 
 Every number of every frame has a label, ``t * size + i + 1`` for number ``i`` of frame ``t``; a negative label is the
 number with its sign changed, 0 is a zero. A tensor of labels says where each of its numbers comes from, and operators
@@ -32,7 +32,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Pending:
-    """A tensor whose op is not emitted yet: what comes after decides about its scale.
+    """A tensor whose op is not emitted yet: its readers decide about its scale.
 
     Its real values are ``clamp(gain * x + offset, low, high)`` for the values ``x`` that the op has by itself, with
     one gain and offset for each of `channels` neighbouring numbers of a frame. `emit` takes the codes that are wanted,
@@ -118,7 +118,7 @@ class Symbols:
 
 @dataclass(frozen=True)
 class Scores:
-    """The product of queries and keys on its way through a softmax.
+    """The product of queries and keys before its softmax.
 
     seen: pairs ``(queries, keys)`` that count, or all.
     """

@@ -1,4 +1,4 @@
-"""Constants that change with time: which are sines that go on for ever, and how far learned tables reach."""
+"""Constants that change with time: sines, which never end, and learned tables, which do."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def phases_of(rows: Floats) -> tuple[Integers, Integers] | None:
 def _sine(column: Floats) -> tuple[float, float] | None:
     """Angle a step and first angle of the sine of amplitude 1 that a column is, or ``None``.
 
-    ``c[t + 1] + c[t - 1] = 2 cos(angle) c[t]`` gives a first angle, which least squares on finer and finer grids mend.
+    ``c[t + 1] + c[t - 1] = 2 cos(angle) c[t]`` gives a first angle; least squares on finer and finer grids refine it.
     """
     t = np.arange(len(column))
     middle = column[1:-1]

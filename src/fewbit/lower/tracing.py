@@ -1,7 +1,7 @@
 """The graph of a torch network, by `torch.export`, with quantizers and recurrent layers as single nodes.
 
-A quantizer looks at its numbers, which no symbolic trace survives, and a recurrent layer is a loop. Both become calls
-of a custom operator that carries a handle, so that the graph shows where they stand and the rest is traced through.
+A quantizer branches on its numbers, which a symbolic trace cannot follow, and a recurrent layer is a loop. Both become
+calls of a custom operator that carries a handle, so that the graph shows where they stand and the rest is traced through.
 """
 
 import linecache
@@ -112,7 +112,7 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
     """The graph of `model` for arguments of these shapes.
 
     Raises:
-        LoweringError: the network cannot be traced; the message holds what torch says of it.
+        LoweringError: the network cannot be traced; the message quotes torch.
     """
     args, named = call
     try:
@@ -155,7 +155,7 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
 
 
 class _NotTaken(Exception):
-    """The network failed when it was called with the example, before it was traced; the cause says how."""
+    """The call of the network with the example failed, before tracing; see the cause."""
 
 
 def _first_lines(error: BaseException) -> str:
@@ -164,7 +164,7 @@ def _first_lines(error: BaseException) -> str:
 
 
 def _place_of(error: BaseException, model: nn.Module) -> str:
-    """Where an error arose: the path of the innermost module, and in modules of one's own the source line."""
+    """Where an error arose: the path of the innermost module, and in the user's own modules the source line."""
     names = {module: name for name, module in model.named_modules()}
     found: Any = model
     line = ""

@@ -1,4 +1,4 @@
-"""Reading quantized weights and signals off torch modules, as NumPy integers and scales."""
+"""Quantized weights and signals of torch modules as NumPy integers and scales."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,14 +11,12 @@ from torch.nn.utils import parametrize
 from fewbit.errors import LoweringError
 from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, default_layout, pack
 from fewbit.program import ops
+from fewbit.program.limits import MAX_BIAS_BITS, MAX_SUM
 from fewbit.program.numerics import Integers
-from fewbit.program.ops.base import MAX_BIAS_BITS
 from fewbit.quant import Activation, Quantizer, input_quantizer, quantizer_of
 from fewbit.quant.following import input_of
 
 Floats = NDArray[np.float64]
-MAX_SUM = 1 << 30
-"""Sums of products, and biases, stay below this, so that both together fit 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def read_weight(module: nn.Module, name: str) -> Weight:
 
 
 def weight_of(quantizer: Quantizer, tensor: Tensor, name: str = "weight") -> Weight:
-    """Codes and scales of what a quantizer makes of a tensor, its first axis as rows.
+    """Codes and scales that a quantizer gives for a tensor, with its first axis as rows.
 
     Raises:
         LoweringError: there is a step for each token.

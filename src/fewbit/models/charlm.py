@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.nn import GRU, HLSTM, LSTM, QRNN, SRU, Chain, Layer, OneHot
 
 CELLS: dict[str, type[Layer]] = {"lstm": LSTM, "gru": GRU, "sru": SRU, "qrnn": QRNN}
@@ -21,13 +21,13 @@ class CharLM(Chain):
         one_hot: the first layer reads the characters themselves, without an embedding; such a network can be packed.
 
     Raises:
-        DataError: the cell is none of these.
+        ArgumentError: the cell is none of these.
     """
 
     def __init__(self, classes: int, hidden: int, layers: int = 2, cell: str = "lstm", one_hot: bool = False) -> None:
         super().__init__()
         if cell not in CELLS:
-            raise DataError(f"CharLM: no cell {cell!r}; there are {list(CELLS)}")
+            raise ArgumentError(f"CharLM: cell={cell!r}, wanted one of {list(CELLS)}")
         self.config = {"classes": classes, "hidden": hidden, "layers": layers, "cell": cell, "one_hot": one_hot}
         self.add_module("embedding", OneHot(classes) if one_hot else nn.Embedding(classes, hidden))
         for i in range(layers):

@@ -1,4 +1,4 @@
-"""Trained networks in files: safetensors with a description from which the network is built again."""
+"""Trained networks in files: safetensors with a description from which the network is rebuilt."""
 
 import json
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _KEY = "fewbit_model"
 
 @dataclass(frozen=True)
 class Trained:
-    """A `SpeechRNN`, how it is quantized, and how it came about.
+    """A `SpeechRNN`, how it is quantized, and how it was trained.
 
     quantized: the arguments `weights` and `activations` of `attach`, or ``None`` for a float network.
     """
@@ -26,7 +26,7 @@ class Trained:
 
 
 def save_model(path: str | Path, trained: Trained) -> Path:
-    """Write a network; the file is complete or not there."""
+    """Write a network to a file, whole or not at all."""
     # The order of patterns matters: keys are not sorted.
     about = {"config": trained.model.config, "quantized": trained.quantized, "recipe": trained.recipe}
     write_tensors(path, trained.model.state_dict(), {_KEY: json.dumps(about)})

@@ -40,12 +40,12 @@ def convnet(channels: int, maps: int, classes: int, size: int) -> nn.Sequential:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions 3 x 3 and the input added; where the shape changes the input is thinned and filled with zeros.
+    """Two convolutions 3 x 3 and the input added; if the shape changes, the input is subsampled and gets maps of zeros.
 
     Args:
         inputs, outputs: feature maps.
         stride: of the first convolution.
-        activation: what stands after each sum; default ReLU.
+        activation: the function after each sum; default ReLU.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, activation: Callable[[], nn.Module] = nn.ReLU) -> None:
@@ -94,7 +94,7 @@ class ResNet(nn.Sequential):
 
 
 class ProjectedBlock(nn.Module):
-    """Two convolutions 3 x 3 and the input added; where the shape changes the input goes through a convolution 1 x 1.
+    """Two convolutions 3 x 3 and the input added; where the shape changes, a convolution 1 x 1 adapts the input.
 
     Args:
         inputs, outputs: feature maps.

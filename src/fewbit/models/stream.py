@@ -1,4 +1,4 @@
-"""A torch network in the place of a Program, so that a session can run it for comparison."""
+"""A torch network with the interface of a Program, so that a session can run it for comparison."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ class TorchStream:
         return None
 
     def step(self, x: NDArray[np.float32], state: Any) -> tuple[NDArray[np.int64], Any]:
-        """Scores in Q10 for a chunk ``(time, features)``, rounded as a Program's are."""
+        """Scores in Q10 for a chunk ``(time, features)``, rounded like those of a Program."""
         with torch.no_grad():
             y, state = self.model(torch.from_numpy(x)[None], state)
         return np.floor(y[0].double().numpy() * Q10 + 0.5).astype(np.int64), state

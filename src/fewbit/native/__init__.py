@@ -1,4 +1,4 @@
-"""The native runtime: few-bit products and recurrences in C++ behind a plain C door, by way of `ctypes` (no torch).
+"""The native runtime: few-bit products and recurrences in C++ behind a plain C interface (no torch).
 
 Without the library, which `pip install` builds where there is a C++ compiler, Programs run on their NumPy reference.
 """

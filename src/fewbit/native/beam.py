@@ -41,7 +41,7 @@ def functions() -> dict[str, Any]:
 
 
 def report(beam: int) -> memoryview:
-    """What the last call had to say, as integers of 64 bits; a copy."""
+    """The report of the last call as integers of 64 bits; a copy."""
     count = c_int64()
     address = functions()["beam_report"](beam, ctypes.byref(count))
     return memoryview(ctypes.string_at(address, 8 * count.value) if count.value else b"").cast("q")

@@ -1,6 +1,6 @@
-"""Finding the shared library, and what its functions take. `csrc/c_api.h` says what they do.
+"""The shared library: where it is, and the signatures of its functions. `csrc/c_api.h` says what they do.
 
-The environment variable ``FEWBIT_LIBRARY`` names another build of it (one with sanitizers, say).
+The environment variable ``FEWBIT_LIBRARY`` names another build, for example one with sanitizers.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewbit.errors import TargetError
+from fewbit.errors import ArgumentError, TargetError
 
 ABI = 3
 FILE = "lib/libfewbit_native.so"
@@ -79,7 +79,7 @@ def targets() -> list[str]:
 
 
 def library() -> Any:
-    """The library, its functions ready to be called.
+    """The library, with the signatures of its functions set.
 
     Raises:
         TargetError: it is missing, or of another version; the message says why and what to do.
@@ -91,13 +91,13 @@ def library() -> Any:
 
 
 def bind(signatures: Mapping[str, tuple[Any, list[Any]]]) -> dict[str, Any]:
-    """Functions of a part of the library that may be younger than the library at hand.
+    """Functions of a part of the library, which an older library may lack.
 
     Args:
-        signatures: results and arguments of the functions, by their names without ``fewbit_``.
+        signatures: result and arguments of each function, by its name without ``fewbit_``.
 
     Returns:
-        All of them, by the same names; nothing if the library is missing or lacks one.
+        All functions by the same names; an empty dictionary if the library is missing or lacks one.
     """
     if not is_available():
         return {}
@@ -117,10 +117,10 @@ def reference_wanted() -> bool:
 
 
 @cache
-def door() -> Any:
-    """The extension `fewbit.native.door`, which calls the library faster than `ctypes`, or ``None`` without it."""
+def fast_binding() -> Any:
+    """The extension `fewbit.native.fast_binding`, which is faster than `ctypes`, or ``None`` where it was not built."""
     try:
-        opened = import_module("fewbit.native.door")
+        opened = import_module("fewbit.native.fast_binding")
     except ImportError:
         return None
     functions = library().fewbit_network_step, library().fewbit_matrix_apply
@@ -129,7 +129,7 @@ def door() -> Any:
 
 
 def last_error() -> str:
-    """What went wrong in the last call of this thread."""
+    """The error message of the last call of this thread."""
     return str(library().fewbit_error().decode())
 
 
@@ -183,9 +183,9 @@ def integers(array: Any) -> NDArray[np.int32]:
     """A contiguous copy with 32 bits.
 
     Raises:
-        TargetError: a number does not fit.
+        ArgumentError: a number does not fit.
     """
     wide = np.ascontiguousarray(array, np.int64)
     if wide.size and not -(1 << 31) <= wide.min() <= wide.max() < 1 << 31:
-        raise TargetError("the native runtime takes integers of 32 bits")
+        raise ArgumentError("the native runtime takes integers of 32 bits; an array holds larger ones")
     return np.ascontiguousarray(wide, np.int32)

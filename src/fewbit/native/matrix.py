@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewbit.errors import TargetError
+from fewbit.errors import ArgumentError, TargetError
 from fewbit.formats import Format
-from fewbit.native.library import door, integers, last_error, library, pointer
+from fewbit.native.handle import Handle
+from fewbit.native.library import fast_binding, integers, last_error, library, pointer
 
 WIDE_BYTES = 1 << 20
-"""A matrix that takes at most so much with 4 or 8 bits a code stays in a cache, where fewer bits only cost time."""
+"""A matrix of at most this size with 4 or 8 bits a code stays in a cache; fewer bits would only cost time."""
 
 
 class NativeMatrix:
@@ -22,7 +23,7 @@ class NativeMatrix:
         format: their code book.
         group: columns that share a scale, or 0.
         group_scale: ``(rows, groups)``, integers in 1..2**14 as in `fewbit.program.ops.Matrix`.
-        wide: whether codes of 3, 5, 6 and 7 bits take 4 or 8; default where the matrix stays in a cache.
+        wide: store codes of 3, 5, 6 and 7 bits in 4 or 8; by default if the matrix stays in a cache.
 
     Raises:
         TargetError: the native library is missing, or a code is not of the format.
@@ -36,13 +37,13 @@ class NativeMatrix:
         group_scale: NDArray[np.integer[Any]] | None = None,
         wide: bool | None = None,
     ) -> None:
-        self._library, self._door = library(), door()
+        self._library, self._binding = library(), fast_binding()
         rows, columns = codes.shape
         if wide is None:
             wide = rows * columns * (4 if format.bits <= 4 else 8) // 8 <= WIDE_BYTES
         held = np.ascontiguousarray(codes, np.int16)
         scales = None if group_scale is None else integers(group_scale)
-        self.handle = self._library.fewbit_matrix_new(
+        address = self._library.fewbit_matrix_new(
             pointer(held, c_int16),
             rows,
             columns,
@@ -52,18 +53,19 @@ class NativeMatrix:
             group,
             None if scales is None else pointer(scales, c_int32),
         )
-        if not self.handle:
-            raise TargetError(f"a {rows} x {columns} {format} matrix cannot be used natively: {last_error()}")
+        refusal = f"a {rows} x {columns} {format} matrix cannot be used natively"
+        self._handle = Handle(address, self._library.fewbit_matrix_free, refusal=refusal)
         self.rows, self.columns = rows, columns
 
-    def __del__(self) -> None:
-        if getattr(self, "handle", None):
-            self._library.fewbit_matrix_free(self.handle)
+    @property
+    def address(self) -> int:
+        """The matrix in the library (``fewbit_matrix*``); it lives as long as this object."""
+        return self._handle.address
 
     @property
     def bytes(self) -> int:
-        """Memory that it takes."""
-        return int(self._library.fewbit_matrix_bytes(self.handle))
+        """Bytes that the matrix takes in memory."""
+        return int(self._library.fewbit_matrix_bytes(self.address))
 
     def multiply(
         self, x: NDArray[np.integer[Any]], low: int, high: int, target: str | None = None, threads: int = 1
@@ -71,15 +73,16 @@ class NativeMatrix:
         """``W x``, exact, for integers ``x: (frames, columns)`` in ``low..high``, within 16 bits; ``(frames, rows)``.
 
         Raises:
-            TargetError: wrong shape or range, or an unknown target.
+            ArgumentError: wrong shape or range.
+            TargetError: an unknown target.
         """
         codes = integers(x)
         self._check(codes)
         if codes.size and not low <= codes.min() <= codes.max() <= high:
-            raise TargetError(f"activations {codes.min()}..{codes.max()} are not in {low}..{high}")
+            raise ArgumentError(f"activations {codes.min()}..{codes.max()} are not in {low}..{high}")
         y = np.empty((len(codes), self.rows), np.int32)
         done = self._library.fewbit_matrix_multiply(
-            self.handle, _name(target), codes.ctypes.data, len(codes), low, high, threads, y.ctypes.data
+            self.address, _name(target), codes.ctypes.data, len(codes), low, high, threads, y.ctypes.data
         )
         if done != 0:
             raise TargetError(last_error())
@@ -93,20 +96,21 @@ class NativeMatrix:
         scale: ``(rows,)``.
 
         Raises:
-            TargetError: wrong shape, an unknown target, or an activation that is NaN or infinite.
+            ArgumentError: wrong shape.
+            TargetError: an unknown target, or an activation that is NaN or infinite.
         """
         values, scales = np.ascontiguousarray(x, np.float32), np.ascontiguousarray(scale, np.float32)
         self._check(values)
         if scales.shape != (self.rows,):
-            raise TargetError(f"the scales have shape {scales.shape}, wanted ({self.rows},)")
+            raise ArgumentError(f"the scales have shape {scales.shape}, wanted ({self.rows},)")
         y = np.empty((len(values), self.rows), np.float32)
-        if self._door is not None:
-            done = self._door.apply(
-                self.handle, target, len(values), self.columns, self.rows, values, scales, y, threads
+        if self._binding is not None:
+            done = self._binding.apply(
+                self.address, target, len(values), self.columns, self.rows, values, scales, y, threads
             )
         else:
             done = self._library.fewbit_matrix_apply(
-                self.handle, _name(target), values.ctypes.data, len(values), scales.ctypes.data, threads, y.ctypes.data
+                self.address, _name(target), values.ctypes.data, len(values), scales.ctypes.data, threads, y.ctypes.data
             )
         if done != 0:
             raise TargetError(last_error())
@@ -114,7 +118,7 @@ class NativeMatrix:
 
     def _check(self, x: NDArray[Any]) -> None:
         if x.ndim != 2 or x.shape[1] != self.columns:
-            raise TargetError(f"the matrix takes (frames, {self.columns}), not {x.shape}")
+            raise ArgumentError(f"the matrix takes (frames, {self.columns}), not {x.shape}")
 
 
 def _name(target: str | None) -> bytes | None:

@@ -23,7 +23,7 @@ class ExtentArgument(Structure):
 
 
 ADDRESSES: dict[str, int] = {"sru_forward": 6, "sru_backward": 11, "qrnn_forward": 4, "qrnn_backward": 7}
-"""How many addresses follow the extent."""
+"""Number of addresses after the extent, for each function."""
 
 
 def is_available() -> bool:

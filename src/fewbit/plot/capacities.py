@@ -1,4 +1,4 @@
-"""Pictures of capacity: what a memory for weights gives, by the bits of a weight."""
+"""Pictures of capacity: the metric by memory for weights, for several bit widths."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures of designs: what networks of one memory reach, by the work they do."""
+"""Pictures of designs: the metric of networks of equal memory, by their bit operations."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from fewbit.plot.palette import COLOURS, MARKERS
 
 def plot_designs(report: DesignChoice, path: str | Path) -> Path:
     """The metric of the short recipe by bit operations: colours are depths, shapes bits of weights, numbers bits of
-    signals; stars are those that got the whole recipe, at its metric.
+    signals; stars are networks trained with the whole recipe, at the metric of that.
     """
     figure = Figure(figsize=(9, 5.6), layout="constrained")
     axes = figure.subplots()

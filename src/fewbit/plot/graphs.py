@@ -1,4 +1,4 @@
-"""Pictures of graphs: what goes frame by frame, what runs over all frames at once, and in which order."""
+"""Pictures of graphs: the parts that run frame by frame, those that run over all frames at once, and their order."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures of noise in a network: what each inner signal contributes at the output."""
+"""Pictures of noise in a network: the contribution of each inner signal to the output."""
 
 from collections.abc import Sequence
 from pathlib import Path

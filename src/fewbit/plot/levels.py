@@ -8,7 +8,7 @@ from fewbit.plot.palette import BLUE, ORANGE
 
 
 def plot_levels(axes: Axes, name: str, before: NDArray[np.floating], after: NDArray[np.floating]) -> None:
-    """Float weights of a layer as a histogram, and the levels that are left of them as bars.
+    """Float weights of a layer as a histogram, and their quantized levels as bars.
 
     before, after: weights of any shape, before and after quantization and retraining.
     """

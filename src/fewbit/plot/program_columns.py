@@ -1,4 +1,4 @@
-"""A tall layout cut into columns beside each other: where few lines cross, and not inside of a block."""
+"""Cut a tall layout into columns side by side, where few lines cross and no block is split."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -33,7 +33,7 @@ class Columns:
 
 
 def columns(layout: Layout, net: Network, width: float, pitch: float) -> Columns:
-    """Cut, and put beside each other."""
+    """The layout in columns."""
     cuts = _cuts(layout, net)
     found = Columns()
     left = 0.0

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path as Line
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.plot.palette import BLUE, COLOURS, ORANGE
 from fewbit.plot.program_columns import Columns, columns
 from fewbit.plot.program_nodes import Network, Node, network
@@ -50,10 +50,10 @@ def plot_program(program: Program, path: str | Path, title: str = "", every: boo
         every: draw each of several equal blocks; else networks of many ops show one of them in a box.
 
     Raises:
-        DataError: the name has another ending.
+        ArgumentError: the name has another ending.
     """
     if Path(path).suffix.lower() not in ENDINGS:
-        raise DataError(
+        raise ArgumentError(
             f"{path}: a picture is written as {', '.join(ENDINGS)}, not as {Path(path).suffix or 'nothing'!r}"
         )
     net = network(program, every)

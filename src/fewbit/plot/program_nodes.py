@@ -1,4 +1,4 @@
-"""What a picture of a packed network shows: its arrays, its ops, and what each of them says of itself."""
+"""The content of a picture of a packed network: its arrays and ops, with their texts."""
 
 from dataclasses import dataclass
 

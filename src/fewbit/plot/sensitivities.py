@@ -1,4 +1,4 @@
-"""Pictures of sensitivity: what each group of weights and each signal loses when it alone is quantized."""
+"""Pictures of sensitivity: the loss of quantizing one group of weights, or one signal, alone."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from fewbit.analysis.weight_sensitivity import SIGNAL, WEIGHTS
 
 
 def plot_sensitivity(report: Sensitivity, path: str | Path) -> Path:
-    """A table of losses for weights and one for signals, dark where much is lost; numbers stand in the cells."""
+    """One table of losses for weights and one for signals; darker cells lose more, and each cell has its number."""
     kinds = [kind for kind in (WEIGHTS, SIGNAL) if report.groups(kind)]
     rows = max(len(report.groups(kind)) for kind in kinds)
     figure = Figure(figsize=(1.5 + 5.5 * len(kinds), 1.9 + 0.42 * rows), layout="constrained")

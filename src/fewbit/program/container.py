@@ -1,6 +1,6 @@
 """Opening the container of a packed file: a valid safetensors file whose one metadata key holds plain JSON.
 
-Every way in which this can fail has a sentence of its own.
+Each kind of failure has its own message.
 """
 
 import json
@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from fewbit.errors import FileFormatError
+from fewbit.program.limits import MAX_DEPTH
 from fewbit.program.write import KEY, VERSION
-
-MAX_DEPTH = 64
 
 
 def open_container(path: str | Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -68,7 +67,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _check_plain(value: Any, depth: int = 0) -> None:
-    """Refuse what JSON can say and no writer writes: deep nests, numbers beyond float64, halves of characters."""
+    """Refuse JSON that no writer makes: deep nesting, numbers beyond float64, unpaired surrogates."""
     if depth > MAX_DEPTH:
         raise FileFormatError(f"the description is nested deeper than {MAX_DEPTH}; the file is damaged")
     match value:

@@ -38,7 +38,7 @@ class OpCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """A whole Program: its ops, and the file in which header and payload are counted apart."""
+    """Cost of a whole Program: of each op, and of the file, with header and payload counted separately."""
 
     ops: tuple[OpCost, ...]
     header_bytes: int
@@ -57,8 +57,8 @@ class Cost:
 def cost(program: Program) -> Cost:
     """Count bytes and multiply-accumulates.
 
-    `Cost.weight_bytes` is all that stands for trained parameters: packed codes, scales, biases and the normalisation.
-    The multiply-accumulates are those of products with weights, and of attention.
+    `Cost.weight_bytes` counts everything that represents trained parameters: packed codes, scales, biases and the
+    normalisation. The multiply-accumulates are those of products with weights, and of attention.
     """
     rows = []
     graph = program.graph
@@ -113,12 +113,12 @@ def _format(matrix: ops.Matrix) -> str:
 
 
 def _bytes(op: ops.Op) -> int:
-    """What the file stores: that is what `describe` puts into tensors."""
+    """Bytes in the file: those of the tensors that `describe` makes."""
     tensors: Tensors = {}
     describe(op, "", tensors)
     return sum(tensor.nbytes for tensor in tensors.values())
 
 
 def _macs(op: ops.Op) -> int:
-    """For each frame that it gives; those of an op with parts are those of its parts."""
+    """Multiply-accumulates for each frame of the result; an op with parts has those of its parts."""
     return sum(part.macs() for chain in op.chains for part in chain) if isinstance(op, ops.Hierarchy) else op.macs()

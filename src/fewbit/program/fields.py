@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from fewbit.errors import FileFormatError, LoweringError
 from fewbit.formats import Granularity, PerGroup, PerRow, PerTensor, format_from_name, row_bytes
-from fewbit.program.graph import MAX_INPUTS
-from fewbit.program.numerics import INT32, MAX_SHIFT, Integers, Points, Rescale
-from fewbit.program.ops import GROUP_SHIFT, KINDS, Grid, Matrix, Op, Parts
+from fewbit.program.limits import MAX_FRAME_SIZE, MAX_GROUP_SCALE, MAX_INPUTS, MAX_PARTS, MAX_SHIFT
+from fewbit.program.numerics import INT32, Integers, Points, Rescale
+from fewbit.program.ops import KINDS, Grid, Matrix, Op, Parts
 
 Tensors = dict[str, NDArray[Any]]
-MAX_SIDE = 1 << 24
-MAX_PARTS = 64
 _PER: dict[str, Granularity] = {"tensor": PerTensor(), "row": PerRow()}
 
 
@@ -144,13 +142,13 @@ class RecordReader:
         numbers = self.record.get(name)
         wanted = len(fields(Grid))
         plain = isinstance(numbers, list) and len(numbers) == wanted and all(type(each) is int for each in numbers)
-        if not plain or not all(0 <= each <= MAX_SIDE for each in numbers):  # type: ignore[union-attr]
+        if not plain or not all(0 <= each <= MAX_FRAME_SIZE for each in numbers):  # type: ignore[union-attr]
             raise FileFormatError(f"'{name}' is {shortened(numbers)}, wanted {wanted} sizes")
         return Grid(*numbers)  # type: ignore[misc]
 
     def matrix(self, name: str) -> Matrix:
         record = self._object(name)
-        rows, columns = (self.integer(side, record, 1, MAX_SIDE) for side in ("rows", "columns"))
+        rows, columns = (self.integer(side, record, 1, MAX_FRAME_SIZE) for side in ("rows", "columns"))
         names = record.get("format"), record.get("layout")
         if not all(isinstance(part, str) for part in names):
             seen = " and layout ".join(shortened(part) for part in names)
@@ -164,12 +162,12 @@ class RecordReader:
             )
         per, group_scale = _PER.get(str(record.get("per"))), None
         if per is None:
-            size = self.integer("per", record, 1, MAX_SIDE)
+            size = self.integer("per", record, 1, MAX_FRAME_SIZE)
             per = PerGroup(size)
             group_scale = self.tensor(f"{name}.group_scale", "uint16").astype(np.int64)
             groups = (rows, -(-columns // size))
-            if group_scale.shape != groups or not 1 <= group_scale.min() <= group_scale.max() <= 1 << GROUP_SHIFT:
-                raise FileFormatError(f"'{name}.group_scale' is not {groups} integers in 1..{1 << GROUP_SHIFT}")
+            if group_scale.shape != groups or not 1 <= group_scale.min() <= group_scale.max() <= MAX_GROUP_SCALE:
+                raise FileFormatError(f"'{name}.group_scale' is not {groups} integers in 1..{MAX_GROUP_SCALE}")
         matrix = Matrix(rows, columns, format, layout, per, data, group_scale)
         matrix.codes()  # refuses bytes that no packing writes
         return matrix
@@ -212,7 +210,7 @@ class Arguments:
 
 
 def flatten(op: Op) -> Arguments:
-    """What native code is told of an op.
+    """The arguments of an op for native code.
 
     Raises:
         LoweringError: a number does not fit into 32 bits.
@@ -223,7 +221,7 @@ def flatten(op: Op) -> Arguments:
         if isinstance(value, Matrix):
             found.matrices.append(value)
         elif isinstance(value, Rescale):
-            found.vectors.append(_narrow(op, value.multiplier))
+            found.vectors.append(_to_int32(op, value.multiplier))
             found.numbers += [value.shift, value.low, value.high]
         elif isinstance(value, Grid):
             found.numbers += astuple(value)
@@ -231,13 +229,13 @@ def flatten(op: Op) -> Arguments:
             found.parts.append(value)
         elif isinstance(value, np.ndarray):
             floats = value.dtype == np.float32
-            found.vectors.append(np.ascontiguousarray(value).view(np.int32) if floats else _narrow(op, value))
+            found.vectors.append(np.ascontiguousarray(value).view(np.int32) if floats else _to_int32(op, value))
         elif isinstance(value, int):
             found.numbers.append(value)
     return found
 
 
-def _narrow(op: Op, vector: Any) -> NDArray[np.int32]:
+def _to_int32(op: Op, vector: Any) -> NDArray[np.int32]:
     wide = np.ascontiguousarray(vector, np.int64)
     if wide.size and not INT32[0] <= wide.min() <= wide.max() <= INT32[1]:
         raise LoweringError(f"{op.name} holds integers beyond 32 bits")

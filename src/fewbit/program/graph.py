@@ -1,8 +1,8 @@
-"""How the ops of a Program hang together: who reads whom, what comes out, and how late.
+"""The graph of a Program: which op reads which, what each gives, and how late.
 
 A Program is a list of ops in topological order. An op that names no inputs reads the op before it. Frame ``j`` of any
 value belongs to frame ``j`` of every other value of the same rate; `Timing` says how many frames of the Program's input
-that takes.
+it needs.
 """
 
 from collections import Counter
@@ -10,17 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fewbit.errors import LoweringError
-from fewbit.program.ops import MAX_FRAME, Lookup, Op, Quantize, Take, Value
-
-MAX_TIME = 1 << 24
-MAX_INPUTS = 1 << 12
-MAX_TOTAL = 1 << 26
-"""Numbers of all values of a frame, of the whole state, and of what one op lays side by side for a frame, at most."""
+from fewbit.program.limits import MAX_FRAME_SIZE, MAX_INPUTS, MAX_RATE, MAX_TOTAL
+from fewbit.program.ops import Lookup, Op, Quantize, Take, Value
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Frame ``j`` of a value is there when ``rate * j + late + 1`` frames of the Program's input are."""
+    """Frame ``j`` of a value is known once ``rate * j + late + 1`` frames of the Program's input are."""
 
     rate: int = 1
     late: int = 0
@@ -87,8 +83,10 @@ def make_graph(ops: Sequence[Op]) -> Graph:
             value = op.value([values[place] for place in places])
         except LoweringError as error:
             raise LoweringError(f"op {i} ({op.kind}): {error}") from error
-        if not 1 <= value.size <= MAX_FRAME:
-            raise LoweringError(f"op {i} ({op.kind}): it gives {value.size} numbers a frame, wanted 1 to {MAX_FRAME}")
+        if not 1 <= value.size <= MAX_FRAME_SIZE:
+            raise LoweringError(
+                f"op {i} ({op.kind}): it gives {value.size} numbers a frame, wanted 1 to {MAX_FRAME_SIZE}"
+            )
         values.append(replace(value, name=op.name))
         read = [timings[place] for place in places] or [Timing()]
         if len({timing.rate for timing in read}) > 1:
@@ -97,13 +95,13 @@ def make_graph(ops: Sequence[Op]) -> Graph:
         queues.append(tuple(-(-(late - timing.late) // timing.rate) for timing in read[: len(places)]))
         rate, window = read[0].rate, op.window
         timing = Timing(rate * window.stride, late + rate * (window.reach - 1 - window.left))
-        if timing.rate > MAX_TIME or timing.late > MAX_TIME:
-            raise LoweringError(f"{op.name} gives a frame for more than {MAX_TIME} frames of the input")
+        if timing.rate > MAX_RATE or timing.late > MAX_RATE:
+            raise LoweringError(f"{op.name} gives a frame for more than {MAX_RATE} frames of the input")
         timings.append(timing)
         tails.append(-(-(max([tails[place] for place in places], default=0) + window.right) // window.stride))
     for op, places in zip(ops, inputs, strict=True):
         for i in places:  # Take may join scores
-            if not values[i].narrow and not isinstance(op, Take):
+            if not values[i].fits_int16 and not isinstance(op, Take):
                 raise LoweringError(f"op {i} ({ops[i].kind}): its results leave 16 bits, which only scores may")
     check_total(ops, inputs, values, queues)
     return Graph(tuple(ops), tuple(inputs), tuple(values), tuple(timings), tuple(queues), tuple(tails))
@@ -115,7 +113,7 @@ def check_total(
     values: Sequence[Value],
     queues: Sequence[tuple[int, ...]],
 ) -> None:
-    """Sizes that stand in a few bytes of a file do not ask for any amount of memory."""
+    """Refuse sizes that need too much memory: a file of a few bytes can state any size."""
     total = state = 0
     for i, (op, places, value, waiting) in enumerate(zip(ops, inputs, values, queues, strict=True)):
         read = [values[place] for place in places]

@@ -1,4 +1,4 @@
-"""Names of ops, which are paths of modules, made short."""
+"""Short forms of the names of ops, which are paths of modules."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def common(names: Sequence[str]) -> str:
 
 
 def root_of(names: Sequence[str]) -> str:
-    """The path that begins all names that are paths, if leaving it out saves much; else nothing."""
+    """The common first path of all names, if leaving it out saves much; else an empty string."""
     paths = [name for name in names if "." in name]
     root = common(paths) if len(paths) > 1 else ""
     if any(name[len(root) + 1 :][:1].isdigit() for name in paths):  # a number alone says little

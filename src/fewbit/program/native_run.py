@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from fewbit.errors import DecodeError, LoweringError, TargetError
 from fewbit.formats import PerGroup
 from fewbit.native import NativeMatrix, is_available, tell_if_missing
-from fewbit.native.library import FieldsArgument, door, last_error, library, pointer, reference_wanted
+from fewbit.native.handle import Handle
+from fewbit.native.library import FieldsArgument, fast_binding, last_error, library, pointer, reference_wanted
 from fewbit.program.fields import flatten
 from fewbit.program.graph import Graph, make_graph
+from fewbit.program.limits import MAX_BIAS, MAX_SUM
 from fewbit.program.numerics import EXP_POINTS, FINE_TABLE, INT32, SINE_POINTS, TANH_TABLE, Integers
 from fewbit.program.ops import Hierarchy, Matrix, Op, Parts, Value
 from fewbit.program.reference import Reference
-
-LIMIT = 1 << 30
-"""Sums of products, and biases, stay below it, so that both together fit 32 bits."""
 
 BLOCK = 64
 """Frames that go through an op at once, at most."""
@@ -38,23 +37,23 @@ class Native:
     Args:
         ops: as those of a `Program`.
         target: an instruction set (`fewbit.native.targets`); default the best of this machine.
-        threads: that share large products.
+        threads: number of threads that share large products.
         block: frames that go through an op at once, at most.
 
     Raises:
-        TargetError: the library or the target is not to be had.
+        TargetError: the library is missing, or the target does not run here.
     """
 
     def __init__(self, ops: Sequence[Op], target: str | None = None, threads: int = 1, block: int = BLOCK) -> None:
-        self._library, self._door = library(), door()
+        self._library, self._binding = library(), fast_binding()
         self._threads, self._block = threads, block
         graph = make_graph(ops)
         self._inputs, self._outputs = graph.features, graph.values[-1].size
         self._rate, self._late_frames = graph.timings[-1].rate, graph.late_frames
         _give_tables(self._library)
-        self._network = self._library.fewbit_network_new(None if target is None else target.encode(), self._inputs)
-        if not self._network:
-            raise TargetError(last_error())
+        made = self._library.fewbit_network_new(None if target is None else target.encode(), self._inputs)
+        self._handle = Handle(made, self._library.fewbit_network_free)
+        self._network = self._handle.address
         for op, places in zip(graph.ops, graph.inputs, strict=True):
             self._add(self._network, op, places, [graph.values[place] for place in places])
         self._state_size = int(self._library.fewbit_network_state_size(self._network))
@@ -64,14 +63,10 @@ class Native:
         """Memory of all weights."""
         self.target = str(self._library.fewbit_network_target(self._network).decode())
 
-    def __del__(self) -> None:
-        if getattr(self, "_network", None):
-            self._library.fewbit_network_free(self._network)
-
     @property
-    def handle(self) -> int:
+    def address(self) -> int:
         """The network in the library (``fewbit_network*``); it lives as long as the executor."""
-        return int(self._network)
+        return self._network
 
     @property
     def value_bytes(self) -> int:
@@ -90,7 +85,7 @@ class Native:
         last: the stream ends with this chunk.
 
         Raises:
-            DecodeError: a feature or symbol is none, or the state is of another network.
+            DecodeError: a feature is not finite, a symbol is not in its table, or the state is of another network.
         """
         if len(state) != self._state_size:
             raise DecodeError(
@@ -101,9 +96,11 @@ class Native:
         after = np.empty(self._state_size, np.int32)
         most = -(-frames // self._rate) + (self._late_frames if last else 0)
         y = np.empty((most, self._outputs), np.int64)
-        if self._door is not None:
+        if self._binding is not None:
             sizes = frames, self._inputs, most, self._outputs, self._state_size
-            written = self._door.step(self._network, *sizes, x, state, after, y, self._threads, self._block, int(last))
+            written = self._binding.step(
+                self._network, *sizes, x, state, after, y, self._threads, self._block, int(last)
+            )
         else:
             arrays = (x.ctypes.data, frames, state.ctypes.data, after.ctypes.data, y.ctypes.data, most)
             written = self._library.fewbit_network_step(self._network, *arrays, self._threads, self._block, int(last))
@@ -113,51 +110,39 @@ class Native:
             raise TargetError(last_error())
         return (y if written == most else y[:written]), after
 
-    def _add(self, network: Any, op: Op, places: Sequence[int], read: Sequence[Value]) -> None:
+    def _add(self, network: int, op: Op, places: Sequence[int], read: Sequence[Value]) -> None:
         """Append an op to a network of the library."""
         arguments = flatten(op)
         matrices = [_native_matrix(matrix) for matrix in arguments.matrices]
-        parts: list[Any] = []
-        try:
-            if isinstance(op, Hierarchy):
-                for chain, value in zip(arguments.parts, op.reads(read[0]), strict=True):
-                    parts.append(self._part(network, chain, value))
-            numbers = (c_int64 * len(arguments.numbers))(*arguments.numbers)
-            vectors = (c_void_p * len(arguments.vectors))(*(vector.ctypes.data for vector in arguments.vectors))
-            lengths = (c_int64 * len(arguments.vectors))(*(len(vector) for vector in arguments.vectors))
-            handles = (c_void_p * len(matrices))(*(matrix.handle for matrix in matrices))
-            networks = (c_void_p * len(parts))(*parts)
-            fields = FieldsArgument(
-                numbers, len(numbers), vectors, lengths, len(lengths), handles, len(handles), networks, len(networks)
-            )
-            inputs = (c_int64 * len(places))(*places)
-            done = self._library.fewbit_network_add(network, c_char_p(op.kind.encode()), inputs, len(inputs), fields)
-            if done != 0:
-                raise TargetError(f"{op.name} ({op.kind}): {last_error()}")
-        finally:
-            for part in parts:
-                self._library.fewbit_network_free(part)
+        chains = zip(arguments.parts, op.reads(read[0]), strict=True) if isinstance(op, Hierarchy) else ()
+        parts = [self._part(network, chain, value) for chain, value in chains]
+        numbers = (c_int64 * len(arguments.numbers))(*arguments.numbers)
+        vectors = (c_void_p * len(arguments.vectors))(*(vector.ctypes.data for vector in arguments.vectors))
+        lengths = (c_int64 * len(arguments.vectors))(*(len(vector) for vector in arguments.vectors))
+        handles = (c_void_p * len(matrices))(*(matrix.address for matrix in matrices))
+        networks = (c_void_p * len(parts))(*(part.address for part in parts))
+        fields = FieldsArgument(
+            numbers, len(numbers), vectors, lengths, len(lengths), handles, len(handles), networks, len(networks)
+        )
+        inputs = (c_int64 * len(places))(*places)
+        done = self._library.fewbit_network_add(network, c_char_p(op.kind.encode()), inputs, len(inputs), fields)
+        if done != 0:
+            raise TargetError(f"{op.name} ({op.kind}): {last_error()}")
 
-    def _part(self, network: Any, chain: Parts, read: Value) -> Any:
+    def _part(self, network: int, chain: Parts, read: Value) -> Handle:
         """A network of integers for a chain inside of an op; its ops read the one before, the first its input."""
-        part = self._library.fewbit_network_part(network, read.size, read.low, read.high)
-        if not part:
-            raise TargetError(last_error())
-        try:
-            for i, op in enumerate(chain):
-                self._add(part, op, (i - 1,), [read])
-                read = op.value([read])
-        except TargetError:
-            self._library.fewbit_network_free(part)
-            raise
+        made = self._library.fewbit_network_part(network, read.size, read.low, read.high)
+        part = Handle(made, self._library.fewbit_network_free)
+        for i, op in enumerate(chain):
+            self._add(part.address, op, (i - 1,), [read])
+            read = op.value([read])
         return part
 
 
 def executor(ops: Sequence[Op]) -> Native | Reference:
     """The executor that ``FEWBIT_TARGET`` asks for, or the fastest one.
 
-    Programs that the native runtime does not take (sums that could pass 32 bits, which `fewbit.pack` never makes) run
-    on the reference.
+    Programs whose sums could pass 32 bits run on the reference; `fewbit.pack` never makes such a Program.
     """
     if reference_wanted():
         return Reference(ops)
@@ -185,14 +170,14 @@ def _fits(graph: Graph, place: int) -> bool:
     up = getattr(op, "bias_bits", 0)
     for matrix, value in op.products([graph.values[i] for i in graph.inputs[place]]):
         most = int(np.abs(matrix.codes()).sum(1, dtype=np.int64).max()) * value.largest
-        if not value.narrow or most << up >= LIMIT:
+        if not value.fits_int16 or most << up >= MAX_SUM:
             return False
         up = 0  # of the first product, the one with the input
     parts = [part for chain in op.chains for part in chain] if isinstance(op, Hierarchy) else [op]
     if isinstance(op, Hierarchy) and any(getattr(part, "bias_bits", 0) for part in parts):
-        return False  # the products above are not told apart by part
+        return False  # `products` does not say which part a product belongs to
     vectors = [bias for part in parts if (bias := getattr(part, "bias", None)) is not None]
-    return all(np.abs(bias).max() <= LIMIT for bias in vectors)
+    return all(np.abs(bias).max() <= MAX_BIAS for bias in vectors)
 
 
 def _native_matrix(matrix: Matrix) -> NativeMatrix:
@@ -201,7 +186,7 @@ def _native_matrix(matrix: Matrix) -> NativeMatrix:
 
 
 def _give_tables(opened: Any) -> None:
-    """Hand the library the points that numerics.md defines, so that there is one source of them."""
+    """Give the library the tables of numerics.md, so that they are defined in one place."""
     tables = ((b"tanh", TANH_TABLE), (b"fine", FINE_TABLE), (b"exp", EXP_POINTS), (b"sine", SINE_POINTS))
     for name, table in tables:
         points = np.ascontiguousarray(table, np.int32)

@@ -1,4 +1,4 @@
-"""The arithmetic of integer Programs. `docs/internals/numerics.md` is the text of which this is the code.
+"""The arithmetic of integer Programs. `docs/internals/numerics.md` is its specification.
 
     Q3.12   16-bit signed, 1.0 = 4096: gate inputs, LSTM and SRU cells, in [-8, 8)
     Q15     1.0 = 32768: gates, tanh, GRU and QRNN states, in [-32767, 32767]
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import LoweringError
+from fewbit.program.limits import MAX_MULTIPLIER, MAX_SHIFT
 
 Integers = NDArray[np.int64]
 Points = NDArray[np.int16]
@@ -22,8 +23,6 @@ Points = NDArray[np.int16]
 Q12, Q15, Q10 = 1 << 12, 1 << 15, 1 << 10
 INT16 = (-(1 << 15), (1 << 15) - 1)
 INT32 = (-(1 << 31), (1 << 31) - 1)
-MAX_MULTIPLIER = (1 << 31) - 1
-MAX_SHIFT = 62
 
 TANH_STEPS = 1024
 """The table holds tanh(i / 256) for i = 0..1024 in Q15; from 4.0 on it stays at its last entry."""
@@ -36,7 +35,7 @@ def shift_round(x: Integers, shift: int) -> Integers:
 
 
 def saturate(x: Integers, low: int, high: int) -> Integers:
-    """Values beyond the range become its nearest end."""
+    """Clamp values to the range."""
     return np.clip(x, low, high)
 
 
@@ -158,13 +157,13 @@ EXP_BITS = 10
 EXP_POINTS: Integers = np.rint(np.exp2(-np.arange(1 << EXP_BITS) / (1 << EXP_BITS)) * (Q15 - 1)).astype(np.int64)
 """2**-(i / 1024) in Q15."""
 MAX_EXPONENT = 24 << EXP_BITS
-"""Beyond it a weight is 0."""
+"""From this exponent on a weight is 0."""
 
 
 def exp_weights(scores: Integers, seen: NDArray[np.bool_] | None, multiplier: int, shift: int) -> Integers:
     """``2**-u`` in Q15, ``u`` the distance to the largest score that is seen, times ``multiplier / 2**shift``, in Q10.
 
-    What is not seen weighs 0.
+    A score that is not seen has weight 0.
     """
     shown = scores if seen is None else np.where(seen, scores, np.iinfo(np.int64).min)
     largest = shown.max(-1, keepdims=True)

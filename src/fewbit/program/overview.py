@@ -1,4 +1,4 @@
-"""What a Program takes and gives, how it runs, and the memory that it needs for that."""
+"""Inputs and results of a Program, how it runs, and the memory that it needs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from fewbit.program.signature import Port
 
 @dataclass(frozen=True)
 class Side:
-    """An array that goes in or comes out: sizes of its axes, that of time as ``"time"``; no batch axis."""
+    """An input or a result: the sizes of its axes, with ``"time"`` for time; no batch axis."""
 
     name: str
     shape: tuple[int | str, ...]
@@ -28,12 +28,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Overview:
-    """A Program from outside.
+    """The interface of a Program, and what it needs.
 
     timed: whether any array has time. whole: the op that needs the whole input at once, or ``None`` for a stream.
-    lookahead, stride: in frames of the input. state_numbers: that a stream keeps, at most. native_state_bytes,
-    native_value_bytes, native_weight_bytes: memory in the native runtime, of a stream, of all values of a frame, and of
-    the weights; ``None`` where it is not installed or does not take the network.
+    lookahead, stride: in frames of the input. state_numbers: the most that a stream keeps. native_state_bytes,
+    native_value_bytes, native_weight_bytes: memory in the native runtime of a stream, of all values of a frame, and of
+    the weights; ``None`` if the runtime is not installed or does not run the network.
     """
 
     inputs: tuple[Side, ...]
@@ -53,7 +53,7 @@ class Overview:
 
 
 def overview(program: Program) -> Overview:
-    """Look at a Program from outside."""
+    """Inputs, results, timing and memory of a Program."""
     graph, signature = program.graph, program.signature
     if signature is None:
         symbols = all(isinstance(op, ops.Lookup) for op in graph.ops if op.source)
@@ -87,6 +87,6 @@ def _native(program: Program) -> tuple[int | None, int | None, int | None]:
         return None, None, None
     try:
         run = Native(program.ops)
-    except TargetError:  # the target that was asked for is not to be had
+    except TargetError:  # the target that was asked for does not run here
         return None, None, None
     return run.init_state().nbytes, run.value_bytes, run.bytes

@@ -1,4 +1,4 @@
-"""The packed network: a graph of integer ops, and what a stream needs to know around it."""
+"""The packed network: a graph of integer ops, and what a stream needs besides."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewbit.atomic_file import write_atomically
 from fewbit.errors import DecodeError, LoweringError
 from fewbit.program import ops
 from fewbit.program.graph import Graph, make_graph
@@ -15,7 +16,7 @@ from fewbit.program.native_run import Native, executor
 from fewbit.program.numerics import Q10, Integers
 from fewbit.program.reference import Reference
 from fewbit.program.signature import Signature
-from fewbit.program.write import serialize, write
+from fewbit.program.write import serialize
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +26,11 @@ class Program:
     ops: in topological order; each names the ops that it reads, or reads the one before it. Sources turn features into
     codes; the last op gives the results.
     features, alphabet: plain descriptions of the front end and of the classes, or ``None``.
-    recipe: how the network came about, for the record.
+    recipe: how the network was made, for the record.
     signature: shapes of the network's own inputs and outputs; without it they are frames ``(time, features)`` and
     scores ``(frames, classes)`` in Q10.
 
-    One Program serves any number of streams: all state is in what `init_state` and `step` return.
+    One Program serves any number of streams: `init_state` and `step` return the state.
 
     Raises:
         LoweringError: the ops do not fit together.
@@ -64,7 +65,7 @@ class Program:
 
     @cached_property
     def graph(self) -> Graph:
-        """Who reads whom, and what comes out."""
+        """The wiring of the ops, with the range and timing of each result."""
         return make_graph(self.ops)
 
     @property
@@ -84,7 +85,7 @@ class Program:
 
     @property
     def lookahead(self) -> int:
-        """Later input frames that an output frame waits for."""
+        """Number of later input frames that an output frame waits for."""
         return self.graph.timings[-1].late
 
     @property
@@ -99,7 +100,7 @@ class Program:
         The environment variable ``FEWBIT_TARGET`` asks for an instruction set, or for ``reference``.
 
         Raises:
-            TargetError: what it asks for is not to be had.
+            TargetError: the instruction set does not run here, or the library is missing.
         """
         return executor(self.ops)
 
@@ -149,7 +150,7 @@ class Program:
 
     def save(self, path: str | Path) -> Path:
         """Write a ``*.fewbit`` file; it is complete or not there."""
-        return write(Path(path), self.to_bytes())
+        return write_atomically(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """The content of the ``*.fewbit`` file; the same Program gives the same bytes."""

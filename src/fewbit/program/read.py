@@ -2,7 +2,7 @@
 
 The key ``fewbit`` holds sorted JSON: version, ops, features, alphabet, recipe, signature. Tensors are named
 ``<op>.<part>``: packed weights as bytes, biases, multipliers and points as integers, gains as float32. Readers refuse
-what they cannot read, with one sentence for each fault, and read every older version. See
+damaged files with one sentence for each fault, and read every older version. See
 `docs/internals/file-format.md`.
 """
 

@@ -1,4 +1,4 @@
-"""Blocks of ops that a network has several times in a row, so that it can be shown by one of them."""
+"""Blocks of ops that repeat one after the other, so that a picture shows each block once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ WORTH = 3
 class Repeat:
     """`count` equal blocks of `length` ops one after the other, from the op at `first` on.
 
-    name, last_name: what the ops of the first and of the last block are parts of.
+    name, last_name: the module of the first block and of the last one.
     """
 
     first: int

@@ -1,6 +1,6 @@
-"""What a Program takes and gives in the shapes of the network that it was made from.
+"""Inputs and results of a Program in the shapes of the network that it was made from.
 
-An executor knows frames only: ``(time, size)``. A port says where an array of the network lies in them.
+An executor handles frames only: ``(time, size)``. A port says where an array of the network lies in them.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import DecodeError, FileFormatError, LoweringError
-from fewbit.program.ops import MAX_FRAME
-
-MAX_AXES = 8
+from fewbit.program.limits import MAX_AXES, MAX_FRAME_SIZE
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Port:
 
     Args:
         name: of the argument or result.
-        shape: sizes of its axes; that of time is any, and written as 0.
+        shape: sizes of its axes; 0 for time, which has any length.
         time: which axis is time, or -1 where it has none: then it is the same in all frames of an input, and a result
             is that of the last frame.
         order: the other axes in the order in which their numbers lie in a frame.
@@ -44,12 +42,12 @@ class Port:
     def __post_init__(self) -> None:
         axes = [axis for axis in range(len(self.shape)) if axis != self.time]
         fits = len(self.shape) <= MAX_AXES and sorted(self.order) == axes and -1 <= self.time < len(self.shape)
-        sizes = all(0 < self.shape[axis] <= MAX_FRAME for axis in axes)
-        if not (fits and sizes and 0 <= self.first <= MAX_FRAME and 0 <= self.fraction_bits <= 30):
+        sizes = all(0 < self.shape[axis] <= MAX_FRAME_SIZE for axis in axes)
+        if not (fits and sizes and 0 <= self.first <= MAX_FRAME_SIZE and 0 <= self.fraction_bits <= 30):
             shape = f"{shortened(self.shape)}, time {shortened(self.time)}"
             raise LoweringError(f"the port {shortened(self.name)} has no consistent shape: {shape}")
-        if self.size > MAX_FRAME:
-            raise LoweringError(f"the port {shortened(self.name)} has more than {MAX_FRAME} numbers a frame")
+        if self.size > MAX_FRAME_SIZE:
+            raise LoweringError(f"the port {shortened(self.name)} has more than {MAX_FRAME_SIZE} numbers a frame")
 
     @cached_property
     def size(self) -> int:
@@ -63,7 +61,7 @@ class Port:
 
     @cached_property
     def _in_order(self) -> bool:
-        """Whether an array lies as its frames do, so that nothing has to be moved: a call may take microseconds."""
+        """Whether the axes need no transposition; a call may take microseconds, so this is computed once."""
         return self._axes == tuple(range(len(self.shape)))
 
     @cached_property
@@ -74,7 +72,7 @@ class Port:
         """An array of the network as frames ``(time, size)``; one frame where it has no time.
 
         Raises:
-            DecodeError: it has another shape, or no numbers.
+            DecodeError: it has another shape, or does not hold numbers.
         """
         x = np.asarray(x)
         if not self._fits(x.shape):
@@ -125,7 +123,7 @@ class Signature:
         """The arguments of the network as frames of the Program.
 
         Raises:
-            DecodeError: their number or their shapes are others.
+            DecodeError: their number or a shape differs.
         """
         if len(xs) != len(self.inputs):
             names = ", ".join(port.name for port in self.inputs)
@@ -161,7 +159,7 @@ def read_signature(record: Any) -> Signature:
     """The ports of a description.
 
     Raises:
-        FileFormatError: they are not as they should be.
+        FileFormatError: a field is missing or wrong.
     """
     try:
         sides = [tuple(_read_port(port) for port in record[side]) for side in ("inputs", "outputs")]

@@ -1,9 +1,7 @@
 """Writing packed files ``*.fewbit``; the format is described in `docs/internals/file-format.md`."""
 
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import save as to_safetensors
@@ -13,15 +11,6 @@ from fewbit.program.ops import Op
 
 VERSION = 2
 KEY = "fewbit"
-
-
-def write(path: Path, content: bytes) -> Path:
-    """Write a file that is complete or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
-    return path
 
 
 def serialize(ops: Sequence[Op], notes: dict[str, Any]) -> bytes:

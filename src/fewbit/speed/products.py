@@ -87,4 +87,4 @@ def _peak(format: Format, frames: int, target: str, seed: int) -> float:
 def _multiply(matrix: NativeMatrix, frames: int, target: str) -> Timing:
     x, y = np.ones((frames, matrix.columns), np.int32), np.empty((frames, matrix.rows), np.int32)
     native, name, from_, to = library(), target.encode(), x.ctypes.data, y.ctypes.data
-    return measure(lambda: native.fewbit_matrix_multiply(matrix.handle, name, from_, frames, -128, 127, 1, to), 0.1)
+    return measure(lambda: native.fewbit_matrix_multiply(matrix.address, name, from_, frames, -128, 127, 1, to), 0.1)

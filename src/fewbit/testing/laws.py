@@ -1,6 +1,6 @@
-"""The laws that everything in fewbit obeys, for your own quantizers, layers, objectives, passes and decoders too.
+"""The laws of quantizers, layers, objectives, passes, Programs and decoders, as checks for your own ones.
 
-Each `check_*` takes what it needs, asserts the laws of its kind and says in the assertion what was broken.
+Each `check_*` asserts the laws of its kind; a failed assertion says which law was broken.
 """
 
 from collections.abc import Callable, Iterable, Sequence

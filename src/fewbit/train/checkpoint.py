@@ -5,7 +5,6 @@ beside the old one and then renamed over it, so a process killed at any moment l
 """
 
 import json
-import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from fewbit.atomic_file import replacing
 from fewbit.errors import FileFormatError
 
 _KEY = "fewbit_checkpoint"
@@ -91,11 +91,8 @@ def load_checkpoint(
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file whole or not at all; tensors that share memory are stored once each."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, part, metadata)
-    os.replace(part, path)
+    with replacing(path) as part:
+        save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, part, metadata)
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -1,11 +1,11 @@
 """The operations of a Program, one class each, and the table of their kinds.
 
-An op reads integers ``(time, size)`` from the ops that it names (a source reads features) and gives integers. What it
-computes stands in its docstring in the terms of `fewbit.program.numerics`, and in code in its `run`.
+An op reads integers ``(time, size)`` from the ops that it names (a source reads features) and gives integers. Its
+docstring says what it computes in the terms of `fewbit.program.numerics`; its `run` is the code.
 """
 
 from fewbit.program.ops.attention import Attend
-from fewbit.program.ops.base import GROUP_SHIFT, MAX_FRAME, Matrix, MatrixProduct, Op, Step, Value, Window
+from fewbit.program.ops.base import GROUP_SHIFT, Matrix, MatrixProduct, Op, Step, Value, Window
 from fewbit.program.ops.clocks import First, Mean, Phases, Positions
 from fewbit.program.ops.elementwise import Map, Mul, PReLU, Requantize, Sum
 from fewbit.program.ops.hierarchy import Hierarchy, Parts
@@ -31,7 +31,6 @@ __all__ = [
     "GRU",
     "KINDS",
     "LSTM",
-    "MAX_FRAME",
     "ONE_PLACE",
     "QRNN",
     "SRU",

@@ -1,4 +1,4 @@
-"""Attention: mixtures of values by how well their keys fit a query."""
+"""Attention: mixtures of values, weighted by how well their keys match a query."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fewbit.program.limits import MAX_FRAME_SIZE, MAX_KEYS, MAX_SCORE_PRODUCTS
 from fewbit.program.numerics import Integers, Rescale, exp_weights, mixture
-from fewbit.program.ops.base import MAX_FRAME, Op, Step, Value, check_multipliers, demand
+from fewbit.program.ops.base import Op, Step, Value, check_multipliers, demand
 from fewbit.program.ops.norms import check_exponent
-
-MAX_KEYS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +23,7 @@ class Attend(Op):
 
     Three ways to choose the keys of a query: `places` above 0, those of the places of its own frame (``seen``, if not
     a single 1, has ``places * places`` entries that are 0 where a key is hidden); else `window` above 0, those of its
-    own frame and of the ``window - 1`` before; else those of all frames, which an op must have at once.
+    own frame and of the ``window - 1`` before; else those of all frames, which must come in one chunk.
 
     State: keys and values of the last ``window - 1`` frames.
     """
@@ -48,14 +47,19 @@ class Attend(Op):
     def value(self, inputs: Sequence[Value]) -> Value:
         demand(len(inputs) == 3, f"{self.name} reads {len(inputs)} values, wanted queries, keys and values")
         counts = (self.heads, self.groups, self.width)
-        demand(all(1 <= count <= MAX_FRAME for count in counts), "'heads', 'groups' and 'width' must be at least 1")
+        demand(
+            all(1 <= count <= MAX_FRAME_SIZE for count in counts), "'heads', 'groups' and 'width' must be at least 1"
+        )
         demand(self.heads % self.groups == 0, "'heads' is no multiple of 'groups'")
-        demand(0 <= self.places <= MAX_FRAME and 0 <= self.window_frames <= MAX_KEYS, "a count of keys is out of range")
+        demand(
+            0 <= self.places <= MAX_FRAME_SIZE and 0 <= self.window_frames <= MAX_KEYS,
+            "a count of keys is out of range",
+        )
         places = max(self.places, 1)
         sizes = [places * self.width * count for count in (self.heads, self.groups, self.groups)]
         for value, size in zip(inputs, sizes, strict=True):
             demand(value.size == size, f"{value.name} gives {value.size} numbers a frame, {self.name} wants {size}")
-            demand(value.narrow, f"{value.name} leaves 16 bits")
+            demand(value.fits_int16, f"{value.name} leaves 16 bits")
         hidden = len(self.seen) == self.places**2 and self.places > 0
         demand(hidden or self.seen.tolist() == [1], "'seen' has no entry for each pair of places")
         demand(bool(np.isin(self.seen, (0, 1)).all()), "'seen' holds more than 0 and 1")
@@ -63,7 +67,7 @@ class Attend(Op):
             demand(bool(self.seen.reshape(places, places).any(1).all()), "'seen' hides all keys of a place")
         check_exponent(self.multiplier, self.shift)
         check_multipliers("rescale", self.rescale, 1)
-        demand(self.width * inputs[0].largest * inputs[1].largest < 1 << 45, "scores could pass 45 bits")
+        demand(self.width * inputs[0].largest * inputs[1].largest < MAX_SCORE_PRODUCTS, "scores could pass 45 bits")
         return Value(sizes[0], self.rescale.low, self.rescale.high)
 
     def macs(self) -> int:

@@ -1,4 +1,4 @@
-"""What every operation of a Program has, and the words that all of them share.
+"""The base class of all operations of a Program, and the types that they share.
 
 An op is one frozen dataclass: its fields are what a packed file stores, its docstring says what it computes, its
 methods say what it accepts (`value`), how it runs (`start`, `run`) and what it costs (`macs`). The executors, the file,
@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from fewbit.errors import LoweringError
 from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, unpack
-from fewbit.program.numerics import INT16, MAX_MULTIPLIER, MAX_SHIFT, Integers, Rescale, shift_round
+from fewbit.program.limits import MAX_BIAS_BITS, MAX_FRAME_SIZE, MAX_MULTIPLIER, MAX_SHIFT
+from fewbit.program.numerics import INT16, Integers, Rescale, shift_round
 
-MAX_BIAS_BITS = 16
 GROUP_SHIFT = 14
 EXACT = 1 << 53
 """Float64 holds every integer below it."""
-MAX_FRAME = 1 << 24
-"""Numbers of a frame, at most."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,8 @@ class Value:
     name: str = ""
 
     @property
-    def narrow(self) -> bool:
-        """Whether it lies within 16 bits, as all values do but the scores that leave a Program."""
+    def fits_int16(self) -> bool:
+        """Whether it fits 16 bits. All values do, except the scores that leave a Program."""
         return INT16[0] <= self.low and self.high <= INT16[1]
 
     @property
@@ -65,13 +63,13 @@ class Window:
 
     @property
     def keeps_count(self) -> bool:
-        """Whether a frame comes out for each that goes in, at once."""
+        """Whether each input frame gives one output frame at once."""
         return self.stride == 1 and self.left == self.reach - 1 and self.right == 0
 
     def check(self) -> None:
         """Raise `LoweringError` unless the window can run as a stream."""
-        demand(1 <= self.reach <= MAX_FRAME, "the kernel of an op reaches over 1 to 2**24 frames")
-        demand(1 <= self.stride <= MAX_FRAME, "'stride' must be at least 1")
+        demand(1 <= self.reach <= MAX_FRAME_SIZE, "the kernel of an op reaches over 1 to 2**24 frames")
+        demand(1 <= self.stride <= MAX_FRAME_SIZE, "'stride' must be at least 1")
         demand(0 <= self.left < self.reach, "'left' must lie in 0..reach - 1")
         demand(0 <= self.right < self.reach, "'right' must lie in 0..reach - 1")
 
@@ -146,7 +144,7 @@ class MatrixProduct:
 
 @dataclass(frozen=True)
 class Step:
-    """What an op is told when it runs: products with its matrices, and whether the stream ends after these frames."""
+    """Arguments of `Op.run`: products with the op's matrices, and whether the stream ends after these frames."""
 
     products: Sequence[Any] = ()
     last: bool = False
@@ -183,15 +181,15 @@ class Op:
         return []
 
     def macs(self) -> int:
-        """Multiply-accumulates for each frame that it gives."""
+        """Multiply-accumulates for each frame of its result."""
         return sum(matrix.rows * matrix.columns for matrix in self.matrices())
 
     def state_numbers(self, inputs: Sequence[Value]) -> int:
-        """Numbers of its state, at most."""
+        """The largest number of integers in its state."""
         return 0
 
     def work_numbers(self, inputs: Sequence[Value]) -> int:
-        """Numbers that it lays side by side for each frame that it gives, at most."""
+        """The largest number of integers that it gathers for each frame of its result."""
         return 0
 
     def matrices(self) -> list[Matrix]:
@@ -203,7 +201,7 @@ class Op:
         return ()
 
     def prepare(self) -> Sequence[Any]:
-        """What `run` wants in `Step.products`: its matrices, unpacked once."""
+        """The `Step.products` for `run`: its matrices, unpacked once."""
         return [MatrixProduct(matrix) for matrix in self.matrices()]
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
@@ -211,7 +209,7 @@ class Op:
         raise NotImplementedError
 
     def is_new(self) -> bool:
-        """Whether files of version 1 cannot say what it is."""
+        """Whether it needs version 2 of the file."""
         return bool(self.inputs)
 
 
@@ -230,22 +228,22 @@ def one_input(op: Op, inputs: Sequence[Value], size: int | None = None) -> Value
     return value
 
 
-def check_multipliers(name: str, rescale: Rescale, outputs: int, narrow: bool = False) -> None:
-    """A `Rescale` has one multiplier or one for each output, and gates lie within 16 bits."""
+def check_multipliers(name: str, rescale: Rescale, outputs: int, fits_int16: bool = False) -> None:
+    """Check that a `Rescale` has one multiplier or one for each output, and that gates fit 16 bits."""
     demand(len(rescale.multiplier) in (1, outputs), f"'{name}' has a wrong number of multipliers")
     demand(bool((np.abs(rescale.multiplier) <= MAX_MULTIPLIER).all()), f"'{name}' has a multiplier beyond 31 bits")
     demand(0 <= rescale.shift <= MAX_SHIFT, f"the shift of '{name}' is out of range")
     demand(rescale.low <= rescale.high, f"'{name}' clamps to {rescale.low}..{rescale.high}, an empty range")
-    if narrow:
+    if fits_int16:
         demand(INT16[0] <= rescale.low and rescale.high <= INT16[1], f"'{name}' leaves 16 bits")
 
 
 def check_sums(
     name: str, matrix: Matrix, x: Value, rescale: Rescale, bias: Integers | None = None, up: int = 0
 ) -> None:
-    """The sums of a product are exact in float64, and what is made of them stays within 64 bits.
+    """Check that the sums of a product are exact in float64, and that their rescaling stays within 64 bits.
 
-    up: by so many bits the sums are shifted before the bias is added, `bias_bits` of the op.
+    up: bits by which the sums are shifted before the bias is added, `bias_bits` of the op.
     """
     demand(0 <= up <= MAX_BIAS_BITS, f"'bias_bits' is {up}, wanted 0 to {MAX_BIAS_BITS}")
     shift = 0 if matrix.group_scale is None else GROUP_SHIFT

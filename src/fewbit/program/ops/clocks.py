@@ -1,4 +1,4 @@
-"""Ops that know how many frames have gone by. They read one value, of which some use only its count of frames."""
+"""Ops that depend on the number of frames so far. They read one value; some use only its count of frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +7,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fewbit.errors import DecodeError
+from fewbit.program.limits import MAX_FRAME_SIZE
 from fewbit.program.numerics import Integers, Points, Rescale, sine
-from fewbit.program.ops.base import MAX_FRAME, Op, Step, Value, check_multipliers, demand, one_input
+from fewbit.program.ops.base import Op, Step, Value, check_multipliers, demand, one_input
 
 TURN = 1 << 32
 
 
 @dataclass(frozen=True, eq=False)
 class Positions(Op):
-    """Frame ``t`` of a table: learned positions. After its last frame the Program refuses to go on.
+    """Frame ``t`` of a table: learned positions. The Program refuses frames beyond the table.
 
     points: the frames one after the other, each of `width` numbers.
 
-    State: frames that have gone by.
+    State: the number of frames so far.
     """
 
     width: int
@@ -34,7 +35,9 @@ class Positions(Op):
 
     def value(self, inputs: Sequence[Value]) -> Value:
         one_input(self, inputs)
-        demand(1 <= self.width <= MAX_FRAME and len(self.points) % self.width == 0, "'points' holds no whole frames")
+        demand(
+            1 <= self.width <= MAX_FRAME_SIZE and len(self.points) % self.width == 0, "'points' holds no whole frames"
+        )
         return Value(self.width, int(self.points.min()), int(self.points.max()))
 
     def state_numbers(self, inputs: Sequence[Value]) -> int:
@@ -57,10 +60,10 @@ class Positions(Op):
 class Phases(Op):
     """Sines of time: ``rescale(sine(start + t * turn))`` with the phase in units of 2**-32 of a turn, modulo a turn.
 
-    Rotary and sinusoidal positions, exact for ever. `turn` and `start` hold the 32 bits of each phase as signed
-    integers.
+    Rotary and sinusoidal positions, exact for streams of any length. `turn` and `start` hold the 32 bits of each
+    phase as signed integers.
 
-    State: frames that have gone by, modulo 2**32.
+    State: the number of frames so far, modulo 2**32.
     """
 
     turn: Integers
@@ -104,7 +107,7 @@ class Mean(Op):
 
     def value(self, inputs: Sequence[Value]) -> Value:
         x = one_input(self, inputs)
-        demand(x.narrow, f"{x.name} leaves 16 bits")
+        demand(x.fits_int16, f"{x.name} leaves 16 bits")
         check_multipliers("rescale", self.rescale, 1)
         return Value(x.size, self.rescale.low, self.rescale.high)
 

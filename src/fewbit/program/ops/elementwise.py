@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fewbit.program.numerics import INT16, MAX_SHIFT, Integers, Points, Rescale, interpolate, saturate, shift_round
+from fewbit.program.limits import MAX_SHIFT
+from fewbit.program.numerics import INT16, Integers, Points, Rescale, interpolate, saturate, shift_round
 from fewbit.program.ops.base import Op, Step, Value, check_multipliers, check_range, demand, one_input, periodic
 
 BIAS_BITS = 8
@@ -27,7 +28,7 @@ class Requantize(Op):
 
     def value(self, inputs: Sequence[Value]) -> Value:
         demand(self.width >= 1, "'width' must be at least 1")
-        check_multipliers("rescale", self.rescale, self.width, narrow=True)
+        check_multipliers("rescale", self.rescale, self.width, fits_int16=True)
         one_input(self, inputs, self.width)
         return Value(self.width, self.rescale.low, self.rescale.high)
 
@@ -58,7 +59,7 @@ class Sum(Op):
         size = max(value.size for value in inputs)
         lengths = [value.size for value in inputs] + [len(self.multiplier) // len(inputs), len(self.bias)]
         demand(all(length and size % length == 0 for length in lengths), "an input or vector does not divide the frame")
-        demand(all(value.narrow for value in inputs), "a term of the sum leaves 16 bits")
+        demand(all(value.fits_int16 for value in inputs), "a term of the sum leaves 16 bits")
         return Value(size, self.low, self.high)
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
@@ -86,7 +87,7 @@ class Mul(Op):
         demand(len(inputs) == 2, f"{self.name} reads {len(inputs)} values, wanted two")
         x, y = inputs
         demand(x.size % y.size == 0, f"{x.name} and {y.name} differ in size")
-        demand(x.narrow and y.narrow, "a factor of the product leaves 16 bits")
+        demand(x.fits_int16 and y.fits_int16, "a factor of the product leaves 16 bits")
         check_multipliers("rescale", self.rescale, 1)
         return Value(x.size, self.rescale.low, self.rescale.high)
 
@@ -153,7 +154,7 @@ class PReLU(Op):
         demand(len(self.negative) >= 1 and x.size % len(self.negative) == 0, "'negative' does not divide the frame")
         demand(max(abs(self.positive), int(np.abs(self.negative).max())) < 1 << 31, "a slope leaves 32 bits")
         check_range(self.low, self.high)
-        demand(x.narrow, f"{x.name} leaves 16 bits")
+        demand(x.fits_int16, f"{x.name} leaves 16 bits")
         return Value(x.size, self.low, self.high)
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fewbit.program.limits import MAX_FRAME_SIZE
 from fewbit.program.numerics import Integers
-from fewbit.program.ops.base import MAX_FRAME, Matrix, Op, Step, Value, demand, one_input, union
+from fewbit.program.ops.base import Matrix, Op, Step, Value, demand, one_input, union
 
 Parts = tuple[Op, ...]
 FIRST_PARTS = ("requantize", "dense", "sru", "lstm", "gru")
@@ -110,14 +111,14 @@ class Hierarchy(Op):
 
 
 def result(chain: Parts, read: Value) -> Value:
-    """What a chain gives that reads a value; its ops keep the count of frames and stay within 16 bits."""
+    """The result of a chain that reads a value. Its ops must keep the count of frames and fit 16 bits."""
     demand(bool(chain), "a part of the hierarchy has no op")
     for op in chain:
         alone = not (op.inputs or op.source or op.whole or isinstance(op, Hierarchy))
         demand(alone and op.window.keeps_count, f"{op.name} cannot be a part of a chain")
         read = op.value([read])
-        demand(read.size <= MAX_FRAME, f"{op.name} gives {read.size} numbers a frame, more than {MAX_FRAME}")
-        demand(read.narrow, f"the results of {op.name} leave 16 bits")
+        demand(read.size <= MAX_FRAME_SIZE, f"{op.name} gives {read.size} numbers a frame, more than {MAX_FRAME_SIZE}")
+        demand(read.fits_int16, f"the results of {op.name} leave 16 bits")
         read = Value(read.size, read.low, read.high, op.name)
     return read
 

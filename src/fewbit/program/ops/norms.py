@@ -1,12 +1,12 @@
-"""Ops that set the numbers of a frame in relation to each other: norms and softmax."""
+"""Ops that relate the numbers of a frame to each other: norms, softmax and magnitudes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from fewbit.program.limits import MAX_EXPONENT_MULTIPLIER, MAX_FRAME_SIZE, MAX_NORM, MAX_SHIFT, MAX_SQUARES
 from fewbit.program.numerics import (
     EXP_BITS,
-    MAX_SHIFT,
     Integers,
     Rescale,
     exp_weights,
@@ -16,13 +16,7 @@ from fewbit.program.numerics import (
     shift_round,
     square_root,
 )
-from fewbit.program.ops.base import MAX_FRAME, Op, Step, Value, check_multipliers, check_range, demand, one_input
-
-MAX_NORM = 1 << 16
-"""Numbers that are normalised together, at most."""
-MAX_SQUARES = 16
-"""Inputs of a magnitude, at most."""
-MAX_EXPONENT_MULTIPLIER = 1 << 16
+from fewbit.program.ops.base import Op, Step, Value, check_multipliers, check_range, demand, one_input
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +51,7 @@ class Norm(Op):
         check_range(self.low, self.high)
         for name, vector in (("multiplier", self.multiplier), ("bias", self.bias)):
             demand(len(vector) in (1, self.length), f"'{name}' has {len(vector)} entries for {self.length} numbers")
-        demand(x.narrow, f"{x.name} leaves 16 bits")
+        demand(x.fits_int16, f"{x.name} leaves 16 bits")
         return Value(x.size, self.low, self.high)
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
@@ -89,7 +83,7 @@ class Softmax(Op):
         demand(1 <= self.length <= MAX_NORM and x.size % self.length == 0, "'length' does not divide the frame")
         check_exponent(self.multiplier, self.shift)
         check_multipliers("rescale", self.rescale, 1)
-        demand(x.size <= MAX_FRAME and x.narrow, f"{x.name} leaves 16 bits")
+        demand(x.size <= MAX_FRAME_SIZE and x.fits_int16, f"{x.name} leaves 16 bits")
         return Value(x.size, self.rescale.low, self.rescale.high)
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
@@ -123,7 +117,7 @@ class Magnitude(Op):
         x = inputs[0]
         for value in inputs:
             demand(value.size == x.size, f"{value.name} gives {value.size} numbers a frame, {self.name} wants {x.size}")
-            demand(value.narrow, f"{value.name} leaves 16 bits")
+            demand(value.fits_int16, f"{value.name} leaves 16 bits")
         demand(self.eps >= 0, "'eps' is negative")
         check_multipliers("rescale", self.rescale, 1)
         return Value(x.size, self.rescale.low, self.rescale.high)
@@ -137,6 +131,6 @@ class Magnitude(Op):
 
 
 def check_exponent(multiplier: int, shift: int) -> None:
-    """What makes a distance of scores an exponent of 2, with `EXP_BITS` fractional bits."""
+    """Check the factor that turns a distance of scores into an exponent of 2 with `EXP_BITS` fractional bits."""
     fits = 0 <= multiplier <= MAX_EXPONENT_MULTIPLIER and 0 <= shift <= MAX_SHIFT
     demand(fits, f"'multiplier' or 'shift' makes no exponents of {EXP_BITS} fractional bits")

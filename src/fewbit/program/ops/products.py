@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fewbit.program.limits import MAX_FRAME_SIZE
 from fewbit.program.numerics import Integers, Rescale
 from fewbit.program.ops.base import (
-    MAX_FRAME,
     Matrix,
     Op,
     Step,
@@ -41,7 +41,7 @@ class Dense(Op):
     def value(self, inputs: Sequence[Value]) -> Value:
         check_bias(self.bias, self.weight.rows)
         check_multipliers("rescale", self.rescale, self.weight.rows)
-        demand(1 <= self.places <= MAX_FRAME, "'places' must be at least 1")
+        demand(1 <= self.places <= MAX_FRAME_SIZE, "'places' must be at least 1")
         x = one_input(self, inputs, self.places * self.weight.columns)
         check_sums("weight", self.weight, x, self.rescale, self.bias, self.bias_bits)
         return Value(self.places * self.weight.rows, self.rescale.low, self.rescale.high)
@@ -112,7 +112,7 @@ class Conv(Op):
         check_bias(self.bias, rows)
         check_multipliers("rescale", self.rescale, rows)
         demand(self.kernel >= 1, "'kernel' must be at least 1")
-        demand(1 <= self.dilation <= MAX_FRAME and self.groups >= 1, "'dilation' and 'groups' must be at least 1")
+        demand(1 <= self.dilation <= MAX_FRAME_SIZE and self.groups >= 1, "'dilation' and 'groups' must be at least 1")
         self.grid.check()
         whole = self.weight.columns % (self.kernel * self.grid.kernel) == 0
         demand(whole, "the columns of 'weight' are no multiple of 'kernel'")

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fewbit.program.limits import MAX_SHIFT
 from fewbit.program.numerics import (
     INT16,
     INT32,
-    MAX_SHIFT,
     Q15,
     Integers,
     Rescale,
@@ -264,7 +264,7 @@ class GRU(Op):
 def check_gates(weight: Matrix, bias: Integers, rescale: Rescale) -> None:
     """The input half of a recurrent layer."""
     check_bias(bias, weight.rows)
-    check_multipliers("rescale", rescale, weight.rows, narrow=True)
+    check_multipliers("rescale", rescale, weight.rows, fits_int16=True)
 
 
 def check_fine_half(name: str, rescale: Rescale) -> None:
@@ -276,15 +276,15 @@ def check_hidden_half(op: LSTM | GRU, blocks: int) -> None:
     """Both halves of a layer whose result is multiplied again."""
     demand(op.fine in (0, 1), "'fine' is neither 0 nor 1")
     check_bias(op.bias, op.weight.rows)
-    check_multipliers("rescale", op.rescale, op.weight.rows, narrow=not op.fine)
+    check_multipliers("rescale", op.rescale, op.weight.rows, fits_int16=not op.fine)
     rows, back = blocks * op.hidden, op.weight_hidden
     fits = op.hidden >= 1 and op.weight.rows == back.rows == rows and back.columns == op.hidden
     demand(fits, "'weight' or 'weight_hidden' does not fit 'hidden'")
-    check_multipliers("rescale_hidden", op.rescale_hidden, rows, narrow=not op.fine)
+    check_multipliers("rescale_hidden", op.rescale_hidden, rows, fits_int16=not op.fine)
     if op.fine:
         check_fine_half("rescale", op.rescale)
         check_fine_half("rescale_hidden", op.rescale_hidden)
-    check_multipliers("output", op.output, op.hidden, narrow=True)
+    check_multipliers("output", op.output, op.hidden, fits_int16=True)
 
 
 def check_both_sums(op: LSTM | GRU, inputs: Sequence[Value]) -> Value:

@@ -6,18 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fewbit.program.limits import MAX_FRAME_SIZE, MAX_WINDOW
 from fewbit.program.numerics import INT16, Integers, Rescale
-from fewbit.program.ops.base import (
-    MAX_FRAME,
-    Op,
-    Step,
-    Value,
-    Window,
-    check_multipliers,
-    demand,
-    one_input,
-    union,
-)
+from fewbit.program.ops.base import Op, Step, Value, Window, check_multipliers, demand, one_input, union
 from fewbit.program.ops.windows import ONE_PLACE, Grid, start_window, take_windows
 
 
@@ -37,11 +28,14 @@ class Take(Op):
 
     def value(self, inputs: Sequence[Value]) -> Value:
         demand(len(inputs) >= 1 and len(self.index) >= 1, f"{self.name} takes nothing")
-        demand(1 <= self.repeat <= MAX_FRAME and 0 <= self.stride <= MAX_FRAME, "'repeat' or 'stride' is out of range")
+        demand(
+            1 <= self.repeat <= MAX_FRAME_SIZE and 0 <= self.stride <= MAX_FRAME_SIZE,
+            "'repeat' or 'stride' is out of range",
+        )
         total = sum(value.size for value in inputs)
         most = int(np.abs(self.index).max()) + (self.repeat - 1) * self.stride
         demand(most <= total, f"'index' counts beyond the {total} numbers of the inputs")
-        demand(self.repeat * len(self.index) <= MAX_FRAME, f"{self.name} takes more than {MAX_FRAME} numbers")
+        demand(self.repeat * len(self.index) <= MAX_FRAME_SIZE, f"{self.name} takes more than {MAX_FRAME_SIZE} numbers")
         low, high = union(inputs)
         if (self.index < 0).any():
             low, high = min(low, -high), max(high, -low)
@@ -99,18 +93,18 @@ class Pool(Op):
 
     @property
     def padding(self) -> int:
-        """What stands for frames and places that are not there."""
+        """The number that frames and places of padding hold."""
         return INT16[0] if self.maximum else 0
 
     def value(self, inputs: Sequence[Value]) -> Value:
         demand(self.maximum in (0, 1), "'maximum' is neither 0 nor 1")
-        demand(1 <= self.channels <= MAX_FRAME, "'channels' must be at least 1")
+        demand(1 <= self.channels <= MAX_FRAME_SIZE, "'channels' must be at least 1")
         check_multipliers("rescale", self.rescale, 1)
         self.window.check()
         self.grid.check()
         x = one_input(self, inputs, self.size)
-        demand(x.narrow, f"{x.name} leaves 16 bits")
-        demand(self.kernel * self.grid.kernel <= 1 << 15, "a window has more than 2**15 numbers")
+        demand(x.fits_int16, f"{x.name} leaves 16 bits")
+        demand(self.kernel * self.grid.kernel <= MAX_WINDOW, "a window has more than 2**15 numbers")
         return Value(self.out_places * self.channels, self.rescale.low, self.rescale.high)
 
     def state_numbers(self, inputs: Sequence[Value]) -> int:

@@ -1,4 +1,4 @@
-"""Ops that read what comes into a Program: features, which are floats, and symbols, which are small integers.
+"""Ops that read the input of a Program: features, which are floats, and symbols, which are small integers.
 
 Features and symbols of a frame lie side by side as float32; each source reads its part of it, from `first` on.
 """
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import DecodeError
+from fewbit.program.limits import MAX_FRAME_SIZE
 from fewbit.program.numerics import INT16, Integers, Rescale
-from fewbit.program.ops.base import MAX_FRAME, Matrix, Op, Step, Value, check_multipliers, demand
+from fewbit.program.ops.base import Matrix, Op, Step, Value, check_multipliers, demand
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class Quantize(Op):
     def value(self, inputs: Sequence[Value]) -> Value:
         demand(len(self.gain) == len(self.offset), "'gain' and 'offset' differ in length")
         demand(INT16[0] <= self.low <= self.high <= INT16[1], "the codes of 'quantize' leave 16 bits")
-        demand(self.repeat >= 1 and 0 <= self.first <= MAX_FRAME, "'repeat' or 'first' is out of range")
+        demand(self.repeat >= 1 and 0 <= self.first <= MAX_FRAME_SIZE, "'repeat' or 'first' is out of range")
         return Value(self.reads, self.low, self.high)
 
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
@@ -76,9 +77,12 @@ class Lookup(Op):
         return self.places
 
     def value(self, inputs: Sequence[Value]) -> Value:
-        check_multipliers("rescale", self.rescale, self.table.rows, narrow=True)
+        check_multipliers("rescale", self.rescale, self.table.rows, fits_int16=True)
         demand(self.table.group_scale is None, "the rows of 'table' have scales per group, which a table cannot have")
-        demand(1 <= self.places <= MAX_FRAME and 0 <= self.first <= MAX_FRAME, "'places' or 'first' is out of range")
+        demand(
+            1 <= self.places <= MAX_FRAME_SIZE and 0 <= self.first <= MAX_FRAME_SIZE,
+            "'places' or 'first' is out of range",
+        )
         return Value(self.places * self.table.columns, self.rescale.low, self.rescale.high)
 
     def macs(self) -> int:

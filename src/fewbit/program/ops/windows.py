@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fewbit.program.limits import MAX_FRAME_SIZE
 from fewbit.program.numerics import Integers
-from fewbit.program.ops.base import MAX_FRAME, Window, demand
+from fewbit.program.ops.base import Window, demand
 
 Waiting = tuple[Integers, int]
 """State of a window: the frames that coming windows still need, and how many coming frames none of them reads."""
@@ -79,13 +80,13 @@ class Grid:
         counts = (self.height, self.width, self.kernel_height, self.kernel_width)
         steps = (self.stride_height, self.stride_width, self.dilation_height, self.dilation_width)
         pads = (self.top, self.bottom, self.left, self.right)
-        demand(all(1 <= count <= MAX_FRAME for count in (*counts, *steps)), "a size of 'grid' is no count")
-        demand(self.places <= MAX_FRAME and self.kernel <= MAX_FRAME, "'grid' has more than 2**24 places")
+        demand(all(1 <= count <= MAX_FRAME_SIZE for count in (*counts, *steps)), "a size of 'grid' is no count")
+        demand(self.places <= MAX_FRAME_SIZE and self.kernel <= MAX_FRAME_SIZE, "'grid' has more than 2**24 places")
         reach = ((self.kernel_height - 1) * self.dilation_height, (self.kernel_width - 1) * self.dilation_width)
         fits = all(0 <= pad <= most for pad, most in zip(pads, (reach[0], reach[0], reach[1], reach[1]), strict=True))
         demand(fits, "the padding of 'grid' is larger than its kernel")
         demand(self.out_height >= 1 and self.out_width >= 1, "the kernel of 'grid' is larger than its frame")
-        demand(self.out_height * self.out_width <= MAX_FRAME, "'grid' has more than 2**24 windows")
+        demand(self.out_height * self.out_width <= MAX_FRAME_SIZE, "'grid' has more than 2**24 windows")
 
     def index(self) -> Integers:
         """Places ``(output places, kernel)`` that each window reads, row by row; `places` stands for padding."""

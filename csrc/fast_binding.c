@@ -1,8 +1,8 @@
-/* A second, faster door for Python: the two calls that happen for every chunk of a stream, with arrays by the buffer
- * protocol. `ctypes` alone spends more time on the addresses of five arrays than a small network takes for a frame.
+/* A faster binding for Python than `ctypes`: the two calls that happen for every chunk of a stream, with arrays by the
+ * buffer protocol. `ctypes` takes more time for the addresses of five arrays than a small network for a frame.
  *
- * It knows the library by the addresses of its functions, which are given to it once, and only the stable part of
- * Python (3.11 on). Types, shapes and contiguity are the business of the caller; sizes are checked here. */
+ * It uses the stable interface of Python (3.11 on) and does not link the library: `connect` takes the addresses of its
+ * functions once. The caller checks types, shapes and contiguity; sizes are checked here. */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
@@ -24,8 +24,8 @@ static PyObject* connect(PyObject* self, PyObject* args) {
     Py_RETURN_NONE;
 }
 
-/* Buffers of `count` objects; 0 and none held if one is wrong. */
-static int take(PyObject** objects, const int* writable, const Py_ssize_t* bytes, Py_buffer* buffers, int count) {
+/* Takes the buffers of `count` objects. Returns 0, and holds none of them, if one is wrong. */
+static int acquire(PyObject** objects, const int* writable, const Py_ssize_t* bytes, Py_buffer* buffers, int count) {
     for (int i = 0; i < count; ++i) {
         int held = PyObject_GetBuffer(objects[i], &buffers[i], writable[i] ? PyBUF_WRITABLE : PyBUF_SIMPLE) == 0;
         if (held && buffers[i].len == bytes[i]) continue;
@@ -39,7 +39,7 @@ static int take(PyObject** objects, const int* writable, const Py_ssize_t* bytes
     return 1;
 }
 
-static void leave(Py_buffer* buffers, int count) {
+static void release(Py_buffer* buffers, int count) {
     for (int i = 0; i < count; ++i) PyBuffer_Release(&buffers[i]);
 }
 
@@ -56,18 +56,18 @@ static PyObject* step(PyObject* self, PyObject* args) {
                           &arrays[0], &arrays[1], &arrays[2], &arrays[3], &threads, &block, &last))
         return NULL;
     if (step_address == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "connect() comes first");
+        PyErr_SetString(PyExc_RuntimeError, "call connect() first");
         return NULL;
     }
     const int writable[4] = {0, 0, 1, 1};
     const Py_ssize_t bytes[4] = {frames * inputs * 4, state_size * 4, state_size * 4, most * outputs * 8};
-    if (!take(arrays, writable, bytes, buffers, 4)) return NULL;
+    if (!acquire(arrays, writable, bytes, buffers, 4)) return NULL;
     int64_t written;
     Py_BEGIN_ALLOW_THREADS;
     written = step_address((const void*)(uintptr_t)network, buffers[0].buf, frames, buffers[1].buf, buffers[2].buf,
                            buffers[3].buf, most, threads, block, last);
     Py_END_ALLOW_THREADS;
-    leave(buffers, 4);
+    release(buffers, 4);
     return PyLong_FromLongLong(written);
 }
 
@@ -84,18 +84,18 @@ static PyObject* apply(PyObject* self, PyObject* args) {
                           &arrays[2], &threads))
         return NULL;
     if (apply_address == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "connect() comes first");
+        PyErr_SetString(PyExc_RuntimeError, "call connect() first");
         return NULL;
     }
     const int writable[3] = {0, 0, 1};
     const Py_ssize_t bytes[3] = {frames * columns * 4, rows * 4, frames * rows * 4};
-    if (!take(arrays, writable, bytes, buffers, 3)) return NULL;
+    if (!acquire(arrays, writable, bytes, buffers, 3)) return NULL;
     int32_t done;
     Py_BEGIN_ALLOW_THREADS;
     done = apply_address((const void*)(uintptr_t)matrix, target, buffers[0].buf, frames, buffers[1].buf, threads,
                          buffers[2].buf);
     Py_END_ALLOW_THREADS;
-    leave(buffers, 3);
+    release(buffers, 3);
     return PyLong_FromLong(done);
 }
 
@@ -106,6 +106,6 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef module = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "door", .m_methods = methods};
+static struct PyModuleDef module = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "fast_binding", .m_methods = methods};
 
-PyMODINIT_FUNC PyInit_door(void) { return PyModule_Create(&module); }
+PyMODINIT_FUNC PyInit_fast_binding(void) { return PyModule_Create(&module); }

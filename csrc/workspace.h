@@ -1,4 +1,4 @@
-// Working memory of a thread, which all networks share: a small machine holds one set.
+// Working memory of a thread. All networks share it, so a small machine holds one set.
 #pragma once
 
 #include <vector>
@@ -8,10 +8,10 @@
 
 namespace fewbit {
 
-struct Workshop {
+struct Workspace {
     Activations activations;
-    Buffer<int32_t> sums;                  // of a tile of products
-    Buffer<int8_t> split, patches;         // bytes of what is multiplied
+    Buffer<int32_t> sums;                  // sums of a tile of products
+    Buffer<int8_t> split, patches;         // bytes of the activations
     Buffer<int32_t> gates, back;           // of recurrent layers
     Buffer<int32_t> read, written, work;   // numbers of 32 bits around a kernel
     Buffer<int16_t> query, keys, values;   // of attention
@@ -19,14 +19,14 @@ struct Workshop {
     NumberMatrix keys_as_rows;
     std::vector<NumberMatrix> values_in_parts;
     Buffer<int32_t> place_sums, window_sums;  // of bytes that a convolution reads
-    Buffer<uint8_t> packed, line;          // frames on their way to a product, and of a window
+    Buffer<uint8_t> packed, line;          // frames packed for a product, and frames of a window
     Buffer<uint8_t> chain, chain_input;    // of an operation that has chains
     Buffer<int32_t> frame;
-    Buffer<uint8_t> arena, joined;         // values of a network, and frames that waited
+    Buffer<uint8_t> arena, joined;         // values of a network, and queued frames
 };
 
-inline Workshop& workshop() {
-    thread_local Workshop only;
+inline Workspace& workspace() {
+    thread_local Workspace only;
     return only;
 }
 

@@ -1,6 +1,0 @@
-"""The table of cases is a plain file beside the tests."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
