@@ -1,7 +1,7 @@
 """The graph of a torch network, by `torch.export`, with quantizers and recurrent layers as single nodes.
 
 A quantizer branches on its numbers, which a symbolic trace cannot follow, and a recurrent layer is a loop. Both become
-calls of a custom operator that carries a handle, so that the graph shows where they stand and the rest is traced through.
+calls of a custom operator that carries a handle, so that the graph shows where they stand and the rest is traced.
 """
 
 import linecache
