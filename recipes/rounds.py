@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from fewbit import passes
+from fewbit.demo.recipe import DECAYING
 from fewbit.errors import DataError
 from fewbit.models import SpeechRNN
 from fewbit.train import CTC, Objective, cosine, fit
@@ -71,7 +72,8 @@ def float_rounds(
             loader,
             objective,
             epochs=epochs,
-            optimizer=torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=1e-2),
+            lr=lr,
+            optimizer=DECAYING,
             schedule=cosine(warmup=0.1),
             seed=seed + i,
             checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.name}.float{i}"),

@@ -8,7 +8,7 @@ import json
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,8 @@ def train(model: nn.Module, loader: Any, recipe: dict[str, Any], epochs: int, se
         loader,
         CTC(),
         epochs=epochs,
-        optimizer=torch.optim.AdamW(model.parameters(), lr=recipe["lr"], weight_decay=1e-2),
+        lr=recipe["lr"],
+        optimizer=partial(torch.optim.AdamW, weight_decay=1e-2),
         schedule=cosine(warmup=0.1),
         seed=seed,
         progress=False,

@@ -99,7 +99,7 @@ def online(model: nn.Module, train: Sequence[LabelledFrames], options: argparse.
         streams,
         OnlineCTC(options.window),
         updates=options.updates,
-        optimizer=adam(model, options),
+        lr=options.lr,
         schedule=cosine(warmup=0.05),
         warmup=options.warmup,
     )
@@ -117,16 +117,12 @@ def whole(
         batches,
         CTC(),
         epochs=TENTHS,
-        optimizer=adam(model, options),
+        lr=options.lr,
         schedule=cosine(warmup=0.05),
         seed=seed,
         progress=False,
     )
     return {"passes": updates * options.streams / len(train), "loss": history.losses[-1]}
-
-
-def adam(model: nn.Module, options: argparse.Namespace) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.0)
 
 
 def trained(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -214,13 +214,13 @@ def test_hard_labels_are_the_symbols_that_follow():
 
 
 def learn(text: GeneratedText, student: Table, lr: float = 0.2) -> None:
-    optimizer = torch.optim.Adam(student.parameters(), lr=lr)
     fit(
         TruncatedBPTT(student),
         text,
         SoftLabels(),
         epochs=1,
-        optimizer=optimizer,
+        lr=lr,
+        optimizer=torch.optim.Adam,
         schedule=lambda done: 1 - done,
         progress=False,
     )
@@ -258,8 +258,7 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_text(tmp_path):
         torch.manual_seed(0)
         model = CharLM(5, 8, 1)
         text = GeneratedText(network(), student=model, streams=4, steps=6, count=4, restart=12, warmup=3, seed=5)
-        optimizer = torch.optim.Adam(model.parameters())
-        arguments = {"optimizer": optimizer, "progress": False, "checkpoint": path}
+        arguments = {"optimizer": torch.optim.Adam, "progress": False, "checkpoint": path}
         losses = fit(TruncatedBPTT(model), text, SoftLabels(), epochs=epochs, **arguments).losses
         return losses, model.state_dict()
 

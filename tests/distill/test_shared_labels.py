@@ -138,7 +138,6 @@ def test_a_public_model_comes_nearer_to_the_mean_of_private_ones(masked):
             return float((wanted * (wanted.log() - torch.log_softmax(student(x)[0], -1))).sum(-1).mean())
 
     before = distance()
-    optimizer = torch.optim.Adam(student.parameters(), lr=0.01)
-    fit(TruncatedBPTT(student), generated, SoftLabels(), epochs=1, optimizer=optimizer, progress=False)
+    fit(TruncatedBPTT(student), generated, SoftLabels(), epochs=1, lr=0.01, optimizer=torch.optim.Adam, progress=False)
     assert distance() < 0.2 * before
     assert shared.asked == 60  # once for each batch

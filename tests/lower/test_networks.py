@@ -239,8 +239,7 @@ def test_a_trained_network_decides_as_its_fake_quantized_one(name):
     torch.manual_seed(3)
     model = build()
     batches = [draw(32, 24) for _ in range(steps)]
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-    fb.fit(model, batches, fb.CrossEntropy(), epochs=1, optimizer=optimizer, progress=False)
+    fb.fit(model, batches, fb.CrossEntropy(), epochs=1, lr=5e-3, progress=False)
     fake = fb.compress(model, fb.Quantize(weights, "int8", calibration=batches[:4])).eval()
     program = fb.pack(fake, example=batches[:4])
     x, y = draw(64, 24)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fewbit.distill import SPEQ, LogitKD
-from fewbit.errors import DataError, FewbitError, QuantizationError, SelectionError
+from fewbit.errors import ArgumentError, DataError, FewbitError, QuantizationError, SelectionError
 from fewbit.passes import SQWA, Finetune, Quantize, compress, gradual
 from fewbit.quant import activation_quantizer, attach, calibrate, detach, quantizer_of, weight_names, weight_quantizer
 from fewbit.train import CrossEntropy, SymmetricSGD, refresh_norms
@@ -278,7 +278,7 @@ def test_a_network_without_anything_to_train_is_refused(method):
     if method == "ternary+learned":  # the steps can be learned all the same
         assert run(frozen, method)
         return
-    with pytest.raises(DataError, match=r"nothing to train: no parameter has requires_grad=True"):
+    with pytest.raises(ArgumentError, match=r"nothing to train: no parameter has requires_grad=True"):
         run(frozen, method)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,8 +19,8 @@ torch.manual_seed(0)
 x = torch.randn(48, 10, 6)
 batches = DataLoader(TensorDataset(x, (x.cumsum(1)[..., 0] > 0).long()), 16)
 model = attach(Chain(SRU(6, 12), nn.Linear(12, 2)), "ternary")
-optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
-history = fit(model, batches, CrossEntropy(), epochs=5, optimizer=optimizer, schedule=cosine(), progress=False)
+sgd = partial(torch.optim.SGD, momentum=0.9)
+history = fit(model, batches, CrossEntropy(), epochs=5, lr=0.5, optimizer=sgd, schedule=cosine(), progress=False)
 if os.environ.get("RANK", "0") == "0":
     weights = torch.cat([p.detach().flatten() for p in model.parameters()]).tolist()
     world = int(os.environ.get("WORLD_SIZE", "1"))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from fewbit.errors import DataError, FileFormatError
+from fewbit.errors import ArgumentError, DataError, FileFormatError
 from fewbit.quant import attach
 from fewbit.train import CrossEntropy, cosine, fit, linear
 
@@ -37,8 +37,7 @@ def weights(network):
 
 def test_training_lowers_the_loss():
     network = model()
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
-    history = fit(network, problem(), CrossEntropy(), epochs=60, optimizer=optimizer, progress=False)
+    history = fit(network, problem(), CrossEntropy(), epochs=60, lr=0.02, optimizer=torch.optim.Adam, progress=False)
     assert len(history.losses) == 60
     assert history.losses[-1] < 0.6 * history.losses[0]
 
@@ -73,7 +72,7 @@ def test_an_optimizer_may_call_the_closure_more_than_once():
 
     network = model()
     optimizer = Twice(network.parameters(), lr=0.1)
-    fit(network, problem(), CrossEntropy(), epochs=2, optimizer=optimizer, progress=False)
+    fit(network, problem(), CrossEntropy(), epochs=2, optimizer=lambda _, lr: optimizer, progress=False)
     assert optimizer.calls == 2 * 2 * 4
 
 
@@ -87,7 +86,15 @@ def test_the_schedule_scales_the_rate_by_progress():
             seen.append((progress, optimizer.param_groups[0]["lr"]))
             return CrossEntropy()(model, batch, progress)
 
-    fit(network, problem(), Spy(), epochs=2, optimizer=optimizer, schedule=linear(1.0, 0.0), progress=False)
+    fit(
+        network,
+        problem(),
+        Spy(),
+        epochs=2,
+        optimizer=lambda _, lr: optimizer,
+        schedule=linear(1.0, 0.0),
+        progress=False,
+    )
     assert seen == [(i / 8, 0.5 * (1 - i / 8)) for i in range(8)]
 
 
@@ -180,3 +187,10 @@ def test_a_list_of_batches_will_do():
     assert len(history.losses) == 2
     with pytest.raises(DataError, match="wanted a DataLoader or a list of batches"):
         fit(network, iter(batches), CrossEntropy(), epochs=1)
+
+
+def test_an_optimizer_in_place_of_what_makes_it_is_refused():
+    network = model()
+    sgd = torch.optim.SGD(network.parameters(), lr=0.1)
+    with pytest.raises(ArgumentError, match=r"saw an instance of SGD; wanted what makes it, such as torch\.optim\.SGD"):
+        fit(network, problem(), CrossEntropy(), epochs=1, optimizer=sgd, progress=False)

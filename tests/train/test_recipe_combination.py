@@ -76,8 +76,16 @@ def run(folder):
         SRU(32, 32),
     )
     teacher.add_module("head", nn.Linear(32, len(WORDS)))
-    optimizer = torch.optim.AdamW(teacher.parameters(), lr=1e-2)
-    fit(teacher, batches, CrossEntropy(), epochs=20, optimizer=optimizer, schedule=cosine(warmup=0.1), progress=False)
+    fit(
+        teacher,
+        batches,
+        CrossEntropy(),
+        epochs=20,
+        lr=1e-2,
+        optimizer=torch.optim.AdamW,
+        schedule=cosine(warmup=0.1),
+        progress=False,
+    )
     file = folder / "recipe.toml"
     file.write_text(RECIPE)
     recipe = read_recipe(file)

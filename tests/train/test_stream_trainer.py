@@ -3,6 +3,7 @@
 import copy
 import itertools
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fewbit.errors import DataError, FileFormatError
+from fewbit.errors import ArgumentError, DataError, FileFormatError
 from fewbit.models import SpeechRNN
 from fewbit.nn import SRU, CausalConv1d, Chain, MacroBlockDropout
 from fewbit.quant import attach
@@ -103,7 +104,7 @@ def test_what_is_read_does_not_depend_on_the_chunks_and_every_utterance_has_its_
 def test_the_window_is_run_from_the_state_before_it():
     """With a rate of zero every step of the trainer must see what one run over the whole stream gives."""
     model = network()
-    made = trainer(model, updates=8, optimizer=torch.optim.SGD(model.parameters(), lr=0.0))
+    made = trainer(model, updates=8, lr=0.0, optimizer=torch.optim.SGD)
     seen = []
     forward = made._forward
     made._forward = lambda *arguments: seen.append(forward(*arguments)) or seen[-1]
@@ -133,8 +134,8 @@ def test_a_restored_training_goes_on_bit_for_bit(layer, tmp_path):
         model = network(seed, extra)
         if layer == "ternary":
             model = attach(model, "ternary+adaptive")
-        optimizer = SymmetricSGD(model.parameters(), lr=0.1, alpha=0.1) if layer == "symmetric" else None
-        return trainer(model, schedule=linear(1.0, 0.1), warmup=4, optimizer=optimizer)
+        noisy = {"lr": 0.1, "optimizer": partial(SymmetricSGD, alpha=0.1)} if layer == "symmetric" else {}
+        return trainer(model, schedule=linear(1.0, 0.1), warmup=4, **noisy)
 
     whole = make(0)
     whole.run(progress=False)
@@ -172,7 +173,8 @@ def test_it_learns_and_em_is_what_makes_a_short_window_do():
             UtteranceStreams(utterances(60, opening=(3,)), 16),
             OnlineCTC(12, 6),
             updates=180,
-            optimizer=torch.optim.Adam(model.parameters(), lr=1e-2),
+            lr=1e-2,
+            optimizer=torch.optim.Adam,
             warmup=60 if em else 180,
         )
         made.run(progress=False)
@@ -240,7 +242,7 @@ def test_faults_are_said():
         UtteranceStreams(utterances(), 2, augment=lambda x, _: x[:0]).read(3)
     with pytest.raises(DataError, match="updates=0, warmup=0, stride=2"):
         trainer(updates=0)
-    with pytest.raises(DataError, match="has nothing to train"):
+    with pytest.raises(ArgumentError, match="has nothing to train"):
         trainer(network().requires_grad_(False))
     with pytest.raises(DataError, match=r"wanted 3 frames of 4 streams; is stride=1 right\?"):
         trainer(objective=OnlineCTC(6, 3), stride=1).run(progress=False)

@@ -222,7 +222,7 @@ def test_the_same_seed_and_step_give_the_same_noise_also_after_a_resume(tmp_path
             batches(),
             objective,
             epochs=4,
-            optimizer=optimizer,
+            optimizer=lambda _, lr: optimizer,
             schedule=linear(1.0, 0.1),
             clip_norm=math.inf,
             checkpoint=checkpoint,
@@ -274,7 +274,15 @@ def test_more_noise_gives_flatter_minima():
         model = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 3))
         optimizer = SymmetricSGD(model.parameters(), lr=0.1, alpha=alpha, seed=seed)
         data = [(X[:32], Y[:32]), (X[32:], Y[32:])]
-        fit(model, data, CrossEntropy(), epochs=60, optimizer=optimizer, clip_norm=math.inf, progress=False)
+        fit(
+            model,
+            data,
+            CrossEntropy(),
+            epochs=60,
+            optimizer=lambda _, lr: optimizer,
+            clip_norm=math.inf,
+            progress=False,
+        )
         loss = functools.partial(CrossEntropy(), batch=(X, Y), progress=0.0)
         found = sharpness(model, lambda m: loss(m).item(), scales=(0.4,), directions=4)
         return sum(found.rises(0.4)) / 4

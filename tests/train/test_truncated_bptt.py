@@ -74,7 +74,8 @@ def test_what_was_read_before_the_batch_helps() -> None:
             TextStreams(text, streams=8, steps=5),
             CrossEntropy(),
             epochs=12,
-            optimizer=torch.optim.Adam(model.parameters(), lr=0.02),
+            lr=0.02,
+            optimizer=torch.optim.Adam,
             progress=False,
         )
         return history.losses[-1]

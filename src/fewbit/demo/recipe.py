@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fewbit.program import Program
 from fewbit.train import CTC, CTCBatch, GuidedCTC, cosine, fit
 
 FEATURES = LogMel(mels=40, rate=8_000, window_ms=25, hop_ms=10)
+DECAYING = partial(torch.optim.AdamW, weight_decay=1e-2)
 HEAD = "int8"
 """The last layer is small and the most sensitive: it gets more bits than the others."""
 
@@ -73,13 +75,13 @@ def train_float(
     model: SpeechRNN, loader: "DataLoader[CTCBatch]", recipe: DigitsRecipe, seed: int, checkpoint: Any = None
 ) -> None:
     """Float training with CTC, led by the known alignment at first."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=1e-2)
     fit(
         model,
         loader,
         GuidedCTC(guide),
         epochs=recipe.epochs,
-        optimizer=optimizer,
+        lr=recipe.lr,
+        optimizer=DECAYING,
         schedule=cosine(warmup=0.1),
         seed=seed,
         checkpoint=checkpoint,

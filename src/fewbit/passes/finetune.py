@@ -1,15 +1,13 @@
 """The pass that trains: what direct quantization lost is learned again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
-from torch.optim import AdamW, Optimizer
 
-from fewbit.errors import DataError
-from fewbit.train import Objective, Schedule, cosine, fit
+from fewbit.train import Objective, OptimizerFactory, Schedule, cosine, fit
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Finetune:
     epochs: int
     lr: float = 1e-3
     schedule: Schedule | None = None
-    optimizer: Callable[..., Optimizer] | None = None
+    optimizer: OptimizerFactory | None = None
     clip_norm: float = 1.0
     seed: int = 0
     checkpoint: str | Path | None = None
@@ -46,7 +44,8 @@ class Finetune:
             self.batches,
             self.objective,
             epochs=self.epochs,
-            optimizer=make_optimizer(self.optimizer, model, self.lr),
+            lr=self.lr,
+            optimizer=self.optimizer,
             schedule=self.schedule or cosine(),
             clip_norm=self.clip_norm,
             seed=self.seed,
@@ -55,15 +54,3 @@ class Finetune:
             title=self.title,
         )
         return model
-
-
-def make_optimizer(factory: Callable[..., Optimizer] | None, model: nn.Module, lr: float) -> Optimizer:
-    """The optimizer of a pass: of what can be trained, AdamW without weight decay if nothing else was asked for.
-
-    Raises:
-        DataError: nothing can be trained.
-    """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not parameters:
-        raise DataError(f"{type(model).__name__} has nothing to train: no parameter has requires_grad=True")
-    return factory(parameters, lr=lr) if factory else AdamW(parameters, lr=lr, weight_decay=0.0)

@@ -23,9 +23,8 @@ from torch.optim import Optimizer
 
 from fewbit.errors import QuantizationError
 from fewbit.formats import Int, Ternary
-from fewbit.passes.finetune import make_optimizer
 from fewbit.quant import Quantizer, Uniform
-from fewbit.train import Objective, PartOf, cosine, fit, linear, refresh_norms
+from fewbit.train import Objective, OptimizerFactory, PartOf, cosine, fit, linear, make_optimizer, refresh_norms
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class SQWA:
     final_lr_scale: float = 0.1
     refit: bool = False
     average: bool = False
-    optimizer: Callable[..., Optimizer] | None = None
+    optimizer: OptimizerFactory | None = None
     clip_norm: float = 1.0
     seed: int = 0
     on_capture: Callable[[int, nn.Module], None] | None = None
@@ -95,10 +94,10 @@ class SQWA:
             quantizer.freeze()
         groups = {quantizer: stack for quantizer, stack in groups.items() if _master(stack).requires_grad}
         mean = _Mean(model, groups)
-        optimizer = make_optimizer(self.optimizer, model, self.lr * self.high)
+        cycling = make_optimizer(self.optimizer, model, self.lr * self.high)  # one for all cycles: it keeps its moments
         for cycle in range(self.cycles):
             start = self.warmup_epochs + cycle * self.cycle_epochs
-            self._fit(model, f"cycle{cycle + 1}", start, self.cycle_epochs, 0.0, optimizer)
+            self._fit(model, f"cycle{cycle + 1}", start, self.cycle_epochs, 0.0, cycling)
             mean.add()
             if self.on_capture is not None:
                 self.on_capture(cycle + 1, model)
@@ -117,15 +116,16 @@ class SQWA:
         return model
 
     def _fit(
-        self, model: nn.Module, title: str, start: int, epochs: int, lr: float, optimizer: Optimizer | None = None
+        self, model: nn.Module, title: str, start: int, epochs: int, lr: float, cycling: Optimizer | None = None
     ) -> None:
         fit(
             model,
             self.batches,
             PartOf(self.objective, start / self.epochs, (start + epochs) / self.epochs),
             epochs=epochs,
-            optimizer=optimizer or make_optimizer(self.optimizer, model, lr),
-            schedule=cosine() if optimizer is None else linear(1.0, self.low),
+            lr=lr,
+            optimizer=self.optimizer if cycling is None else lambda parameters, lr: cycling,
+            schedule=cosine() if cycling is None else linear(1.0, self.low),
             clip_norm=self.clip_norm,
             seed=self.seed + start,
             checkpoint=None if self.checkpoint is None else Path(self.checkpoint) / f"{title}.safetensors",

@@ -17,12 +17,11 @@ from zlib import crc32
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
 
 from fewbit.errors import DataError
 from fewbit.inference import inference_mode
 from fewbit.passes import Finetune
-from fewbit.train import CrossEntropy, Objective, Schedule
+from fewbit.train import CrossEntropy, Objective, OptimizerFactory, Schedule
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Task:
     lr: float = 2e-3
     retrain_epochs: int = 5
     retrain_lr: float = 1e-3
-    optimizer: Callable[..., Optimizer] | None = None
+    optimizer: OptimizerFactory | None = None
     schedule: Schedule | None = None
     network: Callable[[], nn.Module] | None = None
     packing: Mapping[str, Any] = field(default_factory=dict)

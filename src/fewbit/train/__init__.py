@@ -15,6 +15,7 @@ from fewbit.train.objectives import (
     outputs_of,
 )
 from fewbit.train.online_ctc import OnlineCTC, Part, WindowErrors
+from fewbit.train.optimizers import OptimizerFactory, make_optimizer
 from fewbit.train.schedules import Schedule, constant, cosine, linear
 from fewbit.train.stream_trainer import StreamTrainer
 from fewbit.train.streams import LabelledFrames, Placed, UtteranceStreams
@@ -31,6 +32,7 @@ __all__ = [
     "LabelledFrames",
     "Objective",
     "OnlineCTC",
+    "OptimizerFactory",
     "Part",
     "PartOf",
     "Placed",
@@ -44,6 +46,7 @@ __all__ = [
     "cosine",
     "fit",
     "linear",
+    "make_optimizer",
     "outputs_of",
     "read_tensors",
     "refresh_norms",

@@ -17,7 +17,6 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -26,6 +25,7 @@ from fewbit.quant import Follower, forget_flat_weights
 from fewbit.quant.base import checked_later
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
 from fewbit.train.objectives import Objective
+from fewbit.train.optimizers import OptimizerFactory, make_optimizer
 from fewbit.train.schedules import Schedule
 
 LOOK = "look for NaN in the data or lower the learning rate (a checkpoint, if asked for, holds the epoch before)"
@@ -44,7 +44,8 @@ def fit(
     objective: Objective,
     *,
     epochs: int,
-    optimizer: Optimizer | None = None,
+    lr: float = 1e-3,
+    optimizer: OptimizerFactory | None = None,
     schedule: Schedule | None = None,
     clip_norm: float = 1.0,
     seed: int = 0,
@@ -60,8 +61,10 @@ def fit(
             of batches will do.
         objective: ``(model, batch, progress) -> loss``.
         epochs: how many times `batches` is read.
-        optimizer: default AdamW with learning rate 1e-3 and no weight decay. Its `step` is called with a closure.
-        schedule: progress -> factor of the optimizer's learning rates; default 1.
+        lr: learning rate, before the schedule.
+        optimizer: what makes the optimizer from parameters and ``lr=``, such as `torch.optim.SGD` or a
+            `functools.partial` of it; default AdamW without weight decay. Its `step` is called with a closure.
+        schedule: progress -> factor of the learning rate; default 1.
         clip_norm: largest norm of the gradient.
         seed: of torch, NumPy and random; the same seed gives the same weights.
         checkpoint: a file written after every epoch. Where it exists, training goes on from it and ends in the same
@@ -74,21 +77,21 @@ def fit(
     """
     accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(split_batches=True))
     _seed(seed)
-    _demand_trainable(model)
-    optimizer = optimizer or AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    _demand_float32(model)
+    made = make_optimizer(optimizer, model, lr)
     if not isinstance(batches, Sized) or len(batches) == 0:
         raise DataError("fit: there are no batches to train on; wanted a DataLoader or a list of batches, not empty")
     if accelerator.num_processes > 1 and not isinstance(batches, DataLoader):
         raise DataError("fit: several processes share the batches of a DataLoader, not those of a list")
     generator = getattr(batches, "generator", None)
     # The learning rates before any schedule; an optimizer may come from an earlier fit.
-    lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
+    lrs = [group.setdefault("initial_lr", group["lr"]) for group in made.param_groups]
     home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     history = History()
     first_epoch = 0
     if checkpoint is not None and Path(checkpoint).is_file():
-        first_epoch, history.losses = load_checkpoint(checkpoint, model, optimizer, generator)
-    wrapped, optimizer_, loader = accelerator.prepare(model, optimizer, batches)
+        first_epoch, history.losses = load_checkpoint(checkpoint, model, made, generator)
+    wrapped, optimizer_, loader = accelerator.prepare(model, made, batches)
     wrapped.train()
     follower = Follower(model)
     steps, step = epochs * len(batches), first_epoch * len(batches)
@@ -100,7 +103,7 @@ def fit(
         for given in loader:
             batch = send_to_device(given, accelerator.device)
             done = step / steps
-            for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+            for group, lr in zip(made.param_groups, lrs, strict=True):
                 group["lr"] = lr * (schedule(done) if schedule else 1.0)
 
             seen: list[Tensor] = []
@@ -129,9 +132,9 @@ def fit(
         _demand_finite(model, epoch, epochs)
         bar.set_postfix(loss=f"{history.losses[-1]:.4f}")
         if checkpoint is not None and accelerator.is_main_process:
-            save_checkpoint(checkpoint, model, optimizer, generator, epoch + 1, history.losses)
+            save_checkpoint(checkpoint, model, made, generator, epoch + 1, history.losses)
     bar.close()
-    for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+    for group, lr in zip(made.param_groups, lrs, strict=True):
         group["lr"] = lr
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     # A model that carries this mark, or a copy of it, is not moved to the GPU when it is trained again.
@@ -140,12 +143,10 @@ def fit(
     return history
 
 
-def _demand_trainable(model: nn.Module) -> None:
-    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    if not trainable:
-        raise DataError(f"fit: {type(model).__name__} has nothing to train: no parameter has requires_grad=True")
-    for name, parameter in trainable.items():
-        if parameter.dtype == torch.float16:  # AdamW divides by a root that is 0 there, and small updates vanish
+def _demand_float32(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        # AdamW divides by a root that is 0 in float16, and small updates vanish.
+        if parameter.requires_grad and parameter.dtype == torch.float16:
             raise DataError(
                 f"fit: {_plain(name)} is float16, in which updates vanish or overflow; train model.float(), and turn "
                 "the result into half precision"

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from torch.optim import AdamW, Optimizer
 from tqdm.auto import tqdm
 
 from fewbit.errors import DataError
@@ -24,6 +23,7 @@ from fewbit.nn import CausalConv1d, hold_masks
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
 from fewbit.train.online_ctc import OnlineCTC, Part, WindowErrors
+from fewbit.train.optimizers import OptimizerFactory, make_optimizer
 from fewbit.train.schedules import Schedule
 from fewbit.train.streams import Placed, UtteranceStreams
 from fewbit.train.truncated_bptt import detached
@@ -38,8 +38,7 @@ class StreamTrainer:
         streams: where frames and labels come from.
         objective: window and step, in output frames.
         updates: of the whole training; what schedules and quantizers call progress is the share that is done.
-        optimizer: default AdamW with learning rate 1e-3 and no weight decay. Its `step` is called with a closure.
-        schedule: progress -> factor of the optimizer's learning rates; default 1.
+        lr, optimizer, schedule: as in `fit`.
         warmup: first updates in which only utterances that end give errors (CTC-TR): the posteriors of CTC-EM mean
             nothing before the network has found rough alignments.
         clip_norm: largest norm of the gradient.
@@ -57,7 +56,8 @@ class StreamTrainer:
         objective: OnlineCTC | None = None,
         *,
         updates: int,
-        optimizer: Optimizer | None = None,
+        lr: float = 1e-3,
+        optimizer: OptimizerFactory | None = None,
         schedule: Schedule | None = None,
         warmup: int = 0,
         clip_norm: float = 1.0,
@@ -70,14 +70,11 @@ class StreamTrainer:
             raise DataError(
                 f"StreamTrainer: updates={updates}, warmup={warmup}, stride={self.stride}; wanted at least 1, 0 and 1"
             )
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if not trained:
-            raise DataError(f"StreamTrainer: {type(model).__name__} has nothing to train")
         self.model, self.streams, self.objective = model, streams, objective or OnlineCTC()
         self.updates, self.schedule, self.warmup, self.clip_norm = updates, schedule, warmup, clip_norm
-        self.optimizer = optimizer or AdamW(trained, lr=1e-3, weight_decay=0.0)
+        self.optimizer = make_optimizer(optimizer, model, lr)
         self.lrs = [group.setdefault("initial_lr", group["lr"]) for group in self.optimizer.param_groups]
-        self.seed, self.device = seed, trained[0].device
+        self.seed, self.device = seed, next(model.parameters()).device
         self.done, self.infeasible = 0, 0
         self.losses: list[float] = []
         """Of each update, the mean of ``-ln p / labels`` over the utterances that ended; NaN where none did."""
