@@ -17,7 +17,13 @@ MIN_BITS, MAX_BITS = 2, 8
 
 
 class Format(ABC):
-    """A finite set of integer codes."""
+    """A finite set of integer codes.
+
+    Example:
+        >>> from fewbit.formats import Int, Ternary
+        >>> Ternary().levels().tolist(), Int(3).levels().tolist()
+        ([-1, 0, 1], [-3, -2, -1, 0, 1, 2, 3])
+    """
 
     @property
     @abstractmethod
@@ -52,6 +58,11 @@ class Int(Format):
     """Symmetric signed integers of 2 to 8 bits: ``-(2**(b-1) - 1) ... 2**(b-1) - 1`` (no ``-2**(b-1)``).
 
     Source: Sung, Shin, Hwang 2015 (arXiv 1511.06488).
+
+    Example:
+        >>> from fewbit.formats import Int
+        >>> Int(8).lo, Int(8).hi, Int(8).name
+        (-127, 127, 'int8')
     """
 
     width: int
@@ -74,7 +85,13 @@ class Int(Format):
 
 @dataclass(frozen=True)
 class UInt(Format):
-    """Unsigned integers of 2 to 8 bits, for signals that are never negative (after ReLU, sigmoid)."""
+    """Unsigned integers of 2 to 8 bits, for signals that are never negative (after ReLU, sigmoid).
+
+    Example:
+        >>> from fewbit.formats import UInt
+        >>> UInt(2).levels().tolist()
+        [0, 1, 2, 3]
+    """
 
     width: int
 
@@ -95,7 +112,13 @@ class UInt(Format):
 
 @dataclass(frozen=True)
 class Ternary(Format):
-    """The codes -1, 0 and +1: 2 bits each, or 1.6 bits when five share a byte."""
+    """The codes -1, 0 and +1: 2 bits each, or 1.6 bits when five share a byte.
+
+    Example:
+        >>> from fewbit.formats import Ternary, row_bytes
+        >>> row_bytes(100, Ternary(), "trits"), row_bytes(100, Ternary(), "bits")
+        (20, 25)
+    """
 
     @property
     def name(self) -> str:
@@ -111,7 +134,13 @@ class Ternary(Format):
 
 @dataclass(frozen=True)
 class Binary(Format):
-    """The codes -1 and +1."""
+    """The codes -1 and +1.
+
+    Example:
+        >>> from fewbit.formats import Binary
+        >>> Binary().levels().tolist(), Binary().bits
+        ([-1, 1], 1)
+    """
 
     @property
     def name(self) -> str:
@@ -127,7 +156,14 @@ class Binary(Format):
 
 @dataclass(frozen=True)
 class FixedPoint(Format):
-    """Signed fixed point ``Qm.n``: 1 + m + n bits, step ``2**-n``, for wide signals such as cell states."""
+    """Signed fixed point ``Qm.n``: 1 + m + n bits, step ``2**-n``, for wide signals such as cell states.
+
+    Example:
+        >>> from fewbit.formats import FixedPoint
+        >>> cell = FixedPoint(3, 12)
+        >>> cell.name, cell.bits, cell.lo / 2**12, cell.hi / 2**12
+        ('q3.12', 16, -8.0, 7.999755859375)
+    """
 
     m: int
     n: int
@@ -151,22 +187,57 @@ class FixedPoint(Format):
 
 @dataclass(frozen=True)
 class PerTensor:
-    """One scale for the whole tensor."""
+    """One scale for the whole tensor.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.quant import weight_quantizer
+        >>> weights = torch.tensor([[0.1, -0.2, 0.3, 0.4], [4.0, 3.0, -2.0, 1.0]])
+        >>> quantizer = weight_quantizer("int4").fit(weights)
+        >>> tuple(quantizer.codes(weights).scale.shape)
+        ()
+    """
 
 
 @dataclass(frozen=True)
 class PerRow:
-    """One scale for each row (output channel) of a weight."""
+    """One scale for each row (output channel) of a weight.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.quant import weight_quantizer
+        >>> weights = torch.tensor([[0.1, -0.2, 0.3, 0.4], [4.0, 3.0, -2.0, 1.0]])
+        >>> quantizer = weight_quantizer("int4:row").fit(weights)
+        >>> tuple(quantizer.codes(weights).scale.shape)
+        (2, 1)
+    """
 
 
 @dataclass(frozen=True)
 class PerToken:
-    """One scale for each time step of an activation, chosen as it comes."""
+    """One scale for each time step of an activation, chosen as it comes.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.quant import activation_quantizer
+        >>> loud = torch.tensor([[[0.1, 0.2], [10.0, 20.0]]])  # (batch, time, features)
+        >>> tuple(activation_quantizer("int8:token").codes(loud).scale.shape)
+        (1, 2, 1)
+    """
 
 
 @dataclass(frozen=True)
 class PerGroup:
-    """One scale for each ``size`` neighbouring weights of a row; a short last group is allowed."""
+    """One scale for each ``size`` neighbouring weights of a row; a short last group is allowed.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.quant import weight_quantizer
+        >>> weights = torch.tensor([[0.1, -0.2, 0.3, 0.4], [4.0, 3.0, -2.0, 1.0]])
+        >>> quantizer = weight_quantizer("int4/2").fit(weights)
+        >>> tuple(quantizer.codes(weights).scale.shape)
+        (2, 2)
+    """
 
     size: int
 
@@ -183,6 +254,11 @@ def format_from_name(name: str) -> Format:
 
     Raises:
         FormatError: no format has that name.
+
+    Example:
+        >>> from fewbit.formats import format_from_name
+        >>> format_from_name("uint4").hi, format_from_name("ternary").bits
+        (15, 2)
     """
     if name == "ternary":
         return Ternary()

@@ -23,12 +23,24 @@ _TRITS = (np.arange(3**TRITS_PER_BYTE)[:, None] // _PLACES % 3).astype(np.uint8)
 
 
 def default_layout(format: Format) -> str:
-    """The smallest layout of a format: ``trits`` for ternary codes, else ``bits``."""
+    """The smallest layout of a format: ``trits`` for ternary codes, else ``bits``.
+
+    Example:
+        >>> from fewbit.formats import Int, Ternary
+        >>> default_layout(Ternary()), default_layout(Int(4))
+        ('trits', 'bits')
+    """
     return "trits" if isinstance(format, Ternary) else "bits"
 
 
 def row_bytes(columns: int, format: Format, layout: str | None = None) -> int:
-    """Bytes of one packed row of `columns` codes."""
+    """Bytes of one packed row of `columns` codes.
+
+    Example:
+        >>> from fewbit.formats import Int, Ternary
+        >>> row_bytes(100, Int(4), "bits"), row_bytes(100, Ternary(), "trits")
+        (50, 20)
+    """
     if _check_layout(format, layout) == "trits":
         return -(-columns // TRITS_PER_BYTE)
     return -(-columns * format.bits // 8)
@@ -67,6 +79,13 @@ def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | 
 
     Raises:
         FormatError: there are too many or too few bytes, or bytes that `pack` never writes.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.formats import Int
+        >>> data = pack(np.array([[-3, 0, 3]]), Int(3))
+        >>> data.nbytes, unpack(data, 3, Int(3)).tolist()
+        (2, [[-3, 0, 3]])
     """
     layout = _check_layout(format, layout)
     data = np.asarray(data)

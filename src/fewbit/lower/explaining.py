@@ -30,6 +30,14 @@ class Explanation:
 
     program: the Program that `pack` would make, with 8-bit weights and signals if the network has no quantizers, or
     ``None`` if there are problems. problems: one sentence for each.
+
+    Example:
+        >>> import fewbit as fb
+        >>> from torch import nn, randn
+        >>> found = fb.explain(nn.Sequential(nn.Linear(4, 4), nn.LogSoftmax(-1)), example=[randn(2, 4)])  # doctest: +ELLIPSIS
+        Sequential: ...
+        >>> found.packs, len(found.problems)
+        (False, 1)
     """
 
     network: str

@@ -43,6 +43,16 @@ def pack(
     Raises:
         LoweringError: a part has no integer form; the message names it and the remedy.
         ArgumentError: `time`, `context` or `hidden_bits` is out of range.
+
+    Example:
+        >>> import fewbit as fb
+        >>> from torch import nn, randn
+        >>> x = randn(8, 4)
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> quantized = fb.compress(model, fb.Quantize("int8", "int8", calibration=[x]))
+        >>> program = fb.pack(quantized, example=[x])
+        >>> program(x[0].numpy()).shape
+        (2,)
     """
     if not isinstance(hidden_bits, int) or not 2 <= hidden_bits <= 16:
         raise ArgumentError(f"hidden_bits={hidden_bits!r}, wanted 2 to 16")

@@ -22,6 +22,13 @@ class CharLM(Chain):
 
     Raises:
         ArgumentError: the cell is none of these.
+
+    Example:
+        >>> import torch
+        >>> model = CharLM(classes=30, hidden=16, layers=1)
+        >>> scores, state = model(torch.zeros(2, 7, dtype=torch.long))
+        >>> tuple(scores.shape)
+        (2, 7, 30)
     """
 
     def __init__(self, classes: int, hidden: int, layers: int = 2, cell: str = "lstm", one_hot: bool = False) -> None:
@@ -43,6 +50,13 @@ class HierarchicalLM(Chain):
         hidden: cells of each of the LSTMs, two for letters and `words` for words.
         boundaries: characters that end a word.
         words, direct, reset: as in `fewbit.nn.HLSTM`.
+
+    Example:
+        >>> import torch
+        >>> model = HierarchicalLM(classes=30, hidden=16, boundaries=(1,), words=8)
+        >>> scores, state = model(torch.zeros(2, 7, dtype=torch.long))
+        >>> tuple(scores.shape)
+        (2, 7, 30)
     """
 
     def __init__(

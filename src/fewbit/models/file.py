@@ -18,6 +18,11 @@ class Trained:
     """A `SpeechRNN`, how it is quantized, and how it was trained.
 
     quantized: the arguments `weights` and `activations` of `attach`, or ``None`` for a float network.
+
+    Example:
+        >>> trained = Trained(SpeechRNN(8, 12, 1, 5), recipe={"seed": 3})
+        >>> trained.quantized is None, trained.recipe["seed"]
+        (True, 3)
     """
 
     model: SpeechRNN
@@ -26,7 +31,14 @@ class Trained:
 
 
 def save_model(path: str | Path, trained: Trained) -> Path:
-    """Write a network to a file, whole or not at all."""
+    """Write a network to a file, whole or not at all.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> path = save_model(f"{mkdtemp()}/net.safetensors", Trained(SpeechRNN(8, 12, 1, 5), recipe={"seed": 3}))
+        >>> load_model(path).recipe
+        {'seed': 3}
+    """
     # The order of patterns matters: keys are not sorted.
     about = {"config": trained.model.config, "quantized": trained.quantized, "recipe": trained.recipe}
     write_tensors(path, trained.model.state_dict(), {_KEY: json.dumps(about)})
@@ -38,6 +50,12 @@ def load_model(path: str | Path) -> Trained:
 
     Raises:
         FileFormatError: the file is damaged, or is not made by `save_model`.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> path = save_model(f"{mkdtemp()}/net.safetensors", Trained(SpeechRNN(8, 12, 1, 5), recipe={"seed": 3}))
+        >>> load_model(path).recipe
+        {'seed': 3}
     """
     tensors, metadata = read_tensors(path)
     if _KEY not in metadata:

@@ -11,7 +11,13 @@ from torch.nn import functional
 
 
 def mlp(inputs: int, hidden: int, layers: int, classes: int) -> nn.Sequential:
-    """Flatten, then `layers` times Linear and ReLU of width `hidden`, then Linear to `classes` scores."""
+    """Flatten, then `layers` times Linear and ReLU of width `hidden`, then Linear to `classes` scores.
+
+    Example:
+        >>> import torch
+        >>> tuple(mlp(64, 16, 2, 10)(torch.zeros(3, 1, 8, 8)).shape)
+        (3, 10)
+    """
     parts: list[nn.Module] = [nn.Flatten()]
     for i in range(layers):
         parts += [nn.Linear(hidden if i else inputs, hidden), nn.ReLU()]
@@ -27,6 +33,11 @@ def convnet(channels: int, maps: int, classes: int, size: int) -> nn.Sequential:
         maps: feature maps of the first layers; 32 is the reference network.
         classes: scores.
         size: height and width of the picture.
+
+    Example:
+        >>> import torch
+        >>> tuple(convnet(channels=1, maps=4, classes=10, size=8)(torch.zeros(3, 1, 8, 8)).shape)
+        (3, 10)
     """
     parts: list[nn.Module] = []
     inputs = channels
@@ -46,6 +57,11 @@ class ResidualBlock(nn.Module):
         inputs, outputs: feature maps.
         stride: of the first convolution.
         activation: the function after each sum; default ReLU.
+
+    Example:
+        >>> import torch
+        >>> tuple(ResidualBlock(4, 8, stride=2)(torch.zeros(1, 4, 6, 6)).shape)
+        (1, 8, 3, 3)
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, activation: Callable[[], nn.Module] = nn.ReLU) -> None:
@@ -74,6 +90,11 @@ class ResNet(nn.Sequential):
         classes: scores.
         blocks: residual blocks at each of three sizes; 3 is ResNet-20.
         width: factor of all feature maps.
+
+    Example:
+        >>> import torch
+        >>> tuple(ResNet(10, blocks=1, width=0.25)(torch.zeros(1, 3, 32, 32)).shape)
+        (1, 10)
     """
 
     def __init__(self, classes: int, blocks: int = 3, width: float = 1.0) -> None:
@@ -99,6 +120,11 @@ class ProjectedBlock(nn.Module):
     Args:
         inputs, outputs: feature maps.
         stride: of the first convolution.
+
+    Example:
+        >>> import torch
+        >>> tuple(ProjectedBlock(4, 8, stride=2)(torch.zeros(1, 4, 6, 6)).shape)
+        (1, 8, 3, 3)
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -124,6 +150,11 @@ class ProjectedBlock(nn.Module):
 def image_resnet(classes: int, blocks: Sequence[int] = (2, 2, 2, 2), width: float = 1.0) -> nn.Sequential:
     """ResNet for large pictures: a convolution 7 x 7, pooling, four stages of `blocks` with 64 to 512 maps times
     `width`; ``(2, 2, 2, 2)`` is ResNet-18, ``(3, 4, 6, 3)`` ResNet-34.
+
+    Example:
+        >>> import torch
+        >>> tuple(image_resnet(5, (1, 1, 1, 1), width=0.0625)(torch.zeros(1, 3, 64, 64)).shape)
+        (1, 5)
     """
     inputs = max(1, round(64 * width))
     network = nn.Sequential()

@@ -17,6 +17,13 @@ class SpeechRNN(Chain):
         classes: symbols and the blank (`Alphabet.classes`).
         kernel, stride: frames seen by the convolution, and frames for each of its outputs.
         dropout: between layers, in training only.
+
+    Example:
+        >>> import torch
+        >>> model = SpeechRNN(features=8, hidden=12, layers=2, classes=5, stride=2)
+        >>> scores, state = model(torch.zeros(1, 20, 8))
+        >>> tuple(scores.shape)
+        (1, 10, 5)
     """
 
     def __init__(

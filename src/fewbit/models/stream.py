@@ -13,7 +13,17 @@ from fewbit.text import Alphabet
 
 
 class TorchStream:
-    """Runs ``model(x, state)`` of a `fewbit.nn.Layer` in eval mode, chunk by chunk."""
+    """Runs ``model(x, state)`` of a `fewbit.nn.Layer` in eval mode, chunk by chunk.
+
+    Example:
+        >>> import numpy as np
+        >>> import fewbit as fb
+        >>> from fewbit.models import SpeechRNN
+        >>> net = TorchStream(SpeechRNN(8, 12, 1, 3), fb.LogMel(8), fb.Alphabet(("a", "b")))
+        >>> scores, state = net.step(np.zeros((4, 8), np.float32), net.init_state())
+        >>> scores.shape, net.stride
+        ((2, 3), 2)
+    """
 
     def __init__(self, model: Layer, features: LogMel, alphabet: Alphabet) -> None:
         self.model = model.eval()

@@ -69,12 +69,24 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 
 def is_available() -> bool:
-    """Whether the native library is there and fits this version."""
+    """Whether the native library is there and fits this version.
+
+    Example:
+        >>> from fewbit.native import is_available, targets
+        >>> is_available() == (targets() != [])
+        True
+    """
     return not isinstance(_opened(), str)
 
 
 def targets() -> list[str]:
-    """Instruction sets that run on this machine, best first; empty without the library."""
+    """Instruction sets that run on this machine, best first; empty without the library.
+
+    Example:
+        >>> from fewbit.native import is_available, targets
+        >>> "scalar" in targets() or not is_available()
+        True
+    """
     return library().fewbit_targets().decode().split() if is_available() else []
 
 
@@ -135,7 +147,13 @@ def last_error() -> str:
 
 @cache
 def tell_if_missing() -> None:
-    """Warn, once, if the library is missing."""
+    """Warn, once, if the library is missing.
+
+    Example:
+        >>> from fewbit.native import is_available, tell_if_missing
+        >>> if is_available():
+        ...     tell_if_missing()  # says nothing
+    """
     opened = _opened()
     if isinstance(opened, str):
         warnings.warn(f"{opened}; {HOW_TO_MEND}", RuntimeWarning, stacklevel=2)

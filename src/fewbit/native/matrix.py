@@ -27,6 +27,14 @@ class NativeMatrix:
 
     Raises:
         TargetError: the native library is missing, or a code is not of the format.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.formats import Ternary
+        >>> from fewbit.native import NativeMatrix
+        >>> matrix = NativeMatrix(np.array([[1, 0, -1], [0, 1, 1]]), Ternary())
+        >>> matrix.multiply(np.array([[10, 20, 30]]), -128, 127).tolist()
+        [[-20, 50]]
     """
 
     def __init__(

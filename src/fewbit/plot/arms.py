@@ -20,6 +20,11 @@ def plot_arms(
         path: where the picture goes.
         title: above it.
         digits: of the means after the point.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> plot_arms({"float": [3.8, 3.9], "ternary": [4.0, 4.3]}, "errors, %", f"{mkdtemp()}/arms.png", "Errors").name
+        'arms.png'
     """
     figure = Figure(figsize=(8, 1.2 + 0.42 * len(values)), layout="constrained")
     axes = figure.subplots()

@@ -11,7 +11,15 @@ from fewbit.analysis import BitGrid
 
 
 def plot_bit_grid(reports: Sequence[BitGrid], path: str | Path) -> Path:
-    """For each network the test metric after retraining, bits of weights downwards and of signals to the right."""
+    """For each network the test metric after retraining, bits of weights downwards and of signals to the right.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.analysis import BitCell, BitGrid
+        >>> cells = tuple(BitCell(0, w, s, 0.5, 0.9, 0.9) for w in (8, 2) for s in (8, 2))
+        >>> plot_bit_grid([BitGrid("digits", "accuracy", cells)], f"{mkdtemp()}/bits.png").name
+        'bits.png'
+    """
     figure = Figure(figsize=(1.2 + 5.2 * len(reports), 4.6), layout="constrained")
     row = figure.subplots(1, len(reports), squeeze=False)[0]
     tables = [

@@ -12,7 +12,18 @@ from fewbit.plot.palette import COLOURS, MARKERS
 
 
 def plot_capacity(report: Capacity, path: str | Path) -> Path:
-    """Left the metric by bytes, one curve for each spec; right the effective compression ratio by size."""
+    """Left the metric by bytes, one curve for each spec; right the effective compression ratio by size.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.analysis import Capacity, MonotoneCurve, Ratio
+        >>> curve = MonotoneCurve((100.0, 400.0, 1600.0), (5.0, 4.0, 3.5))
+        >>> ratio = Ratio(1.0, "ternary", 40, 5.0, 5.0, 0.1, 100.0, "", 2.5, 2.0, 3.0, 16.0, 0.2)
+        >>> curves = {"float": curve, "ternary": MonotoneCurve((40.0, 160.0, 640.0), (5.0, 4.1, 3.6))}
+        >>> report = Capacity("digits", "errors, %", (ratio,), curves, curves)
+        >>> plot_capacity(report, f"{mkdtemp()}/memory.png").name
+        'memory.png'
+    """
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     for colour, marker, spec in zip(COLOURS, MARKERS, report.test_curves, strict=False):

@@ -21,6 +21,11 @@ class Panel:
         levels: name -> the measure for each seed of what does not depend on x, drawn as a line across.
         title: above the panel.
         zero: whether the y-axis begins at 0.
+
+    Example:
+        >>> panel = Panel("errors, %", {"ternary": {10: [5.0, 5.2], 20: [4.0, 4.1]}}, {"float": [3.8]})
+        >>> list(panel.curves["ternary"])
+        [10, 20]
     """
 
     y: str
@@ -50,6 +55,12 @@ def plot_curves(
         log: whether the x-axis is logarithmic.
         same_y: whether the panels share the y-axis.
         marks: numbers on the x-axis; default every place.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> panel = Panel("errors, %", {"ternary": {10: [5.0, 5.2], 20: [4.0, 4.1]}}, {"float": [3.8]})
+        >>> plot_curves([panel], "kilobytes", f"{mkdtemp()}/errors.png", "Errors by size").name
+        'errors.png'
     """
     figure = Figure(figsize=(1.6 + 4.3 * len(panels), 5.4), layout="constrained")
     row = figure.subplots(1, len(panels), squeeze=False, sharey=same_y)[0]

@@ -11,6 +11,13 @@ from fewbit.plot.palette import COLOURS, MARKERS
 def plot_designs(report: DesignChoice, path: str | Path) -> Path:
     """The metric of the short recipe by bit operations: colours are depths, shapes bits of weights, numbers bits of
     signals; stars are networks trained with the whole recipe, at the metric of that.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.analysis import DesignChoice, NetworkDesign
+        >>> designs = (NetworkDesign(2, 1.0, 2, 8, 900, 10_000, "memory", 0.8, 0.9, 0.9),)
+        >>> plot_designs(DesignChoice("digits", "accuracy", 1000, designs), f"{mkdtemp()}/designs.png").name
+        'designs.png'
     """
     figure = Figure(figsize=(9, 5.6), layout="constrained")
     axes = figure.subplots()

@@ -20,6 +20,13 @@ def plot_det(curves: Mapping[str, Sequence[Detection]], path: str | Path, title:
         curves: name -> points at several thresholds; those that others beat in both measures are left out.
         path: where the picture goes.
         title: above it.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.text import Detection
+        >>> points = [Detection(0.9, 100, 60, 1, 10.0), Detection(0.5, 100, 90, 20, 10.0)]
+        >>> plot_det({"spotter": points}, f"{mkdtemp()}/det.png", "Ten keywords").name
+        'det.png'
     """
     figure = Figure(figsize=(6.4, 5), layout="constrained")
     axes = figure.subplots()

@@ -14,6 +14,14 @@ def plot_error_maps(report: ErrorMaps, path: str | Path) -> Path:
     """Above what the retrained networks compute, below how it differs from the target, in one scale for all.
 
     A distortion shows as large smooth patches, noise as grain.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.analysis import ErrorMap, ErrorMaps
+        >>> plane = ((0.0, 0.5), (0.5, 1.0))
+        >>> maps = tuple(ErrorMap(arm, True, 0.1, 0.2, 0.1, 0.1, plane) for arm in ("float", "weights", "signals", "both"))
+        >>> plot_error_maps(ErrorMaps("waves", 8, 2, 2, 3, plane, maps), f"{mkdtemp()}/maps.png").name
+        'maps.png'
     """
     figure = Figure(figsize=(14, 6), layout="constrained")
     panels = figure.subplots(2, 5, sharex=True, sharey=True)

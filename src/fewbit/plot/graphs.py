@@ -21,6 +21,12 @@ def plot_graph(graph: Graph | Plan, path: str | Path, title: str = "") -> Path:
     """A graph with its plan: loops in boxes, matrix products as thick lines, delayed edges dashed.
 
     Blue is done for all frames at once, orange once for each frame.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.nn import gru_graph
+        >>> plot_graph(gru_graph(4, 3), f"{mkdtemp()}/gru.svg", "a GRU").name
+        'gru.svg'
     """
     planned = plan(graph) if isinstance(graph, Graph) else graph
     places = place(planned)

@@ -17,6 +17,13 @@ def plot_noise_gain(layers: Sequence[LayerNoise], bits: int, path: str | Path, t
         bits: of the signal in the last measure.
         path: where the picture goes.
         title: above it; say what the network is.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.analysis import LayerNoise
+        >>> layers = [LayerNoise("rnn0", 0.5, 1.2, 0.01), LayerNoise("rnn1", 0.7, 1.0, 0.02)]
+        >>> plot_noise_gain(layers, 3, f"{mkdtemp()}/noise.png").name
+        'noise.png'
     """
     figure = Figure(figsize=(10, 1.8 + 0.35 * len(layers)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)

@@ -51,6 +51,13 @@ def plot_program(program: Program, path: str | Path, title: str = "", every: boo
 
     Raises:
         ArgumentError: the name has another ending.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> import fewbit as fb
+        >>> program = fb.load(fb.pretrained("digits"))
+        >>> plot_program(program, f"{mkdtemp()}/digits.svg", "digits").name
+        'digits.svg'
     """
     if Path(path).suffix.lower() not in ENDINGS:
         raise ArgumentError(

@@ -12,7 +12,16 @@ from fewbit.plot.palette import COLOURS, MARKERS
 
 
 def plot_resilience(report: Resilience, path: str | Path) -> Path:
-    """Left the metric by size, right the gap that retraining leaves to float; bars are standard deviations."""
+    """Left the metric by size, right the gap that retraining leaves to float; bars are standard deviations.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.analysis import Resilience, SizedNetwork
+        >>> sizes = [(size, spec) for size in (1.0, 2.0) for spec in ("float", "ternary")]
+        >>> rows = tuple(SizedNetwork(n, spec, 0, 100, 400, 0.3, 0.7, 0.9, 0.7, 0.9) for n, spec in sizes)
+        >>> plot_resilience(Resilience("digits", "accuracy", rows), f"{mkdtemp()}/sizes.png").name
+        'sizes.png'
+    """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     sizes = report.sizes

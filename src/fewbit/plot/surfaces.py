@@ -24,6 +24,15 @@ def plot_loss_surface(report: LossSurface, path: str | Path, title: str = "") ->
         report: what was measured.
         path: where the picture goes.
         title: above it; say what the networks are.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.analysis import LossSurface, SurfacePoint
+        >>> points = tuple(SurfacePoint(f"a{i}", i % 2, i // 2, 1.0, 1.1, None, None, 0) for i in range(4))
+        >>> grid = ((1.0, 1.2), (1.3, 1.5))
+        >>> surface = LossSurface("ternary", 64, points, (0.0, 1.0), (0.0, 1.0), grid, grid, None, None, ((0, 1), (1, 2)))
+        >>> plot_loss_surface(surface, f"{mkdtemp()}/plane.png").name
+        'plane.png'
     """
     figure = Figure(figsize=(11.5, 6.2), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -73,6 +82,13 @@ def plot_sharpness(reports: Mapping[str, Sharpness], path: str | Path, title: st
         reports: name -> what was measured; seven at most.
         path: where the picture goes.
         title: above it.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from fewbit.analysis import Sharpness
+        >>> rise = Sharpness(1.0, (-0.1, 0.0, 0.1), ((1.2, 1.0, 1.3), (1.1, 1.0, 1.1)))
+        >>> plot_sharpness({"ternary": rise}, f"{mkdtemp()}/rise.png").name
+        'rise.png'
     """
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)

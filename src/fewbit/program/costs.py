@@ -20,6 +20,12 @@ class OpCost:
     input frame of the Program, averaged over a stride; of an op with a clock, in a frame in which all of it runs; of
     attention to a window of frames, when the window is full. pair_macs: of attention to all frames, for each pair of
     frames.
+
+    Example:
+        >>> import fewbit as fb
+        >>> op = fb.show(fb.pretrained("digits")).ops[1]
+        >>> op.op, op.shape, op.format, op.bytes
+        ('Conv', '96 x 320', 'ternary', 6912)
     """
 
     name: str
@@ -38,7 +44,14 @@ class OpCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of a whole Program: of each op, and of the file, with header and payload counted separately."""
+    """Cost of a whole Program: of each op, and of the file, with header and payload counted separately.
+
+    Example:
+        >>> import fewbit as fb
+        >>> counted = fb.show(fb.pretrained("digits"))
+        >>> counted.header_bytes + counted.payload_bytes == counted.file_bytes, len(counted.ops)
+        (True, 5)
+    """
 
     ops: tuple[OpCost, ...]
     header_bytes: int
@@ -59,6 +72,13 @@ def cost(program: Program) -> Cost:
 
     `Cost.weight_bytes` counts everything that represents trained parameters: packed codes, scales, biases and the
     normalisation. The multiply-accumulates are those of products with weights, and of attention.
+
+    Example:
+        >>> import fewbit as fb
+        >>> from fewbit.program import cost
+        >>> counted = cost(fb.load(fb.pretrained("digits")))
+        >>> counted.weights, counted.weight_bytes, round(counted.macs)
+        (87072, 22168, 21768)
     """
     rows = []
     graph = program.graph
@@ -97,7 +117,14 @@ def cost(program: Program) -> Cost:
 
 
 def show(path: str | Path) -> Cost:
-    """Cost of the packed file at `path`; raises `FileFormatError` if it cannot be read."""
+    """Cost of the packed file at `path`; raises `FileFormatError` if it cannot be read.
+
+    Example:
+        >>> import fewbit as fb
+        >>> from fewbit.program import show
+        >>> show(fb.pretrained("digits")).file_bytes
+        25320
+    """
     return cost(load(path))
 
 

@@ -34,6 +34,17 @@ class Program:
 
     Raises:
         LoweringError: the ops do not fit together.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import Program, ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> x = ops.Quantize("x", np.ones(1, np.float32), np.zeros(1, np.float32), -127, 127)
+        >>> sums = ops.Pool("sums", 0, 1, 2, 1, Rescale(np.array([1]), 0, -254, 254), left=1)
+        >>> program = Program((x, sums))
+        >>> y, state = program.step(np.array([[1.0], [2.0]]), program.init_state())
+        >>> y.tolist(), program.step(np.array([[10.0]]), state)[0].tolist()  # the same for any split
+        ([[1], [3]], [[12]])
     """
 
     ops: tuple[ops.Op, ...]

@@ -24,6 +24,12 @@ def load(path: str | Path) -> Program:
 
     Raises:
         FileFormatError: the file is missing, damaged, or written by a newer version.
+
+    Example:
+        >>> import fewbit as fb
+        >>> program = fb.load(fb.pretrained("digits"))
+        >>> program.inputs, program.outputs, program.stride
+        (40, 11, 4)
     """
     try:
         return _build(*open_container(path))

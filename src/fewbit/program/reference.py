@@ -18,7 +18,18 @@ State = tuple[Any, ...]
 
 
 class Reference:
-    """Executor of a graph of ops; holds unpacked weights and no state."""
+    """Executor of a graph of ops; holds unpacked weights and no state.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import Reference, ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> x = ops.Quantize("x", np.ones(1, np.float32), np.zeros(1, np.float32), -127, 127)
+        >>> sums = ops.Pool("sums", 0, 1, 2, 1, Rescale(np.array([1]), 0, -254, 254), left=1)
+        >>> run = Reference((x, sums))
+        >>> run.step(np.array([[1.0], [2.0], [10.0]]), run.init_state())[0].tolist()
+        [[1], [3], [12]]
+    """
 
     def __init__(self, ops: Sequence[Op]) -> None:
         self._graph = make_graph(ops)

@@ -26,13 +26,24 @@ TOLERANCE = 2e-6
 
 
 def splits(length: int, cuts: Iterable[int]) -> list[slice]:
-    """Slices that cut ``range(length)`` at `cuts`; neighbouring cuts may be equal (empty pieces)."""
+    """Slices that cut ``range(length)`` at `cuts`; neighbouring cuts may be equal (empty pieces).
+
+    Example:
+        >>> splits(5, [2, 2])
+        [slice(0, 2, None), slice(2, 2, None), slice(2, 5, None)]
+    """
     places = [0, *sorted(min(max(cut, 0), length) for cut in cuts), length]
     return [slice(a, b) for a, b in pairwise(places)]
 
 
 def check_quantizer(quantizer: Quantizer, x: Tensor) -> None:
-    """Codes lie on the grid; forward is exactly the dequantized codes; twice is once; the gradient passes."""
+    """Codes lie on the grid; forward is exactly the dequantized codes; twice is once; the gradient passes.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.quant import weight_quantizer
+        >>> check_quantizer(weight_quantizer("int4"), torch.randn(3, 8))
+    """
     quantizer = deepcopy(quantizer).fit(x)
     codes = quantizer.codes(x)
     levels = torch.from_numpy(quantizer.format.levels().astype(np.float64))
@@ -64,6 +75,11 @@ def check_layer(layer: Layer, x: Tensor, cuts: Iterable[int]) -> None:
     """Any split gives the same output; later input changes nothing earlier; rows of a batch do not mix.
 
     x: (batch, time, features) with at least two rows and two frames.
+
+    Example:
+        >>> import torch
+        >>> from fewbit import nn
+        >>> check_layer(nn.GRU(4, 3), torch.randn(2, 6, 4), cuts=[1, 4])
     """
     lookahead = layer.lookahead
     assert lookahead is not None, "a layer that needs the whole input cannot stream"
@@ -95,7 +111,14 @@ def check_layer(layer: Layer, x: Tensor, cuts: Iterable[int]) -> None:
 
 
 def check_objective(objective: Objective, model: nn.Module, batch: Any, others: Sequence[nn.Module] = ()) -> None:
-    """A finite scalar with gradient; `others` (teachers) stay as they are; the model keeps its mode."""
+    """A finite scalar with gradient; `others` (teachers) stay as they are; the model keeps its mode.
+
+    Example:
+        >>> import torch
+        >>> import fewbit as fb
+        >>> batch = torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])
+        >>> check_objective(fb.CrossEntropy(), torch.nn.Linear(4, 3), batch)
+    """
     kept = [(other, deepcopy(other.state_dict()), [m.training for m in other.modules()]) for other in others]
     model.zero_grad()
     modes = [m.training for m in model.modules()]
@@ -113,7 +136,14 @@ def check_objective(objective: Objective, model: nn.Module, batch: Any, others: 
 
 
 def check_pass(make: Callable[[], Pass], model: nn.Module, x: Tensor) -> None:
-    """Shapes in and out are kept; the same pass on the same model gives the same network."""
+    """Shapes in and out are kept; the same pass on the same model gives the same network.
+
+    Example:
+        >>> import torch
+        >>> import fewbit as fb
+        >>> x = torch.randn(6, 4)
+        >>> check_pass(lambda: fb.Quantize("int4", "int8", calibration=[x]), torch.nn.Linear(4, 3), x)
+    """
     results = []
     for _ in range(2):
         result = make()(deepcopy(model)).eval()
@@ -128,7 +158,15 @@ def check_pass(make: Callable[[], Pass], model: nn.Module, x: Tensor) -> None:
 
 
 def check_program(program: Program, x: NDArray[np.float32], cuts: Iterable[int]) -> None:
-    """Any split of ``x: (time, features)`` gives equal integers, and later input changes nothing earlier."""
+    """Any split of ``x: (time, features)`` gives equal integers, and later input changes nothing earlier.
+
+    Example:
+        >>> import numpy as np
+        >>> import fewbit as fb
+        >>> program = fb.load(fb.pretrained("digits"))
+        >>> frames = np.random.default_rng(0).normal(size=(9, program.inputs)).astype(np.float32)
+        >>> check_program(program, frames, cuts=[1, 5])
+    """
     whole, _ = program.step(x, program.init_state())
     state, pieces = program.init_state(), []
     for piece in splits(len(x), cuts):
@@ -141,7 +179,16 @@ def check_program(program: Program, x: NDArray[np.float32], cuts: Iterable[int])
 
 
 def check_decoder(decoder: Decoder, scores: NDArray[np.float64], cuts: Iterable[int]) -> list[Event]:
-    """Any split of ``scores: (frames, classes)`` gives equal events; returns them."""
+    """Any split of ``scores: (frames, classes)`` gives equal events; returns them.
+
+    Example:
+        >>> import numpy as np
+        >>> import fewbit as fb
+        >>> from fewbit.decode import GreedyCTC
+        >>> scores = np.array([[0, 9], [9, 0], [0, 9]], float)
+        >>> [event.text for event in check_decoder(GreedyCTC(fb.Alphabet(("a",)), 0.04), scores, cuts=[1])]
+        ['a', 'aa', 'aa']
+    """
     whole, state = decoder.step(scores, decoder.init_state())
     whole = whole + decoder.finish(state)
     pieces: list[Event] = []

@@ -22,10 +22,20 @@ class Attend(Op):
     mixture in Q15 of a code (`fewbit.program.numerics.mixture`).
 
     Three ways to choose the keys of a query: `places` above 0, those of the places of its own frame (``seen``, if not
-    a single 1, has ``places * places`` entries that are 0 where a key is hidden); else `window` above 0, those of its
-    own frame and of the ``window - 1`` before; else those of all frames, which must come in one chunk.
+    a single 1, has ``places * places`` entries that are 0 where a key is hidden); else `window_frames` above 0, those
+    of its own frame and of the ``window_frames - 1`` before; else those of all frames, which must come in one chunk.
 
-    State: keys and values of the last ``window - 1`` frames.
+    State: keys and values of the last ``window_frames - 1`` frames.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> mean = Rescale(np.array([1]), 15, -128, 127)
+        >>> op = ops.Attend("a", 1, 1, 1, 0, 2, 1024, 0, mean, np.array([1]))  # this frame and the one before
+        >>> ones, values = np.ones((3, 1), np.int64), np.array([[10], [20], [60]])
+        >>> op.run([ones, ones, values], op.start(), ops.Step())[0].tolist()  # equal scores: means
+        [[10], [15], [40]]
     """
 
     heads: int

@@ -25,7 +25,14 @@ EXACT = 1 << 53
 
 @dataclass(frozen=True)
 class Value:
-    """What an op, `name`, gives: `size` integers a frame, in low..high."""
+    """What an op, `name`, gives: `size` integers a frame, in low..high.
+
+    Example:
+        >>> from fewbit.program import ops
+        >>> scores = ops.Value(10, -40_000, 40_000, "scores")
+        >>> scores.largest, scores.fits_int16
+        (40000, False)
+    """
 
     size: int
     low: int
@@ -54,6 +61,11 @@ class Window:
 
     Output ``j`` reads the frames ``j * stride - left .. j * stride - left + reach - 1``. Frames before the stream are
     padding; `right` of them come after its last frame.
+
+    Example:
+        >>> from fewbit.program import ops
+        >>> ops.Window(reach=3, left=2).keeps_count, ops.Window(reach=3, left=1, right=1).keeps_count
+        (True, False)
     """
 
     reach: int = 1
@@ -83,6 +95,15 @@ class Matrix:
 
     data: bytes ``(rows, row_bytes)``. group_scale: for weights with a scale per group, ``(rows, groups)`` integers in
     1..2**14 relative to the row's largest; then ``W x`` is ``round(sum_g group_scale_g * (W x)_g / 2**14)``.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.formats import PerRow, Ternary, pack
+        >>> codes = np.array([[1, 0, -1], [0, 1, 1]])
+        >>> matrix = ops.Matrix(2, 3, Ternary(), "trits", PerRow(), pack(codes, Ternary()))
+        >>> matrix.data.nbytes, matrix.codes().tolist()
+        (2, [[1, 0, -1], [0, 1, 1]])
     """
 
     rows: int
@@ -125,6 +146,15 @@ class MatrixProduct:
 
     Products and sums are made in float64, which holds every integer up to 2**53 exactly: the result is exact and does
     not depend on the order of the sum.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.formats import PerRow, Ternary, pack
+        >>> codes = np.array([[1, 0, -1], [0, 1, 1]])
+        >>> matrix = ops.Matrix(2, 3, Ternary(), "trits", PerRow(), pack(codes, Ternary()))
+        >>> ops.MatrixProduct(matrix)(np.array([10, 20, 30])).tolist()
+        [-20, 50]
     """
 
     def __init__(self, matrix: Matrix) -> None:
@@ -144,7 +174,15 @@ class MatrixProduct:
 
 @dataclass(frozen=True)
 class Step:
-    """Arguments of `Op.run`: products with the op's matrices, and whether the stream ends after these frames."""
+    """Arguments of `Op.run`: products with the op's matrices, and whether the stream ends after these frames.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.Reverse("back")
+        >>> op.run([np.array([[1], [2]])], op.start(), ops.Step(op.prepare(), last=True))[0].tolist()
+        [[2], [1]]
+    """
 
     products: Sequence[Any] = ()
     last: bool = False
@@ -152,7 +190,14 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Op:
-    """An operation. `inputs` names the ops that it reads; empty: the op before it (a source: features)."""
+    """An operation. `inputs` names the ops that it reads; empty: the op before it (a source: features).
+
+    Example:
+        >>> from fewbit.program import ops
+        >>> op = ops.First("first", inputs=("features",))
+        >>> op.kind, op.inputs, op.value([ops.Value(3, -127, 127)]).size
+        ('first', ('features',), 3)
+    """
 
     name: str
     inputs: tuple[str, ...] = field(default=(), kw_only=True)

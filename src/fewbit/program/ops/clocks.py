@@ -21,6 +21,13 @@ class Positions(Op):
     points: the frames one after the other, each of `width` numbers.
 
     State: the number of frames so far.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.Positions("places", 2, np.array([1, 2, 3, 4], np.int16))
+        >>> op.run([np.zeros((2, 1), np.int64)], op.start(), ops.Step())[0].tolist()
+        [[1, 2], [3, 4]]
     """
 
     width: int
@@ -64,6 +71,14 @@ class Phases(Op):
     phase as signed integers.
 
     State: the number of frames so far, modulo 2**32.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> op = ops.Phases("clock", np.array([1 << 30]), np.array([0]), Rescale(np.array([100]), 27, -100, 100))
+        >>> op.run([np.zeros((5, 1), np.int64)], op.start(), ops.Step())[0].ravel().tolist()  # a quarter turn a frame
+        [0, 100, 0, -100, 0]
     """
 
     turn: Integers
@@ -99,6 +114,14 @@ class Mean(Op):
     The mean that is rescaled has 8 fractional bits, rounded to the nearest, halves up.
 
     State: the sum, and the count.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> op = ops.Mean("mean", Rescale(np.array([1]), 8, -128, 127))
+        >>> op.run([np.array([[2], [4], [9]])], op.start(), ops.Step())[0].tolist()
+        [[2], [3], [5]]
     """
 
     rescale: Rescale
@@ -136,6 +159,13 @@ class First(Op):
     """The first frame of its input, in all frames.
 
     State: that frame, and whether it has come.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.First("first")
+        >>> op.run([np.array([[7], [8], [9]])], op.start(), ops.Step())[0].tolist()
+        [[7], [7], [7]]
     """
 
     kind: ClassVar[str] = "first"

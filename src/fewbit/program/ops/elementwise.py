@@ -19,7 +19,16 @@ BIAS_BITS = 8
 
 @dataclass(frozen=True, eq=False)
 class Requantize(Op):
-    """Codes to codes of another scale: ``rescale(x)``."""
+    """Codes to codes of another scale: ``rescale(x)``.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> op = ops.Requantize("half", 2, Rescale(np.array([1]), 1, -128, 127))
+        >>> op.run([np.array([[3, -300]])], op.start(), ops.Step())[0].tolist()
+        [[2, -128]]
+    """
 
     width: int
     rescale: Rescale
@@ -42,6 +51,13 @@ class Sum(Op):
 
     ``y = clamp(shift_round(shift_round(sum_k x_k * multiplier_k, shift) + bias, 8), low, high)``. `multiplier` holds a
     part for each input, all of one length, which divides the size of a frame; `bias` counts 1/256 of a code.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.Sum("sum", np.array([256, -512]), 0, np.array([0]), -128, 127)  # x - 2 y
+        >>> op.run([np.array([[10, 20]]), np.array([[1, 2]])], op.start(), ops.Step())[0].tolist()
+        [[8, 16]]
     """
 
     multiplier: Integers
@@ -77,7 +93,16 @@ class Sum(Op):
 
 @dataclass(frozen=True, eq=False)
 class Mul(Op):
-    """The product of two inputs, number by number: ``rescale(x_0 * x_1)``; the second may be shorter (repeated)."""
+    """The product of two inputs, number by number: ``rescale(x_0 * x_1)``; the second may be shorter (repeated).
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> op = ops.Mul("gated", Rescale(np.array([1]), 0, -128, 127))
+        >>> op.run([np.array([[5, 6]]), np.array([[3]])], op.start(), ops.Step())[0].tolist()
+        [[15, 18]]
+    """
 
     rescale: Rescale
 
@@ -105,6 +130,13 @@ class Map(Op):
     With ``u = x - first``, ``i = u >> fraction_bits`` and ``f`` the rest,
     ``y = clamp(shift_round(points[i] * (2**fraction_bits - f) + points[i + 1] * f, fraction_bits + spare_bits), low,
     high)``. The points count ``2**-spare_bits`` of a code.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.Map("square", np.array([0, 16, 64], np.int16), 0, 2, 0, 0, 64)  # points at 0, 4 and 8
+        >>> op.run([np.array([[0, 2, 4, 6]])], op.start(), ops.Step())[0].tolist()
+        [[0, 8, 16, 40]]
     """
 
     points: Points
@@ -138,6 +170,13 @@ class PReLU(Op):
     """Two slopes: ``y = clamp(shift_round(x * (positive if x > 0 else negative), shift), low, high)``.
 
     `negative` has one slope for each channel, and is repeated.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.PReLU("leaky", 4, np.array([1]), 2, -128, 127)  # slopes 1 and 1/4
+        >>> op.run([np.array([[8, -8]])], op.start(), ops.Step())[0].tolist()
+        [[8, -2]]
     """
 
     positive: int

@@ -25,6 +25,16 @@ class Hierarchy(Op):
     ends a word.
 
     State: that of each chain, and the results of `letters` and `words`.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> same = Rescale(np.array([1]), 0, -128, 127)
+        >>> letters, words = (ops.Requantize("letters", 2, same),), (ops.Requantize("words", 4, same),)
+        >>> op = ops.Hierarchy("h", np.array([1]), 0, letters, words, (ops.Requantize("spelling", 6, same),))
+        >>> op.run([np.array([[5, 0], [6, 1], [7, 0]])], op.start(), ops.Step(op.prepare()))[0].tolist()
+        [[5, 0, 0, 0, 0, 0], [6, 1, 5, 0, 6, 1], [7, 0, 5, 0, 6, 1]]
     """
 
     boundaries: Integers

@@ -28,6 +28,13 @@ class Norm(Op):
     ``w = d / sqrt(sum(d * d) + eps)`` in Q23 (`fewbit.program.numerics.normalise`), then
     ``y = clamp(shift_round(shift_round(w * multiplier, shift) + bias, 8), low, high)``; `multiplier` and `bias` have
     one entry, or one for each number of a group; `bias` counts 1/256 of a code.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.Norm("norm", 2, 1, 0, 0, np.array([100]), 15, np.array([0]), -128, 127)
+        >>> op.run([np.array([[3, 1]])], op.start(), ops.Step())[0].tolist()
+        [[71, -71]]
     """
 
     length: int
@@ -69,6 +76,14 @@ class Softmax(Op):
     """Shares of groups of `length` neighbouring numbers: ``rescale(e / sum(e))`` with the share in Q15.
 
     ``e = 2**-u`` where ``u`` is the distance to the largest of the group, times ``multiplier / 2**shift``, in Q10.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> op = ops.Softmax("shares", 3, 1024, 0, Rescale(np.array([100]), 15, 0, 100))  # powers of 2, in percent
+        >>> op.run([np.array([[2, 1, 1]])], op.start(), ops.Step())[0].tolist()
+        [[50, 25, 25]]
     """
 
     length: int
@@ -105,6 +120,14 @@ class Magnitude(Op):
 
     The integer root (`fewbit.program.numerics.square_root`) has 8 fractional bits of a code; `eps` counts 2**-16 of the
     square of a code. The magnitude of complex numbers, as in a spectrogram.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> op = ops.Magnitude("size", 0, Rescale(np.array([1]), 8, 0, 127))
+        >>> op.run([np.array([[3, 5]]), np.array([[4, 12]])], op.start(), ops.Step())[0].tolist()
+        [[5, 13]]
     """
 
     eps: int

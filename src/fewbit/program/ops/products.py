@@ -28,6 +28,16 @@ class Dense(Op):
     """``rescale((W x << bias_bits) + bias)``; a ReLU is a `low` of 0.
 
     A frame of several `places` is multiplied place by place.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> from fewbit.formats import Int, PerRow, pack
+        >>> weight = ops.Matrix(2, 2, Int(8), "bits", PerRow(), pack(np.array([[1, 2], [0, -1]]), Int(8)))
+        >>> op = ops.Dense("layer", weight, np.array([5, 0]), Rescale(np.array([1]), 0, -128, 127))
+        >>> op.run([np.array([[10, 20]])], op.start(), ops.Step(op.prepare()))[0].tolist()
+        [[55, -20]]
     """
 
     weight: Matrix
@@ -71,6 +81,16 @@ class Conv(Op):
     several `groups`, each group of rows reads the channels of its own group only, of which `channels` then counts one.
 
     State: frames that coming windows still need.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> from fewbit.formats import Int, PerRow, pack
+        >>> weight = ops.Matrix(1, 2, Int(8), "bits", PerRow(), pack(np.array([[1, 2]]), Int(8)))
+        >>> op = ops.Conv("conv", 2, 1, weight, np.array([0]), Rescale(np.array([1]), 0, -128, 127))
+        >>> op.run([np.array([[1], [10], [0]])], op.start(), ops.Step(op.prepare()))[0].tolist()
+        [[2], [21], [10]]
     """
 
     kernel: int

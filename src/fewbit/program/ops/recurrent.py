@@ -46,6 +46,17 @@ class SRU(Op):
     ``c = saturate16(mix(sigmoid(forget), c, candidate))``, state, Q3.12;
     ``y = clamp(shift_round(shift_round(r * tanh(c), 15) * cell_multiplier + (2**15 - r) * skip * skip_multiplier,
     shift))`` with ``r = sigmoid(reset)`` and skip the fourth block, or the input codes where there is none.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> from fewbit.formats import Int, PerRow, pack
+        >>> weight = ops.Matrix(3, 1, Int(8), "bits", PerRow(), pack(np.full((3, 1), 64), Int(8)))
+        >>> gates = Rescale(np.array([64]), 0, -32768, 32767)
+        >>> op = ops.SRU("memory", 1, weight, np.zeros(3, np.int64), gates, 127, 0, 15, -127, 127)
+        >>> op.run([np.array([[1], [1], [1]])], op.start(), ops.Step(op.prepare()))[0].ravel().tolist()
+        [24, 40, 50]
     """
 
     hidden: int
@@ -97,6 +108,17 @@ class QRNN(Op):
     """Windows as in `Conv` with stride 1; gates ``a = rescale(acc)`` in Q3.12: candidate, forget, output.
 
     ``c = mix(sigmoid(forget), c, tanh(candidate))``, state, Q15; ``y = output(shift_round(sigmoid(o) * c, 15))``.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> from fewbit.formats import Int, PerRow, pack
+        >>> weight = ops.Matrix(3, 1, Int(8), "bits", PerRow(), pack(np.full((3, 1), 64), Int(8)))
+        >>> gates, output = Rescale(np.array([64]), 0, -32768, 32767), Rescale(np.array([127]), 15, -127, 127)
+        >>> op = ops.QRNN("memory", 1, 1, weight, np.zeros(3, np.int64), gates, output)
+        >>> op.run([np.array([[1], [1], [1]])], op.start(), ops.Step(op.prepare()))[0].ravel().tolist()
+        [19, 33, 43]
     """
 
     hidden: int
@@ -156,6 +178,17 @@ class LSTM(Op):
     ``c = saturate32(shift_round(f * c + 2 * i * g, 15))`` and ``tanh(saturate16(shift_round(c, 4)))``.
 
     The bias counts ``2**-bias_bits`` of an accumulator of the input half: ``acc = (W x << bias_bits) + bias``.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> from fewbit.formats import Int, PerRow, pack
+        >>> weight = ops.Matrix(4, 1, Int(8), "bits", PerRow(), pack(np.full((4, 1), 64), Int(8)))
+        >>> gates, output = Rescale(np.array([64]), 0, -32768, 32767), Rescale(np.array([127]), 15, -127, 127)
+        >>> op = ops.LSTM("memory", 1, weight, np.zeros(4, np.int64), gates, weight, output, output)
+        >>> op.run([np.array([[1], [1], [1]])], op.start(), ops.Step(op.prepare()))[0].ravel().tolist()
+        [47, 69, 79]
     """
 
     hidden: int
@@ -213,6 +246,18 @@ class GRU(Op):
     and result. bias_hidden is in Q3.12. With `fine` 1, tanh and sigmoid are `fine_tanh` and `fine_sigmoid`,
     and ``a``, ``b`` and ``d`` have 20 bits (gate inputs are saturated to 16 when both halves are added). `bias_bits` as
     in `LSTM`.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> from fewbit.formats import Int, PerRow, pack
+        >>> weight = ops.Matrix(3, 1, Int(8), "bits", PerRow(), pack(np.full((3, 1), 64), Int(8)))
+        >>> gates, output = Rescale(np.array([64]), 0, -32768, 32767), Rescale(np.array([127]), 15, -127, 127)
+        >>> bias = np.zeros(3, np.int64)
+        >>> op = ops.GRU("memory", 1, weight, bias, gates, weight, bias[:1], output, output)
+        >>> op.run([np.array([[1], [1], [1]])], op.start(), ops.Step(op.prepare()))[0].ravel().tolist()
+        [26, 45, 59]
     """
 
     hidden: int

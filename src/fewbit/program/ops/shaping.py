@@ -18,6 +18,13 @@ class Take(Op):
 
     A negative index takes the number with its sign changed, 0 stands for a zero. The index is read `repeat` times, each
     time `stride` numbers further on: the same numbers of each place of a frame.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.Take("take", np.array([3, -1, 0]))
+        >>> op.run([np.array([[10, 20]]), np.array([[30]])], op.start(), ops.Step())[0].tolist()
+        [[30, -10, 0]]
     """
 
     index: Integers
@@ -64,6 +71,14 @@ class Pool(Op):
     0 in sums and never is the largest.
 
     State: frames that coming windows still need.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> op = ops.Pool("largest", 1, 1, 2, 2, Rescale(np.array([1]), 0, -128, 127))
+        >>> op.run([np.array([[1], [5], [-3], [-4]])], op.start(), ops.Step())[0].tolist()
+        [[5], [-3]]
     """
 
     maximum: int
@@ -131,7 +146,15 @@ class Pool(Op):
 
 @dataclass(frozen=True, eq=False)
 class Reverse(Op):
-    """All frames of an input in the opposite order; it needs them all at once."""
+    """All frames of an input in the opposite order; it needs them all at once.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.Reverse("back")
+        >>> op.run([np.array([[1], [2], [3]])], op.start(), ops.Step(last=True))[0].tolist()
+        [[3], [2], [1]]
+    """
 
     kind: ClassVar[str] = "reverse"
     whole: ClassVar[bool] = True

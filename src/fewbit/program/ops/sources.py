@@ -21,6 +21,13 @@ class Quantize(Op):
     """Features to codes: ``clamp(floor(x * gain + offset + 1/2), low, high)`` in float64. The only op with floats.
 
     `gain` and `offset` are repeated `repeat` times: one for each channel of so many places.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> op = ops.Quantize("x", np.array([10.0], np.float32), np.array([0.5], np.float32), -127, 127)
+        >>> op.run([np.array([[0.25], [-0.5], [99.0]])], op.start(), ops.Step())[0].tolist()
+        [[3], [-4], [127]]
     """
 
     gain: NDArray[np.float32]
@@ -61,6 +68,16 @@ class Lookup(Op):
     """Symbols to rows of a table: ``rescale(table[symbol])``, with a multiplier for each symbol or one for all.
 
     A frame has `places` symbols, and the rows of all of them lie side by side.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> from fewbit.formats import Int, PerRow, pack
+        >>> table = ops.Matrix(3, 2, Int(8), "bits", PerRow(), pack(np.array([[1, 2], [3, 4], [5, 6]]), Int(8)))
+        >>> op = ops.Lookup("words", table, Rescale(np.array([10]), 0, -128, 127))
+        >>> op.run([np.array([[2.0], [0.0]])], op.start(), ops.Step(op.prepare()))[0].tolist()
+        [[50, 60], [10, 20]]
     """
 
     table: Matrix

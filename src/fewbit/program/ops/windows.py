@@ -38,6 +38,13 @@ class Grid:
 
     Output place ``(i, j)`` reads the places ``(i * stride_height - top + k * dilation_height, ...)``; places outside
     are padding.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> grid = ops.Grid(4, 6, kernel_height=3, kernel_width=3, top=1, bottom=1)
+        >>> grid.out_height, grid.out_width, grid.kernel
+        (4, 4, 9)
     """
 
     height: int
