@@ -64,7 +64,7 @@ def test_the_best_text_is_not_the_text_of_the_best_path(kind):
 
 
 def test_partials_come_with_the_frame_and_final_with_times_and_posteriors(kind):
-    decoder = TreeBeam(LETTERS, FRAME, depth=1, every=2, endpoint_seconds=0.75)
+    decoder = TreeBeam(LETTERS, FRAME, depth=1, prune_interval=2, endpoint_seconds=0.75)
     events = listen(decoder, spoken([0, 1, 1, 0, 2, 2, 3, 0, 1, 0, 0, 0, 0, 2]))
     assert [(event.text, event.time, event.stable) for event in events if isinstance(event, Partial)] == [
         ("a", 0.5, 0),
@@ -122,7 +122,7 @@ def test_huge_scores_are_no_reason_to_overflow(kind):
     [
         ({"width": 0}, "width lies in 1..2**20, not 0"),
         ({"depth": 0}, "depth lies in 1..2**20, not 0"),
-        ({"bonus": math.nan}, "bonus lies in -50..50, not nan"),
+        ({"insertion_bonus": math.nan}, "insertion_bonus lies in -50..50, not nan"),
         ({"endpoint_seconds": 0}, "endpoint_seconds must be above 0, not 0"),
         ({"blank_skip": 2}, "blank_skip is a probability, 0..1, not 2"),
         ({"label_floor": 1}, "label_floor is a log-probability, at most 0, not 1"),
@@ -180,11 +180,15 @@ def test_a_network_as_language_model_gives_the_same_text_natively(monkeypatch):
     monkeypatch.delenv("FEWBIT_TARGET", raising=False)
     scorer = NetworkScorer(language_model(), 0.8)
     scores = np.random.default_rng(2).normal(0, 2, (120, 4))
-    fast = TreeBeam(LETTERS, FRAME, scorer, width=12, depth=5, every=4, bonus=1.0, endpoint_seconds=1e9)
+    fast = TreeBeam(
+        LETTERS, FRAME, scorer, width=12, depth=5, prune_interval=4, insertion_bonus=1.0, endpoint_seconds=1e9
+    )
     assert isinstance(fast._search, NativeSearch)
     events, state = fast.step(scores, fast.init_state())
     monkeypatch.setenv("FEWBIT_TARGET", "reference")
-    slow = TreeBeam(LETTERS, FRAME, scorer, width=12, depth=5, every=4, bonus=1.0, endpoint_seconds=1e9)
+    slow = TreeBeam(
+        LETTERS, FRAME, scorer, width=12, depth=5, prune_interval=4, insertion_bonus=1.0, endpoint_seconds=1e9
+    )
     wanted, other = slow.step(scores, slow.init_state())
     assert events == wanted
     assert fast.finish(state) == slow.finish(other)

@@ -88,10 +88,12 @@ def test_the_tuned_search_is_read_back_and_mistakes_in_it_are_named(tmp_path):
         name = f".{part}.ngram"
         (tmp_path / f"my{name}").write_bytes(PACKED.with_suffix(name).read_bytes())
     model, network = tmp_path / "my.fewbit", load(PACKED)
-    model.with_suffix(".toml").write_text(settings_to_toml("char", {"weight": 0.5, "bonus": 0.25, "width": 12}))
+    model.with_suffix(".toml").write_text(
+        settings_to_toml("char", {"weight": 0.5, "insertion_bonus": 0.25, "width": 12})
+    )
     decoder = choose_decoder(network, model, "char")
     assert isinstance(decoder, TreeBeam)
-    assert (decoder.width, decoder.bonus) == (12, 0.25)
+    assert (decoder.width, decoder.insertion_bonus) == (12, 0.25)
     model.with_suffix(".toml").write_text("[char]\nwidht = 3\n")
     with pytest.raises(DataError, match="widht"):
         choose_decoder(network, model, "char")

@@ -9,7 +9,7 @@ import fewbit
 from fewbit.cli.each_file import each_file
 from fewbit.cli.output import print_event, print_json, print_note, print_transcript, say
 from fewbit.cli.packed import HELP
-from fewbit.decode import Decoder, Event, Keyword, KeywordList, KeywordSpotter, SideBySide, to_dict
+from fewbit.decode import Decoder, Event, Keyword, KeywordList, KeywordSpotter, ParallelDecoders, to_dict
 from fewbit.shipped import find
 from fewbit.streams import KINDS, Network, alphabet_of, choose_decoder, frame_seconds, strongest
 
@@ -87,4 +87,4 @@ def _decoder(network: Network, path: Path, lm: str | None, keywords: Path | None
     if not words.words:
         print_note(f"{keywords}: no words; nothing is listened for")
     seconds = frame_seconds(network)
-    return SideBySide(seconds, text=text, keywords=KeywordSpotter(words, seconds))
+    return ParallelDecoders(seconds, text=text, keywords=KeywordSpotter(words, seconds))

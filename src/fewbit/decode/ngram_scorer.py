@@ -1,8 +1,8 @@
 """N-gram models of characters and words as scorers of a beam search, with an open vocabulary.
 
-`CharNgram` knows which letters follow which, `WordNgram` which words follow which. `Together` writes each word in one
-of two ways, and adds up both: as a word of the vocabulary, or, with probability ``u``, letter by letter. With ``x`` the
-letters of the word so far, ``c`` the next one and ``h`` the words before,
+`CharNgram` knows which letters follow which, `WordNgram` which words follow which. `OpenVocabularyLM` adds up two ways
+to write a word: as a word of the vocabulary, or, with probability ``u``, letter by letter. With ``x`` the letters of
+the word so far, ``c`` the next one and ``h`` the words before,
 
     known(x)    = (1 - u) sum of P(w | h) over the words w that begin with x
     spelled(x)  = u times the product of P(letter | text) over the letters of x
@@ -160,13 +160,13 @@ class WordNgram:
         return self._alone.native()
 
     @cached_property
-    def _alone(self) -> "Together":
-        return Together(_EqualLetters(self.alphabet), self)
+    def _alone(self) -> "OpenVocabularyLM":
+        return OpenVocabularyLM(_EqualLetters(self.alphabet), self)
 
 
 @dataclass(frozen=True, eq=False)
-class Together:
-    """Words of a vocabulary, and all others letter by letter. The weight, ``u`` and bonus are those of `word`.
+class OpenVocabularyLM:
+    """Words of a vocabulary, and all others letter by letter. The weight, ``u`` and word bonus are those of `word`.
 
     Args:
         char: scorer of letters, of weight 1.
@@ -181,11 +181,11 @@ class Together:
 
     def __post_init__(self) -> None:
         if self.char.alphabet != self.word.alphabet:
-            raise DecodeError("Together: the character model and the word model have different alphabets")
+            raise DecodeError("OpenVocabularyLM: the character model and the word model have different alphabets")
         total = float(np.exp(self.char.start()[1][1:].astype(np.float64)).sum())
         if total > 1.001:
             raise DecodeError(
-                f"Together: the letters of the character model have probabilities that sum to {total:.3f}; "
+                f"OpenVocabularyLM: the letters of the character model have probabilities that sum to {total:.3f}; "
                 "give it weight 1, the weight of the word model is that of both"
             )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fewbit.decode import Decoder, SideBySide, to_dict
+from fewbit.decode import Decoder, ParallelDecoders, to_dict
 from fewbit.errors import FewbitError, ServerError
 from fewbit.streams import Network, Session, frame_seconds
 from fewbit.web.protocol import Ask, Fault, Keywords, Limits, Message, Refused, Start
@@ -32,7 +32,7 @@ class Stream:
     `put` is called by the event loop, `work` by one worker thread at a time.
     """
 
-    def __init__(self, session: Session, decoders: SideBySide, spotter: Spotter | None, limits: Limits) -> None:
+    def __init__(self, session: Session, decoders: ParallelDecoders, spotter: Spotter | None, limits: Limits) -> None:
         self.ended = False
         """Whether the end of the stream has been heard."""
         self._session, self._decoders, self._spotter = session, decoders, spotter
@@ -180,7 +180,7 @@ class Hub:
 
     def open(self, start: Start) -> Stream:
         """A new stream."""
-        decoders = SideBySide(frame_seconds(self.network), text=self._decoder())
+        decoders = ParallelDecoders(frame_seconds(self.network), text=self._decoder())
         session = Session(self.network, decoders, start.rate)
         return Stream(session, decoders, self.spotter, self.limits)
 

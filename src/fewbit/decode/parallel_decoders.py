@@ -25,7 +25,7 @@ class SideBySideState:
     members: Mapping[str, Member]
 
 
-class SideBySide:
+class ParallelDecoders:
     """A decoder made of others, each with a state of its own.
 
     `decoders` may change between two steps: a decoder that joins starts at that frame, with its times moved to those
