@@ -74,7 +74,7 @@ def measure(network: Network, model: str | Path, utterances: Sequence[Clip]) -> 
 def scores_of(network: Network, utterance: Clip) -> Any:
     """Scores ``(frames, classes)`` of an utterance as a `Session` hears it: alone, with silence behind it."""
     features = front_end(network)
-    quiet = np.zeros(int(TAIL_SECONDS * features.rate), np.float32)
+    quiet = np.zeros(int(TAIL_SECONDS * features.sample_rate), np.float32)
     scores, _ = network.step(features(np.concatenate([utterance.samples, quiet])), network.init_state())
     return scores / Q10
 

@@ -16,7 +16,7 @@ def sound(digits, tmp_path_factory):
     clips = tuple(clip for clip in digits.test if clip.speaker == "george")[:8]
     samples, text = digits.stream(clips)
     path = tmp_path_factory.mktemp("spot") / "a.flac"
-    soundfile.write(path, samples, digits.rate)
+    soundfile.write(path, samples, digits.sample_rate)
     return path, samples, text.split()
 
 
@@ -72,12 +72,12 @@ def test_a_word_is_known_before_the_stream_ends(sound, program, digits):
     _, samples, said = sound
     words = KeywordList(Alphabet(**program.alphabet), [said[0]])
     session = Session(program)
-    frame_seconds = session.features.hop / session.features.rate * program.stride
+    frame_seconds = session.features.hop / session.features.sample_rate * program.stride
     session = Session(program, KeywordSpotter(words, frame_seconds))
     for start in range(0, len(samples), 800):
         events = session.step(samples[start : start + 800])
         if events:
             break
     assert events[0].word == said[0]
-    assert events[0].time <= session.seconds < len(samples) / digits.rate
+    assert events[0].time <= session.seconds < len(samples) / digits.sample_rate
     assert events[0].time - events[0].end < 0.5

@@ -71,7 +71,7 @@ def quiet(listener, repack, tmp_path):
 
 
 def test_run_gives_the_scores_of_a_whole_file(listener, sounds):
-    wanted = listener(LogMel(mels=8, rate=RATE)(noise()))
+    wanted = listener(LogMel(mels=8, sample_rate=RATE)(noise()))
     assert np.array_equal(run(sounds[0], listener), wanted)
 
 
@@ -238,7 +238,7 @@ def test_a_damaged_description_is_a_clear_refusal(part, value, listener):
 
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_a_finished_session_says_so(rate, listener):
-    session = Session(listener, rate=rate)
+    session = Session(listener, sample_rate=rate)
     session.finish()
     for act in (session.finish, lambda: session.step(np.zeros(10, np.float32))):
         with pytest.raises(DecodeError, match="the session has finished"):

@@ -45,9 +45,9 @@ def test_embedded_clips_are_those_of_the_data_set(digits):
 
 
 def test_a_stream_says_where_its_words_are(digits):
-    samples, spoken = join(digits.test[:5], digits.rate, np.random.default_rng(0))
+    samples, spoken = join(digits.test[:5], digits.sample_rate, np.random.default_rng(0))
     for word, clip in zip(spoken, digits.test, strict=False):
-        start = round(word.start * digits.rate)
+        start = round(word.start * digits.sample_rate)
         assert word.text == clip.text
         assert np.array_equal(samples[start : start + len(clip.samples)], clip.samples)
 
@@ -66,7 +66,7 @@ def test_batches_are_whole_and_aligned(digits):
 
 
 def test_the_same_seed_gives_the_same_batch_and_the_next_epoch_another(digits):
-    loader = digits.batches(LogMel(mels=8, rate=8000), utterances=4, batch_size=4, seed=3)
+    loader = digits.batches(LogMel(mels=8, sample_rate=8000), utterances=4, batch_size=4, seed=3)
     results = []
     for _ in range(2):
         torch.manual_seed(0)

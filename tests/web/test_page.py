@@ -23,8 +23,8 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     digits = spoken_digits()
     samples, text = digits.stream(digits.test[0:60:12], seed=3)
     path = tmp_path_factory.mktemp("sound") / "digits.wav"
-    second = np.zeros(digits.rate, np.float32)
-    soundfile.write(path, np.concatenate([second, samples, second]), digits.rate, subtype="PCM_16")
+    second = np.zeros(digits.sample_rate, np.float32)
+    soundfile.write(path, np.concatenate([second, samples, second]), digits.sample_rate, subtype="PCM_16")
     return path, text
 
 

@@ -39,10 +39,12 @@ def spot(
     network = fewbit.load(find(model))
     words = _all_words(alphabet_of(network)) if keywords is None else KeywordList.read(keywords, alphabet_of(network))
     spotter = KeywordSpotter(words, frame_seconds(network), threshold=threshold)
-    rate = front_end(network).rate
-    sources: list[tuple[str, Iterable[Samples]]] = [(str(path), read_audio(path, rate, chunk)) for path in files or []]
+    sample_rate = front_end(network).sample_rate
+    sources: list[tuple[str, Iterable[Samples]]] = [
+        (str(path), read_audio(path, sample_rate, chunk)) for path in files or []
+    ]
     if mic:
-        sources.append(("microphone", fewbit.microphone(rate, chunk)))
+        sources.append(("microphone", fewbit.microphone(sample_rate, chunk)))
     if not sources:
         raise typer.BadParameter("give at least one sound file, or --mic")
     if not words.words:

@@ -40,7 +40,7 @@ def stream(
     path = find(model or (named[0] if named else "an4"))
     network = fewbit.load(path)
     if mic:
-        sources.append(fewbit.microphone(fewbit.Session(network).rate, chunk))
+        sources.append(fewbit.microphone(fewbit.Session(network).sample_rate, chunk))
     if not sources:
         raise typer.BadParameter("give at least one sound file, or --mic")
     if events and not json:

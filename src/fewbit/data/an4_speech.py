@@ -26,7 +26,7 @@ class An4:
     dev: tuple[Clip, ...]
     test: tuple[Clip, ...]
     alphabet: Alphabet = ALPHABET
-    rate: int = RATE
+    sample_rate: int = RATE
 
 
 def an4(folder: str | Path, dev_speakers: int = DEV_SPEAKERS) -> An4:

@@ -29,7 +29,7 @@ class SpeechCommands:
     test: tuple[Clip, ...]
     words: tuple[str, ...] = WORDS
     alphabet: Alphabet = ALPHABET
-    rate: int = RATE
+    sample_rate: int = RATE
 
 
 def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCommands:

@@ -42,7 +42,7 @@ class Digits:
     test: tuple[Clip, ...]
     unseen: tuple[Clip, ...]
     alphabet: Alphabet = ALPHABET
-    rate: int = RATE
+    sample_rate: int = RATE
 
     def batches(
         self,
@@ -69,7 +69,7 @@ class Digits:
         """All `clips` in random order as one recording, and the text that is said in it."""
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(clips))
-        samples, spoken = join([clips[i] for i in order], self.rate, rng)
+        samples, spoken = join([clips[i] for i in order], self.sample_rate, rng)
         return samples, " ".join(word.text for word in spoken)
 
 
@@ -84,8 +84,8 @@ class JoinedDigits(Dataset[Example]):
 
     def __init__(self, digits: Digits, features: LogMel, utterances: int, seconds: float) -> None:
         self.alphabet, self.utterances, self.floor = digits.alphabet, utterances, features.floor
-        self.rate = digits.rate / features.hop  # frames a second
-        self.frames = int(seconds * self.rate)
+        self.frame_rate = digits.sample_rate / features.hop
+        self.frames = int(seconds * self.frame_rate)
         self.variants = [at_speeds(clip, features, SPEEDS) for clip in digits.train]
         self.words = [clip.text for clip in digits.train]
         self.noise = hiss(features)
@@ -98,20 +98,20 @@ class JoinedDigits(Dataset[Example]):
         start = int(rng.integers(0, len(self.noise) - self.frames))
         level = 2 * np.log(10 ** rng.uniform(-4.5, -2.3))
         frames = self.noise[start : start + self.frames] + np.float32(level)
-        position = int(self.rate * rng.uniform(0, 0.4))
+        position = int(self.frame_rate * rng.uniform(0, 0.4))
         words: list[str] = []
         alignment = torch.zeros(self.frames, dtype=torch.long)
         while True:
             pick = int(rng.integers(len(self.variants)))
             clip = self.variants[pick][int(rng.integers(len(SPEEDS)))]
             end = position + len(clip)
-            if end > self.frames - self.rate * 0.2:
+            if end > self.frames - self.frame_rate * 0.2:
                 break
             lay_over(frames, clip, position, rng)
             words.append(self.words[pick])
             # A word is known from its middle on.
             alignment[(position + end) // 2 : end] = self.alphabet.encode(self.words[pick])[0]
-            position = end + int(self.rate * rng.uniform(0.0, 0.45))
+            position = end + int(self.frame_rate * rng.uniform(0.0, 0.45))
         frames = other_voice(np.maximum(frames, self.floor), rng)
         frames = spec_augment(frames, rng)
         return torch.from_numpy(frames), self.alphabet.encode(" ".join(words)), alignment

@@ -60,7 +60,7 @@ def stream(
         for event in new if on_event else []:
             on_event(event)  # type: ignore[misc]
 
-    chunks = read_audio(source, session.rate, chunk_seconds) if isinstance(source, str | Path) else source
+    chunks = read_audio(source, session.sample_rate, chunk_seconds) if isinstance(source, str | Path) else source
     for chunk in chunks:
         start = time.perf_counter()
         new = session.step(chunk)
@@ -93,7 +93,7 @@ def run(path: str | Path, network: Network) -> NDArray[np.float64]:
             raise DataError(f"{path}: cannot be read as an array of numbers: {error}") from error
     else:
         features = front_end(network)
-        frames = features(np.concatenate([np.zeros(0, np.float32), *read_audio(path, features.rate)]))
+        frames = features(np.concatenate([np.zeros(0, np.float32), *read_audio(path, features.sample_rate)]))
     if isinstance(network, Program):  # which may look ahead, or need its whole input
         return np.asarray(network(frames))
     scores, _ = network.step(frames, network.init_state())

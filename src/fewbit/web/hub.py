@@ -36,7 +36,7 @@ class Stream:
         self.ended = False
         """Whether the end of the stream has been heard."""
         self._session, self._decoders, self._spotter = session, decoders, spotter
-        self._most_bytes = int(limits.waiting_seconds * session.rate) * 2
+        self._most_bytes = int(limits.waiting_seconds * session.sample_rate) * 2
         self._lock = Lock()
         self._waiting: list[tuple[float, Message]] = []
         self._bytes = 0
@@ -181,7 +181,7 @@ class Hub:
     def open(self, start: Start) -> Stream:
         """A new stream."""
         decoders = ParallelDecoders(frame_seconds(self.network), text=self._decoder())
-        session = Session(self.network, decoders, start.rate)
+        session = Session(self.network, decoders, start.sample_rate)
         return Stream(session, decoders, self.spotter, self.limits)
 
     async def turn(self, stream: Stream) -> list[Answer]:

@@ -22,7 +22,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from fewbit.decode import Decoder
 from fewbit.errors import ServerError
 from fewbit.program import Program, cost
-from fewbit.streams import Network
+from fewbit.streams import Network, front_end
 from fewbit.web.connection import Connection
 from fewbit.web.hub import Hub
 from fewbit.web.protocol import Limits
@@ -232,7 +232,7 @@ def _hostname(address: str) -> str:
 
 
 def _describe(network: Network, name: str) -> dict[str, Any]:
-    about: dict[str, Any] = {"name": name, "rate": (network.features or {}).get("rate")}
+    about: dict[str, Any] = {"name": name, "sample_rate": front_end(network).sample_rate}
     tokens = (network.alphabet or {}).get("tokens")
     about["tokens"] = list(tokens) if tokens else []
     if isinstance(network, Program):
