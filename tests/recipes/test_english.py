@@ -148,7 +148,7 @@ def test_the_command_prints_what_the_session_hears(tmp_path, capsys):
     assert main(["stream", *files, "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     network = load(PACKED)
-    wanted = [stream(file, network, decoder=choose_decoder(network, PACKED)).text for file in files]
+    wanted = [stream(network, file, decoder=choose_decoder(network, PACKED)).text for file in files]
     assert [line["text"] for line in lines] == wanted
     assert wer([utterance.text for utterance in spoken], wanted) < 0.5
 

@@ -124,7 +124,7 @@ def test_a_rate_must_be_positive(listener):
 
 def test_a_transcript_of_chunks_holds_all_events_in_order(listener):
     sound, seen = noise(), []
-    heard = stream(np.split(sound, 8), listener, on_event=seen.append)
+    heard = stream(listener, np.split(sound, 8), on_event=seen.append)
     assert heard.events == tuple(seen) == tuple(listen(Session(listener), sound))
     assert heard.text == " ".join(event.text for event in seen if isinstance(event, Final))
     assert heard.audio_seconds == 2.0
@@ -133,14 +133,14 @@ def test_a_transcript_of_chunks_holds_all_events_in_order(listener):
 
 
 def test_a_stream_without_chunks_has_no_text_and_no_length(listener):
-    heard = stream([], listener)
+    heard = stream(listener, [])
     assert (heard.audio_seconds, heard.real_time_factor, heard.latency_ms) == (0.0, 0.0, 0.0)
-    assert heard.events == stream([np.zeros(0, np.float32)], listener).events
+    assert heard.events == stream(listener, [np.zeros(0, np.float32)]).events
 
 
 def test_frames_from_a_file_are_run_whole(listener, tmp_path):
     frames = LogMel(mels=8, sample_rate=RATE)(noise())
     np.save(tmp_path / "frames.npy", frames)
-    scores = run(tmp_path / "frames.npy", listener)
+    scores = run(listener, tmp_path / "frames.npy")
     assert scores.shape == (len(frames) // 2, 4)
     assert np.array_equal(scores, listener(frames))

@@ -139,8 +139,8 @@ def _measure(networks: dict[str, Network], digits: Digits, float_file: Path, tea
     unseen, said_unseen = digits.stream(digits.unseen)
     rows = []
     for name, network in networks.items():
-        heard = stream(_chunks(known, digits.sample_rate), network)
-        other = stream(_chunks(unseen, digits.sample_rate), network)
+        heard = stream(network, _chunks(known, digits.sample_rate))
+        other = stream(network, _chunks(unseen, digits.sample_rate))
         scores, _ = network.step(FEATURES(known), network.init_state())
         best = scores.argmax(axis=1)
         reference = best if reference is None else reference
@@ -173,7 +173,7 @@ def _draw(path: Path, network: Network, digits: Digits, teacher: SpeechRNN, stud
     samples = samples[: int(PICTURE_SECONDS * digits.sample_rate)]
     labels = [
         label
-        for event in stream(_chunks(samples, digits.sample_rate), network).events
+        for event in stream(network, _chunks(samples, digits.sample_rate)).events
         if isinstance(event, Final)
         for label in event.labels
     ]
