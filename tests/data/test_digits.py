@@ -6,7 +6,7 @@ import torch
 
 from fewbit.data import data_folder, join, spoken_digits
 from fewbit.demo.recipe import FEATURES
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.features import LogMel
 
 
@@ -79,5 +79,5 @@ def test_the_same_seed_gives_the_same_batch_and_the_next_epoch_another(digits):
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"no manifest.tsv; wanted the Free Spoken Digit Dataset"):
         spoken_digits(tmp_path)
-    with pytest.raises(DataError, match="no speaker 'nobody' among the clips; there are"):
+    with pytest.raises(ArgumentError, match="no speaker 'nobody' among the clips; there are"):
         spoken_digits(unseen="nobody")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewbit.decode import CharNgram, OpenVocabularyLM, WordNgram
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError
 from fewbit.text import Alphabet, kneser_ney
 from fewbit.text.ngram import END, UNKNOWN
 
@@ -167,10 +167,10 @@ def test_words_that_cannot_be_spelled_are_left_out():
 @pytest.mark.parametrize(
     ("make", "fault"),
     [
-        (lambda: CharNgram(CHARS, ALPHABET, 0.0), "the weight of a language model is above 0, got 0.0"),
+        (lambda: CharNgram(CHARS, ALPHABET, 0.0), "the weight of a language model must be above 0, not 0.0"),
         (lambda: CharNgram(WORDS, Alphabet(("x", "y"))), "the n-gram model has none of the tokens"),
-        (lambda: WordNgram(WORDS, ALPHABET, unknown=0.0), "unknown is a probability between 0 and 1, got 0.0"),
-        (lambda: WordNgram(WORDS, ALPHABET, word_bonus=np.inf), "word_bonus is a finite number"),
+        (lambda: WordNgram(WORDS, ALPHABET, unknown=0.0), "unknown must be a probability above 0 and below 1, not 0.0"),
+        (lambda: WordNgram(WORDS, ALPHABET, word_bonus=np.inf), "word_bonus must be a finite number"),
         (lambda: WordNgram(WORDS, Alphabet(("a", "b"))), "the alphabet needs the token ' '"),
         (lambda: WordNgram(WORDS, Alphabet((" ", "x"))), "cannot spell a single word"),
         (
@@ -184,7 +184,7 @@ def test_words_that_cannot_be_spelled_are_left_out():
     ],
 )
 def test_scorers_that_make_no_sense_are_refused(make, fault):
-    with pytest.raises(DecodeError, match=fault):
+    with pytest.raises(ArgumentError, match=fault):
         make()
 
 

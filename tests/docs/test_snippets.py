@@ -19,7 +19,7 @@ import torch
 
 import fewbit
 from fewbit.data import spoken_digits
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -56,7 +56,7 @@ def needs_shipped_network(text: str) -> None:
     if "pretrained(" in text:
         try:
             fewbit.pretrained()
-        except DataError as error:
+        except ArgumentError as error:
             pytest.skip(str(error))
 
 

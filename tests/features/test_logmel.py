@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewbit.errors import AudioError
+from fewbit.errors import ArgumentError, AudioError
 from fewbit.features import LogMel
 from fewbit.testing import splits
 
@@ -145,7 +145,7 @@ def test_anything_but_one_channel_is_refused(shape):
     ],
 )
 def test_a_front_end_that_cannot_be_is_refused_when_it_is_made(wrong, fault):
-    with pytest.raises(AudioError, match=fault):
+    with pytest.raises(ArgumentError, match=fault):
         LogMel(**wrong)
 
 

@@ -13,7 +13,7 @@ from fewbit.cli.main import main
 from fewbit.data import An4, Clip, an4, data_folder, join, speech_batches
 from fewbit.data.an4_speech import ALPHABET, RATE
 from fewbit.decode import GreedyCTC, NetworkScorer, TreeBeam
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.lower import pack
 from fewbit.models import HierarchicalLM
 from fewbit.passes import Quantize, compress
@@ -58,7 +58,7 @@ def test_each_kind_of_language_model_has_its_decoder():
         decoder = choose_decoder(network, PACKED, kind)
         assert isinstance(decoder, TreeBeam)
         assert decoder.scorer is not None
-    with pytest.raises(DataError, match="lm is one of none, char, word, char"):
+    with pytest.raises(ArgumentError, match="lm must be one of none, char, word, char"):
         choose_decoder(network, PACKED, "bigram")
 
 

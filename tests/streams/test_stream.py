@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewbit.decode import Final, Framewise, Label
-from fewbit.errors import AudioError, DecodeError, LoweringError
+from fewbit.errors import ArgumentError, AudioError, DecodeError, LoweringError
 from fewbit.features import LogMel, Resampler
 from fewbit.program.numerics import Q10
 from fewbit.streams import Session, run, stream
@@ -118,7 +118,7 @@ def test_a_front_end_that_does_not_fit_the_network_is_refused(listener):
 
 
 def test_a_rate_must_be_positive(listener):
-    with pytest.raises(AudioError, match="sample rates must be positive"):
+    with pytest.raises(ArgumentError, match="sample rates must be positive"):
         Session(listener, sample_rate=-8000)
 
 

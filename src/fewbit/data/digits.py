@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from fewbit.data.augment import other_voice, spec_augment
 from fewbit.data.clips import Clip, at_speeds, hiss, join, lay_over, read_manifest
 from fewbit.data.random_examples import Example, joined_batches
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.features import LogMel
 from fewbit.text import Alphabet
 
@@ -126,12 +126,13 @@ def spoken_digits(folder: str | Path | None = None, unseen: str = UNSEEN) -> Dig
         unseen: the speaker kept out of training; all their clips become `Digits.unseen`.
 
     Raises:
-        DataError: the folder or the speaker is not there.
+        DataError: the folder or its manifest is missing.
+        ArgumentError: there is no speaker `unseen`.
     """
     clips = list(_embedded() if folder is None else _folder(Path(folder)))
     speakers = sorted({clip.speaker for clip in clips})
     if unseen not in speakers:
-        raise DataError(f"no speaker {unseen!r} among the clips; there are {speakers}")
+        raise ArgumentError(f"no speaker {unseen!r} among the clips; there are {speakers}")
     known = [clip for clip in clips if clip.speaker != unseen]
     return Digits(
         train=tuple(clip for clip in known if not is_test(clip.name)),

@@ -14,7 +14,7 @@ from fewbit.decode.decoder import Scores, check_scores, softmax
 from fewbit.decode.events import Event, Keyword
 from fewbit.decode.keyword_list import KeywordList, ListedWord, check_threshold
 from fewbit.decode.keyword_paths import Heard, Nodes, Paths, at_the_end, follow, regroup
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError
 
 SPACE = " "
 
@@ -71,13 +71,13 @@ class KeywordSpotter:
 
     def __post_init__(self) -> None:
         if not 0 < self.frame_seconds < math.inf:
-            raise DecodeError(f"frame_seconds must lie above 0, not {self.frame_seconds}")
+            raise ArgumentError(f"frame_seconds must lie above 0, not {self.frame_seconds}")
         check_threshold(self.threshold)
         for name in ("silence", "settle"):
             if not 0 <= getattr(self, name) <= 10:
-                raise DecodeError(f"{name} must lie in 0..10 seconds, not {getattr(self, name)}")
+                raise ArgumentError(f"{name} must lie in 0..10 seconds, not {getattr(self, name)}")
         if not 0 <= self.hysteresis < math.inf:
-            raise DecodeError(f"hysteresis must be 0 or more, not {self.hysteresis}")
+            raise ArgumentError(f"hysteresis must be 0 or more, not {self.hysteresis}")
 
     def init_state(self) -> SpotterState:
         """State at the start of a stream."""

@@ -19,7 +19,7 @@ from fewbit.decode.events import Event, Final, Label, Partial
 from fewbit.decode.scorer import Scorer
 from fewbit.decode.tree_native import search
 from fewbit.decode.tree_search import Changed, Ended, Search, SearchEvent, SearchOptions, TokenSpan
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError, DecodeError
 from fewbit.text import Alphabet
 
 SPACE = " "
@@ -66,7 +66,7 @@ class TreeBeam:
         label_floor: nor do labels below this natural log-probability in their frame.
 
     Raises:
-        DecodeError: a number is out of range, or the scorer has another alphabet.
+        ArgumentError: a number is out of range, or the scorer has another alphabet.
     """
 
     alphabet: Alphabet
@@ -86,18 +86,18 @@ class TreeBeam:
     def __post_init__(self) -> None:
         for name in ("width", "depth", "prune_interval", "show_interval"):
             if not 1 <= getattr(self, name) <= MOST:
-                raise DecodeError(f"TreeBeam: {name} lies in 1..2**20, not {getattr(self, name)}")
+                raise ArgumentError(f"TreeBeam: {name} must lie in 1..2**20, not {getattr(self, name)}")
         for name in ("frame_seconds", "endpoint_seconds", "longest_seconds"):
             if not getattr(self, name) > 0:
-                raise DecodeError(f"TreeBeam: {name} must be above 0, not {getattr(self, name)}")
+                raise ArgumentError(f"TreeBeam: {name} must be above 0, not {getattr(self, name)}")
         if not -50 <= self.insertion_bonus <= 50:
-            raise DecodeError(f"TreeBeam: insertion_bonus lies in -50..50, not {self.insertion_bonus}")
+            raise ArgumentError(f"TreeBeam: insertion_bonus must lie in -50..50, not {self.insertion_bonus}")
         if not 0 <= self.blank_skip <= 1:
-            raise DecodeError(f"TreeBeam: blank_skip is a probability, 0..1, not {self.blank_skip}")
+            raise ArgumentError(f"TreeBeam: blank_skip must be a probability, 0..1, not {self.blank_skip}")
         if not self.label_floor <= 0:
-            raise DecodeError(f"TreeBeam: label_floor is a log-probability, at most 0, not {self.label_floor}")
+            raise ArgumentError(f"TreeBeam: label_floor must be a log-probability, at most 0, not {self.label_floor}")
         if self.scorer is not None and self.scorer.alphabet.tokens != self.alphabet.tokens:
-            raise DecodeError(
+            raise ArgumentError(
                 f"TreeBeam: the scorer's tokens are {list(self.scorer.alphabet.tokens)}, "
                 f"the network's {list(self.alphabet.tokens)}; they must be the same, in the same order"
             )

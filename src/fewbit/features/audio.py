@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fewbit.errors import AudioError, MissingExtraError
+from fewbit.errors import ArgumentError, AudioError, MissingExtraError
 from fewbit.features.logmel import Samples, check_samples
 
 CHUNK_SECONDS = 0.1
@@ -25,7 +25,7 @@ class Resampler:
         import soxr
 
         if source <= 0 or target <= 0:
-            raise AudioError(f"sample rates must be positive, not {source} -> {target}")
+            raise ArgumentError(f"sample rates must be positive, not {source} -> {target}")
         self._stream = None if source == target else soxr.ResampleStream(source, target, 1, dtype="float32")
 
     def step(self, samples: Samples, last: bool = False) -> Samples:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewbit.errors import AudioError
+from fewbit.errors import ArgumentError, AudioError
 
 Samples = NDArray[np.float32]
 FILE_KEYS = {"sample_rate": "rate"}
@@ -41,23 +41,23 @@ class LogMel:
         numbers = (self.mels, self.sample_rate, self.window_ms, self.hop_ms, self.floor)
         whole = isinstance(self.mels, int) and isinstance(self.sample_rate, int)
         if not whole or not all(isinstance(number, int | float) for number in numbers):
-            raise AudioError(f"LogMel: wanted five numbers, mels and sample_rate whole ones, not {numbers}")
+            raise ArgumentError(f"LogMel: wanted five numbers, mels and sample_rate whole ones, not {numbers}")
         if not 1 <= self.mels <= 256:
-            raise AudioError(f"LogMel: mels must lie in 1..256, not {self.mels}")
+            raise ArgumentError(f"LogMel: mels must lie in 1..256, not {self.mels}")
         if not 1_000 <= self.sample_rate <= 192_000:
-            raise AudioError(f"LogMel: sample_rate must lie in 1000..192000 Hz, not {self.sample_rate}")
+            raise ArgumentError(f"LogMel: sample_rate must lie in 1000..192000 Hz, not {self.sample_rate}")
         if not 1.0 <= self.hop_ms <= self.window_ms <= 1_000.0:
-            raise AudioError(
+            raise ArgumentError(
                 f"LogMel: wanted 1 <= hop_ms <= window_ms <= 1000, not hop_ms={self.hop_ms}, window_ms={self.window_ms}"
             )
         if not np.isfinite(self.floor):
-            raise AudioError(f"LogMel: floor must be a finite number, not {self.floor}")
+            raise ArgumentError(f"LogMel: floor must be a finite number, not {self.floor}")
         import kaldi_native_fbank as knf
 
         try:
             knf.OnlineFbank(self._options())
         except ValueError as error:  # fewer than three filters, filters without a frequency, a window of one sample
-            raise AudioError(f"LogMel: no filter bank has {self}: {error}") from error
+            raise ArgumentError(f"LogMel: no filter bank has {self}: {error}") from error
 
     @property
     def window(self) -> int:
@@ -106,12 +106,12 @@ class LogMel:
         """The front end of a plain description.
 
         Raises:
-            AudioError: a key is unknown, or a value is out of range.
+            ArgumentError: a key is unknown, or a value is out of range.
         """
         fields = {key: name for name in LogMel.__dataclass_fields__ for key in [FILE_KEYS.get(name, name)]}
         unknown = sorted(set(description) - set(fields))
         if unknown:
-            raise AudioError(f"LogMel: unknown keys {unknown}; a description has {list(fields)}")
+            raise ArgumentError(f"LogMel: unknown keys {unknown}; a description has {list(fields)}")
         return LogMel(**{fields[key]: value for key, value in description.items()})
 
     def _options(self) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fewbit.decode import CharNgram, Decoder, GreedyCTC, NetworkScorer, OpenVocabularyLM, Scorer, TreeBeam, WordNgram
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.program import load
 from fewbit.streams.session import Network, alphabet_of, frame_seconds
 from fewbit.text import Alphabet, Ngram, ngram_from_bytes
@@ -47,12 +47,13 @@ def choose_decoder(
         search: in place of the tuned one.
 
     Raises:
-        DataError: no such kind, or no such language model beside the network; or its files are damaged.
+        ArgumentError: `lm` is none of the kinds.
+        DataError: there is no such language model beside the network, or its files are damaged.
     """
     model = Path(model)
     lm = strongest(model) if lm is None else lm
     if lm not in KINDS:
-        raise DataError(f"lm is one of {', '.join(KINDS)}, not {lm!r}")
+        raise ArgumentError(f"lm must be one of {', '.join(KINDS)}, not {lm!r}")
     alphabet, seconds = alphabet_of(network), frame_seconds(network)
     if lm == "none":
         return GreedyCTC(alphabet, seconds)

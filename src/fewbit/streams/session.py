@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.decode import Decoder, Event, GreedyCTC
-from fewbit.errors import AudioError, DecodeError
+from fewbit.errors import ArgumentError, DecodeError
 from fewbit.features import LogMel, Resampler
 from fewbit.program.numerics import Q10
 from fewbit.text import Alphabet
@@ -54,7 +54,8 @@ class Session:
         sample_rate: samples a second of the chunks; default that of the network's features. Other rates are resampled.
 
     Raises:
-        DecodeError: the network does not say what it listens to, or in what alphabet it speaks.
+        DecodeError: the network has no description of its features or of its alphabet.
+        ArgumentError: `sample_rate` is not positive.
 
     Example:
         >>> import fewbit as fb
@@ -120,7 +121,7 @@ def front_end(network: Network) -> LogMel:
         raise DecodeError("the network was packed without features; pack it with features=LogMel(...) to listen")
     try:
         return LogMel.from_dict(network.features)
-    except AudioError as error:
+    except ArgumentError as error:
         raise DecodeError(f"the network's features are not those of LogMel: {error}") from error
 
 
@@ -140,5 +141,5 @@ def alphabet_of(network: Network) -> Alphabet:
         raise DecodeError("the network was packed without an alphabet; give the session a decoder")
     try:
         return Alphabet(**network.alphabet)
-    except (TypeError, DecodeError) as error:
+    except (TypeError, ArgumentError) as error:
         raise DecodeError(f"the network's alphabet is not one of Alphabet: {error}") from error
