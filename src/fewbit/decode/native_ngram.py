@@ -81,7 +81,16 @@ def native_words(
     rows = np.ascontiguousarray(np.vstack([rows, [[0, 0, 0, 0, trie.first[-1]]]]), np.int32)
     words = int(trie.high[0])
     handle = functions()["scorer_words"](
-        ngram.address, words, pointer(rows, c_int32), len(rows) - 1, classes, space, spelling, weight, unknown, word_bonus
+        ngram.address,
+        words,
+        pointer(rows, c_int32),
+        len(rows) - 1,
+        classes,
+        space,
+        spelling,
+        weight,
+        unknown,
+        word_bonus,
     )
     return NativeScorer(handle, ngram)
 

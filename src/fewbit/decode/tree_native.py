@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fewbit.decode.scorer import Scorer
 from fewbit.decode.tree_reference import ReferenceSearch
-from fewbit.decode.tree_search import Changed, Ended, Ranked, TokenSpan, Search, SearchOptions, SearchEvent
+from fewbit.decode.tree_search import Changed, Ended, Ranked, Search, SearchEvent, SearchOptions, TokenSpan
 from fewbit.errors import DecodeError
 from fewbit.native import beam, tell_if_missing
 from fewbit.native.handle import Handle
