@@ -28,7 +28,7 @@ def words_of(folder: Path) -> list[str]:
 
 
 def fewbit_beam(folder: Path, width: int, lm: str, settings: Settings) -> Decoder:
-    from fewbit.decode import CharNgram, NetworkScorer, Scorer, Together, TreeBeam, WordNgram, text_of
+    from fewbit.decode import CharNgram, NetworkScorer, OpenVocabularyLM, Scorer, TreeBeam, WordNgram, text_of
     from fewbit.program import load
     from fewbit.text import Alphabet, ngram_from_bytes
 
@@ -43,13 +43,13 @@ def fewbit_beam(folder: Path, width: int, lm: str, settings: Settings) -> Decode
     if "word" in lm:
         model = ngram_from_bytes((folder / "word.ngram").read_bytes())
         words = WordNgram(model, alphabet, weight, settings["unknown"])
-        scorer = words if scorer is None else Together(scorer, words)
+        scorer = words if scorer is None else OpenVocabularyLM(scorer, words)
     decoder = TreeBeam(
         alphabet,
         0.01,
         scorer,
         width=width,
-        bonus=settings.get("bonus", 0.0),
+        insertion_bonus=settings.get("insertion_bonus", 0.0),
         blank_skip=settings.get("blank_skip", 1.0),
         endpoint_seconds=1e6,
         longest_seconds=1e6,
@@ -83,7 +83,7 @@ def ctc_beam_decoder(folder: Path, width: int, lm: str, settings: Settings) -> D
     more: dict[str, Any] = {}
     if lm == "word":
         more = {"kenlm_model_path": str(folder / "word.arpa"), "unigrams": words_of(folder)}
-        more |= {"alpha": settings["weight"], "beta": settings["bonus"]}
+        more |= {"alpha": settings["weight"], "beta": settings["insertion_bonus"]}
     decoder = peer.build_ctcdecoder(["", *LETTERS], **more)
     return lambda scores: str(decoder.decode(np.ascontiguousarray(scores), beam_width=width)), None
 
@@ -115,7 +115,11 @@ def flashlight(folder: Path, width: int, lm: str, settings: Settings) -> Decoder
             spelt = [LETTERS.index(letter) + 1 for letter in word] + [1]
             trie.insert(spelt, number, model.score(begin, number)[1])
         trie.smear(peer.SmearingMode.MAX)
-        more = {"word_score": settings["bonus"], "unk_score": settings.get("unknown", LEAST), "sil_score": 0.0}
+        more = {
+            "word_score": settings["insertion_bonus"],
+            "unk_score": settings.get("unknown", LEAST),
+            "sil_score": 0.0,
+        }
         options = peer.LexiconDecoderOptions(**shared, **more)
         kept = [trie, model]
 
@@ -126,7 +130,7 @@ def flashlight(folder: Path, width: int, lm: str, settings: Settings) -> Decoder
         for letter in ["_", *LETTERS]:
             tokens.add_entry("<space>" if letter == " " else letter)  # as in the ARPA file
         model = KenLM(str(folder / "char.arpa"), tokens) if lm == "char" else peer.ZeroLM()
-        options = peer.LexiconFreeDecoderOptions(**shared, sil_score=settings.get("bonus", 0.0))
+        options = peer.LexiconFreeDecoderOptions(**shared, sil_score=settings.get("insertion_bonus", 0.0))
         kept = [tokens, model]
 
         def make() -> Any:
@@ -156,7 +160,7 @@ def flashlight(folder: Path, width: int, lm: str, settings: Settings) -> Decoder
 
 Make = Callable[[Path, int, str, Settings], Decoder]
 Grid = dict[str, tuple[float, ...]]
-BOTH: Grid = {"weight": WEIGHTS, "bonus": BONUSES}
+BOTH: Grid = {"weight": WEIGHTS, "insertion_bonus": BONUSES}
 DECODERS: dict[str, tuple[Make, dict[str, Grid]]] = {
     "fewbit": (
         fewbit_beam,
@@ -173,14 +177,14 @@ DECODERS: dict[str, tuple[Make, dict[str, Grid]]] = {
     "fast-ctc-decode": (fast_ctc_decode, {"none": {}}),
     "ctc-beam-decoder": (
         ctc_beam_decoder,
-        {"none": {}, "word": {"weight": (0.2, 0.35, 0.5, 0.7), "bonus": (0.0, 0.5, 1.5, 3.0)}},
+        {"none": {}, "word": {"weight": (0.2, 0.35, 0.5, 0.7), "insertion_bonus": (0.0, 0.5, 1.5, 3.0)}},
     ),
     "flashlight-text": (
         flashlight,
         {
             "none": {},
-            "char": {"weight": (0.8, 1.2, 1.6, 2.0), "bonus": (-1.0, 0.0, 1.0)},
-            "word": {"weight": (0.6, 1.0, 1.5), "bonus": (0.0, 1.0, 2.0, 3.0), "unknown": (LEAST, -4.0)},
+            "char": {"weight": (0.8, 1.2, 1.6, 2.0), "insertion_bonus": (-1.0, 0.0, 1.0)},
+            "word": {"weight": (0.6, 1.0, 1.5), "insertion_bonus": (0.0, 1.0, 2.0, 3.0), "unknown": (LEAST, -4.0)},
         },
     ),
 }

@@ -88,14 +88,14 @@ def start_server(model: str, workers: int, streams: int) -> Server:
     raise SystemExit("the server does not start")
 
 
-async def stream(url: str, chunks: list[bytes], seconds: float, rate: int, keywords: list[str]) -> Stream:
+async def stream(url: str, chunks: list[bytes], seconds: float, sample_rate: int, keywords: list[str]) -> Stream:
     """Send chunks of `seconds` when they are due; every one is answered by figures."""
     seen = Stream()
     due: list[float] = []
     await asyncio.sleep(random.uniform(0, 1))
     try:
         async with connect(url, compression=None, proxy=None, ping_interval=None, open_timeout=60) as client:
-            await client.send(json.dumps({"type": "start", "rate": rate, "keywords": keywords}))
+            await client.send(json.dumps({"type": "start", "sample_rate": sample_rate, "keywords": keywords}))
 
             async def send() -> None:
                 start = time.perf_counter()
@@ -120,10 +120,12 @@ async def stream(url: str, chunks: list[bytes], seconds: float, rate: int, keywo
     return seen
 
 
-async def load(server: Server, count: int, chunks: list[bytes], seconds: float, rate: int, words: list[str]) -> Any:
+async def load(
+    server: Server, count: int, chunks: list[bytes], seconds: float, sample_rate: int, words: list[str]
+) -> Any:
     """`count` streams at once."""
     cpu, begin = server.cpu_seconds(), time.perf_counter()
-    streams = await asyncio.gather(*(stream(server.url, chunks, seconds, rate, words) for _ in range(count)))
+    streams = await asyncio.gather(*(stream(server.url, chunks, seconds, sample_rate, words) for _ in range(count)))
     cores = (server.cpu_seconds() - cpu) / (time.perf_counter() - begin)
     latencies = np.array([latency for one in streams for latency in one.latencies] or [np.inf]) * 1e3
     found = dict(zip(("p50", "p95", "p99", "max"), np.quantile(latencies, [0.5, 0.95, 0.99, 1]), strict=True))
@@ -139,13 +141,13 @@ async def load(server: Server, count: int, chunks: list[bytes], seconds: float, 
     }  # fmt: skip
 
 
-async def connects(server: Server, count: int, chunk: bytes, rate: int) -> None:
+async def connects(server: Server, count: int, chunk: bytes, sample_rate: int) -> None:
     """`count` short streams, ten at a time; every third client leaves without a word."""
     places = asyncio.Semaphore(10)
 
     async def one(index: int) -> None:
         async with places, connect(server.url, compression=None, proxy=None, open_timeout=60) as client:
-            await client.send(json.dumps({"type": "start", "rate": rate}))
+            await client.send(json.dumps({"type": "start", "sample_rate": sample_rate}))
             await client.send(chunk)
             if index % 3:
                 await client.send('{"type": "end"}')
@@ -161,17 +163,17 @@ def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """The server of one model: a thousand connects, then more and more streams at once."""
     digits = spoken_digits()
     samples, _ = digits.stream(digits.test)
-    size = round(digits.rate * arguments.chunk)
+    size = round(digits.sample_rate * arguments.chunk)
     pcm = (samples * 32767).astype("<i2")[: size * round(arguments.seconds / arguments.chunk)]
     chunks = [pcm[i : i + size].tobytes() for i in range(0, len(pcm) - size + 1, size)]
     counts = arguments.streams or STREAMS.get(model, STREAMS["an4"])
     server = start_server(model, arguments.workers, max(counts) + 20)
     try:
-        asyncio.run(connects(server, 20, chunks[0], digits.rate))  # warm
+        asyncio.run(connects(server, 20, chunks[0], digits.sample_rate))  # warm
         time.sleep(SETTLE_SECONDS)
         before = server.memory_mb()
         begin = time.perf_counter()
-        asyncio.run(connects(server, arguments.connects, chunks[0], digits.rate))
+        asyncio.run(connects(server, arguments.connects, chunks[0], digits.sample_rate))
         spent = time.perf_counter() - begin
         time.sleep(SETTLE_SECONDS)
         with urlopen(f"http://127.0.0.1:{server.port}/health") as answer:
@@ -187,7 +189,7 @@ def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
         loads = []
         for count in counts:
             words = arguments.keywords
-            loads.append(asyncio.run(load(server, count, chunks, arguments.chunk, digits.rate, words)))
+            loads.append(asyncio.run(load(server, count, chunks, arguments.chunk, digits.sample_rate, words)))
             print(json.dumps(loads[-1]), flush=True)
         time.sleep(SETTLE_SECONDS)
         within = [one["streams"] for one in loads if one["latency_ms"]["p99"] <= arguments.bound]

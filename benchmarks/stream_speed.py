@@ -25,10 +25,10 @@ from fewbit.text import Alphabet
 CHUNK_SECONDS = 0.1
 
 
-def chunk_times(network: Network, samples: np.ndarray, rate: int) -> list[float]:
+def chunk_times(network: Network, samples: np.ndarray, sample_rate: int) -> list[float]:
     """Seconds for each chunk of one pass over the samples."""
     session = Session(network)
-    size = int(rate * CHUNK_SECONDS)
+    size = int(sample_rate * CHUNK_SECONDS)
     times = []
     for start in range(0, len(samples), size):
         begin = time.perf_counter()
@@ -56,7 +56,7 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(arguments.rounds):
         for name, network in networks.items():
-            times[name] += chunk_times(network, samples, digits.rate)
+            times[name] += chunk_times(network, samples, digits.sample_rate)
     baseline = float(np.median(times["torch"]))
     result = {}
     for name, seconds in times.items():

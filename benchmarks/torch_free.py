@@ -60,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         samples, _ = digits.stream(digits.test)
-        soundfile.write(folder / "digits.flac", samples, digits.rate)
+        soundfile.write(folder / "digits.flac", samples, digits.sample_rate)
         venv.create(folder / "env", with_pip=True)
         python = folder / "env" / "bin" / "python"
         install = ["install", "--quiet", "--disable-pip-version-check", str(ROOT), "-c", str(ROOT / "constraints.txt")]

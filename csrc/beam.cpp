@@ -34,7 +34,7 @@ bool before(const Key& a, const Key& b) { return a.total > b.total || (a.total =
 // Strings that may be active after a frame: first those that are, as they would go on, then those with a label more.
 struct Beam::Frame {
     struct Candidate {
-        double lab, bl, incoming;
+        double p_nonblank, p_blank, incoming;
         int32_t node, parent, label;  // node -1: there is none yet
     };
     std::vector<Candidate> candidates;
@@ -47,7 +47,7 @@ struct Beam::Frame {
     }
     void add(const Candidate& candidate, int64_t age) {
         candidates.push_back(candidate);
-        keys.push_back({candidate.lab + candidate.bl, age});
+        keys.push_back({candidate.p_nonblank + candidate.p_blank, age});
     }
     Key last_of(size_t width) {
         if (keys.size() <= width) return {0.0, INT64_MAX};
@@ -58,17 +58,18 @@ struct Beam::Frame {
 };
 
 Beam::Beam(const fewbit_beam_options& options, const Scorer* scorer)
-    : options_(options), scorer_(scorer), plain_(size_t(options.classes), std::exp(options.bonus)) {
+    : options_(options), scorer_(scorer), plain_(size_t(options.classes), std::exp(options.insertion_bonus)) {
     if (scorer_) state_bytes_ = (scorer_->state_bytes() + 15) / 16 * 16;
     root_ = best_ = new_node(-1, 0);
     BeamNode& root = nodes_[0];
-    root.bl = 1;
+    root.p_blank = 1;
     root.active = 1;
     active_.push_back(root_);
     if (!scorer_) return;
     std::vector<float> ln(size_t(options_.classes));
     scorer_->start(state(root_), ln.data());
-    for (int64_t k = 1; k < options_.classes; ++k) weights_[size_t(k)] = std::exp(double(ln[size_t(k)]) + options_.bonus);
+    const double bonus = options_.insertion_bonus;
+    for (size_t k = 1; k < size_t(options_.classes); ++k) weights_[k] = std::exp(double(ln[k]) + bonus);
     root.reach = *std::max_element(weights_.begin() + 1, weights_.begin() + options_.classes);
 }
 
@@ -84,21 +85,21 @@ void Beam::step(const double* scores, int64_t frames) {
         double least = HUGE_VAL;
         for (int32_t i : active_) {
             const BeamNode& node = at(i);
-            double lab = 0, incoming = 0;
-            if (node.label > 0) lab = node.lab * y[node.label];
+            double p_nonblank = 0, incoming = 0;
+            if (node.label > 0) p_nonblank = node.p_nonblank * y[node.label];
             if (node.parent >= 0 && at(node.parent).active) {
                 const BeamNode& parent = at(node.parent);
-                const double from = parent.label == node.label ? parent.bl : parent.total();
+                const double from = parent.label == node.label ? parent.p_blank : parent.total();
                 incoming = from * (weights(node.parent)[node.label] * y[node.label]);
-                lab = lab + incoming;
+                p_nonblank = p_nonblank + incoming;
             }
-            const double bl = node.total() * y[0];
-            if (lab + bl < kTiny) {
+            const double p_blank = node.total() * y[0];
+            if (p_nonblank + p_blank < kTiny) {
                 frame.dropped.push_back(i);
                 continue;
             }
-            least = std::min(least, lab + bl);
-            frame.add({lab, bl, incoming, i, node.parent, node.label}, node.serial);
+            least = std::min(least, p_nonblank + p_blank);
+            frame.add({p_nonblank, p_blank, incoming, i, node.parent, node.label}, node.serial);
         }
         frame.staying = frame.candidates.size();
         // With a full beam, nothing below its last string can enter.
@@ -119,7 +120,7 @@ void Beam::expand(Frame& frame, const double* y, double least) const {
     for (int32_t k = 1; k < options_.classes; ++k)
         if (y[k] >= options_.floor && farthest * y[k] >= least) frame.labels.push_back(k);
     std::stable_sort(frame.labels.begin(), frame.labels.end(), [y](int32_t a, int32_t b) { return y[a] > y[b]; });
-    const int64_t deepest = at(root_).depth + 2 * options_.depth + 2 * options_.every;
+    const int64_t deepest = at(root_).depth + 2 * options_.depth + 2 * options_.prune_interval;
     int64_t age = serial_;
     for (int32_t i : active_) {
         const BeamNode& node = at(i);
@@ -128,7 +129,7 @@ void Beam::expand(Frame& frame, const double* y, double least) const {
         const double* weight = weights(i);
         for (int32_t k : frame.labels) {
             if (total * (node.reach * y[k]) < least) break;
-            const double incoming = (k == node.label ? node.bl : total) * (weight[k] * y[k]);
+            const double incoming = (k == node.label ? node.p_blank : total) * (weight[k] * y[k]);
             if (incoming < least) continue;
             const int32_t old = child(i)[k];
             if (old >= 0 && at(old).active) continue;  // has got it already
@@ -151,13 +152,13 @@ void Beam::commit(Frame& frame, const double* y) {
         BeamNode& node = nodes_[size_t(i)];
         if (!node.active) node.entry = 0;
         node.active = 1;
-        node.lab = candidate.lab;
-        node.bl = candidate.bl;
+        node.p_nonblank = candidate.p_nonblank;
+        node.p_blank = candidate.p_blank;
         if (candidate.incoming > node.entry) {
             node.entry = candidate.incoming;
             node.start = node.last = frame_;
             node.prob = y[node.label];
-        } else if (node.lab >= node.bl) {
+        } else if (node.p_nonblank >= node.p_blank) {
             node.last = frame_;
             node.prob = std::max(node.prob, y[node.label]);
         }
@@ -170,8 +171,11 @@ void Beam::commit(Frame& frame, const double* y) {
     const int exponent = std::ilogb(most);
     const double scale = std::ldexp(1.0, -exponent);
     exponent_ += exponent;
-    for (int32_t i : active_) nodes_[size_t(i)].lab *= scale, nodes_[size_t(i)].bl *= scale, nodes_[size_t(i)].entry *= scale;
-    for (int32_t i : frame.dropped) nodes_[size_t(i)].active = 0, nodes_[size_t(i)].lab = nodes_[size_t(i)].bl = 0;
+    for (int32_t i : active_) {
+        BeamNode& node = nodes_[size_t(i)];
+        node.p_nonblank *= scale, node.p_blank *= scale, node.entry *= scale;
+    }
+    for (int32_t i : frame.dropped) nodes_[size_t(i)].deactivate();
     for (int32_t i : frame.dropped) remove_upwards(i);
     if (scorer_ && !frame.fresh.empty()) score(frame.fresh);
 }
@@ -196,7 +200,7 @@ void Beam::score(const std::vector<int32_t>& fresh) {
         double* weight = weights_.data() + size_t(fresh[c]) * classes;
         double reach = 0;
         for (size_t k = 1; k < classes; ++k) {
-            weight[k] = std::exp(double(rows[c][k]) + options_.bonus);
+            weight[k] = std::exp(double(rows[c][k]) + options_.insertion_bonus);
             reach = std::max(reach, weight[k]);
         }
         nodes_[size_t(fresh[c])].reach = reach;
@@ -255,7 +259,7 @@ std::vector<int32_t> Beam::path(int32_t i) const {
 void Beam::move_root(int32_t node) {
     if (node == root_) return;
     const std::vector<int32_t> line = path(node);
-    for (int32_t i : line) said_.push_back({at(i).label, at(i).start, at(i).last, at(i).prob});
+    for (int32_t i : line) spans_.push_back({at(i).label, at(i).start, at(i).last, at(i).prob});
     const int64_t depth = at(node).depth;
     std::vector<int32_t> kept, gone;
     std::vector<int8_t> known(nodes_.size(), 0);  // 1: descends from the node, -1: does not
@@ -269,7 +273,7 @@ void Beam::move_root(int32_t node) {
         for (int32_t j : asked) known[size_t(j)] = answer;
         (answer == 1 ? kept : gone).push_back(i);
     }
-    for (int32_t i : gone) nodes_[size_t(i)].active = 0, nodes_[size_t(i)].lab = nodes_[size_t(i)].bl = 0;
+    for (int32_t i : gone) nodes_[size_t(i)].deactivate();
     for (int32_t i : gone) remove_upwards(i);
     // Of the others only the line between the two roots is left.
     for (int32_t i = at(node).parent; i >= 0; i = at(i).parent) remove(i);
@@ -280,41 +284,42 @@ void Beam::move_root(int32_t node) {
 
 void Beam::after_frame() {
     const int64_t open = at(best_).depth - at(root_).depth;
-    if (open > options_.depth + options_.every || (frame_ % options_.every == 0 && open > options_.depth)) {
+    const bool due = frame_ % options_.prune_interval == 0;
+    if (open > options_.depth + options_.prune_interval || (due && open > options_.depth)) {
         int32_t node = best_;
         for (int64_t i = 0; i < options_.depth; ++i) node = at(node).parent;
         move_root(node);
         cut_long();
     }
-    const bool holds = at(best_).bl >= kBlankHolds * at(best_).total();
+    const bool holds = at(best_).p_blank >= kBlankHolds * at(best_).total();
     held_frames_ = !holds ? 0 : held_ == at(best_).serial ? held_frames_ + 1 : 1;
     held_ = at(best_).serial;
     if (held_frames_ >= options_.endpoint && !empty()) {
         finish();
-    } else if (frame_ % options_.show == 0) {
+    } else if (frame_ % options_.show_interval == 0) {
         tell_partial();
     }
 }
 
 // An utterance without end is cut at its last committed space, so that memory stays bounded.
 void Beam::cut_long() {
-    if (said_.empty() || frame_ - said_.front().start < options_.longest) return;
-    size_t cut = said_.size(), rest = cut;
-    for (size_t i = said_.size(); i-- > 1;) {
-        if (said_[i].label != options_.space) continue;
+    if (spans_.empty() || frame_ - spans_.front().start < options_.longest) return;
+    size_t cut = spans_.size(), rest = cut;
+    for (size_t i = spans_.size(); i-- > 1;) {
+        if (spans_[i].label != options_.space) continue;
         cut = i, rest = i + 1;
         break;
     }
     tell_final(int64_t(cut));
-    said_.erase(said_.begin(), said_.begin() + int64_t(rest));
+    spans_.erase(spans_.begin(), spans_.begin() + int64_t(rest));
     shown_best_ = shown_root_ = -1;
 }
 
 void Beam::finish() {
     if (empty()) return;
     move_root(best_);
-    tell_final(int64_t(said_.size()));
-    said_.clear();
+    tell_final(int64_t(spans_.size()));
+    spans_.clear();
     shown_best_ = shown_root_ = at(best_).serial;
 }
 
@@ -322,9 +327,9 @@ void Beam::tell_partial() {
     if (at(best_).serial == shown_best_ && at(root_).serial == shown_root_) return;
     shown_best_ = at(best_).serial;
     shown_root_ = at(root_).serial;
-    const int64_t open = at(best_).depth - at(root_).depth, said = int64_t(said_.size());
-    report.insert(report.end(), {0, frame_, said, said + open});
-    for (const Said& label : said_) report.push_back(label.label);
+    const int64_t open = at(best_).depth - at(root_).depth, committed = int64_t(spans_.size());
+    report.insert(report.end(), {0, frame_, committed, committed + open});
+    for (const TokenSpan& span : spans_) report.push_back(span.label);
     report.resize(report.size() + size_t(open));
     int64_t* end = report.data() + report.size();
     for (int32_t i = best_; i != root_; i = at(i).parent) *--end = at(i).label;
@@ -333,8 +338,8 @@ void Beam::tell_partial() {
 void Beam::tell_final(int64_t count) {
     report.insert(report.end(), {1, frame_, count});
     for (int64_t i = 0; i < count; ++i) {
-        const Said& label = said_[size_t(i)];
-        report.insert(report.end(), {label.label, label.start, label.last, std::bit_cast<int64_t>(label.prob)});
+        const TokenSpan& span = spans_[size_t(i)];
+        report.insert(report.end(), {span.label, span.start, span.last, std::bit_cast<int64_t>(span.prob)});
     }
 }
 
@@ -348,8 +353,8 @@ void Beam::best(int64_t count) {
     for (int32_t i : order) {
         const double score = double(exponent_) * std::log(2.0) + std::log(at(i).total());
         const std::vector<int32_t> line = path(i);
-        report.insert(report.end(), {2, std::bit_cast<int64_t>(score), int64_t(said_.size() + line.size())});
-        for (const Said& label : said_) report.push_back(label.label);
+        report.insert(report.end(), {2, std::bit_cast<int64_t>(score), int64_t(spans_.size() + line.size())});
+        for (const TokenSpan& span : spans_) report.push_back(span.label);
         for (int32_t j : line) report.push_back(at(j).label);
     }
 }

@@ -17,14 +17,15 @@ struct BeamNode {
     int32_t label, parent, children, active;  // label -1: the place is free
     int64_t depth, serial;                    // counted from the start of the stream; older nodes have smaller serials
     int64_t start, last;                      // frames: where most probability came in, where the label was last held
-    double lab, bl;                           // probability that the frame is in the label, or in the blank after it
+    double p_nonblank, p_blank;               // probability that the frame is in the label, or in the blank after it
     double entry, prob;                       // most that came in with a frame; best posterior of the label
     double reach;                             // the largest of its weights
-    double total() const { return lab + bl; }
+    double total() const { return p_nonblank + p_blank; }
+    void deactivate() { active = 0, p_nonblank = p_blank = 0; }
 };
 static_assert(sizeof(BeamNode) == 88);
 
-struct Said {
+struct TokenSpan {
     int64_t label, start, last;
     double prob;
 };
@@ -57,7 +58,7 @@ private:
     void remove(int32_t node);
     void move_root(int32_t node);
     void after_frame();
-    bool empty() const { return said_.empty() && best_ == root_; }
+    bool empty() const { return spans_.empty() && best_ == root_; }
     void cut_long();
     void tell_partial();
     void tell_final(int64_t count);
@@ -77,9 +78,9 @@ private:
 
     std::vector<BeamNode> nodes_;
     std::vector<int32_t> children_, free_, active_;
-    std::vector<double> weights_;  // e ** (scorer + bonus)
+    std::vector<double> weights_;  // e ** (scorer + insertion_bonus)
     std::vector<uint8_t> states_;
-    std::vector<Said> said_;  // labels of the utterance up to the root
+    std::vector<TokenSpan> spans_;  // labels of the utterance up to the root
     int32_t root_ = 0, best_ = 0;
     int64_t frame_ = 0, serial_ = 0, exponent_ = 0;  // probabilities are to be multiplied by 2 ** exponent
     int64_t held_ = -1, held_frames_ = 0;

@@ -26,10 +26,11 @@ extern "C" {
 fewbit_beam* fewbit_beam_new(const fewbit_beam_options* options, const fewbit_scorer* scorer) {
     return guarded<fewbit_beam*>(nullptr, [&] {
         demand(options != nullptr && options->classes >= 2 && options->classes <= kMost, "a beam needs labels");
-        demand(count(options->width) && count(options->depth) && count(options->every) && count(options->show),
-               "width, depth, every and show lie in 1..2**20");
+        demand(count(options->width) && count(options->depth), "width and depth lie in 1..2**20");
+        demand(count(options->prune_interval) && count(options->show_interval),
+               "prune_interval and show_interval lie in 1..2**20");
         demand(options->endpoint >= 1 && options->longest >= 1, "endpoint and longest are counts of frames");
-        demand(std::fabs(options->bonus) <= 50, "the bonus of a label lies in -50..50");
+        demand(std::fabs(options->insertion_bonus) <= 50, "insertion_bonus lies in -50..50");
         const Scorer* model = scorer == nullptr ? nullptr : scorer->scorer.get();
         demand(model == nullptr || model->classes() == options->classes, "the scorer has other classes than the beam");
         return new fewbit_beam{Beam(*options, model)};

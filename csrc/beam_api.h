@@ -16,14 +16,15 @@ extern "C" {
 typedef struct fewbit_beam fewbit_beam;
 typedef struct fewbit_scorer fewbit_scorer;
 
-/* classes: labels and the blank, which is class 0. width: active strings. depth, every: how many labels stay open, and
- * after how many frames the older ones are committed. endpoint: frames of blank that end an utterance; longest: frames
- * after which it is cut. show: frames between two looks at the best string. space: the label at which an utterance is cut,
- * or -1. bonus: for every label. blank_skip: a frame with a more probable blank makes no new strings. floor: nor does a
- * less probable label. */
+/* classes: labels and the blank, which is class 0. width: active strings. depth: labels that stay open.
+ * prune_interval: frames between two commitments of the older labels. endpoint: frames of blank that end an utterance.
+ * longest: frames after which an utterance is cut. show_interval: frames between two looks at the best string.
+ * space: the label at which an utterance is cut, or -1. insertion_bonus: added to the score for every label.
+ * blank_skip: a frame with a more probable blank makes no new strings. floor: a label of lower probability makes no
+ * new strings. */
 typedef struct {
-    int64_t classes, width, depth, every, endpoint, longest, show, space;
-    double bonus, blank_skip, floor;
+    int64_t classes, width, depth, prune_interval, endpoint, longest, show_interval, space;
+    double insertion_bonus, blank_skip, floor;
 } fewbit_beam_options;
 
 /* scorer may be NULL; it must live as long as the beam and its copies. */

@@ -76,7 +76,7 @@ std::vector<uint8_t> Beam::save() const {
                            shown_root_})
         out.value(number);
     out.list(nodes_), out.list(children_), out.list(free_), out.list(active_), out.list(weights_), out.list(states_);
-    out.list(said_);
+    out.list(spans_);
     out.value(sum_of(out.bytes.data(), out.bytes.size()));
     return std::move(out.bytes);
 }
@@ -101,7 +101,7 @@ void Beam::restore(const uint8_t* bytes, int64_t count) {
     in.value(root), in.value(best), in.value(other.frame_), in.value(other.serial_), in.value(other.exponent_);
     in.value(other.held_), in.value(other.held_frames_), in.value(other.shown_best_), in.value(other.shown_root_);
     in.list(other.nodes_), in.list(other.children_), in.list(other.free_), in.list(other.active_);
-    in.list(other.weights_), in.list(other.states_), in.list(other.said_);
+    in.list(other.weights_), in.list(other.states_), in.list(other.spans_);
     in.end();
 
     const size_t nodes = other.nodes_.size(), table = nodes * size_t(options.classes);

@@ -61,7 +61,7 @@ std::unique_ptr<Scorer> make_char_scorer(std::shared_ptr<const Ngram> model, std
 struct WordSettings {
     int64_t words = 0, classes = 0;
     int32_t space = 0;
-    double weight = 1, unknown = 0, bonus = 0;
+    double weight = 1, unknown = 0, word_bonus = 0;
 };
 std::unique_ptr<Scorer> make_word_scorer(std::shared_ptr<const Ngram> model, LetterTrie trie,
                                          const WordSettings& settings, const Scorer* spelling);

@@ -31,14 +31,14 @@ fewbit_scorer* fewbit_scorer_chars(const fewbit_ngram* ngram, const int32_t* sym
 
 fewbit_scorer* fewbit_scorer_words(const fewbit_ngram* ngram, int64_t words, const int32_t* prefix, int64_t prefixes,
                                    int64_t classes, int32_t space, const fewbit_scorer* spelling, double weight,
-                                   double unknown, double bonus) {
+                                   double unknown, double word_bonus) {
     return guarded<fewbit_scorer*>(nullptr, [&] {
         LetterTrie trie;
         for (int64_t i = 0; i <= prefixes; ++i) {
             const int32_t* row = prefix + 5 * i;
             trie.prefixes.push_back({row[0], row[1], row[2], row[3], row[4]});
         }
-        const WordSettings settings{words, classes, space, weight, unknown, bonus};
+        const WordSettings settings{words, classes, space, weight, unknown, word_bonus};
         const Scorer* letters = spelling == nullptr ? nullptr : spelling->scorer.get();
         return new fewbit_scorer{make_word_scorer(ngram->model, std::move(trie), settings, letters)};
     });

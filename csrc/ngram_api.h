@@ -30,7 +30,7 @@ FEWBIT_NGRAM_API fewbit_scorer* fewbit_scorer_chars(const fewbit_ngram*, const i
 FEWBIT_NGRAM_API fewbit_scorer* fewbit_scorer_words(const fewbit_ngram*, int64_t words, const int32_t* prefix,
                                                     int64_t prefixes, int64_t classes, int32_t space,
                                                     const fewbit_scorer* spelling, double weight, double unknown,
-                                                    double bonus);
+                                                    double word_bonus);
 
 FEWBIT_NGRAM_API int64_t fewbit_scorer_classes(const fewbit_scorer*);
 FEWBIT_NGRAM_API int64_t fewbit_scorer_state_bytes(const fewbit_scorer*);

@@ -1,4 +1,4 @@
-// Words of a vocabulary, or letter by letter: the sums of `fewbit.decode.Together`, without walking over the words.
+// Words of a vocabulary, or letter by letter: the sums of `fewbit.decode.OpenVocabularyLM`, but not word by word.
 //
 // P(w | h) = b(h) P(w | h') + excess(h w), where only the grams of h have an excess. So the sum of P over a range of
 // words is a difference of running sums of the unigrams, and one of the excesses for each longer context: two searches.
@@ -176,7 +176,7 @@ private:
             for (const auto& [label, value] : known_letters()) ln[label] = weight * value;
         }
         ln[0] = 0;
-        if (head.prefix != 0) ln[settings_.space] += float(settings_.bonus);
+        if (head.prefix != 0) ln[settings_.space] += float(settings_.word_bonus);
     }
 
     struct Known {

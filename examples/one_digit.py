@@ -9,7 +9,7 @@ from fewbit.features import LogMel
 from fewbit.tasks import Task
 
 digits = spoken_digits()  # recordings inside the package
-mels = LogMel(mels=20, rate=digits.rate)
+mels = LogMel(mels=20, sample_rate=digits.sample_rate)
 
 
 def features(clip):

@@ -23,7 +23,7 @@ from recipes.commands_card import CARD, NOTICE, CommandFigures, rows
 from recipes.rounds import distilled, float_rounds, normalized, ternary_rounds
 from recipes.spotted_words import HeardStream, best_scores, hear, least_score, name_of, shuffled, sweep
 
-FEATURES = LogMel(mels=40, rate=16_000)
+FEATURES = LogMel(mels=40, sample_rate=16_000)
 RATES = 1, 12  # false alarms for each keyword-hour
 
 

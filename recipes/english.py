@@ -19,7 +19,7 @@ from recipes.english_card import Rates, write_english_card
 from recipes.english_language import measure, tune, write_language_models
 from recipes.rounds import distilled, float_rounds, normalized, ternary_rounds
 
-FEATURES = LogMel(mels=64, rate=16_000)
+FEATURES = LogMel(mels=64, sample_rate=16_000)
 
 
 @dataclass(frozen=True)

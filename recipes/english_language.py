@@ -18,7 +18,7 @@ from fewbit.text import cer, kneser_ney, ngram_to_bytes, wer
 CHAR_ORDER, WORD_ORDER = 8, 3
 GRID: dict[str, Sequence[float]] = {
     "weight": (0.3, 0.4, 0.55, 0.7, 0.85, 1.0),
-    "bonus": (0.1, 0.4, 0.7, 1.0),
+    "insertion_bonus": (0.1, 0.4, 0.7, 1.0),
     "unknown": (0.01, 0.03, 0.1),
 }
 """Tried on the held-out speakers; `unknown` only with words."""
@@ -74,7 +74,7 @@ def measure(network: Network, model: str | Path, utterances: Sequence[Clip]) -> 
 def scores_of(network: Network, utterance: Clip) -> Any:
     """Scores ``(frames, classes)`` of an utterance as a `Session` hears it: alone, with silence behind it."""
     features = front_end(network)
-    quiet = np.zeros(int(TAIL_SECONDS * features.rate), np.float32)
+    quiet = np.zeros(int(TAIL_SECONDS * features.sample_rate), np.float32)
     scores, _ = network.step(features(np.concatenate([utterance.samples, quiet])), network.init_state())
     return scores / Q10
 

@@ -48,15 +48,15 @@ def hear(
     """The clips in their order as one stream without reset, heard in chunks of 0.1 seconds.
 
     Args:
-        network: with features and an alphabet; `clips` have the rate of its features.
+        network: with features and an alphabet; `clips` have the sample rate of its features.
         clips: what is said, one after the other.
         words_of: the words of a clip's text that count; each is somewhere in the clip.
         seed: of the pauses between the clips.
     """
     features = front_end(network)
-    samples, spoken = join(clips, features.rate, np.random.default_rng(seed), GAP)
+    samples, spoken = join(clips, features.sample_rate, np.random.default_rng(seed), GAP)
     waiting, state, scores = features.init_state(), network.init_state(), []
-    for chunk in np.array_split(samples, len(samples) // int(features.rate * CHUNK_SECONDS)):
+    for chunk in np.array_split(samples, len(samples) // int(features.sample_rate * CHUNK_SECONDS)):
         frames, waiting = features.step(chunk, waiting)
         new, state = network.step(frames, state)
         scores.append(new / Q10)
@@ -117,7 +117,7 @@ def best_scores(network: Network, clips: Sequence[Clip], silence_seconds: float 
     """
     features, step = front_end(network), frame_seconds(network)
     nodes = Nodes.build([(i + 1,) for i in range(len(alphabet_of(network).tokens))], None)
-    quiet = np.zeros(int(TAIL_SECONDS * features.rate), np.float32)
+    quiet = np.zeros(int(TAIL_SECONDS * features.sample_rate), np.float32)
     found = []
     for clip in clips:
         frames = features(np.concatenate([clip.samples, quiet]))

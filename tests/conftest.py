@@ -77,7 +77,7 @@ def every_op() -> Program:
             "head", weight(3, 4, Ternary(), layout="bits", per=PerTensor()), bias(3), rescale_from(Q10 / 100, *INT32)
         ),
     )
-    features, alphabet = LogMel(mels=6, rate=8000), Alphabet(("a", "b"))
+    features, alphabet = LogMel(mels=6, sample_rate=8000), Alphabet(("a", "b"))
     return Program(chain, features.to_dict(), alphabet.to_dict(), {"made": "by hand"})
 
 
@@ -85,7 +85,7 @@ def every_op() -> Program:
 def listener() -> Program:
     """Hears noise at 8 kHz and says a lot about it: its input and its scores lie around 0."""
     random = np.random.default_rng(1)
-    features, alphabet = LogMel(mels=8, rate=8000), Alphabet(("a", "b", "c"))
+    features, alphabet = LogMel(mels=8, sample_rate=8000), Alphabet(("a", "b", "c"))
     frames = features(random.uniform(-0.5, 0.5, 16_000).astype(np.float32))
     offset = -40 * frames.mean(axis=0)
     skip = {"cell_multiplier": 1 << 15, "skip_multiplier": 1 << 15, "shift": 30, "low": -127, "high": 127}

@@ -26,7 +26,7 @@ COPIED = ("cifar10_subset", "english_books")
 def frames_of_an4(folder: Path) -> dict[str, Any]:
     """Frames of all utterances one after the other by part, and what else training needs."""
     speech, arrays = an4(folder), {}
-    about: dict[str, Any] = {"step": STEP, "floor": FEATURES.floor, "rate": speech.rate / FEATURES.hop}
+    about: dict[str, Any] = {"step": STEP, "floor": FEATURES.floor, "frame_rate": speech.sample_rate / FEATURES.hop}
     about |= {"recipe": asdict(EnglishRecipe()), "lengths": {}, "texts": {}}
     margin = np.zeros(FEATURES.window - FEATURES.hop, np.float32)
     for name in ("train", "dev", "test"):

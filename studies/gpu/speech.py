@@ -41,7 +41,7 @@ class Prepared:
     parts: dict[str, list[tuple[Frames, str]]]
     noise: Frames
     recipe: dict[str, Any]
-    rate: float
+    frame_rate: float
     floor: float
 
 
@@ -50,9 +50,9 @@ class JoinedFrames(JoinedSpeech):
 
     def __init__(self, data: Prepared) -> None:
         self.alphabet, self.examples, self.floor = ALPHABET, data.recipe["examples"], data.floor
-        self.rate, self.noise = data.rate, data.noise
-        self.frames = int(data.recipe["seconds"] * self.rate)
-        longest = self.frames - int(self.rate * (REST + 0.4))
+        self.frame_rate, self.noise = data.frame_rate, data.noise
+        self.frames = int(data.recipe["seconds"] * self.frame_rate)
+        longest = self.frames - int(self.frame_rate * (REST + 0.4))
         self.variants, self.texts = [], []
         for frames, text in data.parts["train"]:
             spoken = [found for speed in SPEEDS if len(found := at_speed(frames, speed)) <= longest]
@@ -179,4 +179,4 @@ def read(small: bool) -> Prepared:
             ends = np.cumsum(about["lengths"][name])[:-1]
             parts[name] = list(zip(np.split(frames, ends), about["texts"][name], strict=True))
         noise = arrays["noise"].astype(np.float32)
-    return Prepared(parts, noise, about["recipe"], about["rate"], about["floor"])
+    return Prepared(parts, noise, about["recipe"], about["frame_rate"], about["floor"])

@@ -3,7 +3,7 @@
     FEWBIT_DATA=... python -m studies.speech.english_delays --out build/benchmarks [--results docs/results]
 
 The recogniser of English in the package on AN4's test sentences as one stream, for searches that commit later or
-earlier (`depth`, the labels of the best string that stay open) and less or more often (`every`, in frames).
+earlier (`depth`, the labels of the best string that stay open) and less or more often (`prune_interval`, in frames).
 """
 
 import argparse
@@ -27,7 +27,7 @@ from fewbit.text import wer
 from studies.evidence import Study
 
 CHUNK = RATE // 10
-DEPTHS, EVERY = (1, 2, 5, 10, 20, 50), (5, 20, 50)
+DEPTHS, INTERVALS = (1, 2, 5, 10, 20, 50), (5, 20, 50)
 TOLD = {"to_show": "shown", "to_commit": "committed"}
 
 
@@ -93,19 +93,21 @@ def sweep(path: Path, samples: Any, said: str, settings: Sequence[tuple[int, int
     usual = choose_decoder(network, path)
     assert isinstance(usual, TreeBeam)
     rows = []
-    for depth, every in dict.fromkeys([(usual.depth, usual.every), *settings]):
-        found = delays(network, replace(usual, depth=depth, every=every), samples, said)
-        rows.append({"depth": depth, "every": every, **found})
+    for depth, interval in dict.fromkeys([(usual.depth, usual.prune_interval), *settings]):
+        found = delays(network, replace(usual, depth=depth, prune_interval=interval), samples, said)
+        rows.append({"depth": depth, "prune_interval": interval, **found})
         print(json.dumps(rows[-1]))
     return rows
 
 
 def study(rows: list[dict[str, Any]], picture: Path) -> Study:
-    usual, rows = rows[0], sorted(rows, key=lambda row: (row["depth"], row["every"]))
+    usual, rows = rows[0], sorted(rows, key=lambda row: (row["depth"], row["prune_interval"]))
     curves = {
         key: {
-            f"committing every {every} frames": {row["depth"]: [row[key]] for row in rows if row["every"] == every}
-            for every in EVERY
+            f"committing every {interval} frames": {
+                row["depth"]: [row[key]] for row in rows if row["prune_interval"] == interval
+            }
+            for interval in INTERVALS
         }
         for key in ("to_commit_p50", "wer")
     }
@@ -115,10 +117,16 @@ def study(rows: list[dict[str, Any]], picture: Path) -> Study:
     ]
     title = "The recogniser of English: committing early or late"
     plot_curves(panels, "labels that stay open (depth)", picture, title, log=True)
-    columns = ("depth", "every", "shown, p50 (s)", "p95", "committed, p50 (s)", "p95", "taken back", "WER %")
+    columns = ("depth", "prune_interval", "shown, p50 (s)", "p95", "committed, p50 (s)", "p95", "taken back", "WER %")
     keys = ("to_show_p50", "to_show_p95", "to_commit_p50", "to_commit_p95")
     cells = tuple(
-        (row["depth"], row["every"], *(row[key] for key in keys), f"{row['revoked']} of {row['shown']}", row["wer"])
+        (
+            row["depth"],
+            row["prune_interval"],
+            *(row[key] for key in keys),
+            f"{row['revoked']} of {row['shown']}",
+            row["wer"],
+        )
         for row in rows
     )
     return Study(
@@ -128,10 +136,10 @@ def study(rows: list[dict[str, Any]], picture: Path) -> Study:
         claim="",
         verdict="no claim",
         findings=(
-            f"As it is set (depth {usual['depth']}, every {usual['every']} frames), a word is shown "
+            f"As it is set (depth {usual['depth']}, every {usual['prune_interval']} frames), a word is shown "
             f"{usual['to_show_p50']} s after its last letter (95 %: {usual['to_show_p95']} s), committed after "
             f"{usual['to_commit_p50']} s (95 %: {usual['to_commit_p95']} s); of {usual['shown']} words shown, "
-            f"{usual['revoked']} were taken back for another. That it is committed late costs a reader nothing.",
+            f"{usual['revoked']} were taken back for another. Late commitment does not delay what readers see.",
         ),
         setting="AN4's test sentences as one stream, in chunks of 0.1 s; times are of sound, computing not counted.",
         command="python -m studies.speech.english_delays --out build/benchmarks --results docs/results",
@@ -152,7 +160,7 @@ def main() -> None:
     if folder is None:
         raise SystemExit("needs AN4 under FEWBIT_DATA")
     samples, spoken = join(getattr(an4(folder), arguments.split), RATE, np.random.default_rng(0), (0.3, 0.8))
-    settings = [(depth, every) for every in EVERY for depth in DEPTHS]
+    settings = [(depth, interval) for interval in INTERVALS for depth in DEPTHS]
     said = " ".join(sentence.text for sentence in spoken)
     rows = sweep(find(arguments.model), samples, said, settings)
     arguments.out.mkdir(parents=True, exist_ok=True)

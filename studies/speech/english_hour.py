@@ -66,7 +66,7 @@ def long_run(network: Any, path: Path, utterances: tuple[Clip, ...], hours: floa
         "us_a_frame_first_quarter": round(float(np.median(times[:quarter])), 1),
         "us_a_frame_last_quarter": round(float(np.median(times[-quarter:])), 1),
         "most_nodes": max(minute["nodes"] for minute in minutes),
-        "bound_nodes": 1 + decoder.width * 2 * (decoder.depth + decoder.every),
+        "bound_nodes": 1 + decoder.width * 2 * (decoder.depth + decoder.prune_interval),
         "committed_only_appended": bool(appended),
         "real_time_factor": round(float(np.median(times)) * 1e-6 / decoder.frame_seconds, 4),
         "minutes": minutes,

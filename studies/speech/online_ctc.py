@@ -31,7 +31,7 @@ from studies.evidence import Study
 from studies.evidence.machine import describe
 from studies.evidence.study import spread
 
-FEATURES = LogMel(mels=40, rate=16_000)
+FEATURES = LogMel(mels=40, sample_rate=16_000)
 STRIDE = 4
 TENTHS = 10
 ONLINE, UPDATES, PASSES = ARMS = ("online", "whole, as many updates", "whole, heard as often")

@@ -80,13 +80,13 @@ def live(network: Network, data: SpeechCommands, threshold: float) -> dict[str, 
     """Delay and work of a session, chunk by chunk as `fewbit spot` runs it."""
     features = front_end(network)
     clips = shuffled(data.test)
-    samples, spoken = join(clips, features.rate, np.random.default_rng(0), GAP)
-    hop = features.hop / features.rate
+    samples, spoken = join(clips, features.sample_rate, np.random.default_rng(0), GAP)
+    hop = features.hop / features.sample_rate
     ends = [s.start + sounding(features(clip.samples))[1] * hop for s, clip in zip(spoken, clips, strict=True)]
     words = KeywordList(alphabet_of(network), data.words)
     session = Session(network, KeywordSpotter(words, frame_seconds(network), threshold=threshold))
     waits, used = [], 0.0
-    for chunk in np.array_split(samples, len(samples) // int(features.rate * CHUNK_SECONDS)):
+    for chunk in np.array_split(samples, len(samples) // int(features.sample_rate * CHUNK_SECONDS)):
         start = time.process_time()
         events = session.step(chunk)
         used += time.process_time() - start

@@ -21,7 +21,7 @@ from fewbit.text import cer
 from fewbit.train import CTC, CTCBatch
 from studies.evidence.setting import Setting
 
-FEATURES = LogMel(mels=40, rate=16_000, window_ms=25, hop_ms=10)
+FEATURES = LogMel(mels=40, sample_rate=16_000, window_ms=25, hop_ms=10)
 DEV_SPEAKERS = 8
 """Every so many-th speaker of the training part is kept for development."""
 

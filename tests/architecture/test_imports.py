@@ -155,7 +155,7 @@ def test_without_torch_a_packed_network_runs(listener: Program, tmp_path: Path) 
     code = f"""{BLOCK}
 import numpy as np
 sound = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
-print(repr(fewbit.stream([sound[:3000], sound[3000:]], fewbit.load(sys.argv[1])).text))
+print(repr(fewbit.stream(fewbit.load(sys.argv[1]), [sound[:3000], sound[3000:]]).text))
 from fewbit.cli.main import main
 sys.exit(main(["show", sys.argv[1], "--json"]))
 """

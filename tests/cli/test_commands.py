@@ -72,7 +72,7 @@ def test_train_compress_pack_show_run_stream(folder, capsys, digits):
     assert shown["ops"][1]["macs"] == 16 * 320 / 4
     assert [op["format"] for op in shown["ops"][1:]] == ["ternary", "ternary", "int8"]
     assert "payload" in say("show", "d.fewbit")
-    soundfile.write("a.wav", digits.stream(digits.test[:4])[0], digits.rate)
+    soundfile.write("a.wav", digits.stream(digits.test[:4])[0], digits.sample_rate)
     assert json.loads(say("run", "d.fewbit", "a.wav", "--json"))["shape"][1] == 11
     lines = [json.loads(line) for line in say("stream", "a.wav", "a.wav", "--model", "d.fewbit", "--json").splitlines()]
     assert [set(line) for line in lines] == [{"file", "text", "audio_seconds", "real_time_factor"}] * 2
@@ -145,7 +145,7 @@ def test_errors_are_one_message_and_exit_code_1(tmp_path, capsys):
 
 def test_the_network_that_ships_hears_a_word(capsys, tmp_path, digits):
     clips = [clip for clip in digits.test if clip.speaker == "george"][:3]
-    soundfile.write(tmp_path / "a.flac", digits.stream(tuple(clips))[0], digits.rate)
+    soundfile.write(tmp_path / "a.flac", digits.stream(tuple(clips))[0], digits.sample_rate)
     assert cli.main(["stream", str(tmp_path / "a.flac"), "--model", "digits", "--json"]) == 0
     text = json.loads(capsys.readouterr().out)["text"]
     assert text == digits.stream(tuple(clips))[1]

@@ -36,8 +36,8 @@ def model(listener, tmp_path):
 
 
 def test_a_file_and_its_chunks_give_the_same_text(listener, sounds):
-    heard = stream(sounds[0], listener)
-    again = stream(np.split(noise(), 5), listener)
+    heard = stream(listener, sounds[0])
+    again = stream(listener, np.split(noise(), 5))
     assert len(heard.text) > 5
     assert (heard.text, heard.events, heard.audio_seconds) == (again.text, again.events, again.audio_seconds)
 
@@ -45,7 +45,7 @@ def test_a_file_and_its_chunks_give_the_same_text(listener, sounds):
 @pytest.mark.parametrize("seconds", [0.001, 0.07, 5.0])
 def test_the_size_of_chunks_changes_no_event(seconds, listener, sounds):
     for sound in sounds:
-        assert stream(sound, listener, chunk_seconds=seconds).events == stream(sound, listener).events
+        assert stream(listener, sound, chunk_seconds=seconds).events == stream(listener, sound).events
 
 
 @pytest.mark.parametrize("rate", [RATE, 48_000])
@@ -53,7 +53,7 @@ def test_the_size_of_chunks_changes_no_event(seconds, listener, sounds):
 def test_a_file_without_sound_gives_no_text(samples, rate, quiet, tmp_path):
     path = tmp_path / "short.wav"
     soundfile.write(path, np.zeros(samples), rate)
-    heard = stream(path, quiet)
+    heard = stream(quiet, path)
     assert (heard.text, heard.events) == ("", ())
     assert heard.audio_seconds < 0.01
 
@@ -71,13 +71,13 @@ def quiet(listener, repack, tmp_path):
 
 
 def test_run_gives_the_scores_of_a_whole_file(listener, sounds):
-    wanted = listener(LogMel(mels=8, rate=RATE)(noise()))
-    assert np.array_equal(run(sounds[0], listener), wanted)
+    wanted = listener(LogMel(mels=8, sample_rate=RATE)(noise()))
+    assert np.array_equal(run(listener, sounds[0]), wanted)
 
 
 def test_a_missing_file_is_refused_by_name(listener, tmp_path):
     with pytest.raises(AudioError, match=r"none\.wav: cannot be read: there is no such file"):
-        stream(tmp_path / "none.wav", listener)
+        stream(listener, tmp_path / "none.wav")
 
 
 def test_the_command_line_prints_one_line_of_json_for_each_file(sounds, model, listener, capsys):
@@ -87,7 +87,7 @@ def test_the_command_line_prints_one_line_of_json_for_each_file(sounds, model, l
     assert [set(line) for line in lines] == [KEYS, KEYS]
     assert [line["file"] for line in lines] == sounds
     assert [line["audio_seconds"] for line in lines] == [1.0, 2.0]
-    assert [line["text"] for line in lines] == [stream(sound, listener).text for sound in sounds]
+    assert [line["text"] for line in lines] == [stream(listener, sound).text for sound in sounds]
     assert said.err == ""
 
 
@@ -95,7 +95,7 @@ def test_the_command_line_prints_events_on_request(sounds, model, listener, caps
     assert main(["stream", sounds[0], "--json", "--events", "--model", model]) == 0
     *events, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert set(last) == KEYS
-    assert len(events) == len(stream(sounds[0], listener).events) > 0
+    assert len(events) == len(stream(listener, sounds[0]).events) > 0
     assert {event["event"] for event in events} == {"partial", "final"}
     assert {event["file"] for event in events} == {sounds[0]}
 
@@ -105,11 +105,16 @@ def test_the_model_may_stand_among_the_files(sounds, model, capsys):
     assert json.loads(capsys.readouterr().out)["file"] == sounds[0]
 
 
+def test_a_second_model_is_a_wrong_use(sounds, model, capsys):
+    assert main(["stream", model, sounds[0], "--model", "digits"]) == 2
+    assert "give one network" in capsys.readouterr().err
+
+
 def test_without_json_the_final_text_is_for_people(sounds, model, listener, capsys):
     assert main(["stream", sounds[0], "--model", model]) == 0
     out = capsys.readouterr().out.replace("\n", "")
     assert out.startswith(sounds[0])
-    assert stream(sounds[0], listener).events[-1].text in out
+    assert stream(listener, sounds[0]).events[-1].text in out
     assert "1.0 s of sound, real-time factor" in out
 
 
@@ -138,12 +143,12 @@ def test_samples_that_are_no_numbers_are_found_in_the_file(listener, tmp_path):
     samples[4_100] = np.nan
     soundfile.write(tmp_path / "nan.wav", samples, RATE, subtype="FLOAT")
     with pytest.raises(AudioError, match=r"nan\.wav, in the 0\.1 s before 0\.60 s: 1 of 800 samples are NaN"):
-        stream(tmp_path / "nan.wav", listener)
+        stream(listener, tmp_path / "nan.wav")
 
 
 def test_a_path_is_no_network(sounds, model):
     with pytest.raises(DecodeError, match=r"net\.fewbit' is no network; fewbit\.load reads one"):
-        stream(sounds[0], model)
+        stream(model, sounds[0])
 
 
 def test_networks_of_the_package_go_by_their_names(sounds, capsys):
@@ -169,7 +174,7 @@ def test_lists_of_no_words(command, sounds, capsys, tmp_path):
     assert f"error: {words}: there is no such keyword list; wanted a text file" in capsys.readouterr().err
     words.write_text("# none yet\n")
     assert main([command, sounds[0], "--keywords", str(words), "--json"]) == 0
-    assert f"note: {words}: no words" in capsys.readouterr().err
+    assert f"note: {words}: the list has no words" in capsys.readouterr().err
 
 
 def test_events_are_for_machines_only(sounds, model, capsys):
@@ -186,7 +191,7 @@ def test_the_command_line_runs_a_file_whole(sounds, model, listener, capsys, tmp
     out = tmp_path / "scores.npy"
     assert main(["run", model, sounds[0], "--json", "--out", str(out)]) == 0
     said = json.loads(capsys.readouterr().out)
-    scores = run(sounds[0], listener)
+    scores = run(listener, sounds[0])
     assert said == {"file": sounds[0], "shape": list(scores.shape), "best": scores.argmax(axis=1).tolist()}
     assert np.array_equal(np.load(out), scores)
 
@@ -218,7 +223,7 @@ def test_broken_arrays_are_refused_by_name(content, message, listener, tmp_path)
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(DataError, match=message):
-        run(file, listener)
+        run(listener, file)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +243,7 @@ def test_a_damaged_description_is_a_clear_refusal(part, value, listener):
 
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_a_finished_session_says_so(rate, listener):
-    session = Session(listener, rate=rate)
+    session = Session(listener, sample_rate=rate)
     session.finish()
     for act in (session.finish, lambda: session.step(np.zeros(10, np.float32))):
         with pytest.raises(DecodeError, match="the session has finished"):

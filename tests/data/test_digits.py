@@ -6,7 +6,7 @@ import torch
 
 from fewbit.data import data_folder, join, spoken_digits
 from fewbit.demo.recipe import FEATURES
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.features import LogMel
 
 
@@ -45,9 +45,9 @@ def test_embedded_clips_are_those_of_the_data_set(digits):
 
 
 def test_a_stream_says_where_its_words_are(digits):
-    samples, spoken = join(digits.test[:5], digits.rate, np.random.default_rng(0))
+    samples, spoken = join(digits.test[:5], digits.sample_rate, np.random.default_rng(0))
     for word, clip in zip(spoken, digits.test, strict=False):
-        start = round(word.start * digits.rate)
+        start = round(word.start * digits.sample_rate)
         assert word.text == clip.text
         assert np.array_equal(samples[start : start + len(clip.samples)], clip.samples)
 
@@ -66,7 +66,7 @@ def test_batches_are_whole_and_aligned(digits):
 
 
 def test_the_same_seed_gives_the_same_batch_and_the_next_epoch_another(digits):
-    loader = digits.batches(LogMel(mels=8, rate=8000), utterances=4, batch_size=4, seed=3)
+    loader = digits.batches(LogMel(mels=8, sample_rate=8000), utterances=4, batch_size=4, seed=3)
     results = []
     for _ in range(2):
         torch.manual_seed(0)
@@ -79,5 +79,5 @@ def test_the_same_seed_gives_the_same_batch_and_the_next_epoch_another(digits):
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"no manifest.tsv; wanted the Free Spoken Digit Dataset"):
         spoken_digits(tmp_path)
-    with pytest.raises(DataError, match="no speaker 'nobody' among the clips; there are"):
+    with pytest.raises(ArgumentError, match="no speaker 'nobody' among the clips; there are"):
         spoken_digits(unseen="nobody")

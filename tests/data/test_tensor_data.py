@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fewbit.data import ImageFolder, TensorBatches, Windows, cifar, mnist, shift_and_flip, wikitext2
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 
 DATA = os.environ.get("FEWBIT_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="FEWBIT_DATA is not set")
@@ -89,14 +89,24 @@ def test_text_becomes_classes(tmp_path):
         (lambda folder: cifar(folder), r"0 files \*\.npz, wanted one"),
         (lambda folder: wikitext2(folder), "cannot be read as xz-compressed text"),
         (lambda folder: ImageFolder(folder, 8), "no pictures; wanted folders named by class"),
-        (lambda folder: TensorBatches(torch.zeros(0), torch.zeros(0), 1), "0 inputs, 0 labels"),
-        (lambda folder: TensorBatches(torch.zeros(2), torch.zeros(3), 1), "2 inputs, 3 labels"),
-        (lambda folder: Windows(torch.zeros(3), 1, 3, 1), "3 characters give no window of 3 steps"),
     ],
 )
 def test_faults_are_said(tmp_path, call, message):
     with pytest.raises(DataError, match=message):
         call(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: TensorBatches(torch.zeros(0), torch.zeros(0), 1), "0 inputs, 0 labels"),
+        (lambda: TensorBatches(torch.zeros(2), torch.zeros(3), 1), "2 inputs, 3 labels"),
+        (lambda: Windows(torch.zeros(3), 1, 3, 1), "3 characters give no window of 3 steps"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(call, message):
+    with pytest.raises(ArgumentError, match=message):
+        call()
 
 
 @needs_data

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fewbit.decode import Keyword, KeywordList, KeywordSpotter
 from fewbit.decode.keyword_paths import Nodes, Paths, at_the_end, follow
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError, DecodeError
 from fewbit.testing import check_decoder
 from fewbit.text import Alphabet
 
@@ -319,7 +319,7 @@ def test_scores_that_mean_nothing_are_refused_and_the_state_is_as_before(scores,
     ],
 )
 def test_settings_out_of_range_are_refused(options, fault):
-    with pytest.raises(DecodeError, match=fault):
+    with pytest.raises(ArgumentError, match=fault):
         KeywordSpotter(KeywordList(ENGLISH), **{"frame_seconds": FRAME} | options)
 
 

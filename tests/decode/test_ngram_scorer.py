@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewbit.decode import CharNgram, Together, WordNgram
-from fewbit.errors import DecodeError
+from fewbit.decode import CharNgram, OpenVocabularyLM, WordNgram
+from fewbit.errors import ArgumentError
 from fewbit.text import Alphabet, kneser_ney
 from fewbit.text.ngram import END, UNKNOWN
 
@@ -19,9 +19,9 @@ ENDLESS = kneser_ney([" ".join(TEXT * 3)], 4)
 SCORERS = {
     "chars": CharNgram(CHARS, ALPHABET, 0.7),
     "words": WordNgram(WORDS, ALPHABET, 0.5, 0.1, 0.25),
-    "together": Together(CharNgram(CHARS, ALPHABET), WordNgram(WORDS, ALPHABET, 0.8, 0.2, -0.3)),
+    "open vocabulary": OpenVocabularyLM(CharNgram(CHARS, ALPHABET), WordNgram(WORDS, ALPHABET, 0.8, 0.2, -0.3)),
     "plain words": WordNgram(WORDS, ALPHABET),
-    "plain together": Together(CharNgram(CHARS, ALPHABET), WordNgram(WORDS, ALPHABET)),
+    "plain open vocabulary": OpenVocabularyLM(CharNgram(CHARS, ALPHABET), WordNgram(WORDS, ALPHABET)),
 }
 every_scorer = pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS.keys())
 labels = st.lists(st.integers(1, ALPHABET.classes - 1), max_size=25)
@@ -94,7 +94,7 @@ def test_characters_have_the_probabilities_of_their_model(labels):
     assert said == pytest.approx(wanted, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", ["plain words", "plain together"])
+@pytest.mark.parametrize("name", ["plain words", "plain open vocabulary"])
 @given(labels=labels)
 @calm
 def test_letters_of_words_have_probabilities_that_sum_to_at_most_1(name, labels):
@@ -129,18 +129,18 @@ def test_a_text_has_the_probability_of_its_words_known_or_spelled(words):
     labels = ALPHABET.encode(text)
     chars, u = CharNgram(CHARS, ALPHABET), 0.2
     known = WordNgram(WORDS, ALPHABET, 1.0, u)
-    rows = read(Together(chars, known), labels)[1]
+    rows = read(OpenVocabularyLM(chars, known), labels)[1]
     said = sum(rows[i, label] for i, label in enumerate(labels))
     assert said == pytest.approx(word_by_definition(known, chars, text, u), abs=1e-3)
 
 
 def test_words_guide_from_the_first_letter_and_strange_ones_are_spelled():
-    together = Together(CharNgram(ENDLESS, ALPHABET), WordNgram(WORDS, ALPHABET, 1.0, 0.01))
-    rows = read(together, ALPHABET.encode("ba ab ab"))[1]
+    model = OpenVocabularyLM(CharNgram(ENDLESS, ALPHABET), WordNgram(WORDS, ALPHABET, 1.0, 0.01))
+    rows = read(model, ALPHABET.encode("ba ab ab"))[1]
     a, c = ALPHABET.encode("ac")
     assert rows[0, a] > rows[0, c]
     chars = read(CharNgram(ENDLESS, ALPHABET), ALPHABET.encode("ba bb"))[1]
-    strange = read(together, ALPHABET.encode("ba bb"))[1]
+    strange = read(model, ALPHABET.encode("ba bb"))[1]
     np.testing.assert_array_equal(strange[-1], chars[-1])  # "bb" begins no word
 
 
@@ -167,24 +167,24 @@ def test_words_that_cannot_be_spelled_are_left_out():
 @pytest.mark.parametrize(
     ("make", "fault"),
     [
-        (lambda: CharNgram(CHARS, ALPHABET, 0.0), "the weight of a language model is above 0, got 0.0"),
+        (lambda: CharNgram(CHARS, ALPHABET, 0.0), "the weight of a language model must be above 0, not 0.0"),
         (lambda: CharNgram(WORDS, Alphabet(("x", "y"))), "the n-gram model has none of the tokens"),
-        (lambda: WordNgram(WORDS, ALPHABET, unknown=0.0), "unknown is a probability between 0 and 1, got 0.0"),
-        (lambda: WordNgram(WORDS, ALPHABET, word_bonus=np.inf), "word_bonus is a finite number"),
+        (lambda: WordNgram(WORDS, ALPHABET, unknown=0.0), "unknown must be a probability above 0 and below 1, not 0.0"),
+        (lambda: WordNgram(WORDS, ALPHABET, word_bonus=np.inf), "word_bonus must be a finite number"),
         (lambda: WordNgram(WORDS, Alphabet(("a", "b"))), "the alphabet needs the token ' '"),
         (lambda: WordNgram(WORDS, Alphabet((" ", "x"))), "cannot spell a single word"),
         (
-            lambda: Together(CharNgram(CHARS, ALPHABET, 0.5), WordNgram(WORDS, ALPHABET)),
+            lambda: OpenVocabularyLM(CharNgram(CHARS, ALPHABET, 0.5), WordNgram(WORDS, ALPHABET)),
             "probabilities that sum to .*; give it weight 1",
         ),
         (
-            lambda: Together(CharNgram(CHARS, Alphabet((" ", "a"))), WordNgram(WORDS, ALPHABET)),
+            lambda: OpenVocabularyLM(CharNgram(CHARS, Alphabet((" ", "a"))), WordNgram(WORDS, ALPHABET)),
             "different alphabets",
         ),
     ],
 )
 def test_scorers_that_make_no_sense_are_refused(make, fault):
-    with pytest.raises(DecodeError, match=fault):
+    with pytest.raises(ArgumentError, match=fault):
         make()
 
 

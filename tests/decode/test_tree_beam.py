@@ -8,7 +8,7 @@ import pytest
 
 from fewbit.decode import Final, GreedyCTC, NetworkScorer, Partial, TreeBeam, text_of
 from fewbit.decode.tree_native import NativeSearch
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError, DecodeError
 from fewbit.formats import Int, PerTensor, default_layout, pack
 from fewbit.native import beam
 from fewbit.program import Program, ops
@@ -64,7 +64,7 @@ def test_the_best_text_is_not_the_text_of_the_best_path(kind):
 
 
 def test_partials_come_with_the_frame_and_final_with_times_and_posteriors(kind):
-    decoder = TreeBeam(LETTERS, FRAME, depth=1, every=2, endpoint_seconds=0.75)
+    decoder = TreeBeam(LETTERS, FRAME, depth=1, prune_interval=2, endpoint_seconds=0.75)
     events = listen(decoder, spoken([0, 1, 1, 0, 2, 2, 3, 0, 1, 0, 0, 0, 0, 2]))
     assert [(event.text, event.time, event.stable) for event in events if isinstance(event, Partial)] == [
         ("a", 0.5, 0),
@@ -120,16 +120,16 @@ def test_huge_scores_are_no_reason_to_overflow(kind):
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        ({"width": 0}, "width lies in 1..2**20, not 0"),
-        ({"depth": 0}, "depth lies in 1..2**20, not 0"),
-        ({"bonus": math.nan}, "bonus lies in -50..50, not nan"),
+        ({"width": 0}, "width must lie in 1..2**20, not 0"),
+        ({"depth": 0}, "depth must lie in 1..2**20, not 0"),
+        ({"insertion_bonus": math.nan}, "insertion_bonus must lie in -50..50, not nan"),
         ({"endpoint_seconds": 0}, "endpoint_seconds must be above 0, not 0"),
-        ({"blank_skip": 2}, "blank_skip is a probability, 0..1, not 2"),
-        ({"label_floor": 1}, "label_floor is a log-probability, at most 0, not 1"),
+        ({"blank_skip": 2}, "blank_skip must be a probability, 0..1, not 2"),
+        ({"label_floor": 1}, "label_floor must be a log-probability, at most 0, not 1"),
     ],
 )
 def test_arguments_out_of_range_are_refused(options, fault):
-    with pytest.raises(DecodeError, match=re.escape(fault)):
+    with pytest.raises(ArgumentError, match=re.escape(fault)):
         TreeBeam(LETTERS, FRAME, **options)
 
 
@@ -180,11 +180,15 @@ def test_a_network_as_language_model_gives_the_same_text_natively(monkeypatch):
     monkeypatch.delenv("FEWBIT_TARGET", raising=False)
     scorer = NetworkScorer(language_model(), 0.8)
     scores = np.random.default_rng(2).normal(0, 2, (120, 4))
-    fast = TreeBeam(LETTERS, FRAME, scorer, width=12, depth=5, every=4, bonus=1.0, endpoint_seconds=1e9)
+    fast = TreeBeam(
+        LETTERS, FRAME, scorer, width=12, depth=5, prune_interval=4, insertion_bonus=1.0, endpoint_seconds=1e9
+    )
     assert isinstance(fast._search, NativeSearch)
     events, state = fast.step(scores, fast.init_state())
     monkeypatch.setenv("FEWBIT_TARGET", "reference")
-    slow = TreeBeam(LETTERS, FRAME, scorer, width=12, depth=5, every=4, bonus=1.0, endpoint_seconds=1e9)
+    slow = TreeBeam(
+        LETTERS, FRAME, scorer, width=12, depth=5, prune_interval=4, insertion_bonus=1.0, endpoint_seconds=1e9
+    )
     wanted, other = slow.step(scores, slow.init_state())
     assert events == wanted
     assert fast.finish(state) == slow.finish(other)
@@ -208,11 +212,11 @@ def test_a_network_scorer_is_a_distribution_over_labels_that_depends_on_the_text
 
 
 def test_networks_that_are_no_language_models_are_refused():
-    with pytest.raises(DecodeError, match="as many classes as it scores, one frame for each, not 5 for 4"):
+    with pytest.raises(ArgumentError, match="as many classes as it scores, one frame for each, not 5 for 4"):
         NetworkScorer(language_model(inputs=5))
-    with pytest.raises(DecodeError, match="without an alphabet"):
+    with pytest.raises(ArgumentError, match="without an alphabet"):
         NetworkScorer(Program(language_model().ops))
-    with pytest.raises(DecodeError, match=r"the scorer's tokens are \['a', 'b'\]"):
+    with pytest.raises(ArgumentError, match=r"the scorer's tokens are \['a', 'b'\]"):
         TreeBeam(LETTERS, FRAME, NetworkScorer(language_model(outputs=3, inputs=3)))
 
 

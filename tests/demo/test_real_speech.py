@@ -40,23 +40,23 @@ def test_weights_are_ternary_and_the_packed_ones_fourteen_times_smaller(model, p
 
 def test_most_words_of_known_speakers_are_heard(digits, program):
     samples, said = digits.stream(digits.test)
-    assert wer([said], [stream([samples], program).text]) < 0.1
+    assert wer([said], [stream(program, [samples]).text]) < 0.1
 
 
 def test_chunks_of_any_length_give_the_events_of_the_whole(program, digits, tmp_path):
     samples, _ = digits.stream(digits.test[:12])
-    whole = stream([samples], program)
+    whole = stream(program, [samples])
     assert len(whole.events) > 3
     loaded = load(program.save(tmp_path / "x.fewbit"))
     rng = np.random.default_rng(0)
     for _ in range(3):
         cuts = np.sort(rng.integers(0, len(samples), 40))
-        assert stream(np.split(samples, cuts), loaded).events == whole.events
+        assert stream(loaded, np.split(samples, cuts)).events == whole.events
 
 
 def test_many_sessions_share_one_program(program, digits):
     sounds = [digits.stream(digits.test[i : i + 5], seed=i)[0] for i in range(0, 15, 5)]
-    alone = [list(stream([sound], program).events) for sound in sounds]
+    alone = [list(stream(program, [sound]).events) for sound in sounds]
     sessions = [Session(program) for _ in sounds]
     together = [[] for _ in sounds]
     for start in range(0, max(map(len, sounds)), 700):
@@ -70,7 +70,7 @@ def test_many_sessions_share_one_program(program, digits):
 def test_a_torch_network_streams_like_a_program(model, digits):
     network = TorchStream(model, FEATURES, digits.alphabet)
     samples, _ = digits.stream(digits.test[:6])
-    texts = {stream(np.split(samples, range(0, len(samples), size)), network).text for size in (333, 1600, 10**6)}
+    texts = {stream(network, np.split(samples, range(0, len(samples), size))).text for size in (333, 1600, 10**6)}
     assert len(texts) == 1
     assert texts != {""}
     assert network.stride == 4

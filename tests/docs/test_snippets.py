@@ -19,7 +19,7 @@ import torch
 
 import fewbit
 from fewbit.data import spoken_digits
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -56,7 +56,7 @@ def needs_shipped_network(text: str) -> None:
     if "pretrained(" in text:
         try:
             fewbit.pretrained()
-        except DataError as error:
+        except ArgumentError as error:
             pytest.skip(str(error))
 
 
@@ -64,7 +64,7 @@ def needs_shipped_network(text: str) -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current folder, with a recording in it; torch starts from a seed, on one core."""
     digits = spoken_digits()
-    soundfile.write(tmp_path / "recording.wav", digits.stream(digits.unseen[:4])[0], digits.rate)
+    soundfile.write(tmp_path / "recording.wav", digits.stream(digits.unseen[:4])[0], digits.sample_rate)
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -8,7 +8,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewbit.errors import AudioError, MissingExtraError
+from fewbit.errors import ArgumentError, AudioError, MissingExtraError
 from fewbit.features import Resampler, microphone, read_audio
 from fewbit.testing import splits
 
@@ -143,7 +143,7 @@ def test_sound_without_a_header_is_refused(tmp_path):
 
 @pytest.mark.parametrize("rates", [(0, 8000), (8000, 0), (-1, 8000)])
 def test_a_rate_must_be_positive(rates):
-    with pytest.raises(AudioError, match=f"sample rates must be positive, not {rates[0]} -> {rates[1]}"):
+    with pytest.raises(ArgumentError, match=f"sample rates must be positive, not {rates[0]} -> {rates[1]}"):
         Resampler(*rates)
 
 

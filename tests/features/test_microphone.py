@@ -58,7 +58,7 @@ def test_speech_at_the_microphone_is_printed_until_ctrl_c(monkeypatch, capsys):
     assert out.startswith("microphone")
     assert "seven" in out
     assert "real-time factor" in out
-    assert "ms a chunk" in out
+    assert "ms per chunk" in out
 
 
 def test_a_microphone_that_fails_is_a_clear_error(monkeypatch):

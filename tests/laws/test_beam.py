@@ -19,7 +19,7 @@ from fewbit.text import Alphabet
 LETTERS = Alphabet(("a", "b", " "))
 FRAME = 0.5
 UNLIMITED = {"width": 1 << 20, "depth": 1000, "endpoint_seconds": 1e9}
-SMALL = {"width": 5, "depth": 2, "every": 3, "endpoint_seconds": 2.0, "longest_seconds": 8.0}
+SMALL = {"width": 5, "depth": 2, "prune_interval": 3, "endpoint_seconds": 2.0, "longest_seconds": 8.0}
 
 logits = st.floats(-8, 8) | st.just(-math.inf)
 few_frames = st.integers(0, 5).flatmap(lambda n: arrays(np.float64, (n, 4), elements=logits))
@@ -83,7 +83,7 @@ def strings(scores, scorer, bonus):
 
 
 def check_all_strings(kind, scores, scorer, bonus):
-    beam = decoder(kind, scorer, bonus=bonus, **UNLIMITED)
+    beam = decoder(kind, scorer, insertion_bonus=bonus, **UNLIMITED)
     _, state = beam.step(scores, beam.init_state())
     wanted = strings(scores, scorer, bonus)
     got = {best.text: best.score for best in beam.nbest(state, 10_000)}
@@ -111,7 +111,7 @@ def test_a_language_model_counts_once_for_each_label(scores, bonus, seed):
 @given(frames, cuts, st.booleans())
 def test_any_split_gives_equal_events(kind, scores, cuts, model):
     scorer = Bigram() if model and kind == "reference" else None
-    check_decoder(decoder(kind, scorer, bonus=0.5, **SMALL), scores, cuts)
+    check_decoder(decoder(kind, scorer, insertion_bonus=0.5, **SMALL), scores, cuts)
 
 
 @pytest.mark.skipif(not beam.functions(), reason="no library")
@@ -125,9 +125,15 @@ def test_any_split_gives_equal_events(kind, scores, cuts, model):
     st.sampled_from([1.0, 0.9, 0.3]),
     st.sampled_from([-math.inf, -1.5]),
 )
-def test_native_and_reference_are_equal(scores, width, depth, every, endpoint, skip, floor):
-    options = {"width": width, "depth": depth, "every": every, "endpoint_seconds": endpoint, "longest_seconds": 6.0}
-    options |= {"blank_skip": skip, "label_floor": floor, "bonus": 0.3, "show_every": every}
+def test_native_and_reference_are_equal(scores, width, depth, interval, endpoint, skip, floor):
+    options = {"width": width, "depth": depth, "prune_interval": interval, "show_interval": interval}
+    options |= {
+        "endpoint_seconds": endpoint,
+        "longest_seconds": 6.0,
+        "blank_skip": skip,
+        "label_floor": floor,
+        "insertion_bonus": 0.3,
+    }
     said = []
     for kind in ("reference", "native"):
         beam = decoder(kind, **options)
@@ -186,7 +192,7 @@ def test_a_saved_state_goes_on_as_if_it_had_not_been(kind, scores, cut):
 @both
 def test_memory_stays_bounded_on_an_endless_stream(kind):
     rng = np.random.default_rng(0)
-    beam = decoder(kind, width=6, depth=3, every=2, endpoint_seconds=1e9, longest_seconds=20.0)
+    beam = decoder(kind, width=6, depth=3, prune_interval=2, endpoint_seconds=1e9, longest_seconds=20.0)
     state, most, sizes = beam.init_state(), 1 + 6 * 2 * (3 + 2), []
     for _ in range(40 if kind == "reference" else 200):
         _, state = beam.step(rng.normal(0, 3, (20, 4)), state)

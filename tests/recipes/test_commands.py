@@ -14,7 +14,7 @@ from fewbit.data import Clip, JoinedCommands, SpeechCommands, data_folder, joine
 from fewbit.data.clips import sounding
 from fewbit.data.commands_speech import ALPHABET, RATE, UNKNOWN, WORDS
 from fewbit.decode import Keyword, KeywordList, KeywordSpotter
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.program import load
 from fewbit.shipped import pretrained
 from fewbit.streams import Session, frame_seconds
@@ -87,7 +87,7 @@ def test_dev_is_a_part_of_the_training_with_speakers_of_its_own(folder):
 def test_mistakes_in_the_folder_are_named(folder, tmp_path):
     with pytest.raises(DataError, match=r"no manifest\.tsv; wanted the Speech Commands"):
         speech_commands(tmp_path)
-    with pytest.raises(DataError, match="dev_every must be 2 or more, not 1"):
+    with pytest.raises(ArgumentError, match="dev_every must be 2 or more, not 1"):
         speech_commands(folder, dev_every=1)
     soundfile.write(tmp_path / "a.flac", np.zeros(160, np.float32), RATE)
     (tmp_path / "manifest.tsv").write_text("path\tsplit\tspeaker\tseconds\tword\na.flac\ttrain\ts\t0.01\tmaybe")

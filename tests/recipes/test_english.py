@@ -13,7 +13,7 @@ from fewbit.cli.main import main
 from fewbit.data import An4, Clip, an4, data_folder, join, speech_batches
 from fewbit.data.an4_speech import ALPHABET, RATE
 from fewbit.decode import GreedyCTC, NetworkScorer, TreeBeam
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.lower import pack
 from fewbit.models import HierarchicalLM
 from fewbit.passes import Quantize, compress
@@ -58,7 +58,7 @@ def test_each_kind_of_language_model_has_its_decoder():
         decoder = choose_decoder(network, PACKED, kind)
         assert isinstance(decoder, TreeBeam)
         assert decoder.scorer is not None
-    with pytest.raises(DataError, match="lm is one of none, char, word, char"):
+    with pytest.raises(ArgumentError, match="lm must be one of none, char, word, char"):
         choose_decoder(network, PACKED, "bigram")
 
 
@@ -88,10 +88,12 @@ def test_the_tuned_search_is_read_back_and_mistakes_in_it_are_named(tmp_path):
         name = f".{part}.ngram"
         (tmp_path / f"my{name}").write_bytes(PACKED.with_suffix(name).read_bytes())
     model, network = tmp_path / "my.fewbit", load(PACKED)
-    model.with_suffix(".toml").write_text(settings_to_toml("char", {"weight": 0.5, "bonus": 0.25, "width": 12}))
+    model.with_suffix(".toml").write_text(
+        settings_to_toml("char", {"weight": 0.5, "insertion_bonus": 0.25, "width": 12})
+    )
     decoder = choose_decoder(network, model, "char")
     assert isinstance(decoder, TreeBeam)
-    assert (decoder.width, decoder.bonus) == (12, 0.25)
+    assert (decoder.width, decoder.insertion_bonus) == (12, 0.25)
     model.with_suffix(".toml").write_text("[char]\nwidht = 3\n")
     with pytest.raises(DataError, match="widht"):
         choose_decoder(network, model, "char")
@@ -146,7 +148,7 @@ def test_the_command_prints_what_the_session_hears(tmp_path, capsys):
     assert main(["stream", *files, "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     network = load(PACKED)
-    wanted = [stream(file, network, decoder=choose_decoder(network, PACKED)).text for file in files]
+    wanted = [stream(network, file, decoder=choose_decoder(network, PACKED)).text for file in files]
     assert [line["text"] for line in lines] == wanted
     assert wer([utterance.text for utterance in spoken], wanted) < 0.5
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.shipped import find, pretrained
 
 
@@ -19,5 +19,5 @@ def test_a_file_is_taken_whatever_its_name(tmp_path) -> None:
 
 
 def test_an_unknown_name_is_answered_with_those_that_there_are() -> None:
-    with pytest.raises(DataError, match=r"there are .*digits"):
+    with pytest.raises(ArgumentError, match=r"there are .*digits"):
         find("nobody")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewbit.decode import Final, Framewise, Label
-from fewbit.errors import AudioError, DecodeError, LoweringError
+from fewbit.errors import ArgumentError, AudioError, DecodeError, LoweringError
 from fewbit.features import LogMel, Resampler
 from fewbit.program.numerics import Q10
 from fewbit.streams import Session, run, stream
@@ -59,7 +59,7 @@ def test_sessions_on_one_program_do_not_hear_each_other(listener):
 
 def test_a_session_runs_features_network_and_decoder_one_after_the_other(listener):
     sound = noise()
-    frames = LogMel(mels=8, rate=RATE)(np.concatenate([sound, np.zeros(RATE // 2, np.float32)]))
+    frames = LogMel(mels=8, sample_rate=RATE)(np.concatenate([sound, np.zeros(RATE // 2, np.float32)]))
     scores, _ = listener.step(frames, listener.init_state())
     decoder = Framewise(("blank", "a", "b", "c"), 0.02)
     wanted, state = decoder.step(scores / Q10, decoder.init_state())
@@ -76,7 +76,7 @@ def test_times_count_the_stride_of_the_network(listener):
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_other_rates_are_resampled(rate, listener):
     sound = noise(rate=rate)
-    session = Session(listener, rate=rate)
+    session = Session(listener, sample_rate=rate)
     events = listen(session, sound[:5000], sound[5000:])
     assert session.seconds == pytest.approx(2.0)
     assert events == listen(Session(listener), Resampler(rate, RATE).step(sound, last=True))
@@ -87,11 +87,11 @@ def test_other_rates_are_resampled(rate, listener):
 @pytest.mark.parametrize("broken", [np.array([0.1, np.nan]), np.full(900, np.inf), np.zeros((5, 2))])
 def test_a_refused_chunk_leaves_no_trace(rate, broken, listener):
     sound = noise(rate=rate)
-    session = Session(listener, rate=rate)
+    session = Session(listener, sample_rate=rate)
     events = session.step(sound[:3001])
     with pytest.raises(AudioError, match=r"samples are NaN, infinite|wanted one channel"):
         session.step(broken)
-    assert events + listen(session, sound[3001:]) == listen(Session(listener, rate=rate), sound)
+    assert events + listen(session, sound[3001:]) == listen(Session(listener, sample_rate=rate), sound)
     assert session.seconds == pytest.approx(2.0)
 
 
@@ -114,17 +114,17 @@ def test_a_network_without_an_alphabet_listens_with_a_decoder(listener):
 
 def test_a_front_end_that_does_not_fit_the_network_is_refused(listener):
     with pytest.raises(LoweringError, match=r"the features have 9 numbers a frame, the network takes 8"):
-        replace(listener, features=LogMel(mels=9, rate=RATE).to_dict())
+        replace(listener, features=LogMel(mels=9, sample_rate=RATE).to_dict())
 
 
 def test_a_rate_must_be_positive(listener):
-    with pytest.raises(AudioError, match="sample rates must be positive"):
-        Session(listener, rate=-8000)
+    with pytest.raises(ArgumentError, match="sample rates must be positive"):
+        Session(listener, sample_rate=-8000)
 
 
 def test_a_transcript_of_chunks_holds_all_events_in_order(listener):
     sound, seen = noise(), []
-    heard = stream(np.split(sound, 8), listener, on_event=seen.append)
+    heard = stream(listener, np.split(sound, 8), on_event=seen.append)
     assert heard.events == tuple(seen) == tuple(listen(Session(listener), sound))
     assert heard.text == " ".join(event.text for event in seen if isinstance(event, Final))
     assert heard.audio_seconds == 2.0
@@ -133,14 +133,14 @@ def test_a_transcript_of_chunks_holds_all_events_in_order(listener):
 
 
 def test_a_stream_without_chunks_has_no_text_and_no_length(listener):
-    heard = stream([], listener)
+    heard = stream(listener, [])
     assert (heard.audio_seconds, heard.real_time_factor, heard.latency_ms) == (0.0, 0.0, 0.0)
-    assert heard.events == stream([np.zeros(0, np.float32)], listener).events
+    assert heard.events == stream(listener, [np.zeros(0, np.float32)]).events
 
 
 def test_frames_from_a_file_are_run_whole(listener, tmp_path):
-    frames = LogMel(mels=8, rate=RATE)(noise())
+    frames = LogMel(mels=8, sample_rate=RATE)(noise())
     np.save(tmp_path / "frames.npy", frames)
-    scores = run(tmp_path / "frames.npy", listener)
+    scores = run(listener, tmp_path / "frames.npy")
     assert scores.shape == (len(frames) // 2, 4)
     assert np.array_equal(scores, listener(frames))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.plot import plot_det
 from fewbit.text import Detection, Timed, count_hits, det_curve, miss_rate_at, score_detections
 
@@ -67,9 +67,9 @@ def test_the_miss_rate_at_a_rate_of_alarms():
 
 
 def test_what_cannot_be_counted_is_refused():
-    with pytest.raises(DataError, match="keyword_hours must lie above 0, not 0"):
+    with pytest.raises(ArgumentError, match="keyword_hours must lie above 0, not 0"):
         score_detections(0.5, [], [], 0)
-    with pytest.raises(DataError, match="'one' starts at 2 and ends before, at 1"):
+    with pytest.raises(ArgumentError, match="'one' starts at 2 but ends at 1"):
         Timed("one", 2, 1)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.text import kneser_ney, ngram_from_bytes, ngram_to_bytes, read_arpa, write_arpa
 from fewbit.text.ngram import BEGIN, END, LN_NEVER, SPECIAL, Level, Ngram
 
@@ -229,7 +229,7 @@ def test_symbols_can_be_renumbered():
     other = model.renumbered([*SPECIAL, "c", "b", "a"])
     for text in (["a"], ["c", "b", "a"], ["b", "z", "a"]):
         np.testing.assert_allclose(other.ln_probabilities([text]), model.ln_probabilities([text]))
-    with pytest.raises(DataError, match="renumbered: wanted <unk>, <s>, </s> and all other symbols"):
+    with pytest.raises(ArgumentError, match="renumbered: wanted <unk>, <s>, </s> and all other symbols"):
         model.renumbered(["a", "b", "c", *SPECIAL])
 
 
@@ -248,15 +248,19 @@ def test_gaps_in_foreign_tries_are_jumped():
 @pytest.mark.parametrize(
     ("texts", "more", "fault"),
     [
-        ([], {}, "there is no text"),
-        (["", ""], {}, "there is no text"),
-        (["ab"], {"order": 0}, r"order is in 1\.\.10, got 0"),
-        (["ab"], {"order": 11}, r"order is in 1\.\.10, got 11"),
+        (["ab"], {"order": 0}, r"order must lie in 1\.\.10, not 0"),
+        (["ab"], {"order": 11}, r"order must lie in 1\.\.10, not 11"),
         (["ab"], {"least": [1, 3, 2]}, "least may not fall"),
     ],
 )
-def test_models_of_nothing_are_refused(texts, more, fault):
-    with pytest.raises(DataError, match=fault):
+def test_models_of_impossible_orders_are_refused(texts, more, fault):
+    with pytest.raises(ArgumentError, match=fault):
         kneser_ney(texts, **{"order": 3, **more})
+
+
+@pytest.mark.parametrize("texts", [[], ["", ""]])
+def test_models_of_nothing_are_refused(texts):
+    with pytest.raises(DataError, match="there is no text"):
+        kneser_ney(texts, 3)
     with pytest.raises(DataError, match="no text was given"):
         kneser_ney(["ab"], 2).bits_per_symbol([])

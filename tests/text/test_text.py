@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError, DecodeError
 from fewbit.text import Alphabet, cer, edit_distance, wer
 
 LETTERS = Alphabet(("a", "b", " "))
@@ -67,13 +67,13 @@ def test_a_class_outside_the_alphabet_is_refused(classes):
 
 @pytest.mark.parametrize("tokens", [(), ("a", "a"), ("a", "")])
 def test_an_alphabet_needs_different_tokens(tokens):
-    with pytest.raises(DecodeError, match="at least one token, all different and none empty"):
+    with pytest.raises(ArgumentError, match="at least one token, all different and none empty"):
         Alphabet(tokens)
 
 
 @pytest.mark.parametrize("wrong", [{"tokens": (1, 2)}, {"tokens": (["a"],)}, {"tokens": ("a",), "joiner": None}])
 def test_tokens_are_text(wrong):
-    with pytest.raises(DecodeError, match="tokens and joiner are text, not"):
+    with pytest.raises(ArgumentError, match="tokens and joiner are text, not"):
         Alphabet(**wrong)
 
 

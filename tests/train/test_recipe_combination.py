@@ -36,7 +36,7 @@ finetune_epochs = 4
 lr = 3e-3
 objective = { kind = "LogitKD", temperature = 2.0, weight = { from = 0.9, to = 0.0 } }
 """
-FEATURES = LogMel(mels=20, rate=8_000)
+FEATURES = LogMel(mels=20, sample_rate=8_000)
 FRAMES, STRIDE, SKIP = 80, 4, -100
 
 

@@ -11,13 +11,13 @@ from fewbit.errors import ServerError
 from fewbit.web import Limits
 from fewbit.web.protocol import CLOSE_CODES, Ask, Fault, Keywords, Refused, Start, read_message
 
-RATE = "start: rate must be a whole number in 8000..96000, not"
+RATE = "start: sample_rate must be a whole number in 8000..96000, not"
 LIMITS = Limits(message_bytes=2_000, keywords=3, keyword_length=10)
 
 
 def test_messages_are_read() -> None:
-    assert read_message('{"type": "start", "rate": 16000}', LIMITS) == Start(16_000)
-    assert read_message('{"type": "start", "rate": 8000, "keywords": ["a"]}', LIMITS) == Start(8_000, ("a",))
+    assert read_message('{"type": "start", "sample_rate": 16000}', LIMITS) == Start(16_000)
+    assert read_message('{"type": "start", "sample_rate": 8000, "keywords": ["a"]}', LIMITS) == Start(8_000, ("a",))
     assert read_message('{"type": "keywords", "keywords": [" b", "a", "b"]}', LIMITS) == Keywords(("b", "a"))
     assert read_message('{"type": "stats"}', LIMITS) is Ask.STATS
     assert read_message('{"type": "end"}', LIMITS) is Ask.END
@@ -33,9 +33,9 @@ def test_messages_are_read() -> None:
         ("[]", Refused.MESSAGE, "wanted a JSON object whose type is start, keywords, stats or end"),
         ('{"type": ["end"]}', Refused.MESSAGE, "wanted a JSON object whose type is start, keywords, stats or end"),
         ('{"type": "start"}', Refused.MESSAGE, f"{RATE} None"),
-        ('{"type": "start", "rate": 7999}', Refused.MESSAGE, f"{RATE} 7999"),
-        ('{"type": "start", "rate": true}', Refused.MESSAGE, f"{RATE} True"),
-        ('{"type": "start", "rate": 1e4}', Refused.MESSAGE, f"{RATE} 10000.0"),
+        ('{"type": "start", "sample_rate": 7999}', Refused.MESSAGE, f"{RATE} 7999"),
+        ('{"type": "start", "sample_rate": true}', Refused.MESSAGE, f"{RATE} True"),
+        ('{"type": "start", "sample_rate": 1e4}', Refused.MESSAGE, f"{RATE} 10000.0"),
         ('{"type": "keywords"}', Refused.MESSAGE, "keywords: wanted a list of words, not None"),
         ('{"type": "keywords", "keywords": "ab"}', Refused.MESSAGE, "keywords: wanted a list of words, not 'ab'"),
         ('{"type": "keywords", "keywords": [" "]}', Refused.MESSAGE, "keywords: wanted a list of words, not [' ']"),
@@ -58,12 +58,12 @@ def test_what_is_no_message_is_refused(data: str | bytes, why: Refused, message:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["type", "rate", "x"]), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["type", "sample_rate", "x"]), inner),
     max_leaves=8,
 )
 near_misses = st.fixed_dictionaries(
     {"type": st.sampled_from(["start", "keywords", "stats", "end"]) | json_values},
-    optional={"rate": json_values, "keywords": json_values},
+    optional={"sample_rate": json_values, "keywords": json_values},
 )
 
 
@@ -87,7 +87,10 @@ def test_every_refusal_has_a_close_code() -> None:
     [
         ({"streams": 0}, "Limits: streams must lie in 1..100000, not 0"),
         ({"idle_seconds": 0}, "Limits: idle_seconds must lie in 0.001..86400, not 0"),
-        ({"lowest_rate": 50_000, "highest_rate": 40_000}, "Limits: lowest_rate must lie in 1000..40000, not 50000"),
+        (
+            {"lowest_sample_rate": 50_000, "highest_sample_rate": 40_000},
+            "Limits: lowest_sample_rate must lie in 1000..40000, not 50000",
+        ),
         ({"waiting_seconds": float("nan")}, "Limits: waiting_seconds must lie in 0.1..60, not nan"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 
 import fewbit
 from fewbit.cli.main import main
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def port() -> int:
 def test_it_serves_until_interrupted(port: int) -> None:
     try:
         fewbit.pretrained("digits")
-    except DataError as error:
+    except ArgumentError as error:
         pytest.skip(str(error))
     code = "from fewbit.cli.main import entry; entry()"
     command = [sys.executable, "-c", code, "serve", "digits", "--port", str(port)]
@@ -46,7 +46,7 @@ def test_it_serves_until_interrupted(port: int) -> None:
     finally:
         process.kill()
     assert process.returncode == 0
-    assert said == f"digits.fewbit at http://127.0.0.1:{port} - Ctrl-C ends it\n"
+    assert said == f"digits.fewbit at http://127.0.0.1:{port} - press Ctrl-C to stop\n"
 
 
 def test_an_address_that_is_taken_is_said(port: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ class Server:
     def hear(self, samples: np.ndarray, chunk: int = 800, **start: Any) -> list[dict[str, Any]]:
         """All events of a sound that is sent in chunks and ended."""
         with self.connect() as client:
-            client.send(json.dumps({"type": "start", "rate": RATE} | start))
+            client.send(json.dumps({"type": "start", "sample_rate": RATE} | start))
             pcm = to_pcm(samples)
             with contextlib.suppress(ConnectionClosed):  # a server that closes early has said why
                 for begin in range(0, len(pcm), 2 * chunk):

@@ -1,4 +1,4 @@
-"""The same for each file, past those that fail."""
+"""Do the same for each file, and go on after one that fails."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -12,7 +12,7 @@ Source = TypeVar("Source")
 
 
 def each_file(sources: Sequence[Source], listen: Callable[[Source], None]) -> None:
-    """Call `listen` with every source. An error is said and the next source comes; in the end the exit code is 1."""
+    """Call `listen` with every source. After an error the next source follows; the exit code is then 1."""
     failed = False
     for i, source in enumerate(sources, 1):
         try:

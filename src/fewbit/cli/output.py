@@ -19,36 +19,36 @@ errors = Console(stderr=True)
 
 
 def print_json(value: Any) -> None:
-    """One value on one line, without colours or wrapping."""
+    """Print a value as JSON on one line, without colours or wrapping."""
     print(json.dumps(value, allow_nan=False), flush=True)
 
 
 def say(text: str, style: str = "") -> None:
-    """A line for people; names of files are shown as they are, not read as markup."""
+    """Print a line for people; `text` is not interpreted as markup."""
     console.print(Text(text, style), soft_wrap=True)
 
 
 def print_error(message: str, notes: Sequence[str] = ()) -> None:
-    """An error as one message with its notes, on standard error."""
+    """Print an error and its notes on standard error."""
     errors.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
     for note in notes:
         errors.print(Text(f"  {note}"), soft_wrap=True)
 
 
 def print_note(message: str) -> None:
-    """What is no error but may not be what was meant, on standard error."""
+    """Print a warning on standard error."""
     errors.print(Text.assemble(("note: ", "bold yellow"), message), soft_wrap=True)
 
 
 def print_network(program: Program, cost: Cost, seen: Overview, title: str, every: bool = False) -> None:
-    """A packed network from outside, then op by op; `every` shows each of several equal blocks."""
+    """Print a packed network: its inputs and outputs, then its ops. `every` shows each of several equal blocks."""
     say(title, "bold")
     for line, style in network_lines(program.graph, cost, seen, max(console.width, 80), every):
         say(line, style)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> None:
-    """Plain values in columns; numbers to the right, nothing for ``None``. Cells are never cut, headings wrap."""
+    """Print values in columns. Numbers are right-aligned, ``None`` is blank, cells are never cut, headings wrap."""
     table = Table(title=Text(title), title_justify="left")
     needed = 1
     for place, column in enumerate(columns):
@@ -69,7 +69,7 @@ def _cell(value: str | float | None) -> str:
 
 
 def print_event(event: Event) -> None:
-    """Growing text: partial text is overwritten in place, final text stays."""
+    """Print an event. A terminal shows partial text in place until the final text replaces it."""
     live = console.is_terminal
     match event:
         case Partial(text=text, stable=stable):
@@ -90,9 +90,9 @@ def print_event(event: Event) -> None:
 
 
 def print_transcript(heard: Transcript) -> None:
-    """The figures under a transcript."""
+    """Print the figures of a transcript."""
     console.print(
         f"[dim]{heard.audio_seconds:.1f} s of sound, real-time factor {heard.real_time_factor:.3f}, "
-        f"{heard.latency_ms:.1f} ms a chunk[/]",
+        f"{heard.latency_ms:.1f} ms per chunk[/]",
         highlight=False,
     )

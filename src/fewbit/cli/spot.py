@@ -1,4 +1,4 @@
-"""``fewbit spot``: hear the words of a list in files or at the microphone."""
+"""``fewbit spot``: report the words of a list in files or at the microphone."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 import fewbit
 from fewbit.cli.each_file import each_file
 from fewbit.cli.output import print_error, print_event, print_json, print_note, print_transcript, say
-from fewbit.cli.packed import HELP
+from fewbit.cli.packed import HELP, SHIPPED, Sounds, network_and_sounds
 from fewbit.decode import KeywordList, KeywordSpotter, to_dict
 from fewbit.errors import DecodeError
 from fewbit.features import Samples, read_audio
@@ -19,34 +19,35 @@ from fewbit.text import Alphabet
 
 
 def spot(
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE...", help="Sound files: wav, flac, ogg and others.")
-    ] = None,
+    files: Sounds = None,
     keywords: Annotated[
         Path | None,
         typer.Option(
-            help="Text file: a word on each line, a threshold behind it or none, # for comments. A network of whole "
-            "words listens for all of its own without."
+            help="Text file: one word or phrase per line, optionally followed by its threshold; # starts a comment. "
+            "Default, for networks whose classes are words: all of them."
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help=HELP)] = "an4",
-    threshold: Annotated[float, typer.Option(help="Score above 0 and below 1 that a word must reach.")] = 0.5,
+    model: Annotated[str | None, typer.Option(help=HELP, show_default=SHIPPED)] = None,
+    threshold: Annotated[float, typer.Option(help="Score that a word must reach, above 0 and below 1.")] = 0.5,
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone until interrupted.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines: a line for each word heard.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines: a line for each word.")] = False,
     chunk: Annotated[float, typer.Option(min=0.001, max=10, help="Seconds of sound for each step.")] = 0.1,
 ) -> None:
-    """Listen for the words of a list, chunk by chunk. The file of the list may be edited while this runs."""
-    network = fewbit.load(find(model))
+    """Report the words of a list, chunk by chunk. The list is reloaded when its file is edited."""
+    name, sounds = network_and_sounds(files, model)
+    network = fewbit.load(find(name))
     words = _all_words(alphabet_of(network)) if keywords is None else KeywordList.read(keywords, alphabet_of(network))
     spotter = KeywordSpotter(words, frame_seconds(network), threshold=threshold)
-    rate = front_end(network).rate
-    sources: list[tuple[str, Iterable[Samples]]] = [(str(path), read_audio(path, rate, chunk)) for path in files or []]
+    sample_rate = front_end(network).sample_rate
+    sources: list[tuple[str, Iterable[Samples]]] = [
+        (str(path), read_audio(path, sample_rate, chunk)) for path in sounds
+    ]
     if mic:
-        sources.append(("microphone", fewbit.microphone(rate, chunk)))
+        sources.append(("microphone", fewbit.microphone(sample_rate, chunk)))
     if not sources:
         raise typer.BadParameter("give at least one sound file, or --mic")
     if not words.words:
-        print_note(f"{keywords or model}: no words; nothing is listened for yet")
+        print_note(f"{keywords or name}: the list has no words, so none will be reported")
 
     def listen(source: tuple[str, Iterable[Samples]]) -> None:
         name, chunks = source
@@ -56,7 +57,7 @@ def spot(
 
         if not json:
             say(name, style="bold")
-        heard = fewbit.stream(_followed(chunks, words), network, decoder=spotter, on_event=on_event)
+        heard = fewbit.stream(network, _followed(chunks, words), decoder=spotter, on_event=on_event)
         if not json:
             print_transcript(heard)
 
@@ -64,14 +65,16 @@ def spot(
 
 
 def _all_words(alphabet: Alphabet) -> KeywordList:
-    """All words of an alphabet of whole words; a token without letters, as for any other word, is none."""
+    """All words of an alphabet of whole words. Tokens without letters, such as that of unknown words, are left out."""
     if not alphabet.joiner:
-        raise typer.BadParameter("say what to listen for: --keywords words.txt, a word on each line")
+        raise typer.BadParameter(
+            "this network spells words, so name those to report: --keywords words.txt, one per line"
+        )
     return KeywordList(alphabet, [token for token in alphabet.tokens if any(map(str.isalnum, token))])
 
 
 def _followed(chunks: Iterable[Samples], words: KeywordList) -> Iterator[Samples]:
-    """The chunks; before each the list is read again if its file has changed. A mistake in it leaves the list as is."""
+    """The chunks. Before each, the list is reloaded if its file has changed; a faulty file leaves it as it was."""
     for chunk in chunks:
         try:
             words.refresh()

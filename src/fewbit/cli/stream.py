@@ -1,4 +1,4 @@
-"""``fewbit stream``: listen to files or to the microphone and print what is said."""
+"""``fewbit stream``: listen to files or to the microphone and print the text."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,39 +8,34 @@ import typer
 import fewbit
 from fewbit.cli.each_file import each_file
 from fewbit.cli.output import print_event, print_json, print_note, print_transcript, say
-from fewbit.cli.packed import HELP
-from fewbit.decode import Decoder, Event, Keyword, KeywordList, KeywordSpotter, SideBySide, to_dict
+from fewbit.cli.packed import HELP, SHIPPED, Sounds, network_and_sounds
+from fewbit.decode import Decoder, Event, Keyword, KeywordList, KeywordSpotter, ParallelDecoders, to_dict
 from fewbit.shipped import find
 from fewbit.streams import KINDS, Network, alphabet_of, choose_decoder, frame_seconds, strongest
 
 
 def stream(
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE...", help="Sound files: wav, flac, ogg and others.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help=HELP, show_default="an4"),
-    ] = None,
+    files: Sounds = None,
+    model: Annotated[str | None, typer.Option(help=HELP, show_default=SHIPPED)] = None,
     lm: Annotated[
         str | None,
         typer.Option(help=f"Language model beside the network: {', '.join(KINDS)}.", show_default="the strongest"),
     ] = None,
     keywords: Annotated[
-        Path | None, typer.Option(help="Text file with a word on each line to listen for besides.")
+        Path | None, typer.Option(help="Also report the words of this text file, one per line.")
     ] = None,
     mic: Annotated[bool, typer.Option("--mic", help="Listen to the microphone until interrupted.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
-    events: Annotated[bool, typer.Option("--events", help="With --json: a line for each event as well.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="With --json: also print a line for each event.")] = False,
     chunk: Annotated[float, typer.Option(min=0.001, max=10, help="Seconds of sound for each step.")] = 0.1,
 ) -> None:
     """Listen to files or to the microphone, chunk by chunk, and print the text as it grows."""
-    sources: list[Any] = [path for path in files or [] if path.suffix != ".fewbit"]
-    named = [path for path in files or [] if path.suffix == ".fewbit"]
-    path = find(model or (named[0] if named else "an4"))
+    name, sounds = network_and_sounds(files, model)
+    sources: list[Any] = [*sounds]
+    path = find(name)
     network = fewbit.load(path)
     if mic:
-        sources.append(fewbit.microphone(fewbit.Session(network).rate, chunk))
+        sources.append(fewbit.microphone(fewbit.Session(network).sample_rate, chunk))
     if not sources:
         raise typer.BadParameter("give at least one sound file, or --mic")
     if events and not json:
@@ -58,7 +53,7 @@ def stream(
 
         if not json:
             say(name, style="bold")
-        heard = fewbit.stream(source, network, decoder=decoder, chunk_seconds=chunk, on_event=on_event)
+        heard = fewbit.stream(network, source, decoder=decoder, chunk_seconds=chunk, on_event=on_event)
         if not json:
             print_transcript(heard)
             return
@@ -78,13 +73,13 @@ def _decoder(network: Network, path: Path, lm: str | None, keywords: Path | None
     if lm is None and not alphabet.joiner and strongest(path) == "none":
         stem = path.with_suffix("").name
         print_note(
-            f"no language model lies beside {path}, so words will be misspelt; copy {stem}.char.ngram, "
-            f"{stem}.word.ngram and {stem}.toml there too if there are any, or say --lm none"
+            f"there is no language model beside {path}, so words will be misspelt; copy {stem}.char.ngram, "
+            f"{stem}.word.ngram and {stem}.toml there if you have them, or say --lm none"
         )
     if keywords is None:
         return text
     words = KeywordList.read(keywords, alphabet)
     if not words.words:
-        print_note(f"{keywords}: no words; nothing is listened for")
+        print_note(f"{keywords}: the list has no words, so none will be reported")
     seconds = frame_seconds(network)
-    return SideBySide(seconds, text=text, keywords=KeywordSpotter(words, seconds))
+    return ParallelDecoders(seconds, text=text, keywords=KeywordSpotter(words, seconds))

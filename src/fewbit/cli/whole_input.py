@@ -1,4 +1,4 @@
-"""A packed network over a whole input: arrays from files, results, and the best class of each frame."""
+"""Run a packed network over a whole input: arrays from files, results, and the best class of each frame."""
 
 import zipfile
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from fewbit.program import Program
 from fewbit.program.signature import Port, Signature
 from fewbit.streams import run
 
-MOST = 20
-"""Best classes of frames that a line for people has, at most."""
+MOST_SHOWN = 20
+"""Most best classes that a line for people shows."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """An array that came out.
+    """One output array.
 
     best: the class with the largest score, for each frame where there are frames; ``None`` where the scores have
     several axes.
@@ -36,7 +36,7 @@ class Result:
             return f"{self.name} {shape}"
         if not self.framed:
             return f"{self.name} {shape}, best class {self.best}"
-        frames = self.best if len(self.best) <= MOST else [*self.best[:MOST], "..."]
+        frames = self.best if len(self.best) <= MOST_SHOWN else [*self.best[:MOST_SHOWN], "..."]
         return f"{self.name} {shape}, best class of each frame: {' '.join(f'{best}' for best in frames)}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def run_file(program: Program, source: Path) -> list[Result]:
     """
     signature = program.signature
     if signature is None or (source.suffix not in (".npy", ".npz") and program.features is not None):
-        scores = run(source, program)
+        scores = run(program, source)
         return [Result("scores", scores, scores.argmax(axis=1).tolist(), framed=True)]
     found = program(*_arrays(signature, source))
     values = found if isinstance(found, tuple) else (found,)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fewbit.data.clips import Clip, read_manifest
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.text import Alphabet
 
 ALPHABET = Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
@@ -26,7 +26,7 @@ class An4:
     dev: tuple[Clip, ...]
     test: tuple[Clip, ...]
     alphabet: Alphabet = ALPHABET
-    rate: int = RATE
+    sample_rate: int = RATE
 
 
 def an4(folder: str | Path, dev_speakers: int = DEV_SPEAKERS) -> An4:
@@ -37,14 +37,15 @@ def an4(folder: str | Path, dev_speakers: int = DEV_SPEAKERS) -> An4:
         dev_speakers: how many of the training speakers are kept apart as `An4.dev`, evenly over their sorted names.
 
     Raises:
-        DataError: no manifest, a recording of another rate, or more speakers asked for than there are.
+        DataError: there is no manifest, or a recording has another sample rate.
+        ArgumentError: there are fewer speakers than `dev_speakers`.
     """
     parts: dict[str, list[Clip]] = {"train": [], "test": []}
     for row, samples in read_manifest(Path(folder), RATE, "AN4 corpus"):
         parts[row["split"]].append(Clip(samples, row["text"], row["speaker"], Path(row["path"]).stem))
     speakers = sorted({clip.speaker for clip in parts["train"]})
     if not 0 <= dev_speakers < len(speakers):
-        raise DataError(f"dev_speakers must lie in 0..{len(speakers) - 1}, not {dev_speakers}")
+        raise ArgumentError(f"dev_speakers must lie in 0..{len(speakers) - 1}, not {dev_speakers}")
     apart = {speakers[i] for i in np.linspace(0, len(speakers) - 1, dev_speakers).round().astype(int)}
     return An4(
         train=tuple(clip for clip in parts["train"] if clip.speaker not in apart),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -24,14 +24,14 @@ class TensorBatches:
         augment: ``(inputs of a batch, generator) -> inputs``.
 
     Raises:
-        DataError: no rows, or not as many labels as inputs.
+        ArgumentError: no rows, or not as many labels as inputs.
     """
 
     def __init__(
         self, inputs: Tensor, labels: Tensor, batch_size: int, seed: int = 0, augment: Augment | None = None
     ) -> None:
         if not len(inputs) or len(inputs) != len(labels) or batch_size < 1:
-            raise DataError(
+            raise ArgumentError(
                 f"TensorBatches: {len(inputs)} inputs, {len(labels)} labels, batches of {batch_size}; wanted as many "
                 "labels as inputs, and at least one"
             )

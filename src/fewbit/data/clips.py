@@ -33,7 +33,7 @@ class Spoken:
     end: float
 
 
-def read_manifest(folder: Path, rate: int, corpus: str) -> Iterator[tuple[dict[str, str], NDArray[np.float32]]]:
+def read_manifest(folder: Path, sample_rate: int, corpus: str) -> Iterator[tuple[dict[str, str], NDArray[np.float32]]]:
     """The rows of ``manifest.tsv`` in `folder`, each with the samples of the recording at its ``path``.
 
     Raises:
@@ -48,13 +48,13 @@ def read_manifest(folder: Path, rate: int, corpus: str) -> Iterator[tuple[dict[s
         raise DataError(f"{folder}: no manifest.tsv; wanted the {corpus} with that list of its recordings")
     for row in csv.DictReader(manifest.read_text(encoding="utf-8").splitlines(), delimiter="\t"):
         samples, found = soundfile.read(folder / row["path"], dtype="float32")
-        if found != rate:
-            raise DataError(f"{folder / row['path']}: {found} Hz, wanted {rate}")
+        if found != sample_rate:
+            raise DataError(f"{folder / row['path']}: {found} Hz, wanted {sample_rate}")
         yield row, samples
 
 
 def join(
-    clips: Sequence[Clip], rate: int, rng: np.random.Generator, gap: tuple[float, float] = (0.15, 0.45)
+    clips: Sequence[Clip], sample_rate: int, rng: np.random.Generator, gap: tuple[float, float] = (0.15, 0.45)
 ) -> tuple[NDArray[np.float32], list[Spoken]]:
     """Clips one after the other with random silent gaps (seconds), and where each sounds.
 
@@ -64,13 +64,13 @@ def join(
     spoken = []
     position = 0
     for clip in clips:
-        quiet = int(rate * rng.uniform(*gap))
+        quiet = int(sample_rate * rng.uniform(*gap))
         parts.append((rng.standard_normal(quiet) * 10 ** (-72 / 20)).astype(np.float32))
         parts.append(clip.samples)
         start = position + quiet
         position = start + len(clip.samples)
-        spoken.append(Spoken(clip.text, start / rate, position / rate))
-    parts.append((rng.standard_normal(int(rate * gap[1])) * 10 ** (-72 / 20)).astype(np.float32))
+        spoken.append(Spoken(clip.text, start / sample_rate, position / sample_rate))
+    parts.append((rng.standard_normal(int(sample_rate * gap[1])) * 10 ** (-72 / 20)).astype(np.float32))
     return np.concatenate(parts), spoken
 
 
@@ -97,7 +97,7 @@ def sounding(frames: Frames) -> tuple[int, int]:
 
 def hiss(features: LogMel, seconds: int = 20) -> Frames:
     """Log-mel frames of white noise with standard deviation 1."""
-    return features(np.random.default_rng(0).standard_normal(seconds * features.rate).astype(np.float32))
+    return features(np.random.default_rng(0).standard_normal(seconds * features.sample_rate).astype(np.float32))
 
 
 def lay_over(frames: Frames, clip: Frames, position: int, rng: np.random.Generator) -> int:

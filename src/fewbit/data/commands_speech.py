@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fewbit.data.clips import Clip, read_manifest
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.text import Alphabet
 
 WORDS = ("down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes")
@@ -29,7 +29,7 @@ class SpeechCommands:
     test: tuple[Clip, ...]
     words: tuple[str, ...] = WORDS
     alphabet: Alphabet = ALPHABET
-    rate: int = RATE
+    sample_rate: int = RATE
 
 
 def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCommands:
@@ -41,10 +41,11 @@ def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCom
             `SpeechCommands.dev`; unknown words and recordings of silence are counted by themselves.
 
     Raises:
-        DataError: no manifest, a recording of another rate, a word that is none of the twelve, or `dev_every` below 2.
+        DataError: there is no manifest, a recording has another sample rate, or a word is none of the twelve.
+        ArgumentError: `dev_every` is below 2.
     """
     if dev_every < 2:
-        raise DataError(f"dev_every must be 2 or more, not {dev_every}")
+        raise ArgumentError(f"dev_every must be 2 or more, not {dev_every}")
     parts: dict[str, list[Clip]] = {"train": [], "test": []}
     for row, samples in read_manifest(Path(folder), RATE, "Speech Commands corpus"):
         text = _text_of(row["word"], row["path"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 
 OTHER = "\x00"
 """Stands for every character that is not in the list."""
@@ -36,7 +36,7 @@ class Windows:
 
     def __init__(self, stream: Tensor, batch_size: int, steps: int, count: int, seed: int = 0) -> None:
         if len(stream) < steps + 1 or count < 1:
-            raise DataError(f"Windows: {len(stream)} characters give no window of {steps} steps and one more")
+            raise ArgumentError(f"Windows: {len(stream)} characters give no window of {steps} steps and one more")
         self.stream, self.batch_size, self.steps, self.count = stream, batch_size, steps, count
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -61,12 +61,12 @@ class TextStreams:
         streams, steps: windows a batch, and how long each is.
 
     Raises:
-        DataError: the text is too short.
+        ArgumentError: the text is too short for its windows.
     """
 
     def __init__(self, text: Tensor, streams: int = 64, steps: int = 128) -> None:
         if streams < 1 or steps < 1 or len(text) < streams * steps:
-            raise DataError(f"TextStreams: {len(text)} characters give no {streams} windows of {steps} steps")
+            raise ArgumentError(f"TextStreams: {len(text)} characters give no {streams} windows of {steps} steps")
         self.text, self.streams, self.steps = text, streams, steps
         self.done = 0
 

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from fewbit.data.augment import other_voice, spec_augment
 from fewbit.data.clips import Clip, at_speeds, hiss, join, lay_over, read_manifest
 from fewbit.data.random_examples import Example, joined_batches
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.features import LogMel
 from fewbit.text import Alphabet
 
@@ -42,7 +42,7 @@ class Digits:
     test: tuple[Clip, ...]
     unseen: tuple[Clip, ...]
     alphabet: Alphabet = ALPHABET
-    rate: int = RATE
+    sample_rate: int = RATE
 
     def batches(
         self,
@@ -69,7 +69,7 @@ class Digits:
         """All `clips` in random order as one recording, and the text that is said in it."""
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(clips))
-        samples, spoken = join([clips[i] for i in order], self.rate, rng)
+        samples, spoken = join([clips[i] for i in order], self.sample_rate, rng)
         return samples, " ".join(word.text for word in spoken)
 
 
@@ -84,8 +84,8 @@ class JoinedDigits(Dataset[Example]):
 
     def __init__(self, digits: Digits, features: LogMel, utterances: int, seconds: float) -> None:
         self.alphabet, self.utterances, self.floor = digits.alphabet, utterances, features.floor
-        self.rate = digits.rate / features.hop  # frames a second
-        self.frames = int(seconds * self.rate)
+        self.frame_rate = digits.sample_rate / features.hop
+        self.frames = int(seconds * self.frame_rate)
         self.variants = [at_speeds(clip, features, SPEEDS) for clip in digits.train]
         self.words = [clip.text for clip in digits.train]
         self.noise = hiss(features)
@@ -98,20 +98,20 @@ class JoinedDigits(Dataset[Example]):
         start = int(rng.integers(0, len(self.noise) - self.frames))
         level = 2 * np.log(10 ** rng.uniform(-4.5, -2.3))
         frames = self.noise[start : start + self.frames] + np.float32(level)
-        position = int(self.rate * rng.uniform(0, 0.4))
+        position = int(self.frame_rate * rng.uniform(0, 0.4))
         words: list[str] = []
         alignment = torch.zeros(self.frames, dtype=torch.long)
         while True:
             pick = int(rng.integers(len(self.variants)))
             clip = self.variants[pick][int(rng.integers(len(SPEEDS)))]
             end = position + len(clip)
-            if end > self.frames - self.rate * 0.2:
+            if end > self.frames - self.frame_rate * 0.2:
                 break
             lay_over(frames, clip, position, rng)
             words.append(self.words[pick])
             # A word is known from its middle on.
             alignment[(position + end) // 2 : end] = self.alphabet.encode(self.words[pick])[0]
-            position = end + int(self.rate * rng.uniform(0.0, 0.45))
+            position = end + int(self.frame_rate * rng.uniform(0.0, 0.45))
         frames = other_voice(np.maximum(frames, self.floor), rng)
         frames = spec_augment(frames, rng)
         return torch.from_numpy(frames), self.alphabet.encode(" ".join(words)), alignment
@@ -126,12 +126,13 @@ def spoken_digits(folder: str | Path | None = None, unseen: str = UNSEEN) -> Dig
         unseen: the speaker kept out of training; all their clips become `Digits.unseen`.
 
     Raises:
-        DataError: the folder or the speaker is not there.
+        DataError: the folder or its manifest is missing.
+        ArgumentError: there is no speaker `unseen`.
     """
     clips = list(_embedded() if folder is None else _folder(Path(folder)))
     speakers = sorted({clip.speaker for clip in clips})
     if unseen not in speakers:
-        raise DataError(f"no speaker {unseen!r} among the clips; there are {speakers}")
+        raise ArgumentError(f"no speaker {unseen!r} among the clips; there are {speakers}")
     known = [clip for clip in clips if clip.speaker != unseen]
     return Digits(
         train=tuple(clip for clip in known if not is_test(clip.name)),

@@ -39,8 +39,8 @@ class JoinedCommands(Dataset[Example]):
 
     def __init__(self, commands: SpeechCommands, features: LogMel, examples: int, seconds: float) -> None:
         self.alphabet, self.examples, self.floor = commands.alphabet, examples, features.floor
-        self.rate = commands.rate / features.hop  # frames a second
-        self.frames = int(seconds * self.rate)
+        self.frame_rate = commands.sample_rate / features.hop
+        self.frames = int(seconds * self.frame_rate)
         clips = [
             (clip.text, [(frames, *sounding(frames)) for frames in at_speeds(clip, features, SPEEDS)])
             for clip in commands.train
@@ -64,7 +64,7 @@ class JoinedCommands(Dataset[Example]):
         frames = quiet_room(self.noise, self.frames, self.floor, rng)
         if rng.random() < NOISY:
             frames = np.logaddexp(frames, self._noise(rng))
-        laid = lay_in_a_row(frames, self._draw, rng, self.rate, GAP)
+        laid = lay_in_a_row(frames, self._draw, rng, self.frame_rate, GAP)
         frames = spec_augment(other_voice(np.maximum(frames, self.floor), rng), rng)
         alignment = torch.zeros(self.frames, dtype=torch.long)
         labels = []

@@ -29,27 +29,27 @@ def lay_in_a_row(
     frames: Frames,
     draw: Callable[[np.random.Generator], tuple[str, Frames]],
     rng: np.random.Generator,
-    rate: float,
+    frame_rate: float,
     gap: tuple[float, float],
 ) -> list[tuple[str, int, Frames]]:
     """Fill `frames` in place with what `draw` gives, one after the other; what that was, and the first frame of each.
 
     Args:
-        frames: at `rate` a second.
+        frames: at `frame_rate` a second.
         draw: gives a text and its frames.
         rng: of all randomness.
-        rate: frames a second.
+        frame_rate: frames a second.
         gap: least and most seconds between two.
     """
-    position = int(rate * rng.uniform(0, 0.4))
+    position = int(frame_rate * rng.uniform(0, 0.4))
     laid = []
     for _ in range(20):  # draws that are too long for the room that is left cost nothing
         text, spoken = draw(rng)
-        if position + len(spoken) > len(frames) - rate * REST:
+        if position + len(spoken) > len(frames) - frame_rate * REST:
             continue
         end = lay_over(frames, spoken, position, rng)
         laid.append((text, position, spoken))
-        position = end + int(rate * rng.uniform(*gap))
+        position = end + int(frame_rate * rng.uniform(*gap))
     return laid
 
 
@@ -62,9 +62,9 @@ class JoinedSpeech(Dataset[Example]):
 
     def __init__(self, speech: An4, features: LogMel, examples: int, seconds: float) -> None:
         self.alphabet, self.examples, self.floor = speech.alphabet, examples, features.floor
-        self.rate = speech.rate / features.hop  # frames a second
-        self.frames = int(seconds * self.rate)
-        longest = self.frames - int(self.rate * (REST + 0.4))
+        self.frame_rate = speech.sample_rate / features.hop
+        self.frames = int(seconds * self.frame_rate)
+        longest = self.frames - int(self.frame_rate * (REST + 0.4))
         self.variants = []
         self.texts = []
         for utterance in speech.train:
@@ -80,7 +80,7 @@ class JoinedSpeech(Dataset[Example]):
     def __getitem__(self, index: int) -> Example:
         rng = np.random.default_rng(index)
         frames = quiet_room(self.noise, self.frames, self.floor, rng)
-        laid = lay_in_a_row(frames, self._draw, rng, self.rate, (0.05, 0.6))
+        laid = lay_in_a_row(frames, self._draw, rng, self.frame_rate, (0.05, 0.6))
         frames = spec_augment(other_voice(np.maximum(frames, self.floor), rng), rng)
         labels = self.alphabet.encode(" ".join(text for text, _, _ in laid))
         return torch.from_numpy(frames), labels, torch.zeros(self.frames, dtype=torch.long)

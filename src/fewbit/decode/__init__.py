@@ -7,9 +7,9 @@ from fewbit.decode.greedy import GreedyCTC
 from fewbit.decode.keyword_list import KeywordList, ListedWord
 from fewbit.decode.keywords import KeywordSpotter
 from fewbit.decode.network_scorer import NetworkScorer
-from fewbit.decode.ngram_scorer import CharNgram, Together, WordNgram
+from fewbit.decode.ngram_scorer import CharNgram, OpenVocabularyLM, WordNgram
+from fewbit.decode.parallel_decoders import ParallelDecoders
 from fewbit.decode.scorer import Scorer
-from fewbit.decode.side_by_side import SideBySide
 from fewbit.decode.tree_beam import Hypothesis, TreeBeam
 
 __all__ = [
@@ -26,10 +26,10 @@ __all__ = [
     "Label",
     "ListedWord",
     "NetworkScorer",
+    "OpenVocabularyLM",
+    "ParallelDecoders",
     "Partial",
     "Scorer",
-    "SideBySide",
-    "Together",
     "TreeBeam",
     "WordNgram",
     "text_of",

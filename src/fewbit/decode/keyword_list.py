@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError, DecodeError
 from fewbit.text import Alphabet
 
 LOWEST = 1e-6
@@ -117,7 +117,7 @@ class KeywordList:
             word, threshold = _split_threshold(text)
             try:
                 found = _all_different((*found, self._listed(word, threshold)))
-            except DecodeError as error:
+            except (ArgumentError, DecodeError) as error:
                 raise DecodeError(f"{place}, line {number}: {error}") from error
         return found
 
@@ -143,9 +143,9 @@ class KeywordList:
 
 
 def check_threshold(threshold: float) -> None:
-    """Nothing, or a `DecodeError` if `threshold` is not one."""
+    """Raise an `ArgumentError` unless `threshold` is one."""
     if not LOWEST <= threshold < 1:
-        raise DecodeError(f"a threshold must lie in {LOWEST}..1 (1 excluded), not {threshold}")
+        raise ArgumentError(f"a threshold must lie in {LOWEST}..1 (1 excluded), not {threshold}")
 
 
 def _split_threshold(text: str) -> tuple[str, float | None]:

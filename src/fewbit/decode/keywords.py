@@ -14,7 +14,7 @@ from fewbit.decode.decoder import Scores, check_scores, softmax
 from fewbit.decode.events import Event, Keyword
 from fewbit.decode.keyword_list import KeywordList, ListedWord, check_threshold
 from fewbit.decode.keyword_paths import Heard, Nodes, Paths, at_the_end, follow, regroup
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError
 
 SPACE = " "
 
@@ -71,13 +71,13 @@ class KeywordSpotter:
 
     def __post_init__(self) -> None:
         if not 0 < self.frame_seconds < math.inf:
-            raise DecodeError(f"frame_seconds must lie above 0, not {self.frame_seconds}")
+            raise ArgumentError(f"frame_seconds must lie above 0, not {self.frame_seconds}")
         check_threshold(self.threshold)
         for name in ("silence", "settle"):
             if not 0 <= getattr(self, name) <= 10:
-                raise DecodeError(f"{name} must lie in 0..10 seconds, not {getattr(self, name)}")
+                raise ArgumentError(f"{name} must lie in 0..10 seconds, not {getattr(self, name)}")
         if not 0 <= self.hysteresis < math.inf:
-            raise DecodeError(f"hysteresis must be 0 or more, not {self.hysteresis}")
+            raise ArgumentError(f"hysteresis must be 0 or more, not {self.hysteresis}")
 
     def init_state(self) -> SpotterState:
         """State at the start of a stream."""
@@ -127,22 +127,22 @@ class KeywordSpotter:
         """Events of frames that begin with number `first`, and where the words stand after them."""
         watches = list(state.watches)
         found: list[tuple[int, int, Keyword]] = []
-        bars = np.array([self._bar(listed) for listed in state.words])
+        thresholds = np.array([self._word_threshold(listed) for listed in state.words])
         under_way = np.array([watch.since >= 0 for watch in watches], bool)
-        (busy,) = np.nonzero((heard.probability >= bars).any(axis=0) | under_way)
+        (busy,) = np.nonzero((heard.probability >= thresholds).any(axis=0) | under_way)
         for w in busy.tolist():
             for i, p in enumerate(heard.probability[:, w].tolist()):
-                watch = self._seen(watches[w], p, heard.span[:, i, w], first + i, bars[w])
+                watch = self._seen(watches[w], p, heard.span[:, i, w], first + i, thresholds[w])
                 if watch.said and not watches[w].said:
                     found.append((i, w, self._event(state.words[w], watch, first + i + 1)))
-                low = bars[w] * math.exp(-self.hysteresis)
+                low = thresholds[w] * math.exp(-self.hysteresis)
                 watches[w] = Watch() if watch.said and p < low else watch
         return [event for *_, event in sorted(found, key=lambda item: item[:2])], tuple(watches)
 
-    def _seen(self, watch: Watch, p: float, span: NDArray[np.int64], frame: int, bar: float) -> Watch:
+    def _seen(self, watch: Watch, p: float, span: NDArray[np.int64], frame: int, threshold: float) -> Watch:
         if watch.said:
             return watch
-        if watch.since < 0 and p < bar:
+        if watch.since < 0 and p < threshold:
             return watch
         since = watch.since if watch.since >= 0 else frame
         best, start, end = watch.best, watch.start, watch.end
@@ -151,7 +151,8 @@ class KeywordSpotter:
         settled = (frame - since + 1e-9) * self.frame_seconds >= self.settle
         return Watch(since, best, start, end, settled or p < best * math.exp(-self.hysteresis))
 
-    def _bar(self, listed: ListedWord) -> float:
+    def _word_threshold(self, listed: ListedWord) -> float:
+        """On the probability of the word, where `threshold` is on its root, the score."""
         threshold = self.threshold if listed.threshold is None else listed.threshold
         return max(threshold ** len(listed.classes), 1e-300)  # nothing that underflows is a keyword
 

@@ -71,9 +71,9 @@ def native_words(
     spelling: Any,
     weight: float,
     unknown: float,
-    bonus: float,
+    word_bonus: float,
 ) -> NativeScorer | None:
-    """The scorer of `Together`, or ``None`` without the library; `spelling` must be kept by the caller."""
+    """The scorer of `OpenVocabularyLM`, or ``None`` without the library; `spelling` must be kept by the caller."""
     if reference_wanted() or not functions():
         return None
     ngram = _model(model)
@@ -81,7 +81,16 @@ def native_words(
     rows = np.ascontiguousarray(np.vstack([rows, [[0, 0, 0, 0, trie.first[-1]]]]), np.int32)
     words = int(trie.high[0])
     handle = functions()["scorer_words"](
-        ngram.address, words, pointer(rows, c_int32), len(rows) - 1, classes, space, spelling, weight, unknown, bonus
+        ngram.address,
+        words,
+        pointer(rows, c_int32),
+        len(rows) - 1,
+        classes,
+        space,
+        spelling,
+        weight,
+        unknown,
+        word_bonus,
     )
     return NativeScorer(handle, ngram)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fewbit.decode.scorer import LogProbs
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError
 from fewbit.native import beam
 from fewbit.native.handle import Handle
 from fewbit.program import Program
@@ -29,7 +29,7 @@ class NetworkScorer:
         weight: the alpha of the search.
 
     Raises:
-        DecodeError: the network is of another kind.
+        ArgumentError: the network is of another kind.
     """
 
     program: Program
@@ -37,9 +37,11 @@ class NetworkScorer:
 
     def __post_init__(self) -> None:
         if self.program.alphabet is None:
-            raise DecodeError("the language model was packed without an alphabet; pack it with alphabet=Alphabet(...)")
+            raise ArgumentError(
+                "the language model was packed without an alphabet; pack it with alphabet=Alphabet(...)"
+            )
         if self.program.inputs != self.program.outputs or self.program.stride != 1:
-            raise DecodeError(
+            raise ArgumentError(
                 f"a language model takes as many classes as it scores, one frame for each, not {self.program.inputs} "
                 f"for {self.program.outputs} with a stride of {self.program.stride}"
             )

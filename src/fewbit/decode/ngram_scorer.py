@@ -1,8 +1,8 @@
 """N-gram models of characters and words as scorers of a beam search, with an open vocabulary.
 
-`CharNgram` knows which letters follow which, `WordNgram` which words follow which. `Together` writes each word in one
-of two ways, and adds up both: as a word of the vocabulary, or, with probability ``u``, letter by letter. With ``x`` the
-letters of the word so far, ``c`` the next one and ``h`` the words before,
+`CharNgram` knows which letters follow which, `WordNgram` which words follow which. `OpenVocabularyLM` adds up two ways
+to write a word: as a word of the vocabulary, or, with probability ``u``, letter by letter. With ``x`` the letters of
+the word so far, ``c`` the next one and ``h`` the words before,
 
     known(x)    = (1 - u) sum of P(w | h) over the words w that begin with x
     spelled(x)  = u times the product of P(letter | text) over the letters of x
@@ -22,7 +22,7 @@ import numpy as np
 from fewbit.decode.letter_trie import LetterTrie
 from fewbit.decode.native_ngram import NativeScorer, native_chars, native_words
 from fewbit.decode.scorer import LogProbs, Scorer
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError
 from fewbit.text import Alphabet
 from fewbit.text.ngram import LN_NEVER, SPECIAL, UNKNOWN, Floats, Ngram
 
@@ -39,7 +39,7 @@ class CharNgram:
         weight: of ln P in the search, above 0.
 
     Raises:
-        DecodeError: a weight out of range, or a model that has none of the tokens.
+        ArgumentError: a weight out of range, or a model that has none of the tokens.
     """
 
     model: Ngram
@@ -49,7 +49,7 @@ class CharNgram:
     def __post_init__(self) -> None:
         _check_weight(self.weight)
         if not set(self.alphabet.tokens) & set(self.model.symbols):
-            raise DecodeError(
+            raise ArgumentError(
                 f"the n-gram model has none of the tokens {list(self.alphabet.tokens)[:5]}; "
                 f"its symbols are {list(self.model.symbols)[3:8]}, ...: was it trained on other units?"
             )
@@ -106,7 +106,7 @@ class WordNgram:
         word_bonus: is added to the score for every word that ends.
 
     Raises:
-        DecodeError: an argument out of range, an alphabet without space, or no word that it can spell.
+        ArgumentError: a number out of range, an alphabet without space, or no word that it can spell.
     """
 
     model: Ngram
@@ -118,13 +118,13 @@ class WordNgram:
     def __post_init__(self) -> None:
         _check_weight(self.weight)
         if not 0 < self.unknown < 1:
-            raise DecodeError(f"unknown is a probability between 0 and 1, got {self.unknown}")
+            raise ArgumentError(f"unknown must be a probability above 0 and below 1, not {self.unknown}")
         if not np.isfinite(self.word_bonus):
-            raise DecodeError(f"word_bonus is a finite number, got {self.word_bonus}")
+            raise ArgumentError(f"word_bonus must be a finite number, not {self.word_bonus}")
         if SPACE not in self.alphabet.tokens or self.alphabet.joiner:
-            raise DecodeError("words are spelled by letters and end at a space: the alphabet needs the token ' '")
+            raise ArgumentError("words are spelled by letters and end at a space: the alphabet needs the token ' '")
         if not self.vocabulary:
-            raise DecodeError(
+            raise ArgumentError(
                 f"the alphabet cannot spell a single word of the model, such as {list(self.model.symbols)[3:8]}"
             )
 
@@ -160,20 +160,20 @@ class WordNgram:
         return self._alone.native()
 
     @cached_property
-    def _alone(self) -> "Together":
-        return Together(_EqualLetters(self.alphabet), self)
+    def _alone(self) -> "OpenVocabularyLM":
+        return OpenVocabularyLM(_EqualLetters(self.alphabet), self)
 
 
 @dataclass(frozen=True, eq=False)
-class Together:
-    """Words of a vocabulary, and all others letter by letter. The weight, ``u`` and bonus are those of `word`.
+class OpenVocabularyLM:
+    """Words of a vocabulary, and all others letter by letter. The weight, ``u`` and word bonus are those of `word`.
 
     Args:
         char: scorer of letters, of weight 1.
         word: the words.
 
     Raises:
-        DecodeError: the two have different alphabets, or `char` gives no plain probabilities.
+        ArgumentError: the two have different alphabets, or `char` gives no plain probabilities.
     """
 
     char: Scorer
@@ -181,11 +181,11 @@ class Together:
 
     def __post_init__(self) -> None:
         if self.char.alphabet != self.word.alphabet:
-            raise DecodeError("Together: the character model and the word model have different alphabets")
+            raise ArgumentError("OpenVocabularyLM: the character model and the word model have different alphabets")
         total = float(np.exp(self.char.start()[1][1:].astype(np.float64)).sum())
         if total > 1.001:
-            raise DecodeError(
-                f"Together: the letters of the character model have probabilities that sum to {total:.3f}; "
+            raise ArgumentError(
+                f"OpenVocabularyLM: the letters of the character model have probabilities that sum to {total:.3f}; "
                 "give it weight 1, the weight of the word model is that of both"
             )
 
@@ -297,7 +297,7 @@ class _EqualLetters:
 
 def _check_weight(weight: float) -> None:
     if not (np.isfinite(weight) and weight > 0):
-        raise DecodeError(f"the weight of a language model is above 0, got {weight}")
+        raise ArgumentError(f"the weight of a language model must be above 0, not {weight}")
 
 
 def _stack(rows: list[LogProbs], alphabet: Alphabet) -> LogProbs:

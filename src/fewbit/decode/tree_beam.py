@@ -18,8 +18,8 @@ from fewbit.decode.decoder import Scores
 from fewbit.decode.events import Event, Final, Label, Partial
 from fewbit.decode.scorer import Scorer
 from fewbit.decode.tree_native import search
-from fewbit.decode.tree_search import Changed, Ended, Said, Search, SearchOptions, Told
-from fewbit.errors import DecodeError
+from fewbit.decode.tree_search import Changed, Ended, Search, SearchEvent, SearchOptions, TokenSpan
+from fewbit.errors import ArgumentError, DecodeError
 from fewbit.text import Alphabet
 
 SPACE = " "
@@ -29,7 +29,7 @@ ENDLESS = 1 << 62
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A string of the beam; `score = ln P_CTC + scorer + bonus * labels` since the stream began."""
+    """A string of the beam; `score = ln P_CTC + scorer + insertion_bonus * labels` since the stream began."""
 
     text: str
     score: float
@@ -57,16 +57,16 @@ class TreeBeam:
         scorer: language model, over the same alphabet; it brings its own weight.
         width: strings that are followed.
         depth: labels of the best string that stay open to correction.
-        every: frames between two commitments.
-        bonus: added to the score for every label, -50..50; a language model wants one above 0.
+        prune_interval: frames between two commitments.
+        insertion_bonus: added to the score for every label, -50..50; a language model wants one above 0.
         endpoint_seconds: an utterance ends when the best string has been in its blank for so long.
         longest_seconds: an utterance is cut, at its last committed space, when it gets longer.
-        show_every: frames between two looks at the best string.
+        show_interval: frames between two looks at the best string.
         blank_skip: frames whose blank is more probable make no new strings; 1 is off, 0.999 loses little.
         label_floor: nor do labels below this natural log-probability in their frame.
 
     Raises:
-        DecodeError: a number is out of range, or the scorer has another alphabet.
+        ArgumentError: a number is out of range, or the scorer has another alphabet.
     """
 
     alphabet: Alphabet
@@ -75,29 +75,29 @@ class TreeBeam:
     _: KW_ONLY
     width: int = 64
     depth: int = 50
-    every: int = 20
-    bonus: float = 0.0
+    prune_interval: int = 20
+    insertion_bonus: float = 0.0
     endpoint_seconds: float = 1.0
     longest_seconds: float = 30.0
-    show_every: int = 1
+    show_interval: int = 1
     blank_skip: float = 1.0
     label_floor: float = -math.inf
 
     def __post_init__(self) -> None:
-        for name in ("width", "depth", "every", "show_every"):
+        for name in ("width", "depth", "prune_interval", "show_interval"):
             if not 1 <= getattr(self, name) <= MOST:
-                raise DecodeError(f"TreeBeam: {name} lies in 1..2**20, not {getattr(self, name)}")
+                raise ArgumentError(f"TreeBeam: {name} must lie in 1..2**20, not {getattr(self, name)}")
         for name in ("frame_seconds", "endpoint_seconds", "longest_seconds"):
             if not getattr(self, name) > 0:
-                raise DecodeError(f"TreeBeam: {name} must be above 0, not {getattr(self, name)}")
-        if not -50 <= self.bonus <= 50:
-            raise DecodeError(f"TreeBeam: bonus lies in -50..50, not {self.bonus}")
+                raise ArgumentError(f"TreeBeam: {name} must be above 0, not {getattr(self, name)}")
+        if not -50 <= self.insertion_bonus <= 50:
+            raise ArgumentError(f"TreeBeam: insertion_bonus must lie in -50..50, not {self.insertion_bonus}")
         if not 0 <= self.blank_skip <= 1:
-            raise DecodeError(f"TreeBeam: blank_skip is a probability, 0..1, not {self.blank_skip}")
+            raise ArgumentError(f"TreeBeam: blank_skip must be a probability, 0..1, not {self.blank_skip}")
         if not self.label_floor <= 0:
-            raise DecodeError(f"TreeBeam: label_floor is a log-probability, at most 0, not {self.label_floor}")
+            raise ArgumentError(f"TreeBeam: label_floor must be a log-probability, at most 0, not {self.label_floor}")
         if self.scorer is not None and self.scorer.alphabet.tokens != self.alphabet.tokens:
-            raise DecodeError(
+            raise ArgumentError(
                 f"TreeBeam: the scorer's tokens are {list(self.scorer.alphabet.tokens)}, "
                 f"the network's {list(self.alphabet.tokens)}; they must be the same, in the same order"
             )
@@ -114,8 +114,8 @@ class TreeBeam:
         Raises:
             DecodeError: another shape, NaN or infinity in the scores, or a language model that rules everything out.
         """
-        told, tree = self._search.step(state.tree, self._checked(scores))
-        return self._events(told, BeamState(tree, state.text, state.stable))
+        found, tree = self._search.step(state.tree, self._checked(scores))
+        return self._events(found, BeamState(tree, state.text, state.stable))
 
     def finish(self, state: BeamState) -> list[Event]:
         """The utterance that the end of the stream cuts off, if any."""
@@ -126,7 +126,7 @@ class TreeBeam:
         return [Hypothesis(self._text(best.labels), best.score) for best in self._search.best(state.tree, count)]
 
     def nodes(self, state: BeamState) -> int:
-        """Strings in memory: at most ``1 + width * 2 * (depth + every)``, usually a few times `width`."""
+        """Strings in memory: at most ``1 + width * 2 * (depth + prune_interval)``, usually a few times `width`."""
         return self._search.nodes(state.tree)
 
     def save(self, state: BeamState) -> bytes:
@@ -153,12 +153,12 @@ class TreeBeam:
             classes=self.alphabet.classes,
             width=self.width,
             depth=self.depth,
-            every=self.every,
+            prune_interval=self.prune_interval,
             endpoint=self._frames(self.endpoint_seconds),
             longest=self._frames(self.longest_seconds),
-            show=self.show_every,
+            show_interval=self.show_interval,
             space=self.alphabet.tokens.index(SPACE) + 1 if spaced else -1,
-            bonus=self.bonus,
+            insertion_bonus=self.insertion_bonus,
             blank_skip=self.blank_skip,
             floor=math.exp(self.label_floor),
         )
@@ -180,10 +180,10 @@ class TreeBeam:
             raise DecodeError("scores are NaN or infinite; the network or its input is broken")
         return scores
 
-    def _events(self, told: list[Told], state: BeamState) -> tuple[list[Event], BeamState]:
+    def _events(self, found: list[SearchEvent], state: BeamState) -> tuple[list[Event], BeamState]:
         events: list[Event] = []
         shown = state.text, state.stable
-        for news in told:
+        for news in found:
             if isinstance(news, Ended):
                 events += self._final(news)
                 shown = "", 0
@@ -203,21 +203,21 @@ class TreeBeam:
         return text, max(0, min(committed - before, len(text)))
 
     def _final(self, news: Ended) -> list[Event]:
-        said = news.said
-        while said and self._text([said[0].label]) == SPACE:
-            said = said[1:]
-        while said and self._text([said[-1].label]) == SPACE:
-            said = said[:-1]
-        if not said:
+        spans = news.spans
+        while spans and self._text([spans[0].label]) == SPACE:
+            spans = spans[1:]
+        while spans and self._text([spans[-1].label]) == SPACE:
+            spans = spans[:-1]
+        if not spans:
             return []
-        labels = tuple(self._label(at, before, after) for at, before, after in _neighbours(said))
+        labels = tuple(self._label(span, start, after) for span, start, after in _neighbours(spans))
         score = sum(label.prob for label in labels) / len(labels)
-        text = self._text([label.label for label in said])
+        text = self._text([span.label for span in spans])
         return [Final(text, labels[0].start, labels[-1].end, round(score, 4), labels)]
 
-    def _label(self, at: Said, start: int, after: int) -> Label:
-        end = max(start, min(max(start, at.last) + 1, after))
-        return Label(self._text([at.label]), self._time(start), self._time(end), round(at.prob, 4))
+    def _label(self, span: TokenSpan, start: int, after: int) -> Label:
+        end = max(start, min(max(start, span.last) + 1, after))
+        return Label(self._text([span.label]), self._time(start), self._time(end), round(span.prob, 4))
 
     @cached_property
     def _characters(self) -> NDArray[np.uint32] | None:
@@ -237,7 +237,7 @@ class TreeBeam:
         return round(frame * self.frame_seconds, 4)
 
 
-def _neighbours(said: list[Said]) -> list[tuple[Said, int, int]]:
+def _neighbours(spans: list[TokenSpan]) -> list[tuple[TokenSpan, int, int]]:
     """Each label with its start and that of the next one, so that starts never run backwards."""
-    starts = list(np.maximum.accumulate([label.start for label in said]).tolist())
-    return list(zip(said, starts, [*starts[1:], ENDLESS], strict=True))
+    starts = list(np.maximum.accumulate([span.start for span in spans]).tolist())
+    return list(zip(spans, starts, [*starts[1:], ENDLESS], strict=True))

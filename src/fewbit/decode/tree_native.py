@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fewbit.decode.scorer import Scorer
 from fewbit.decode.tree_reference import ReferenceSearch
-from fewbit.decode.tree_search import Changed, Ended, Ranked, Said, Search, SearchOptions, Told
+from fewbit.decode.tree_search import Changed, Ended, Ranked, Search, SearchEvent, SearchOptions, TokenSpan
 from fewbit.errors import DecodeError
 from fewbit.native import beam, tell_if_missing
 from fewbit.native.handle import Handle
@@ -29,19 +29,19 @@ class NativeSearch:
         argument = beam.BeamOptionsArgument(*astuple(self.options))
         return self._own(self.call["beam_new"](ctypes.byref(argument), self._model))
 
-    def step(self, state: Handle, scores: NDArray[np.float64]) -> tuple[list[Told], Handle]:
+    def step(self, state: Handle, scores: NDArray[np.float64]) -> tuple[list[SearchEvent], Handle]:
         """What ``scores (frames, classes)``, before the softmax, bring, and the new state."""
         after, x = self._copy(state), np.ascontiguousarray(scores, np.float64)
         if self.call["beam_step"](after.address, x.ctypes.data, len(x)) != 0:
             raise DecodeError(last_error())
-        return self._told(after), after
+        return self._events(after), after
 
-    def finish(self, state: Handle) -> list[Told]:
+    def finish(self, state: Handle) -> list[SearchEvent]:
         """What is left at the end of the stream."""
         after = self._copy(state)
         if self.call["beam_finish"](after.address) != 0:
             raise DecodeError(last_error())
-        return self._told(after)
+        return self._events(after)
 
     def best(self, state: Handle, count: int) -> list[Ranked]:
         """The most probable strings, best first."""
@@ -80,23 +80,23 @@ class NativeSearch:
     def _own(self, beam: int | None) -> Handle:
         return Handle(beam, self.call["beam_free"], self)  # the scorer must live as long
 
-    def _told(self, state: Handle) -> list[Told]:
-        numbers, at, told = beam.report(state.address), 0, list[Told]()
+    def _events(self, state: Handle) -> list[SearchEvent]:
+        numbers, at, events = beam.report(state.address), 0, list[SearchEvent]()
         array = np.frombuffer(numbers, np.int64)
         while at < len(numbers):
             kind, frame = numbers[at], numbers[at + 1]
             if kind == 0:
                 committed, size = numbers[at + 2], numbers[at + 3]
-                told.append(Changed(frame, committed, array[at + 4 : at + 4 + size]))
+                events.append(Changed(frame, committed, array[at + 4 : at + 4 + size]))
                 at += 4 + size
             else:
                 size = numbers[at + 2]
                 rows = [numbers[i : i + 4].tolist() for i in range(at + 3, at + 3 + 4 * size, 4)]
-                told.append(
-                    Ended(frame, [Said(label, first, last, _double(prob)) for label, first, last, prob in rows])
+                events.append(
+                    Ended(frame, [TokenSpan(label, first, last, _double(prob)) for label, first, last, prob in rows])
                 )
                 at += 3 + 4 * size
-        return told
+        return events
 
 
 def _double(bits: int) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.decode.scorer import Scorer
-from fewbit.decode.tree_search import Changed, Ended, Ranked, Said, SearchOptions, Told
+from fewbit.decode.tree_search import Changed, Ended, Ranked, SearchEvent, SearchOptions, TokenSpan
 from fewbit.errors import DecodeError
 
 TINY = 1e-280
@@ -31,20 +31,20 @@ class Node:
     parent: int
     depth: int
     active: bool = False
-    lab: float = 0.0  # probability that the frame is in the label
-    bl: float = 0.0  # ... or in the blank after it
+    p_nonblank: float = 0.0  # probability that the frame is in the label
+    p_blank: float = 0.0  # ... or in the blank after it
     start: int = 0  # the frame with which most probability came in
     last: int = 0  # the last one that held the label
     entry: float = 0.0  # most that came in with a frame
     prob: float = 0.0
     children: dict[int, int] = field(default_factory=dict)
     memory: Any = None  # the scorer's state
-    weights: list[float] = field(default_factory=list)  # of every next label: e ** (scorer + bonus)
+    weights: list[float] = field(default_factory=list)  # of every next label: e ** (scorer + insertion_bonus)
 
     @property
     def total(self) -> float:
         """Probability of the string."""
-        return self.lab + self.bl
+        return self.p_nonblank + self.p_blank
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Tree:
 
     nodes: dict[int, Node]
     active: list[int] = field(default_factory=lambda: [0])
-    said: list[Said] = field(default_factory=list)  # labels of the utterance up to the root
+    spans: list[TokenSpan] = field(default_factory=list)  # labels of the utterance up to the root
     root: int = 0
     best: int = 0
     frame: int = 0
@@ -66,7 +66,7 @@ class Tree:
     def copy(self) -> "Tree":
         """One that can be changed; memories and weights never are."""
         nodes = {i: replace(node, children=dict(node.children)) for i, node in self.nodes.items()}
-        return replace(self, nodes=nodes, active=list(self.active), said=list(self.said))
+        return replace(self, nodes=nodes, active=list(self.active), spans=list(self.spans))
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Candidate:
     serial: int
     parent: int
     label: int
-    lab: float
-    bl: float
+    p_nonblank: float
+    p_blank: float
     incoming: float
 
 
@@ -89,37 +89,37 @@ class ReferenceSearch:
 
     def start(self) -> Tree:
         """State at the start of a stream."""
-        root = Node(0, -1, 0, active=True, bl=1.0)
+        root = Node(0, -1, 0, active=True, p_blank=1.0)
         if self.scorer is None:
-            root.weights = [math.exp(self.options.bonus)] * self.options.classes
+            root.weights = [math.exp(self.options.insertion_bonus)] * self.options.classes
         else:
             root.memory, ln = self.scorer.start()
             root.weights = self._weights(ln)
         return Tree({0: root})
 
-    def step(self, state: Tree, scores: NDArray[np.float64]) -> tuple[list[Told], Tree]:
+    def step(self, state: Tree, scores: NDArray[np.float64]) -> tuple[list[SearchEvent], Tree]:
         """What ``scores (frames, classes)``, before the softmax, bring, and the new state."""
-        tree, told = state.copy(), list[Told]()
+        tree, events = state.copy(), list[SearchEvent]()
         for y in map(_softmax, scores.tolist()):
             self._commit(tree, y, self._select(self._candidates(tree, y)))
             tree.frame += 1
-            self._after_frame(tree, told)
-        return told, tree
+            self._after_frame(tree, events)
+        return events, tree
 
-    def finish(self, state: Tree) -> list[Told]:
+    def finish(self, state: Tree) -> list[SearchEvent]:
         """What is left at the end of the stream."""
-        told: list[Told] = []
-        self._finish(state.copy(), told)
-        return told
+        events: list[SearchEvent] = []
+        self._finish(state.copy(), events)
+        return events
 
     def best(self, state: Tree, count: int) -> list[Ranked]:
         """The most probable strings, best first."""
         order = sorted(state.active, key=lambda i: (-state.nodes[i].total, i))[:count]
-        said = [label.label for label in state.said]
+        committed = [span.label for span in state.spans]
         ranked = []
         for i in order:
             score = state.exponent * math.log(2.0) + math.log(state.nodes[i].total)
-            ranked.append(Ranked(score, said + [state.nodes[j].label for j in path(state, i)]))
+            ranked.append(Ranked(score, committed + [state.nodes[j].label for j in path(state, i)]))
         return ranked
 
     def nodes(self, state: Tree) -> int:
@@ -129,16 +129,16 @@ class ReferenceSearch:
     def save(self, state: Tree) -> bytes:
         """The state as text; the scorer's own states must be numbers, text, tuples or arrays."""
         nodes = {i: [_plain(getattr(node, name)) for name in Node.__slots__] for i, node in state.nodes.items()}
-        rest = {name: value for name, value in vars(state).items() if name not in ("nodes", "said")}
-        said = [tuple(vars(label).values()) for label in state.said]
-        return repr((tuple(asdict(self.options).values()), nodes, said, rest)).encode()
+        rest = {name: value for name, value in vars(state).items() if name not in ("nodes", "spans")}
+        spans = [tuple(vars(span).values()) for span in state.spans]
+        return repr((tuple(asdict(self.options).values()), nodes, spans, rest)).encode()
 
     def restore(self, saved: bytes) -> Tree:
         """The state that was saved."""
         try:
-            options, nodes, said, rest = literal_eval(saved.decode())
+            options, nodes, spans, rest = literal_eval(saved.decode())
             tree = Tree({i: Node(*map(_rich, node)) for i, node in nodes.items()}, **rest)
-            tree.said = [Said(*label) for label in said]
+            tree.spans = [TokenSpan(*span) for span in spans]
         except (ValueError, SyntaxError, TypeError) as error:
             raise DecodeError("the saved state is damaged, or of the native search") from error
         if options != tuple(asdict(self.options).values()):
@@ -150,13 +150,13 @@ class ReferenceSearch:
         nodes, options, found = tree.nodes, self.options, list[Candidate]()
         for i in tree.active:
             node = nodes[i]
-            lab = node.lab * y[node.label] if node.label else 0.0
+            p_nonblank = node.p_nonblank * y[node.label] if node.label else 0.0
             incoming = 0.0
             if node.parent >= 0 and nodes[node.parent].active:
                 incoming = _incoming(nodes[node.parent], node.label, y)
-                lab += incoming
-            found.append(Candidate(i, node.parent, node.label, lab, node.total * y[0], incoming))
-        deepest = nodes[tree.root].depth + 2 * options.depth + 2 * options.every
+                p_nonblank += incoming
+            found.append(Candidate(i, node.parent, node.label, p_nonblank, node.total * y[0], incoming))
+        deepest = nodes[tree.root].depth + 2 * options.depth + 2 * options.prune_interval
         labels = [k for k in range(1, options.classes) if y[k] >= options.floor]
         labels.sort(key=lambda k: -y[k])
         serial = tree.serial
@@ -170,12 +170,12 @@ class ReferenceSearch:
                 if incoming >= TINY:
                     found.append(Candidate(serial if child is None else child, i, k, incoming, 0.0, incoming))
                     serial += child is None
-        return [candidate for candidate in found if candidate.lab + candidate.bl >= TINY]
+        return [candidate for candidate in found if candidate.p_nonblank + candidate.p_blank >= TINY]
 
     def _select(self, candidates: list[Candidate]) -> list[Candidate]:
         if not candidates:
             raise DecodeError("the language model leaves no string possible")
-        kept = sorted(candidates, key=lambda c: (-(c.lab + c.bl), c.serial))[: self.options.width]
+        kept = sorted(candidates, key=lambda c: (-(c.p_nonblank + c.p_blank), c.serial))[: self.options.width]
         serials = {candidate.serial for candidate in kept}
         return [candidate for candidate in candidates if candidate.serial in serials]
 
@@ -192,11 +192,11 @@ class ReferenceSearch:
             node = tree.nodes[i]
             if not node.active:
                 node.entry = 0.0
-            node.active, node.lab, node.bl = True, candidate.lab, candidate.bl
+            node.active, node.p_nonblank, node.p_blank = True, candidate.p_nonblank, candidate.p_blank
             if candidate.incoming > node.entry:
                 node.entry, node.prob = candidate.incoming, y[node.label]
                 node.start = node.last = tree.frame
-            elif node.lab >= node.bl:
+            elif node.p_nonblank >= node.p_blank:
                 node.last, node.prob = tree.frame, max(node.prob, y[node.label])
             tree.active.append(i)
         tree.best = min(tree.active, key=lambda i: (-tree.nodes[i].total, i))
@@ -204,7 +204,9 @@ class ReferenceSearch:
         scale = math.ldexp(1.0, -exponent)
         tree.exponent += exponent
         for node in map(tree.nodes.__getitem__, tree.active):
-            node.lab, node.bl, node.entry = node.lab * scale, node.bl * scale, node.entry * scale
+            node.p_nonblank *= scale
+            node.p_blank *= scale
+            node.entry *= scale
         self._drop(tree, set(before) - set(tree.active))
         if self.scorer is not None and fresh:
             parents = [tree.nodes[tree.nodes[i].parent].memory for i in fresh]
@@ -213,61 +215,63 @@ class ReferenceSearch:
                 tree.nodes[i].memory, tree.nodes[i].weights = memory, self._weights(row)
 
     def _weights(self, ln: NDArray[np.float32]) -> list[float]:
-        return [math.exp(float(value) + self.options.bonus) for value in ln]
+        return [math.exp(float(value) + self.options.insertion_bonus) for value in ln]
 
     def _drop(self, tree: Tree, dropped: set[int]) -> None:
         """Strings are no longer active; those without children are deleted, and so on upwards."""
         for i in dropped:
-            tree.nodes[i].active, tree.nodes[i].lab, tree.nodes[i].bl = False, 0.0, 0.0
+            tree.nodes[i].active, tree.nodes[i].p_nonblank, tree.nodes[i].p_blank = False, 0.0, 0.0
         for i in dropped:
             while i != tree.root and i in tree.nodes and not tree.nodes[i].active and not tree.nodes[i].children:
                 node = tree.nodes.pop(i)
                 i = node.parent
                 del tree.nodes[i].children[node.label]
 
-    def _after_frame(self, tree: Tree, told: list[Told]) -> None:
+    def _after_frame(self, tree: Tree, events: list[SearchEvent]) -> None:
         options, best = self.options, tree.nodes[tree.best]
         deep = best.depth - tree.nodes[tree.root].depth
-        if deep > options.depth + options.every or (tree.frame % options.every == 0 and deep > options.depth):
+        due = tree.frame % options.prune_interval == 0
+        if deep > options.depth + options.prune_interval or (due and deep > options.depth):
             self._move_root(tree, path(tree, tree.best)[-options.depth - 1])
-            self._cut_long(tree, told)
-        holds = best.bl >= BLANK_HOLDS * best.total
+            self._cut_long(tree, events)
+        holds = best.p_blank >= BLANK_HOLDS * best.total
         tree.held_frames = 0 if not holds else tree.held_frames + 1 if tree.held == tree.best else 1
         tree.held = tree.best
-        if tree.held_frames >= options.endpoint and (tree.said or tree.best != tree.root):
-            self._finish(tree, told)
-        elif tree.frame % options.show == 0 and tree.shown != (tree.best, tree.root):
+        if tree.held_frames >= options.endpoint and (tree.spans or tree.best != tree.root):
+            self._finish(tree, events)
+        elif tree.frame % options.show_interval == 0 and tree.shown != (tree.best, tree.root):
             tree.shown = tree.best, tree.root
-            labels = [label.label for label in tree.said] + [tree.nodes[i].label for i in path(tree, tree.best)]
-            told.append(Changed(tree.frame, len(tree.said), np.array(labels, np.int64)))
+            labels = [span.label for span in tree.spans] + [tree.nodes[i].label for i in path(tree, tree.best)]
+            events.append(Changed(tree.frame, len(tree.spans), np.array(labels, np.int64)))
 
     def _move_root(self, tree: Tree, root: int) -> None:
         """Commit the labels up to `root`; what does not descend from it is deleted."""
         if root == tree.root:
             return
         line = path(tree, root)
-        tree.said += [Said(node.label, node.start, node.last, node.prob) for node in map(tree.nodes.get, line) if node]
+        for node in map(tree.nodes.__getitem__, line):
+            tree.spans.append(TokenSpan(node.label, node.start, node.last, node.prob))
         kept = [i for i in tree.active if i == root or root in path(tree, i)]
         self._drop(tree, set(tree.active) - set(kept))
         for i in [tree.root, *line[:-1]]:
             del tree.nodes[i]
         tree.nodes[root].parent, tree.root, tree.active = -1, root, kept
 
-    def _finish(self, tree: Tree, told: list[Told]) -> None:
+    def _finish(self, tree: Tree, events: list[SearchEvent]) -> None:
         self._move_root(tree, tree.best)
-        if tree.said:
-            told.append(Ended(tree.frame, tree.said))
-            tree.said = []
+        if tree.spans:
+            events.append(Ended(tree.frame, tree.spans))
+            tree.spans = []
             tree.shown = tree.best, tree.root
 
-    def _cut_long(self, tree: Tree, told: list[Told]) -> None:
+    def _cut_long(self, tree: Tree, events: list[SearchEvent]) -> None:
         """An utterance without end is cut at its last committed space, so that memory stays bounded."""
-        if not tree.said or tree.frame - tree.said[0].start < self.options.longest:
+        if not tree.spans or tree.frame - tree.spans[0].start < self.options.longest:
             return
-        spaces = [i for i, label in enumerate(tree.said) if i > 0 and label.label == self.options.space]
-        cut, rest = (spaces[-1], spaces[-1] + 1) if spaces else (len(tree.said), len(tree.said))
-        told.append(Ended(tree.frame, tree.said[:cut]))
-        tree.said = tree.said[rest:]
+        spaces = [i for i, span in enumerate(tree.spans) if i > 0 and span.label == self.options.space]
+        cut, rest = (spaces[-1], spaces[-1] + 1) if spaces else (len(tree.spans), len(tree.spans))
+        events.append(Ended(tree.frame, tree.spans[:cut]))
+        tree.spans = tree.spans[rest:]
         tree.shown = -1, -1
 
 
@@ -291,7 +295,7 @@ def _softmax(x: list[float]) -> list[float]:
 
 def _incoming(parent: Node, label: int, y: list[float]) -> float:
     """What comes from a string into the one with a label more; the same label again needs a blank between."""
-    return (parent.bl if parent.label == label else parent.total) * (parent.weights[label] * y[label])
+    return (parent.p_blank if parent.label == label else parent.total) * (parent.weights[label] * y[label])
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a tree beam search is told and what it tells; `ReferenceSearch` and `NativeSearch` are two of the same kind."""
+"""Options and events of a tree beam search, and the contract of `ReferenceSearch` and `NativeSearch`."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,12 +18,12 @@ class SearchOptions:
     classes: int
     width: int
     depth: int
-    every: int
+    prune_interval: int
     endpoint: int
     longest: int
-    show: int
+    show_interval: int
     space: int
-    bonus: float
+    insertion_bonus: float
     blank_skip: float
     floor: float
 
@@ -38,7 +38,7 @@ class Changed:
 
 
 @dataclass(frozen=True)
-class Said:
+class TokenSpan:
     """A label, its first and last frame, and its largest posterior between them."""
 
     label: int
@@ -52,7 +52,7 @@ class Ended:
     """An utterance has ended."""
 
     frame: int
-    said: list[Said]
+    spans: list[TokenSpan]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Ranked:
     labels: list[int]
 
 
-Told = Changed | Ended
+SearchEvent = Changed | Ended
 
 
 class Search(Protocol):
@@ -73,11 +73,11 @@ class Search(Protocol):
         """State at the start of a stream."""
         ...
 
-    def step(self, state: Any, scores: NDArray[np.float64]) -> tuple[list[Told], Any]:
+    def step(self, state: Any, scores: NDArray[np.float64]) -> tuple[list[SearchEvent], Any]:
         """What ``scores (frames, classes)``, before the softmax, bring, and the new state."""
         ...
 
-    def finish(self, state: Any) -> list[Told]:
+    def finish(self, state: Any) -> list[SearchEvent]:
         """What is left at the end of the stream."""
         ...
 

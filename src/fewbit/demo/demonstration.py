@@ -139,8 +139,8 @@ def _measure(networks: dict[str, Network], digits: Digits, float_file: Path, tea
     unseen, said_unseen = digits.stream(digits.unseen)
     rows = []
     for name, network in networks.items():
-        heard = stream(_chunks(known, digits.rate), network)
-        other = stream(_chunks(unseen, digits.rate), network)
+        heard = stream(network, _chunks(known, digits.sample_rate))
+        other = stream(network, _chunks(unseen, digits.sample_rate))
         scores, _ = network.step(FEATURES(known), network.init_state())
         best = scores.argmax(axis=1)
         reference = best if reference is None else reference
@@ -169,11 +169,11 @@ def _draw(path: Path, network: Network, digits: Digits, teacher: SpeechRNN, stud
     from fewbit.plot import plot_heard, plot_levels
 
     rng = np.random.default_rng(1)
-    samples, said = join([digits.test[i] for i in rng.permutation(len(digits.test))[:12]], digits.rate, rng)
-    samples = samples[: int(PICTURE_SECONDS * digits.rate)]
+    samples, said = join([digits.test[i] for i in rng.permutation(len(digits.test))[:12]], digits.sample_rate, rng)
+    samples = samples[: int(PICTURE_SECONDS * digits.sample_rate)]
     labels = [
         label
-        for event in stream(_chunks(samples, digits.rate), network).events
+        for event in stream(network, _chunks(samples, digits.sample_rate)).events
         if isinstance(event, Final)
         for label in event.labels
     ]
@@ -183,7 +183,7 @@ def _draw(path: Path, network: Network, digits: Digits, teacher: SpeechRNN, stud
     before = teacher.get_submodule(layer).weight.detach().numpy()  # type: ignore[operator]
     after = student.get_submodule(layer).weight.detach().numpy()  # type: ignore[operator]
     plot_levels(above, layer, before, after)
-    plot_heard(below, FEATURES(samples), FEATURES.hop / FEATURES.rate, labels, _visible(said))
+    plot_heard(below, FEATURES(samples), FEATURES.hop / FEATURES.sample_rate, labels, _visible(said))
     figure.savefig(path, dpi=130)
     return path
 
@@ -192,6 +192,6 @@ def _visible(said: Sequence[Spoken]) -> list[tuple[str, float, float]]:
     return [(word.text, word.start, word.end) for word in said if word.end <= PICTURE_SECONDS]
 
 
-def _chunks(samples: NDArray[np.float32], rate: int) -> list[NDArray[np.float32]]:
-    size = int(rate * CHUNK_SECONDS)
+def _chunks(samples: NDArray[np.float32], sample_rate: int) -> list[NDArray[np.float32]]:
+    size = int(sample_rate * CHUNK_SECONDS)
     return [samples[i : i + size] for i in range(0, len(samples), size)]

@@ -19,7 +19,7 @@ from fewbit.models import SpeechRNN
 from fewbit.program import Program
 from fewbit.train import CTC, CTCBatch, GuidedCTC, cosine, fit
 
-FEATURES = LogMel(mels=40, rate=8_000, window_ms=25, hop_ms=10)
+FEATURES = LogMel(mels=40, sample_rate=8_000, window_ms=25, hop_ms=10)
 DECAYING = partial(torch.optim.AdamW, weight_decay=1e-2)
 HEAD = "int8"
 """The last layer is small and the most sensitive: it gets more bits than the others."""

@@ -1,4 +1,4 @@
-"""Sound from files and microphones, as chunks of one channel at a wanted rate.
+"""Sound from files and microphones, as chunks of one channel at a wanted sample rate.
 
 Files are read by soundfile (wav, flac, ogg and whatever else libsndfile knows) and resampled by soxr, both block by
 block: an hour of sound needs no more memory than a second. Both are imported when first used: training from frames that
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fewbit.errors import AudioError, MissingExtraError
+from fewbit.errors import ArgumentError, AudioError, MissingExtraError
 from fewbit.features.logmel import Samples, check_samples
 
 CHUNK_SECONDS = 0.1
@@ -25,7 +25,7 @@ class Resampler:
         import soxr
 
         if source <= 0 or target <= 0:
-            raise AudioError(f"sample rates must be positive, not {source} -> {target}")
+            raise ArgumentError(f"sample rates must be positive, not {source} -> {target}")
         self._stream = None if source == target else soxr.ResampleStream(source, target, 1, dtype="float32")
 
     def step(self, samples: Samples, last: bool = False) -> Samples:
@@ -36,8 +36,8 @@ class Resampler:
         return np.asarray(self._stream.resample_chunk(samples, last=last), np.float32)
 
 
-def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
-    """Chunks ``(n,)`` of the file's sound, mixed to one channel, at `rate` samples a second.
+def read_audio(path: str | Path, sample_rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
+    """Chunks ``(n,)`` of the file's sound, mixed to one channel, at `sample_rate` samples a second.
 
     Raises:
         AudioError: the file is missing, is no sound that libsndfile reads, or holds NaN.
@@ -49,7 +49,7 @@ def read_audio(path: str | Path, rate: int, chunk_seconds: float = CHUNK_SECONDS
         if Path(path).suffix.lower() == ".raw":  # soundfile would ask for its rate with a TypeError
             raise AudioError("sound without a header is not read; convert it to wav")
         with soundfile.SoundFile(os.fsencode(path)) as file:
-            resampler = Resampler(file.samplerate, rate)
+            resampler = Resampler(file.samplerate, sample_rate)
             block = max(1, round(file.samplerate * chunk_seconds))
             while len(samples := file.read(block, dtype="float32", always_2d=True)):
                 where = f", in the {chunk_seconds:g} s before {file.tell() / file.samplerate:.2f} s"
@@ -71,8 +71,8 @@ def _why(path: Path, error: Exception) -> str:
     return f" as sound (wav, flac, ogg, ...): {getattr(error, 'error_string', error)}"
 
 
-def microphone(rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
-    """Chunks ``(n,)`` from the default microphone at `rate` samples a second, until Ctrl-C.
+def microphone(sample_rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
+    """Chunks ``(n,)`` from the default microphone at `sample_rate` samples a second, until Ctrl-C.
 
     A microphone that does not offer the rate is opened at its own and resampled.
 
@@ -88,8 +88,8 @@ def microphone(rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samp
             "(on Debian also: apt install libportaudio2)"
         ) from error
     try:
-        native = _microphone_rate(sounddevice, rate)
-        resampler, block = Resampler(native, rate), max(1, round(native * chunk_seconds))
+        native = _microphone_rate(sounddevice, sample_rate)
+        resampler, block = Resampler(native, sample_rate), max(1, round(native * chunk_seconds))
         with sounddevice.InputStream(native, block, channels=1, dtype="float32") as stream:
             while True:
                 samples, _ = stream.read(block)
@@ -100,10 +100,10 @@ def microphone(rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samp
         raise AudioError(f"the microphone cannot be used: {error}") from error
 
 
-def _microphone_rate(sounddevice: Any, rate: int) -> int:
-    """`rate` if the microphone offers it, else its own."""
+def _microphone_rate(sounddevice: Any, sample_rate: int) -> int:
+    """`sample_rate` if the microphone offers it, else its own."""
     try:
-        sounddevice.check_input_settings(samplerate=rate, channels=1, dtype="float32")
+        sounddevice.check_input_settings(samplerate=sample_rate, channels=1, dtype="float32")
     except sounddevice.PortAudioError:
         return int(sounddevice.query_devices(kind="input")["default_samplerate"])
-    return rate
+    return sample_rate

@@ -5,15 +5,17 @@ dither, no padding at the edges), so a frame depends on its own samples only. Th
 coming frames still need.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewbit.errors import AudioError
+from fewbit.errors import ArgumentError, AudioError
 
 Samples = NDArray[np.float32]
+FILE_KEYS = {"sample_rate": "rate"}
 _FULL_SCALE = 32768.0  # kaldi's log-mel values are those of 16-bit sample values
 _LARGEST = 1e6  # full scale is 1; a window of far larger samples would overflow the float32 of its energy
 
@@ -24,48 +26,48 @@ class LogMel:
 
     Args:
         mels: filters, evenly spaced on the mel scale from 20 Hz to half the sample rate.
-        rate: samples a second.
+        sample_rate: samples a second.
         window_ms, hop_ms: length of a frame and distance of two, in milliseconds.
         floor: smallest value that comes out; digital silence is not quieter than a quiet room.
     """
 
     mels: int = 40
-    rate: int = 16_000
+    sample_rate: int = 16_000
     window_ms: float = 25.0
     hop_ms: float = 10.0
     floor: float = 5.0
 
     def __post_init__(self) -> None:
-        numbers = (self.mels, self.rate, self.window_ms, self.hop_ms, self.floor)
-        whole = isinstance(self.mels, int) and isinstance(self.rate, int)
+        numbers = (self.mels, self.sample_rate, self.window_ms, self.hop_ms, self.floor)
+        whole = isinstance(self.mels, int) and isinstance(self.sample_rate, int)
         if not whole or not all(isinstance(number, int | float) for number in numbers):
-            raise AudioError(f"LogMel: wanted five numbers, mels and rate whole ones, not {numbers}")
+            raise ArgumentError(f"LogMel: wanted five numbers, mels and sample_rate whole ones, not {numbers}")
         if not 1 <= self.mels <= 256:
-            raise AudioError(f"LogMel: mels must lie in 1..256, not {self.mels}")
-        if not 1_000 <= self.rate <= 192_000:
-            raise AudioError(f"LogMel: rate must lie in 1000..192000 Hz, not {self.rate}")
+            raise ArgumentError(f"LogMel: mels must lie in 1..256, not {self.mels}")
+        if not 1_000 <= self.sample_rate <= 192_000:
+            raise ArgumentError(f"LogMel: sample_rate must lie in 1000..192000 Hz, not {self.sample_rate}")
         if not 1.0 <= self.hop_ms <= self.window_ms <= 1_000.0:
-            raise AudioError(
+            raise ArgumentError(
                 f"LogMel: wanted 1 <= hop_ms <= window_ms <= 1000, not hop_ms={self.hop_ms}, window_ms={self.window_ms}"
             )
         if not np.isfinite(self.floor):
-            raise AudioError(f"LogMel: floor must be a finite number, not {self.floor}")
+            raise ArgumentError(f"LogMel: floor must be a finite number, not {self.floor}")
         import kaldi_native_fbank as knf
 
         try:
             knf.OnlineFbank(self._options())
         except ValueError as error:  # fewer than three filters, filters without a frequency, a window of one sample
-            raise AudioError(f"LogMel: no filter bank has {self}: {error}") from error
+            raise ArgumentError(f"LogMel: no filter bank has {self}: {error}") from error
 
     @property
     def window(self) -> int:
         """Samples of one frame."""
-        return int(self.rate * 0.001 * self.window_ms)
+        return int(self.sample_rate * 0.001 * self.window_ms)
 
     @property
     def hop(self) -> int:
         """Samples between the starts of two frames."""
-        return int(self.rate * 0.001 * self.hop_ms)
+        return int(self.sample_rate * 0.001 * self.hop_ms)
 
     def init_state(self) -> Samples:
         """State at the start of a stream: no samples waiting."""
@@ -86,7 +88,7 @@ class LogMel:
 
         bank = knf.OnlineFbank(self._options())
         used = (frames - 1) * self.hop + self.window
-        bank.accept_waveform(self.rate, waiting[:used] * _FULL_SCALE)
+        bank.accept_waveform(self.sample_rate, waiting[:used] * _FULL_SCALE)
         mel = np.stack([bank.get_frame(i) for i in range(frames)])
         return np.maximum(mel, np.float32(self.floor)), waiting[frames * self.hop :]
 
@@ -95,14 +97,28 @@ class LogMel:
         return self.step(samples, self.init_state())[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain description, as it stands in packed files."""
-        return asdict(self)
+        """Plain description, as packed files hold it."""
+        # The field `sample_rate` is called "rate" in packed files; that name is part of their format.
+        return {FILE_KEYS.get(name, name): value for name, value in asdict(self).items()}
+
+    @staticmethod
+    def from_dict(description: Mapping[str, Any]) -> "LogMel":
+        """The front end of a plain description.
+
+        Raises:
+            ArgumentError: a key is unknown, or a value is out of range.
+        """
+        fields = {key: name for name in LogMel.__dataclass_fields__ for key in [FILE_KEYS.get(name, name)]}
+        unknown = sorted(set(description) - set(fields))
+        if unknown:
+            raise ArgumentError(f"LogMel: unknown keys {unknown}; a description has {list(fields)}")
+        return LogMel(**{fields[key]: value for key, value in description.items()})
 
     def _options(self) -> Any:
         import kaldi_native_fbank as knf
 
         options = knf.FbankOptions()
-        options.frame_opts.samp_freq = self.rate
+        options.frame_opts.samp_freq = self.sample_rate
         options.frame_opts.frame_length_ms = self.window_ms
         options.frame_opts.frame_shift_ms = self.hop_ms
         options.frame_opts.dither = 0.0

@@ -12,8 +12,9 @@ class BeamOptionsArgument(Structure):
     """``fewbit_beam_options``."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("classes", "width", "depth", "every", "endpoint", "longest", "show", "space")),
-        *((name, c_double) for name in ("bonus", "blank_skip", "floor")),
+        *((name, c_int64) for name in ("classes", "width", "depth", "prune_interval", "endpoint", "longest")),
+        *((name, c_int64) for name in ("show_interval", "space")),
+        *((name, c_double) for name in ("insertion_bonus", "blank_skip", "floor")),
     )
 
 

@@ -10,7 +10,7 @@
 from importlib import resources
 from pathlib import Path
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 __all__ = ["find", "names", "pretrained"]
 
@@ -24,10 +24,10 @@ def pretrained(name: str = "digits") -> Path:
     """Path of a packed network in this package.
 
     Raises:
-        DataError: there is none of that name.
+        ArgumentError: no network of that name ships with fewbit.
     """
     if name not in names():
-        raise DataError(f"no network {name!r} ships with fewbit; there are {names()}")
+        raise ArgumentError(f"no network {name!r} ships with fewbit; there are {names()}")
     return Path(str(resources.files("fewbit.shipped"))) / f"{name}.fewbit"
 
 
@@ -35,7 +35,7 @@ def find(model: str | Path) -> Path:
     """A packed network by its path, or by the name under which it ships: ``words.fewbit``, ``digits``.
 
     Raises:
-        DataError: a name without an ending that is nowhere and does not ship with fewbit.
+        ArgumentError: `model` has no suffix, is no file, and does not ship with fewbit.
     """
     path = Path(model)
     return path if path.suffix or path.is_file() or len(path.parts) > 1 else pretrained(str(model))

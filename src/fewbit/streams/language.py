@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewbit.decode import CharNgram, Decoder, GreedyCTC, NetworkScorer, Scorer, Together, TreeBeam, WordNgram
-from fewbit.errors import DataError
+from fewbit.decode import CharNgram, Decoder, GreedyCTC, NetworkScorer, OpenVocabularyLM, Scorer, TreeBeam, WordNgram
+from fewbit.errors import ArgumentError, DataError
 from fewbit.program import load
 from fewbit.streams.session import Network, alphabet_of, frame_seconds
 from fewbit.text import Alphabet, Ngram, ngram_from_bytes
@@ -24,12 +24,12 @@ class SearchSettings:
     """What was tuned for a kind of language model on held-out speech.
 
     weight: of ln P of the language model; unknown: probability that a word is none of the vocabulary (with words);
-    bonus: for each label; word_bonus: for each word; width, depth: of the search.
+    insertion_bonus: for each label; word_bonus: for each word; width, depth: of the search.
     """
 
     weight: float = 1.0
     unknown: float = 0.01
-    bonus: float = 0.0
+    insertion_bonus: float = 0.0
     word_bonus: float = 0.0
     width: int = 64
     depth: int = 10
@@ -47,18 +47,21 @@ def choose_decoder(
         search: in place of the tuned one.
 
     Raises:
-        DataError: no such kind, or no such language model beside the network; or its files are damaged.
+        ArgumentError: `lm` is none of the kinds.
+        DataError: there is no such language model beside the network, or its files are damaged.
     """
     model = Path(model)
     lm = strongest(model) if lm is None else lm
     if lm not in KINDS:
-        raise DataError(f"lm is one of {', '.join(KINDS)}, not {lm!r}")
+        raise ArgumentError(f"lm must be one of {', '.join(KINDS)}, not {lm!r}")
     alphabet, seconds = alphabet_of(network), frame_seconds(network)
     if lm == "none":
         return GreedyCTC(alphabet, seconds)
     search = search or tuned(model, lm)
     scorer = language_model(model, lm, alphabet, search)
-    return TreeBeam(alphabet, seconds, scorer, width=search.width, depth=search.depth, bonus=search.bonus)
+    return TreeBeam(
+        alphabet, seconds, scorer, width=search.width, depth=search.depth, insertion_bonus=search.insertion_bonus
+    )
 
 
 def strongest(model: Path) -> str:
@@ -71,7 +74,7 @@ def language_model(model: Path, lm: str, alphabet: Alphabet, search: SearchSetti
     if lm == "char":
         return _letters(model, alphabet, search.weight)
     words = WordNgram(_read(_file(model, "word")), alphabet, search.weight, search.unknown, search.word_bonus)
-    return words if lm == "word" else Together(_letters(model, alphabet, 1.0), words)
+    return words if lm == "word" else OpenVocabularyLM(_letters(model, alphabet, 1.0), words)
 
 
 def tuned(model: Path, lm: str) -> SearchSettings:

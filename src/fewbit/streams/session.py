@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.decode import Decoder, Event, GreedyCTC
-from fewbit.errors import AudioError, DecodeError
+from fewbit.errors import ArgumentError, DecodeError
 from fewbit.features import LogMel, Resampler
 from fewbit.program.numerics import Q10
 from fewbit.text import Alphabet
@@ -51,10 +51,11 @@ class Session:
     Args:
         network: usually a `Program` packed with features and an alphabet.
         decoder: default greedy CTC over the network's alphabet.
-        rate: samples a second of the chunks; default that of the network's features. Other rates are resampled.
+        sample_rate: samples a second of the chunks; default that of the network's features. Other rates are resampled.
 
     Raises:
-        DecodeError: the network does not say what it listens to, or in what alphabet it speaks.
+        DecodeError: the network has no description of its features or of its alphabet.
+        ArgumentError: `sample_rate` is not positive.
 
     Example:
         >>> import fewbit as fb
@@ -63,16 +64,16 @@ class Session:
         []
     """
 
-    def __init__(self, network: Network, decoder: Decoder | None = None, rate: int | None = None) -> None:
+    def __init__(self, network: Network, decoder: Decoder | None = None, sample_rate: int | None = None) -> None:
         self.features = front_end(network)
         if decoder is None:
             decoder = GreedyCTC(alphabet_of(network), frame_seconds(network))
         self.network, self.decoder = network, decoder
-        self.rate = rate or self.features.rate
+        self.sample_rate = sample_rate or self.features.sample_rate
         self.seconds = 0.0
         """Sound heard so far."""
         self._ended = False
-        self._resampler = Resampler(self.rate, self.features.rate)
+        self._resampler = Resampler(self.sample_rate, self.features.sample_rate)
         self._waiting = self.features.init_state()
         self._network_state = network.init_state()
         self._decoder_state = decoder.init_state()
@@ -85,7 +86,7 @@ class Session:
         """
         self._demand_open()
         samples = self._resampler.step(chunk)
-        self.seconds += len(chunk) / self.rate
+        self.seconds += len(chunk) / self.sample_rate
         return self._hear(samples)
 
     def finish(self) -> list[Event]:
@@ -93,7 +94,7 @@ class Session:
         self._demand_open()
         self._ended = True
         rest = self._resampler.step(np.zeros(0, np.float32), last=True)
-        silence = np.zeros(int(TAIL_SECONDS * self.features.rate), np.float32)
+        silence = np.zeros(int(TAIL_SECONDS * self.features.sample_rate), np.float32)
         events = self._hear(np.concatenate([rest, silence]))
         return events + self.decoder.finish(self._decoder_state)
 
@@ -119,15 +120,15 @@ def front_end(network: Network) -> LogMel:
     if network.features is None:
         raise DecodeError("the network was packed without features; pack it with features=LogMel(...) to listen")
     try:
-        return LogMel(**network.features)
-    except (TypeError, AudioError) as error:
+        return LogMel.from_dict(network.features)
+    except ArgumentError as error:
         raise DecodeError(f"the network's features are not those of LogMel: {error}") from error
 
 
 def frame_seconds(network: Network) -> float:
     """Time between two frames of a network's scores."""
     features = front_end(network)
-    return features.hop / features.rate * network.stride
+    return features.hop / features.sample_rate * network.stride
 
 
 def alphabet_of(network: Network) -> Alphabet:
@@ -140,5 +141,5 @@ def alphabet_of(network: Network) -> Alphabet:
         raise DecodeError("the network was packed without an alphabet; give the session a decoder")
     try:
         return Alphabet(**network.alphabet)
-    except (TypeError, DecodeError) as error:
+    except (TypeError, ArgumentError) as error:
         raise DecodeError(f"the network's alphabet is not one of Alphabet: {error}") from error

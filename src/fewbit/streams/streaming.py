@@ -32,8 +32,8 @@ class Transcript:
 
 
 def stream(
-    source: str | Path | Iterable[Samples],
     network: Network,
+    source: str | Path | Iterable[Samples],
     *,
     decoder: Decoder | None = None,
     chunk_seconds: float = CHUNK_SECONDS,
@@ -42,8 +42,8 @@ def stream(
     """Listen to a file (or to chunks at the network's own rate) chunk by chunk, as if it came in live.
 
     Args:
-        source: path of a sound file, or chunks ``(n,)`` of samples.
         network: usually a `Program`.
+        source: path of a sound file, or chunks ``(n,)`` of samples.
         decoder: default greedy CTC.
         chunk_seconds: sound for each step.
         on_event: called with each event as it comes.
@@ -60,7 +60,7 @@ def stream(
         for event in new if on_event else []:
             on_event(event)  # type: ignore[misc]
 
-    chunks = read_audio(source, session.rate, chunk_seconds) if isinstance(source, str | Path) else source
+    chunks = read_audio(source, session.sample_rate, chunk_seconds) if isinstance(source, str | Path) else source
     for chunk in chunks:
         start = time.perf_counter()
         new = session.step(chunk)
@@ -79,21 +79,21 @@ def stream(
     )
 
 
-def run(path: str | Path, network: Network) -> NDArray[np.float64]:
+def run(network: Network, source: str | Path) -> NDArray[np.float64]:
     """Scores ``(frames, classes)`` of a whole input at once: a sound file, or ``.npy`` frames ``(time, features)``.
 
     Raises:
         AudioError, DataError: the sound or the array cannot be read.
         DecodeError: the network has no features, or the frames do not fit it.
     """
-    if Path(path).suffix == ".npy":
+    if Path(source).suffix == ".npy":
         try:
-            frames = np.load(path, allow_pickle=False)
+            frames = np.load(source, allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise DataError(f"{path}: cannot be read as an array of numbers: {error}") from error
+            raise DataError(f"{source}: cannot be read as an array of numbers: {error}") from error
     else:
         features = front_end(network)
-        frames = features(np.concatenate([np.zeros(0, np.float32), *read_audio(path, features.rate)]))
+        frames = features(np.concatenate([np.zeros(0, np.float32), *read_audio(source, features.sample_rate)]))
     if isinstance(network, Program):  # which may look ahead, or need its whole input
         return np.asarray(network(frames))
     scores, _ = network.step(frames, network.init_state())

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fewbit.errors import DecodeError
+from fewbit.errors import ArgumentError, DecodeError
 
 BLANK = 0
 
@@ -31,11 +31,11 @@ class Alphabet:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokens", tuple(self.tokens))
         if not all(isinstance(part, str) for part in (*self.tokens, self.joiner)):
-            raise DecodeError(f"tokens and joiner are text, not {(*self.tokens, self.joiner)}")
+            raise ArgumentError(f"tokens and joiner are text, not {(*self.tokens, self.joiner)}")
         if not self.tokens or len(set(self.tokens)) != len(self.tokens) or "" in self.tokens:
-            raise DecodeError("an alphabet needs at least one token, all different and none empty")
+            raise ArgumentError("an alphabet needs at least one token, all different and none empty")
         if self.joiner and any(self.joiner in token for token in self.tokens):
-            raise DecodeError(f"a token holds the joiner {self.joiner!r}; text could not be taken apart again")
+            raise ArgumentError(f"a token holds the joiner {self.joiner!r}; text could not be taken apart again")
 
     @property
     def classes(self) -> int:

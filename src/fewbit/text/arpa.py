@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TextIO, cast
 
 import numpy as np
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.text.ngram import LN_NEVER, SPECIAL, Level, Ngram
 
 SPACE = "<space>"
@@ -26,12 +26,14 @@ def write_arpa(model: Ngram, path: str | Path) -> Path:
     """Write a model.
 
     Raises:
-        DataError: a symbol holds white space, so that it could not be read again.
+        ArgumentError: a symbol contains white space, so it could not be read again.
     """
     names = [SPACE if symbol == " " else symbol for symbol in model.symbols]
     broken = [symbol for symbol in names if symbol.split() != [symbol]]
     if broken:
-        raise DataError(f"{path}: ARPA files part symbols by white space, and {broken[0]!r} holds some")
+        raise ArgumentError(
+            f"{path}: ARPA files separate symbols by white space, and the symbol {broken[0]!r} contains some"
+        )
     path, levels = Path(path), model.levels()
     with _open(path, "wt") as file:
         file.write("\\data\\\n")

@@ -7,7 +7,7 @@ DET curve in assessment of detection task performance", Eurospeech 1997.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Timed:
     """A word and where it lies, in seconds: where it was said, or where it was heard.
 
     Raises:
-        DataError: it ends before it starts.
+        ArgumentError: it ends before it starts.
     """
 
     word: str
@@ -24,7 +24,7 @@ class Timed:
 
     def __post_init__(self) -> None:
         if not self.start <= self.end:
-            raise DataError(f"{self.word!r} starts at {self.start} and ends before, at {self.end}")
+            raise ArgumentError(f"{self.word!r} starts at {self.start} but ends at {self.end}")
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ def score_detections(
     """Hits and false alarms of what was `heard` at a threshold; every event that hits nothing is a false alarm.
 
     Raises:
-        DataError: no time was listened for.
+        ArgumentError: `keyword_hours` is not above 0.
     """
     if not keyword_hours > 0:
-        raise DataError(f"keyword_hours must lie above 0, not {keyword_hours}")
+        raise ArgumentError(f"keyword_hours must lie above 0, not {keyword_hours}")
     hits = count_hits(said, heard, tolerance)
     return Detection(threshold, len(said), hits, len(heard) - hits, keyword_hours)
 

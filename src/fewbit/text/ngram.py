@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 SPECIAL = (UNKNOWN, BEGIN, END)
@@ -223,10 +223,10 @@ class Ngram:
         """The same model with its symbols in another order.
 
         Raises:
-            DataError: they are not the same symbols, or the first three are not the special ones.
+            ArgumentError: they are not the same symbols, or the first three are not the special ones.
         """
         if tuple(symbols[:3]) != SPECIAL or sorted(symbols) != sorted(self.symbols):
-            raise DataError("renumbered: wanted <unk>, <s>, </s> and all other symbols of the model in any order")
+            raise ArgumentError("renumbered: wanted <unk>, <s>, </s> and all other symbols of the model in any order")
         numbers = {symbol: i for i, symbol in enumerate(symbols)}
         new = np.array([numbers[symbol] for symbol in self.symbols])
         return Ngram.build(symbols, [Level(v.parent, new[v.symbol], v.ln_p, v.ln_backoff) for v in self.levels()])

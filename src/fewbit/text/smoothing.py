@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.text.ngram import BEGIN, END, LN_NEVER, SPECIAL, UNKNOWN, Floats, Integers, Level, Ngram
 
 MOST_ORDERS = 10
@@ -51,17 +51,18 @@ def kneser_ney(
             repeats the last. Single symbols are always kept. Default: once.
 
     Raises:
-        DataError: there is no text, `order` is out of range, or `least` falls with the length.
+        DataError: there is no text.
+        ArgumentError: `order` is out of range, or `least` falls with the length.
 
     References:
         Chen, Goodman 1998, "An empirical study of smoothing techniques for language modeling"; Heafield et al. 2013,
         "Scalable modified Kneser-Ney language model estimation".
     """
     if not 1 <= order <= MOST_ORDERS:
-        raise DataError(f"kneser_ney: order is in 1..{MOST_ORDERS}, got {order}")
+        raise ArgumentError(f"kneser_ney: order must lie in 1..{MOST_ORDERS}, not {order}")
     least = [*least, *[least[-1] if least else 1] * order][:order]
     if any(a > b for a, b in pairwise(least)):
-        raise DataError(f"kneser_ney: longer grams are not seen more often, so least may not fall: {least}")
+        raise ArgumentError(f"kneser_ney: longer grams are not seen more often, so least may not fall: {least}")
     texts = [list(sequence) for sequence in sequences]
     if not any(texts):
         raise DataError("kneser_ney: there is no text")

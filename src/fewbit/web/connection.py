@@ -49,9 +49,11 @@ class Connection:
     async def _listen(self) -> None:
         start = await self._receive()
         if not isinstance(start, Start):
-            raise Fault(Refused.MESSAGE, 'the first message must be JSON such as {"type": "start", "rate": 16000}')
+            raise Fault(
+                Refused.MESSAGE, 'the first message must be JSON such as {"type": "start", "sample_rate": 16000}'
+            )
         stream = self._hub.open(start)
-        self._say([{"event": "ready", "rate": start.rate}])
+        self._say([{"event": "ready", "sample_rate": start.sample_rate}])
         if start.keywords:
             self._say(stream.watch(start.keywords))
         try:

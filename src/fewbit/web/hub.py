@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fewbit.decode import Decoder, SideBySide, to_dict
+from fewbit.decode import Decoder, ParallelDecoders, to_dict
 from fewbit.errors import FewbitError, ServerError
 from fewbit.streams import Network, Session, frame_seconds
 from fewbit.web.protocol import Ask, Fault, Keywords, Limits, Message, Refused, Start
@@ -32,11 +32,11 @@ class Stream:
     `put` is called by the event loop, `work` by one worker thread at a time.
     """
 
-    def __init__(self, session: Session, decoders: SideBySide, spotter: Spotter | None, limits: Limits) -> None:
+    def __init__(self, session: Session, decoders: ParallelDecoders, spotter: Spotter | None, limits: Limits) -> None:
         self.ended = False
         """Whether the end of the stream has been heard."""
         self._session, self._decoders, self._spotter = session, decoders, spotter
-        self._most_bytes = int(limits.waiting_seconds * session.rate) * 2
+        self._most_bytes = int(limits.waiting_seconds * session.sample_rate) * 2
         self._lock = Lock()
         self._waiting: list[tuple[float, Message]] = []
         self._bytes = 0
@@ -180,8 +180,8 @@ class Hub:
 
     def open(self, start: Start) -> Stream:
         """A new stream."""
-        decoders = SideBySide(frame_seconds(self.network), text=self._decoder())
-        session = Session(self.network, decoders, start.rate)
+        decoders = ParallelDecoders(frame_seconds(self.network), text=self._decoder())
+        session = Session(self.network, decoders, start.sample_rate)
         return Stream(session, decoders, self.spotter, self.limits)
 
     async def turn(self, stream: Stream) -> list[Answer]:

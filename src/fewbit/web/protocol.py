@@ -49,7 +49,7 @@ class Limits:
         waiting_seconds: of sound that may wait for its turn; then the client is held back. 0.1 .. 60.
         outgoing: events that may wait for a client that reads slowly when the next come, 1 .. 100,000; then it is
             dropped.
-        lowest_rate, highest_rate: samples a second, within 1,000 .. 192,000.
+        lowest_sample_rate, highest_sample_rate: samples a second, within 1,000 .. 192,000.
         keywords: words in a list, 0 .. 10,000.
         keyword_length: characters of a word, 1 .. 1,000.
     """
@@ -59,8 +59,8 @@ class Limits:
     idle_seconds: float = 30.0
     waiting_seconds: float = 2.0
     outgoing: int = 256
-    lowest_rate: int = 8_000
-    highest_rate: int = 96_000
+    lowest_sample_rate: int = 8_000
+    highest_sample_rate: int = 96_000
     keywords: int = 100
     keyword_length: int = 40
 
@@ -71,8 +71,8 @@ class Limits:
             "idle_seconds": (0.001, 86_400),
             "waiting_seconds": (0.1, 60),
             "outgoing": (1, 100_000),
-            "lowest_rate": (1_000, self.highest_rate),
-            "highest_rate": (self.lowest_rate, 192_000),
+            "lowest_sample_rate": (1_000, self.highest_sample_rate),
+            "highest_sample_rate": (self.lowest_sample_rate, 192_000),
             "keywords": (0, 10_000),
             "keyword_length": (1, 1_000),
         }
@@ -86,7 +86,7 @@ class Limits:
 class Start:
     """The first message: samples a second of the sound that follows, and words to watch for."""
 
-    rate: int
+    sample_rate: int
     keywords: tuple[str, ...] = ()
 
 
@@ -128,7 +128,7 @@ def read_message(data: str | bytes, limits: Limits) -> Message:
     kind = record.get("type") if isinstance(record, dict) else None
     match kind:
         case "start":
-            return Start(_rate(record.get("rate"), limits), _words(record.get("keywords", []), limits))
+            return Start(_sample_rate(record.get("sample_rate"), limits), _words(record.get("keywords", []), limits))
         case "keywords":
             return Keywords(_words(record.get("keywords"), limits))
         case "stats" | "end":
@@ -136,11 +136,13 @@ def read_message(data: str | bytes, limits: Limits) -> Message:
     raise Fault(Refused.MESSAGE, "wanted a JSON object whose type is start, keywords, stats or end")
 
 
-def _rate(rate: Any, limits: Limits) -> int:
-    low, high = limits.lowest_rate, limits.highest_rate
-    if not isinstance(rate, int) or isinstance(rate, bool) or not low <= rate <= high:
-        raise Fault(Refused.MESSAGE, f"start: rate must be a whole number in {low}..{high}, not {_short(rate)}")
-    return rate
+def _sample_rate(sample_rate: Any, limits: Limits) -> int:
+    low, high = limits.lowest_sample_rate, limits.highest_sample_rate
+    if not isinstance(sample_rate, int) or isinstance(sample_rate, bool) or not low <= sample_rate <= high:
+        raise Fault(
+            Refused.MESSAGE, f"start: sample_rate must be a whole number in {low}..{high}, not {_short(sample_rate)}"
+        )
+    return sample_rate
 
 
 def _words(words: Any, limits: Limits) -> tuple[str, ...]:

@@ -6,41 +6,28 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from fewbit.decode import Decoder
 from fewbit.errors import ServerError
 from fewbit.program import Program, cost
-from fewbit.streams import Network
+from fewbit.streams import Network, front_end
 from fewbit.web.connection import Connection
 from fewbit.web.hub import Hub
 from fewbit.web.protocol import Limits
+from fewbit.web.security import OriginCheck, secure
 from fewbit.web.spotter import Spotter
 
 STATIC = Path(__file__).parent / "static"
 LOCAL = ("127.0.0.1", "localhost", "::1")
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
 ABORT_SECONDS = 10.0
 """For a client to take its last messages once its connection is over."""
 
@@ -73,11 +60,11 @@ def app(
         ServerError: an argument is out of its range.
     """
     hub = Hub(network, decoder=decoder, keywords=keywords, limits=limits, workers=workers)
-    guard = Guard(origins, hosts)
+    check = OriginCheck(origins)
     about = _describe(network, name) | {"keywords": hub.spotter is not None}
 
     async def stream(client: WebSocket) -> None:
-        if guard.admits(client.headers):
+        if check.allows(client.headers):
             await Connection(client, hub).run()
         else:
             await client.close(1008)  # before it is accepted: the client sees status 403
@@ -100,7 +87,7 @@ def app(
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
     application = Starlette(routes=routes, lifespan=lifespan)
-    application.add_middleware(lambda inner: guarded(inner, guard))
+    secure(application, hosts)
     application.state.hub = hub
     return application
 
@@ -177,62 +164,8 @@ class Protocol(WebSocketsSansIOProtocol):
             asyncio.get_running_loop().call_later(ABORT_SECONDS, self.transport.abort)
 
 
-class Guard:
-    """Who may call: pages of `origins` and of the server itself, by the names in `hosts`.
-
-    Any web page can make a browser open a connection to a local server; the browser's ``Origin`` tells. A name that
-    an attacker lets point to a local address is told by ``Host``. Clients that are no browsers send no ``Origin``.
-    """
-
-    def __init__(self, origins: Sequence[str], hosts: Sequence[str] | None) -> None:
-        for origin in origins:
-            if urlsplit(origin).scheme not in ("http", "https") or urlsplit(origin).path:
-                raise ServerError(f"origins: wanted such as https://example.org, not {origin!r}")
-        self._origins = {origin.lower() for origin in origins}
-        self._hosts = None if hosts is None else {host.lower() for host in hosts}
-
-    def knows(self, headers: Headers) -> bool:
-        """Whether the server is called by a name of its own."""
-        return self._hosts is None or _hostname(f"//{headers.get('host', '')}") in self._hosts
-
-    def admits(self, headers: Headers) -> bool:
-        """Whether the page that connects, if it is one, may do so."""
-        origin = headers.get("origin")
-        if origin is None or origin.lower() in self._origins:
-            return True
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
-
-
-def guarded(inner: ASGIApp, guard: Guard) -> ASGIApp:
-    """`inner` for callers that `guard` knows, with the headers of safety on all it sends."""
-
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
-        if scope["type"] == "lifespan":
-            await inner(scope, receive, send)
-        elif guard.knows(Headers(scope=scope)):
-            await inner(scope, receive, send_with_headers)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            await PlainTextResponse("this server does not go by that name", 421)(scope, receive, send_with_headers)
-
-    return run
-
-
-def _hostname(address: str) -> str:
-    try:
-        return (urlsplit(address).hostname or "").lower()
-    except ValueError:  # an unfinished [ of an IPv6 address
-        return ""
-
-
 def _describe(network: Network, name: str) -> dict[str, Any]:
-    about: dict[str, Any] = {"name": name, "rate": (network.features or {}).get("rate")}
+    about: dict[str, Any] = {"name": name, "sample_rate": front_end(network).sample_rate}
     tokens = (network.alphabet or {}).get("tokens")
     about["tokens"] = list(tokens) if tokens else []
     if isinstance(network, Program):

@@ -3,23 +3,23 @@
 const $ = (id) => document.getElementById(id);
 const BEHIND_SECONDS = 10;  // of sound that may wait for a slow line
 
-let about = { keywords: false, rate: 16000, tokens: [] };
+let about = { keywords: false, sample_rate: 16000, tokens: [] };
 let listening = null;  // the running stream, one at most
 
 // --- one stream -------------------------------------------------------------------------------------------------
 
 class Listening {
-  // `connect(context)` gives the node whose sound is sent; `rate` is what the context should run at, if it can.
-  constructor(connect, rate) {
+  // `connect(context)` gives the node whose sound is sent; `sampleRate` is what the context should run at, if it can.
+  constructor(connect, sampleRate) {
     this.connect = connect;
-    this.rate = rate;
+    this.sampleRate = sampleRate;
     this.ready = this.stopping = false;
     this.early = [];  // what was said before the server was ready
     this.closed = new Promise((resolve) => { this.close = resolve; });
   }
 
   async start() {
-    this.context = this.rate ? new AudioContext({ sampleRate: this.rate }) : new AudioContext();
+    this.context = this.sampleRate ? new AudioContext({ sampleRate: this.sampleRate }) : new AudioContext();
     await this.context.audioWorklet.addModule("worklet.js");
     this.source = await this.connect(this.context, this);
     this.node = new AudioWorkletNode(this.context, "pcm", { numberOfInputs: 1, numberOfOutputs: 1 });
@@ -40,7 +40,7 @@ class Listening {
     return new Promise((resolve, reject) => {
       this.socket.onopen = () => {
         const words = about.keywords ? watched.words : [];
-        this.send({ type: "start", rate: this.context.sampleRate, keywords: words });
+        this.send({ type: "start", sample_rate: this.context.sampleRate, keywords: words });
       };
       this.socket.onmessage = ({ data }) => {
         const event = JSON.parse(data);
@@ -108,19 +108,19 @@ function soundFile(file) {
   };
 }
 
-async function listen(connect, rate, label) {
+async function listen(connect, sampleRate, label) {
   if (listening) {
     listening.stop();
     await listening.closed;
   }
   trouble("");
-  const stream = listening = new Listening(connect, rate);
+  const stream = listening = new Listening(connect, sampleRate);
   state(true, label);
   try {
     await stream.start();
   } catch (error) {
     stream.release();
-    if (rate && error.name === "NotSupportedError") {  // a browser that takes the microphone at its own rate only
+    if (sampleRate && error.name === "NotSupportedError") {  // a browser that takes the microphone at its own rate only
       listening = null;
       return listen(connect, null, label);
     }
@@ -279,7 +279,7 @@ function draw() {
 
 $("microphone").onclick = () => {
   if (listening) listening.stop();
-  else listen(microphone, Math.max(8000, about.rate), "Stop");
+  else listen(microphone, Math.max(8000, about.sample_rate), "Stop");
 };
 
 function play(file) {

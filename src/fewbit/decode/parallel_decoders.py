@@ -18,14 +18,14 @@ class Member:
 
 
 @dataclass(frozen=True)
-class SideBySideState:
+class ParallelState:
     """Frames heard, and the decoders by name."""
 
     frame: int
     members: Mapping[str, Member]
 
 
-class SideBySide:
+class ParallelDecoders:
     """A decoder made of others, each with a state of its own.
 
     `decoders` may change between two steps: a decoder that joins starts at that frame, with its times moved to those
@@ -41,11 +41,11 @@ class SideBySide:
         self.frame_seconds = frame_seconds
         self.decoders = decoders
 
-    def init_state(self) -> SideBySideState:
+    def init_state(self) -> ParallelState:
         """State at the start of a stream."""
-        return SideBySideState(0, {})
+        return ParallelState(0, {})
 
-    def step(self, scores: Scores, state: SideBySideState) -> tuple[list[Event], SideBySideState]:
+    def step(self, scores: Scores, state: ParallelState) -> tuple[list[Event], ParallelState]:
         """Events that ``scores (frames, classes)`` bring to each decoder."""
         events: list[Event] = []
         members = {}
@@ -56,9 +56,9 @@ class SideBySide:
             new, inner = decoder.step(scores, member.state)
             events += self._moved(new, member)
             members[name] = replace(member, state=inner)
-        return events, SideBySideState(state.frame + len(scores), members)
+        return events, ParallelState(state.frame + len(scores), members)
 
-    def finish(self, state: SideBySideState) -> list[Event]:
+    def finish(self, state: ParallelState) -> list[Event]:
         """Events that are left in each decoder when the stream ends."""
         members = state.members.values()
         return [event for member in members for event in self._moved(member.decoder.finish(member.state), member)]

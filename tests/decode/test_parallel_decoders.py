@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewbit.decode import Framewise, GreedyCTC, Label, SideBySide
+from fewbit.decode import Framewise, GreedyCTC, Label, ParallelDecoders
 from fewbit.testing import splits
 from fewbit.text import Alphabet
 
@@ -28,18 +28,18 @@ def of_kind(events, labels):
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, len(SCORES)), max_size=6))
 def test_each_hears_what_it_hears_alone_however_the_scores_are_cut(cuts) -> None:
-    events = listen(SideBySide(0.02, text=GREEDY, frames=FRAMES), *(SCORES[p] for p in splits(len(SCORES), cuts)))
+    events = listen(ParallelDecoders(0.02, text=GREEDY, frames=FRAMES), *(SCORES[p] for p in splits(len(SCORES), cuts)))
     assert of_kind(events, False) == listen(GREEDY, SCORES)
     assert of_kind(events, True) == listen(FRAMES, SCORES)
 
 
 def test_a_decoder_that_joins_later_has_the_times_of_the_stream() -> None:
-    side_by_side = SideBySide(0.02, text=GREEDY)
-    state = side_by_side.init_state()
-    first, state = side_by_side.step(SCORES[:50], state)
-    side_by_side.decoders = side_by_side.decoders | {"frames": FRAMES}
-    second, state = side_by_side.step(SCORES[50:], state)
-    events = first + second + side_by_side.finish(state)
+    decoders = ParallelDecoders(0.02, text=GREEDY)
+    state = decoders.init_state()
+    first, state = decoders.step(SCORES[:50], state)
+    decoders.decoders = decoders.decoders | {"frames": FRAMES}
+    second, state = decoders.step(SCORES[50:], state)
+    events = first + second + decoders.finish(state)
     assert of_kind(events, False) == listen(GREEDY, SCORES)
     alone = listen(FRAMES, SCORES[50:])
     found = of_kind(events, True)
@@ -48,8 +48,8 @@ def test_a_decoder_that_joins_later_has_the_times_of_the_stream() -> None:
 
 
 def test_a_decoder_that_leaves_is_forgotten() -> None:
-    side_by_side = SideBySide(0.02, text=GREEDY, frames=FRAMES)
-    _, state = side_by_side.step(SCORES[:50], side_by_side.init_state())
-    side_by_side.decoders = {"text": GREEDY}
-    events, state = side_by_side.step(SCORES[50:], state)
-    assert of_kind(events + side_by_side.finish(state), True) == []
+    decoders = ParallelDecoders(0.02, text=GREEDY, frames=FRAMES)
+    _, state = decoders.step(SCORES[:50], decoders.init_state())
+    decoders.decoders = {"text": GREEDY}
+    events, state = decoders.step(SCORES[50:], state)
+    assert of_kind(events + decoders.finish(state), True) == []
