@@ -24,9 +24,7 @@ def study(
             help="01 to 09, 21, 22, resnet20, digits, or all; cifar100 and imagenet where their data are.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for JSON, pictures and pages.")] = (
-        Path("results")
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for JSON, pictures and pages.")] = (Path("results")),
     data: Annotated[Path | None, typer.Option(help="Folder of data sets; default $FEWBIT_DATA.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ...; three or more give a spread.")] = 3,
     full: Annotated[bool, typer.Option("--full", help="The published setting: hours on a GPU.")] = False,

@@ -51,10 +51,10 @@ def result_pages(studies: Sequence[Study]) -> dict[str, str]:
 
 
 def summarize_verdicts(studies: Sequence[Study]) -> str:
-    """How many of the measured claims hold, in one sentence."""
-    verdicts = [study.verdict for study in studies if study.claim]
+    """How many of the measured claims are confirmed, in one sentence."""
+    verdicts: list[str] = [study.verdict for study in studies if study.claim]
     counts = ", ".join(f"{verdicts.count(verdict)} {words}" for verdict, words in _COUNTED.items())
-    return f"Of {len(verdicts)} claims measured here, {counts}."
+    return f"{len(verdicts)} claims were measured: {counts}."
 
 
 def link_to(study: Study) -> str:
@@ -87,7 +87,7 @@ def section(study: Study, pictures: str = "", level: int = 2) -> str:
     return "\n".join(lines)
 
 
-_COUNTED = {"holds": "holds", "holds in part": "hold in part", "does not hold": "does not hold"}
+_COUNTED = {"holds": "confirmed", "holds in part": "confirmed in part", "does not hold": "not confirmed"}
 _VERDICTS = {
     "holds": "holds",
     "holds in part": "holds in part",
@@ -98,8 +98,7 @@ _VERDICTS = {
 
 def _overview(topic: Topic, studies: Sequence[Study]) -> str:
     rows = tuple(
-        (f"[{_heading(study)}]({link_to(study)})", study.claim or study.findings[0], study.verdict)
-        for study in studies
+        (f"[{_heading(study)}]({link_to(study)})", study.claim or study.findings[0], study.verdict) for study in studies
     )
     table = _table(Table("", ("study", "claim, or first finding", "verdict"), rows))
     return "\n".join([f"## [{topic.title}]({topic.page}.md)", "", topic.subject, "", *table, ""])

@@ -28,7 +28,7 @@ TOPICS = (
     Topic(
         "retraining",
         "Retraining and distillation",
-        "What brings a network of few bits back to the accuracy of its float network: steps, teachers, averaging, noise.",
+        "What brings a network of few bits near the accuracy of its float network: steps, teachers, averaging, noise.",
         (
             "adaptive-step-size",
             "logit-distillation",
@@ -56,7 +56,7 @@ TOPICS = (
     Topic(
         "speech-recognition",
         "Speech recognition",
-        "The recognisers in the package: errors, delays, an hour without end, their beam search and how they were trained.",
+        "The recognisers in the package: errors, delays, an hour of sound, the beam search, and training on streams.",
         ("english", "english-delays", "english-hour", "beam-search", "online-ctc", "digits"),
     ),
     Topic(
@@ -97,7 +97,8 @@ def topic_of(study: Study) -> Topic:
         if study.name in topic.studies:
             return topic
     raise DataError(
-        f"study {study.stem!r} belongs to no topic; add its name {study.name!r} to a topic in studies/evidence/topics.py"
+        f"study {study.stem!r} belongs to no topic; add its name {study.name!r} to a topic in "
+        "studies/evidence/topics.py"
     )
 
 
