@@ -2,26 +2,28 @@
 
     python -m scripts.write_measured [--check]
 
-A page says where: between the lines `<!-- measured:NN -->` and `<!-- /measured -->` stands a whole study, between
-`<!-- findings:NAME.PLACE ... -->` and `<!-- /findings -->` a table of single findings, and between `<!-- verdicts -->`
-and `<!-- /verdicts -->` how many claims hold. With --check nothing is written, and the exit code says whether all pages
-are as they would be.
+A page says where. Between the lines `<!-- measured:NN -->` and `<!-- /measured -->` stands a whole study, between
+`<!-- verdicts -->` and `<!-- /verdicts -->` how many claims are confirmed, and between
+`<!-- cell:STUDY; ROW + ROW; COLUMN -->` and `<!-- /cell -->` one figure: that of the only row of the study that has
+these cells (or `COLUMN=CELL`). With --check nothing is written, and the exit code says whether all pages are as they
+would be.
 """
 
 import argparse
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fewbit.analysis.report import Cell, Table
 from fewbit.errors import DataError
-from studies.evidence import Study, link_to, read_study, result_pages, section, summarize_verdicts
+from studies.evidence import Study, cell_text, read_study, result_pages, section, summarize_verdicts
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "results"
 README = DOCS.parent / "README.md"
 STUDY = re.compile(r"(<!-- measured:(\S+) -->\n).*?(<!-- /measured -->)", re.DOTALL)
-FINDINGS = re.compile(r"(<!-- findings:([^>]*) -->\n).*?(<!-- /findings -->)", re.DOTALL)
+CELL = re.compile(r"(<!-- cell:(.+?) -->).*?(<!-- /cell -->)")
 VERDICTS = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.DOTALL)
 
 
@@ -33,7 +35,7 @@ def pages() -> dict[Path, str]:
     for path in (README, DOCS / "index.md", *sorted([*DOCS.glob("methods/*.md"), *DOCS.glob("guides/*.md")])):
         text = path.read_text(encoding="utf-8")
         filled = _fill(text, by_name, _way(path))
-        if any(mark.search(text) for mark in (STUDY, FINDINGS, VERDICTS)):
+        if any(mark.search(text) for mark in (STUDY, CELL, VERDICTS)):
             found[path] = filled
     return found
 
@@ -54,25 +56,43 @@ def _fill(text: str, studies: Mapping[str, Study], way: str) -> str:
         text = section(study, way, level=3) if study else "Not measured yet.\n"
         return f"{match[1]}\n{text}\n{match[3]}"
 
-    def findings(match: re.Match[str]) -> str:
-        rows = []
-        for wanted in match[2].split():
-            name, _, places = wanted.partition(".")
-            try:
-                study = studies[name]
-                text = " ".join(study.findings[int(place)] for place in places.split(","))
-            except (KeyError, ValueError, IndexError):
-                raise DataError(
-                    f"{wanted}: no such finding; write the name of a study and the places of its findings, such as "
-                    "`digits.0,1`"
-                ) from None
-            rows.append(f"| [{study.title}]({way}{link_to(study)}) | {text} |")
-        return "\n".join([match[1], "| study | measured |", "| --- | --- |", *rows, "", match[3]])
+    def figure(match: re.Match[str]) -> str:
+        return f"{match[1]}{find_figure(match[2], studies)}{match[3]}"
 
     def verdicts(match: re.Match[str]) -> str:
         return f"{match[1]}{summarize_verdicts(list(studies.values()))}\n{match[2]}"
 
-    return VERDICTS.sub(verdicts, FINDINGS.sub(findings, STUDY.sub(whole, text)))
+    return VERDICTS.sub(verdicts, CELL.sub(figure, STUDY.sub(whole, text)))
+
+
+def find_figure(place: str, studies: Mapping[str, Study]) -> str:
+    """The figure at ``STUDY; ROW + ROW; COLUMN``.
+
+    Raises:
+        DataError: no study, or not one row of it, is so named.
+    """
+    parts = [part.strip() for part in place.split(";")]
+    if len(parts) != 3:
+        raise DataError(f"{place}: a mark has a study, the cells of a row and a column, with `;` between them")
+    name, row, column = parts
+    if name not in studies:
+        raise DataError(f"{place}: there is no study {name!r}; there are {', '.join(sorted(studies))}")
+    wanted = {word.strip() for word in row.split(" + ")}
+    found = [
+        cell_text(cells[table.columns.index(column)])
+        for table in studies[name].tables
+        for cells in table.rows
+        if column in table.columns and wanted <= _names(table, cells)
+    ]
+    if len(found) != 1:
+        raise DataError(f"{place}: {len(found)} rows have these cells and this column; name cells that one row has")
+    return found[0]
+
+
+def _names(table: Table, cells: Sequence[Cell]) -> set[str]:
+    """The words that a mark may use for a row: its cells, with or without their columns."""
+    texts = [str(cell) for cell in cells]
+    return {*texts, *(f"{column}={text}" for column, text in zip(table.columns, texts, strict=True))}
 
 
 def main() -> int:

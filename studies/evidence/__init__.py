@@ -1,6 +1,6 @@
 """What all studies share: the record of a study, its page of results, comparisons in pairs, where and how it runs."""
 
-from studies.evidence.page import link_to, result_pages, section, summarize_verdicts, write_results
+from studies.evidence.page import cell_text, result_pages, section, summarize_verdicts, write_results
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, read_study, spread
 from studies.evidence.topics import Topic
@@ -9,7 +9,7 @@ __all__ = [
     "Setting",
     "Study",
     "Topic",
-    "link_to",
+    "cell_text",
     "read_study",
     "result_pages",
     "section",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fewbit.analysis.report import Cell, Table
 from studies.evidence.study import Study, read_study
-from studies.evidence.topics import Topic, by_topic, topic_of
+from studies.evidence.topics import Topic, by_topic
 
 HEAD = """# Results
 
@@ -57,11 +57,6 @@ def summarize_verdicts(studies: Sequence[Study]) -> str:
     return f"{len(verdicts)} claims were measured: {counts}."
 
 
-def link_to(study: Study) -> str:
-    """The section of a study, from the folder of the results."""
-    return f"{topic_of(study).page}.md#{_anchor(_heading(study))}"
-
-
 def _heading(study: Study) -> str:
     return f"{study.number} {study.title}" if study.number else study.title
 
@@ -97,10 +92,11 @@ _VERDICTS = {
 
 
 def _overview(topic: Topic, studies: Sequence[Study]) -> str:
-    rows = tuple(
-        (f"[{_heading(study)}]({link_to(study)})", study.claim or study.findings[0], study.verdict) for study in studies
-    )
-    table = _table(Table("", ("study", "claim, or first finding", "verdict"), rows))
+    rows = []
+    for study in studies:
+        link = f"[{_heading(study)}]({topic.page}.md#{_anchor(_heading(study))})"
+        rows.append((link, study.claim or study.findings[0], study.verdict))
+    table = _table(Table("", ("study", "claim, or first finding", "verdict"), tuple(rows)))
     return "\n".join([f"## [{topic.title}]({topic.page}.md)", "", topic.subject, "", *table, ""])
 
 
@@ -116,10 +112,11 @@ def _table(table: Table) -> list[str]:
         f"| {' | '.join(table.columns)} |",
         f"| {' | '.join('---:' if right else '---' for right in numeric)} |",
     ]
-    return [*lines, *(f"| {' | '.join(_cell(cell) for cell in row)} |" for row in table.rows)]
+    return [*lines, *(f"| {' | '.join(cell_text(cell) for cell in row)} |" for row in table.rows)]
 
 
-def _cell(value: Cell) -> str:
+def cell_text(value: Cell) -> str:
+    """A figure as the pages show it."""
     if value is None:
         return ""
     return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value

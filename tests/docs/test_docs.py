@@ -3,8 +3,6 @@
 import ast
 import inspect
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import is_dataclass
@@ -122,12 +120,6 @@ def test_relative_links_resolve(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     targets = {link: (page.parent / link).resolve() for link in LINK.findall(text)}
     assert [link for link, path in targets.items() if not path.exists()] == []
-
-
-def test_figures_are_those_of_the_studies() -> None:
-    command = [sys.executable, "-m", "scripts.write_measured", "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_file_format_names_the_fields_of_every_op() -> None:

