@@ -12,9 +12,8 @@ from scripts.write_measured import find_figure
 from studies.evidence import Study
 
 ROWS = (("float", 1, "7.1"), ("ternary", 1, "7.2"), ("ternary", 2, "7.25"), (2, 3, "9.0"))
-STUDY = Study(
-    "", "small", "Small", "", "no claim", ("One.",), "", "", (0,), (Table("T", ("net", "threads", "%"), ROWS),)
-)
+TABLE = Table("T", ("net", "threads", "%"), ROWS)
+STUDY = Study("", "small", "Small", "", "no claim", ("One.",), "", "", (0,), (TABLE,))
 FOUND = {"small": STUDY}
 
 
