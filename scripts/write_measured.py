@@ -1,65 +1,116 @@
-"""Write what the studies measured into `docs/results.md` and pages of methods and guides, and the README.
+"""Write what the studies measured into the pages of results, of methods and of guides, and into the README.
 
     python -m scripts.write_measured [--check]
 
-A page says where: between the lines `<!-- measured:NN -->` and `<!-- /measured -->`. In the README stand single
-findings, between `<!-- findings:NAME.PLACE ... -->` and `<!-- /findings -->`. With --check nothing is written, and
-the exit code says whether all pages are as they would be.
+A page says where. Between the lines `<!-- measured:NN -->` and `<!-- /measured -->` stands a whole study, between
+`<!-- verdicts -->` and `<!-- /verdicts -->` how many claims are confirmed, and between
+`<!-- cell:STUDY; ROW + ROW; COLUMN -->` and `<!-- /cell -->` one figure: that of the only row of the study that has
+these cells (or `COLUMN=CELL`). With --check nothing is written, and the exit code says whether all pages are as they
+would be.
 """
 
 import argparse
 import re
 import sys
-import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from studies.evidence import read_study, section, write_results
+from fewbit.analysis.report import Cell, Table
+from fewbit.errors import DataError
+from studies.evidence import Study, cell_text, read_study, result_pages, section, summarize_verdicts
 
 DOCS = Path(__file__).parent.parent / "docs"
+RESULTS = DOCS / "results"
 README = DOCS.parent / "README.md"
-FINDINGS = re.compile(r"(<!-- findings:([^>]*) -->\n).*?(<!-- /findings -->)", re.DOTALL)
-PLACE = re.compile(r"(<!-- measured:(\S+) -->\n).*?(<!-- /measured -->)", re.DOTALL)
+STUDY = re.compile(r"(<!-- measured:(\S+) -->\n).*?(<!-- /measured -->)", re.DOTALL)
+CELL = re.compile(r"(<!-- cell:(.+?) -->).*?(<!-- /cell -->)")
+VERDICTS = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.DOTALL)
 
 
 def pages() -> dict[Path, str]:
-    """What every generated page holds now that the studies are as they are."""
-    with tempfile.TemporaryDirectory() as folder:
-        results = write_results(DOCS / "results", Path(folder) / "results.md").read_text(encoding="utf-8")
-    studies = {(study.number or study.name): study for study in map(read_study, (DOCS / "results").glob("*.json"))}
-    found = {DOCS / "results.md": results}
-    for path in sorted([*(DOCS / "methods").glob("*.md"), *(DOCS / "guides").glob("*.md")]):
-
-        def fill(match: re.Match[str], path: Path = path) -> str:
-            study = studies.get(match[2])
-            text = section(study, "../results", level=3) if study else "Not measured yet.\n"
-            return f"{match[1]}\n{text}\n{match[3]}"
-
+    """The text that every generated page must have, by path."""
+    studies = [read_study(path) for path in sorted(RESULTS.glob("*.json"))]
+    found = {RESULTS / name: text for name, text in result_pages(studies).items()}
+    by_name = {study.number or study.name: study for study in studies}
+    for path in (README, DOCS / "index.md", *sorted([*DOCS.glob("methods/*.md"), *DOCS.glob("guides/*.md")])):
         text = path.read_text(encoding="utf-8")
-        if PLACE.search(text):
-            found[path] = PLACE.sub(fill, text)
-
-    def list_findings(match: re.Match[str]) -> str:
-        lines = []
-        for wanted in match[2].split():
-            name, place = wanted.split(".")
-            study = studies[name]
-            lines.append(f"- [{study.title}](docs/results.md): {study.findings[int(place)]}")
-        return "\n".join([match[1], *lines, "", match[3]])
-
-    found[README] = FINDINGS.sub(list_findings, README.read_text(encoding="utf-8"))
+        filled = _fill(text, by_name, _way(path))
+        if any(mark.search(text) for mark in (STUDY, CELL, VERDICTS)):
+            found[path] = filled
     return found
+
+
+def stale_results(wanted: Mapping[Path, str]) -> list[Path]:
+    """Pages of results that no topic has any longer."""
+    return [path for path in sorted(RESULTS.glob("*.md")) if path not in wanted]
+
+
+def _way(page: Path) -> str:
+    """The path from a page to the folder of the results."""
+    return "docs/results/" if page == README else "results/" if page.parent == DOCS else "../results/"
+
+
+def _fill(text: str, studies: Mapping[str, Study], way: str) -> str:
+    def whole(match: re.Match[str]) -> str:
+        study = studies.get(match[2])
+        text = section(study, way, level=3) if study else "Not measured yet.\n"
+        return f"{match[1]}\n{text}\n{match[3]}"
+
+    def figure(match: re.Match[str]) -> str:
+        return f"{match[1]}{find_figure(match[2], studies)}{match[3]}"
+
+    def verdicts(match: re.Match[str]) -> str:
+        return f"{match[1]}{summarize_verdicts(list(studies.values()))}\n{match[2]}"
+
+    return VERDICTS.sub(verdicts, CELL.sub(figure, STUDY.sub(whole, text)))
+
+
+def find_figure(place: str, studies: Mapping[str, Study]) -> str:
+    """The figure at ``STUDY; ROW + ROW; COLUMN``.
+
+    Raises:
+        DataError: no study, or not one row of it, is so named.
+    """
+    parts = [part.strip() for part in place.split(";")]
+    if len(parts) != 3:
+        raise DataError(f"{place}: a mark has a study, the cells of a row and a column, with `;` between them")
+    name, row, column = parts
+    if name not in studies:
+        raise DataError(f"{place}: there is no study {name!r}; there are {', '.join(sorted(studies))}")
+    wanted = {word.strip() for word in row.split(" + ")}
+    found = [
+        cell_text(cells[table.columns.index(column)])
+        for table in studies[name].tables
+        for cells in table.rows
+        if column in table.columns and wanted <= _names(table, cells)
+    ]
+    if len(found) != 1:
+        raise DataError(f"{place}: {len(found)} rows have these cells and this column; name cells that one row has")
+    return found[0]
+
+
+def _names(table: Table, cells: Sequence[Cell]) -> set[str]:
+    """The words that a mark may use for a row: its cells, with or without their columns."""
+    texts = [str(cell) for cell in cells]
+    return {*texts, *(f"{column}={text}" for column, text in zip(table.columns, texts, strict=True))}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    stale = {path: text for path, text in pages().items() if path.read_text(encoding="utf-8") != text}
+    wanted = pages()
+    stale = {path: text for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text}
     for path, text in stale.items():
-        print(f"{path.relative_to(DOCS.parent)} {'is out of date: make results' if check else 'written'}")
+        print(path.relative_to(DOCS.parent), "is out of date: python -m scripts.write_measured" if check else "written")
         if not check:
             path.write_text(text, encoding="utf-8")
-    return int(check and bool(stale))
+    left = stale_results(wanted)
+    for path in left:
+        print(f"{path.relative_to(DOCS.parent)} {'belongs to no topic' if check else 'removed'}")
+        if not check:
+            path.unlink()
+    return int(check and bool(stale or left))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,7 @@ def study(
             help="01 to 09, 21, 22, resnet20, digits, or all; cifar100 and imagenet where their data are.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for JSON and pictures; the page is OUT.md beside it.")] = (
-        Path("results")
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for JSON, pictures and pages.")] = (Path("results")),
     data: Annotated[Path | None, typer.Option(help="Folder of data sets; default $FEWBIT_DATA.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ...; three or more give a spread.")] = 3,
     full: Annotated[bool, typer.Option("--full", help="The published setting: hours on a GPU.")] = False,
@@ -47,8 +45,8 @@ def study(
             say(f"- {finding}")
         for table in found.tables:
             print_table(table.title, table.columns, table.rows)
-    page = write_results(out, out.with_name(f"{out.name}.md"))
-    say(f"page: {page}")
+    overview, *_ = write_results(out)
+    say(f"page: {overview}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,54 +1,88 @@
-"""The page of results, written from the files of the studies and never by hand."""
+"""The pages of results, written from the files of the studies and never by hand."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from fewbit.analysis.report import Cell, Table
 from studies.evidence.study import Study, read_study
+from studies.evidence.topics import Topic, by_topic
 
 HEAD = """# Results
 
-This page is written by `make results`, `make speech` and `make kernels` from the files beside it; do not edit it by
-hand. Figures are means and standard deviations over the seeds named. Unless a section says otherwise, settings were
-chosen on development data and what is shown was measured on test data.
+What was measured, by topic; each line leads to its tables, its pictures and the command that measures it again. Figures
+are means and standard deviations over the seeds named. Unless a section says otherwise, settings were chosen on
+development data and figures were measured on test data.
+
+`make results`, `make speech` and `make kernels` write these pages; do not edit them by hand.
 
 """
 LEAST_SECONDS = 60
 """A study that took less found its rows in the cache, so its time says nothing."""
 
 
-def write_results(folder: str | Path, page: str | Path) -> Path:
-    """Write one Markdown page of all studies whose files lie in `folder`.
+def write_results(folder: str | Path) -> list[Path]:
+    """Write the overview ``index.md`` and a page for each topic beside the studies in `folder`.
 
     Raises:
-        FileFormatError: a file in `folder` is no study.
+        FileFormatError: a JSON file in `folder` is no study.
+        DataError: a study belongs to no topic.
     """
-    page = Path(page)
-    studies = [read_study(path) for path in sorted(Path(folder).glob("*.json"))]
-    studies.sort(key=lambda study: (not study.number, study.number, study.name))
-    parts = [HEAD, _overview(studies)]
-    parts += [section(study, Path(folder).name) for study in studies]
-    page.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
-    return page
+    folder = Path(folder)
+    pages = result_pages([read_study(path) for path in sorted(folder.glob("*.json"))])
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in pages]
 
 
-def section(study: Study, pictures: str, level: int = 2) -> str:
-    """A study as Markdown; `pictures` is the way to its pictures from the page."""
-    title = f"{study.number} {study.title}" if study.number else study.title
-    lines = [f"{'#' * level} {title}", ""]
+def result_pages(studies: Sequence[Study]) -> dict[str, str]:
+    """The overview and the page of each topic that has studies, by file name.
+
+    Raises:
+        DataError: a study belongs to no topic.
+    """
+    topics = by_topic(studies)
+    pages = {"index.md": HEAD + "\n".join(_overview(topic, members) for topic, members in topics.items())}
+    for topic, members in topics.items():
+        parts = [f"# {topic.title}\n\n{topic.subject} [All results](index.md).\n"]
+        parts += [section(study) for study in members]
+        pages[f"{topic.page}.md"] = "\n".join(parts)
+    return {name: text.rstrip() + "\n" for name, text in pages.items()}
+
+
+def summarize_verdicts(studies: Sequence[Study]) -> str:
+    """How many of the measured claims are confirmed, in one sentence."""
+    verdicts: list[str] = [study.verdict for study in studies if study.claim]
+    counts = ", ".join(f"{verdicts.count(verdict)} {words}" for verdict, words in _COUNTED.items())
+    return f"{len(verdicts)} claims were measured: {counts}."
+
+
+def _heading(study: Study) -> str:
+    return f"{study.number} {study.title}" if study.number else study.title
+
+
+def _anchor(heading: str) -> str:
+    """The anchor that both the site and common viewers of Markdown give a heading."""
+    return re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower())
+
+
+def section(study: Study, pictures: str = "", level: int = 2) -> str:
+    """A study as Markdown; `pictures` is the path from the page to the folder of its pictures, with the last slash."""
+    lines = [f"{'#' * level} {_heading(study)}", ""]
     if study.claim:
         lines += [f"**Claim.** {study.claim}", "", f"**Here.** It {_VERDICTS[study.verdict]}.", ""]
     lines += [*(f"- {finding}" for finding in study.findings), ""]
     for table in study.tables:
         lines += [f"{table.title}:", "", *_table(table), ""]
     for file, caption in study.pictures:
-        lines += [f"![{caption}]({pictures}/{file})", ""]
+        lines += [f"![{caption}]({pictures}{file})", ""]
     seeds = ", ".join(map(str, study.seeds))
     took = f"{study.seconds:,.0f} s on " if study.seconds >= LEAST_SECONDS else ""
     lines += [f"{study.setting} Seeds {seeds}; {took}{study.machine}. Again: `{study.command}`.", ""]
     return "\n".join(lines)
 
 
+_COUNTED = {"holds": "confirmed", "holds in part": "confirmed in part", "does not hold": "not confirmed"}
 _VERDICTS = {
     "holds": "holds",
     "holds in part": "holds in part",
@@ -57,12 +91,13 @@ _VERDICTS = {
 }
 
 
-def _overview(studies: Sequence[Study]) -> str:
-    claims = [study for study in studies if study.claim]
-    if not claims:
-        return ""
-    rows = tuple((study.number, study.title, study.claim, study.verdict) for study in claims)
-    return "\n".join([*_table(Table("", ("", "method", "claim", "here"), rows)), ""])
+def _overview(topic: Topic, studies: Sequence[Study]) -> str:
+    rows = []
+    for study in studies:
+        link = f"[{_heading(study)}]({topic.page}.md#{_anchor(_heading(study))})"
+        rows.append((link, study.claim or study.findings[0], study.verdict))
+    table = _table(Table("", ("study", "claim, or first finding", "verdict"), tuple(rows)))
+    return "\n".join([f"## [{topic.title}]({topic.page}.md)", "", topic.subject, "", *table, ""])
 
 
 def _table(table: Table) -> list[str]:
@@ -77,10 +112,11 @@ def _table(table: Table) -> list[str]:
         f"| {' | '.join(table.columns)} |",
         f"| {' | '.join('---:' if right else '---' for right in numeric)} |",
     ]
-    return [*lines, *(f"| {' | '.join(_cell(cell) for cell in row)} |" for row in table.rows)]
+    return [*lines, *(f"| {' | '.join(cell_text(cell) for cell in row)} |" for row in table.rows)]
 
 
-def _cell(value: Cell) -> str:
+def cell_text(value: Cell) -> str:
+    """A figure as the pages show it."""
     if value is None:
         return ""
     return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value

@@ -110,7 +110,7 @@ def test_a_study_runs_from_the_command_line(key, data, tmp_path, monkeypatch, ca
         assert (tmp_path / "out" / picture).is_file()
         assert caption
     assert f"python -m studies {key}" in study.command
-    assert study.title in (tmp_path / "out.md").read_text()
+    assert study.title in (tmp_path / "out" / "index.md").read_text()
     assert "verdict" in shown
     # All rows are kept: a second run trains nothing and says the same.
     assert cli.main(words) == 0

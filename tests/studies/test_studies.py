@@ -8,14 +8,15 @@ import torch
 
 from fewbit.analysis import Table
 from fewbit.errors import DataError, FileFormatError
-from studies.evidence import Setting, Study, read_study, section, spread, write_results
+from studies.evidence import Setting, Study, read_study, section, spread, summarize_verdicts, write_results
+from studies.evidence.topics import TOPICS
 from studies.registry import STUDIES, reproduce
 from studies.tasks import named_task, perceptron_task
 from studies.tasks.named import Images
 
 STUDY = Study(
     number="03",
-    name="ratio",
+    name="compression-ratio",
     title="Effective compression ratio",
     claim="Fewer bits are better.",
     verdict="holds in part",
@@ -24,14 +25,14 @@ STUDY = Study(
     command="python -m studies 03",
     seeds=(0, 1, 2),
     tables=(Table("Curve", ("bits", "error (%)", "bytes"), (("2", "1.0 ± 0.1", 1234), ("8", "0.9 ± 0.1", None))),),
-    pictures=(("03-ratio.png", "The curve"),),
+    pictures=(("03-compression-ratio.png", "The curve"),),
     seconds=12.0,
 )
 
 
 def test_saved_equals_loaded(tmp_path):
     path = STUDY.save(tmp_path / "deep")
-    assert path.name == "03-ratio.json"
+    assert path.name == "03-compression-ratio.json"
     assert read_study(path) == STUDY
 
 
@@ -42,16 +43,38 @@ def test_what_is_no_study_is_refused(tmp_path, text):
         read_study(tmp_path / "x.json")
 
 
-def test_the_page_shows_everything(tmp_path):
-    STUDY.save(tmp_path / "out")
-    assert "0, 1, 2; 12 s" not in section(STUDY, "out")  # its rows were there already
-    assert "0, 1, 2; 1,200 s on" in section(replace(STUDY, seconds=1200), "out")
-    replace(STUDY, number="", name="resnet20", claim="", verdict="no claim").save(tmp_path / "out")
-    page = write_results(tmp_path / "out", tmp_path / "out.md").read_text()
-    assert page.index("resnet20") if "resnet20" in page else True
-    for part in ("## 03 Effective", "It holds in part.", "| 2 | 1.0 ± 0.1 | 1,234 |", "(out/03-ratio.png)", "0, 1, 2"):
-        assert part in page
-    assert "| 03 | Effective compression ratio | Fewer bits are better. | holds in part |" in page
+def test_the_pages_show_everything(tmp_path):
+    STUDY.save(tmp_path)
+    assert "0, 1, 2; 12 s" not in section(STUDY)  # its rows were there already
+    assert "0, 1, 2; 1,200 s on" in section(replace(STUDY, seconds=1200))
+    replace(STUDY, number="", name="resnet20", title="ResNet-20", claim="", verdict="no claim").save(tmp_path)
+    overview, retraining, sizes = write_results(tmp_path)
+    assert [path.name for path in (overview, retraining, sizes)] == ["index.md", "retraining.md", "bits-and-sizes.md"]
+    for part in (
+        "## 03 Effective",
+        "It holds in part.",
+        "| 2 | 1.0 ± 0.1 | 1,234 |",
+        "(03-compression-ratio.png)",
+        "0, 1, 2",
+    ):
+        assert part in sizes.read_text()
+    link = "[03 Effective compression ratio](bits-and-sizes.md#03-effective-compression-ratio)"
+    assert f"| {link} | Fewer bits are better. | holds in part |" in overview.read_text()
+    assert "| [ResNet-20](retraining.md#resnet-20) | One thing. | no claim |" in overview.read_text()
+    assert summarize_verdicts([read_study(path) for path in tmp_path.glob("*.json")]) == (
+        "1 claims were measured: 0 confirmed, 1 confirmed in part, 0 not confirmed."
+    )
+
+
+def test_a_study_of_no_topic_is_refused(tmp_path):
+    replace(STUDY, name="other").save(tmp_path)
+    with pytest.raises(DataError, match=r"study '03-other' belongs to no topic; add its name 'other' to a topic in"):
+        write_results(tmp_path)
+
+
+def test_a_study_belongs_to_one_topic():
+    names = [name for topic in TOPICS for name in topic.studies]
+    assert len(set(names)) == len(names)
 
 
 def test_reproduce_keeps_the_study_and_adds_up_its_time(tmp_path, monkeypatch):
@@ -69,7 +92,7 @@ def test_reproduce_keeps_the_study_and_adds_up_its_time(tmp_path, monkeypatch):
         reproduce("digits", setting)
     (tmp_path / "cache" / "seconds.json").write_text('{"digits": 100.0}')
     assert 100 <= reproduce("digits", setting).seconds < 110
-    assert read_study(tmp_path / "out" / "03-ratio.json").title == STUDY.title
+    assert read_study(tmp_path / "out" / "03-compression-ratio.json").title == STUDY.title
 
 
 def test_every_study_of_the_list_is_there():
