@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fewbit.errors import DataError, FileFormatError
+from fewbit.errors import ArgumentError, DataError, FileFormatError
 from fewbit.models import SpeechRNN
 from fewbit.nn import SRU, CausalConv1d, Chain, MacroBlockDropout
 from fewbit.quant import attach
@@ -228,9 +228,9 @@ def test_empty_targets_and_utterances_shorter_than_a_step_are_fine():
 
 
 def test_faults_are_said():
-    with pytest.raises(DataError, match="0 utterances, 2 streams"):
+    with pytest.raises(ArgumentError, match="0 utterances, 2 streams"):
         UtteranceStreams([], 2)
-    with pytest.raises(DataError, match=r"least gap <= most gap, not \(3, 2\)"):
+    with pytest.raises(ArgumentError, match=r"least gap <= most gap, not \(3, 2\)"):
         UtteranceStreams(utterances(), 2, gap=(3, 2))
     with pytest.raises(DataError, match=r"utterance 1 has frames of shape \(0, 6\)"):
         UtteranceStreams([*utterances(1), LabelledFrames(torch.zeros(0, WIDTH), ())], 2)
@@ -238,11 +238,11 @@ def test_faults_are_said():
         UtteranceStreams([LabelledFrames(torch.zeros(3, WIDTH), (0,))], 2)
     with pytest.raises(DataError, match=r"augment made \(0, 6\)"):
         UtteranceStreams(utterances(), 2, augment=lambda x, _: x[:0]).read(3)
-    with pytest.raises(DataError, match="updates=0, warmup=0, stride=2"):
+    with pytest.raises(ArgumentError, match="updates=0, warmup=0, stride=2"):
         trainer(updates=0)
-    with pytest.raises(DataError, match="has nothing to train"):
+    with pytest.raises(ArgumentError, match="has nothing to train"):
         trainer(network().requires_grad_(False))
-    with pytest.raises(DataError, match=r"wanted 3 frames of 4 streams; is stride=1 right\?"):
+    with pytest.raises(ArgumentError, match=r"wanted 3 frames of 4 streams; is stride=1 right\?"):
         trainer(objective=OnlineCTC(6, 3), stride=1).run(progress=False)
     broken = network()
     with torch.no_grad():

@@ -17,7 +17,7 @@ from itertools import product
 
 from fewbit.analysis.report import Table
 from fewbit.analysis.weight_sensitivity import QuantizedGroup, Sensitivity
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 
 SLOTS = 4096
 """Partial assignments that are kept; for more, one in each slot of bytes."""
@@ -93,16 +93,16 @@ def assign_bits(
         candidates: how many of the best by prediction are measured.
 
     Raises:
-        DataError: the smallest assignment is larger than `bytes`, a group has no figure at all, or `measure` gives
-            none that is finite.
+        ArgumentError: the smallest assignment is larger than `bytes`.
+        DataError: a group has no figure at all, or `measure` gives none that is finite.
     """
     options = _options(report)
     smallest = report.rest_bytes + sum(min(row.bytes for row in rows) for rows in options.values())
     if smallest > bytes:
-        raise DataError(
-            f"{report.network}: {bytes:,} bytes cannot be kept: the smallest formats that were measured take "
-            f"{smallest:,} bytes, {report.rest_bytes:,} of them for what stays float; give at least so many, measure "
-            "smaller formats, or take a smaller network"
+        raise ArgumentError(
+            f"{report.network}: budget of {bytes:,} bytes too small: need at least {smallest:,} bytes for the smallest "
+            f"formats measured, {report.rest_bytes:,} of them for what stays float; raise the budget, measure smaller "
+            "formats, or take a smaller network"
         )
     found = _best(report, options, bytes)[: candidates if measure else 1]
     if measure is not None:
@@ -133,11 +133,13 @@ def uniform_bytes(report: Sensitivity, spec: str) -> int:
     """Bytes of the whole network with all groups at one spec.
 
     Raises:
-        DataError: the spec was not measured in every group.
+        ArgumentError: the spec was not measured in every group.
     """
     found = next((one for one in _uniform(report, _options(report)) if spec in one.groups.values()), None)
     if found is None:
-        raise DataError(f"{report.network}: {spec!r} was not measured in every group; it has {list(report.specs())}")
+        raise ArgumentError(
+            f"{report.network}: {spec!r} was not measured in every group; choose from {list(report.specs())}"
+        )
     return found.bytes
 
 
@@ -149,7 +151,7 @@ def _options(report: Sensitivity) -> dict[str, list[QuantizedGroup]]:
     lost = [line for line in report.failed if line.startswith("weights ")]
     bare = [line for line in lost if not any(line.startswith(f"weights {group}, ") for group in options)]
     if bare or not options:
-        raise DataError(f"{report.network}: there are no figures of weights to choose from: {'; '.join(bare) or '-'}")
+        raise DataError(f"{report.network}: a group of weights has no figures: {'; '.join(bare) or 'there are none'}")
     return options
 
 

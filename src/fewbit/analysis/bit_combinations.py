@@ -21,7 +21,7 @@ from fewbit.analysis.float_store import kept_network, store_beside
 from fewbit.analysis.network_interior import inner_layers
 from fewbit.analysis.report import Table
 from fewbit.analysis.trials import FAILED, Executor, grid, sweep
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.passes import compress
 from fewbit.tasks import Task
 
@@ -99,10 +99,11 @@ def bit_grid(
         executor, out, progress: as in `sweep`.
 
     Raises:
-        DataError: float is missing on one side, or the network has no layer between the first and the last.
+        ArgumentError: ``None`` (float) is missing on one side, or the network has no layer between the first and the
+            last.
     """
     if None not in weight_bits or None not in signal_bits:
-        raise DataError(
+        raise ArgumentError(
             f"{task.name}: bits {tuple(weight_bits)} x {tuple(signal_bits)}; both need None, the float base"
         )
     configs = grid(

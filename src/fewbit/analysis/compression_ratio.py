@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fewbit.analysis.monotone_curve import MonotoneCurve, fit_monotone
 from fewbit.analysis.report import Cell, Table
 from fewbit.analysis.size_resilience import FLOAT, Resilience
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ class Capacity:
         """What each spec makes of a budget of `bytes`, best first; a spec that cannot go so small is left out.
 
         Raises:
-            DataError: the budget lies outside of what was measured.
+            ArgumentError: the budget lies outside the measured range.
         """
         low, high = (end(ratio.bytes for ratio in self.ratios) for end in (min, max))
         if not low <= bytes <= high:
-            raise DataError(
-                f"{self.task}: a budget of {bytes:,.0f} bytes lies outside of what was measured, {low:,} to {high:,} "
-                f"bytes; measure {'smaller' if bytes < low else 'larger'} sizes"
+            raise ArgumentError(
+                f"{self.task}: a budget of {bytes:,.0f} bytes lies outside the measured {low:,} to {high:,} bytes; "
+                f"measure {'smaller' if bytes < low else 'larger'} sizes"
             )
         found = [self._design(spec, bytes) for spec, curve in self.dev_curves.items() if curve.bytes[0] <= bytes]
         return tuple(sorted(found, key=lambda design: (design.dev, design.measured_bytes)))
@@ -182,7 +182,8 @@ def capacity(resilience: Resilience, budget: int | None = None, *, resamples: in
         resamples: of the seeds, for the range of each ratio.
 
     Raises:
-        DataError: fewer than three sizes of a spec, no seed with all networks, or the budget lies outside.
+        ArgumentError: a spec has fewer than three sizes, or the budget lies outside the measured range.
+        DataError: no seed has all networks.
     """
     points = [(size, spec) for spec in resilience.specs for size in resilience.sizes if resilience.of(size, spec)]
     seeds = set.intersection(*({row.seed for row in resilience.of(*point)} for point in points)) if points else set()

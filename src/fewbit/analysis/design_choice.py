@@ -22,7 +22,7 @@ from fewbit.analysis.network_interior import inner_layers, weight_spec
 from fewbit.analysis.report import Table
 from fewbit.analysis.trials import FAILED, Executor, sweep
 from fewbit.analysis.weight_memory import stored_bytes
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.passes import Quantize, compress
 from fewbit.tasks import Task
 
@@ -101,7 +101,8 @@ def choose_design(
         executor, out, progress: as in `sweep`.
 
     Raises:
-        DataError: no design fits; the message names the smallest one.
+        ArgumentError: no design fits; the message names the smallest one.
+        DataError: no design could be trained.
     """
     designs, dropped = _fitting(families, bytes, weight_bits, signal_bits, bit_operations)
     rows = _rows(families, designs, seed, True, executor, out, progress)
@@ -153,7 +154,7 @@ def _fitting(
                 found.append(design)
     if not found:
         near = f"the smallest network, {smallest[1]}, takes {smallest[0]:,}" if smallest else "there are no networks"
-        raise DataError(
+        raise ArgumentError(
             f"{_task(families).name}: nothing fits into {budget:,} bytes"
             f"{'' if bit_operations is None else f' and {bit_operations:,.0f} bit operations'}; {near}"
         )

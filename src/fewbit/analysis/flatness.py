@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from fewbit.analysis.effective_weights import effective_copy, effective_weights
 from fewbit.analysis.report import Table
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def sharpness(
         seed: of the directions.
 
     Raises:
-        DataError: no scales above 0, two equal ones, no direction, or no weights.
+        ArgumentError: `scales` are not positive and different, `directions` is below 1, or there are no weights.
 
     Example:
         >>> import torch
@@ -102,14 +102,14 @@ def sharpness(
     """
     sizes = sorted(float(scale) for scale in scales)
     if not sizes or sizes[0] <= 0 or len(set(sizes)) < len(sizes) or directions < 1:
-        raise DataError(
+        raise ArgumentError(
             f"sharpness: scales={tuple(scales)}, directions={directions}; wanted different scales above 0 and at least "
             "one direction"
         )
     copy = effective_copy(model)
     weights = effective_weights(copy)
     if not weights:
-        raise DataError(f"sharpness: {type(model).__name__} has no weights to put noise on")
+        raise ArgumentError(f"sharpness: {type(model).__name__} has no weights to put noise on")
     generator = torch.Generator().manual_seed(seed)
     alphas = (*(-size for size in reversed(sizes)), 0.0, *sizes)
     clean = {name: weight.detach().clone() for name, weight in weights.items()}

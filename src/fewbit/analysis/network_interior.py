@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
 from fewbit.passes import Quantize
 from fewbit.quant import weight_names
@@ -55,7 +55,7 @@ def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
     """Run a batch and see what lies inside.
 
     Raises:
-        DataError: there are no weights between the first and the last layer.
+        ArgumentError: there are no weights between the first and the last layer.
     """
     homes = _homes(model)
     seen: dict[str, bool | None] = {}
@@ -72,7 +72,7 @@ def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
     outer = {full for name in layers[:1] + layers[-1:] for full in homes[name]}
     inner = [full for name in layers for full in homes[name] if full not in outer]
     if not inner:
-        raise DataError(
+        raise ArgumentError(
             f"{type(model).__name__}: {len(layers)} layers with weights were called, so none lies between the first "
             "and the last; wanted three or more"
         )

@@ -21,7 +21,7 @@ from fewbit.analysis.float_store import Network, kept_network, store_beside
 from fewbit.analysis.report import Cell, Table
 from fewbit.analysis.trials import FAILED, Executor, grid, sweep
 from fewbit.analysis.weight_memory import stored_bytes
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.passes import Quantize, compress
 from fewbit.quant import weight_names, weight_quantizer
 from fewbit.tasks import Task
@@ -123,12 +123,13 @@ def resilience(
         executor, out, progress: as in `sweep`; `out` may hold rows of other tasks, specs and sizes.
 
     Raises:
-        DataError: there are no sizes or no specs, or two are equal.
-        FormatError: a spec is none of weights.
+        ArgumentError: there are no sizes or no specs, or two are equal.
+        FormatError: a spec is not one for weights.
     """
     sizes = task.sizes if sizes is None else tuple(sizes)
     if not sizes or not specs:
-        raise DataError(f"{task.name}: no {'sizes' if specs else 'specs'} to measure; give some, such as sizes=(8, 16)")
+        missing, example = ("sizes", "sizes=(8, 16)") if specs else ("specs", "specs=('ternary',)")
+        raise ArgumentError(f"{task.name}: no {missing} to measure; give some, such as {example}")
     for spec in specs:
         weight_quantizer(spec)
     settings: dict[str, list[Any]] = {

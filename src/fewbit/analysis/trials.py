@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from tqdm.auto import tqdm
 
-from fewbit.errors import DataError, FewbitError, MissingExtraError
+from fewbit.errors import ArgumentError, DataError, FewbitError, MissingExtraError
 
 Config = dict[str, Any]
 Row = dict[str, Any]
@@ -59,11 +59,12 @@ def sweep(
     ``failed`` and is tried again next time; any other exception ends the sweep, and what was done is on disk.
 
     Raises:
-        DataError: two configs are equal, or `out` is no file of rows.
+        ArgumentError: two configs are equal.
+        DataError: `out` is not a file of rows.
     """
     keys = [_key(config) for config in configs]
     if len(set(keys)) < len(keys):
-        raise DataError(f"{title}: two configs are equal; each needs a row of its own")
+        raise ArgumentError(f"{title}: two configs are equal; each needs a row of its own")
     rows = _read(Path(out)) if out is not None else {}
     todo = [config for key, config in zip(keys, configs, strict=True) if key not in rows]
     with tqdm(

@@ -24,7 +24,7 @@ from torch.nn.utils import parametrize
 from fewbit.analysis.report import Cell, Table
 from fewbit.analysis.trials import FAILED, Executor, sweep
 from fewbit.analysis.weight_memory import FLOAT_BYTES, stored_bytes
-from fewbit.errors import DataError, QuantizationError, SelectionError
+from fewbit.errors import ArgumentError, DataError, QuantizationError, SelectionError
 from fewbit.passes import Pass, Quantize, compress, describe
 from fewbit.quant import Quantizer, activation_quantizer, attach, calibrate, input_quantizer, quantizers, weight_names
 from fewbit.quant import weight_quantizer as _weight_quantizer
@@ -136,7 +136,8 @@ def sensitivity(
 
     Raises:
         SelectionError: a pattern of `groups` matches no weight.
-        DataError: there are no specs, a weight is in two groups, or the float network cannot be measured.
+        ArgumentError: there are no specs, or a weight is in two groups.
+        DataError: the float network cannot be measured.
         FormatError: a spec is not one of weights, or of signals.
         QuantizationError: the network is quantized already, or signals are asked for without `calibration`.
     """
@@ -144,7 +145,7 @@ def sensitivity(
         raise QuantizationError(f"{network}: {name} is quantized already; wanted a float network: detach(model) first")
     found = _groups(model, groups)
     if not weights and not activations:
-        raise DataError(f"{network}: no specs to measure; give some, such as weights=('ternary', 'int4')")
+        raise ArgumentError(f"{network}: no specs to measure; give some, such as weights=('ternary', 'int4')")
     for spec in weights:
         _weight_quantizer(spec)
     signals = _signals(model, activations or (), calibration)
@@ -216,7 +217,7 @@ def _groups(model: nn.Module, groups: Mapping[str, Sequence[str]] | None) -> dic
         found[label] = [name for name in names if any(_matches(name, pattern) for pattern in patterns)]
         for name in found[label]:
             if name in owner:
-                raise DataError(f"{name} is in two groups, {owner[name]!r} and {label!r}; leave it in one")
+                raise ArgumentError(f"{name} is in two groups, {owner[name]!r} and {label!r}; leave it in one")
             owner[name] = label
     return found
 

@@ -22,7 +22,7 @@ from torch.nn import functional
 from fewbit.distill.language_model import Model, device_of, probabilities
 from fewbit.distill.soft_labels import TextBatch
 from fewbit.distill.text_variety import degeneration_reason
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.inference import inference_mode
 from fewbit.train import Schedule, TruncatedBPTT, constant
 
@@ -61,7 +61,7 @@ class GeneratedText:
         seed: of all that is drawn.
 
     Raises:
-        DataError: there is no teacher, teachers differ in their symbols or classes, or a number is out of range.
+        ArgumentError: there is no teacher, teachers differ in their symbols or classes, or a number is out of range.
     """
 
     def __init__(
@@ -83,14 +83,14 @@ class GeneratedText:
     ) -> None:
         self.teachers = list(teachers) if isinstance(teachers, Sequence) else [teachers]
         if not self.teachers:
-            raise DataError("GeneratedText: there is no teacher; give one network or several")
+            raise ArgumentError("GeneratedText: there is no teacher; give one network or several")
         if min(streams, steps, count, restart) < 1 or not 0 <= warmup < restart:
-            raise DataError(
+            raise ArgumentError(
                 f"GeneratedText: streams={streams}, steps={steps}, count={count}, restart={restart}, warmup={warmup}; "
                 "wanted at least 1 of each, and a warm-up from 0 to below restart"
             )
         if temperature <= 0 or not 0 <= hard <= 1:
-            raise DataError(f"GeneratedText: temperature={temperature}, hard={hard}; wanted above 0, and 0..1")
+            raise ArgumentError(f"GeneratedText: temperature={temperature}, hard={hard}; wanted above 0, and 0..1")
         _demand_same_symbols(symbols)
         self.student = student.model if isinstance(student, TruncatedBPTT) else student
         self.streams, self.steps, self.count, self.restart, self.warmup = streams, steps, count, restart, warmup
@@ -165,7 +165,7 @@ class GeneratedText:
         q, state = probabilities(model, x, state)
         stream.classes = stream.classes or q.shape[-1]
         if q.shape[-1] != stream.classes:
-            raise DataError(
+            raise ArgumentError(
                 f"GeneratedText: {who} has {q.shape[-1]} classes and another network {stream.classes}; all need the "
                 "same symbols in the same order"
             )
@@ -177,7 +177,7 @@ class GeneratedText:
             return torch.ones(self.streams, dtype=torch.bool)
         share = self.mix(progress)
         if not 0 <= share <= 1:
-            raise DataError(f"GeneratedText: mix must lie in 0..1, not {share} at progress {progress:.3f}")
+            raise ArgumentError(f"GeneratedText: mix must lie in 0..1, not {share} at progress {progress:.3f}")
         if share in (0, 1):  # nothing to draw: then the text does not depend on how it is cut into batches
             return torch.full((self.streams,), bool(share))
         return torch.rand(self.streams, generator=self.generator) < share
@@ -216,7 +216,7 @@ def _demand_same_symbols(symbols: Sequence[Sequence[str]]) -> None:
         if list(mine) != list(first):
             pairs = zip_longest(mine, first)
             place, (its, wanted) = next((k, pair) for k, pair in enumerate(pairs) if pair[0] != pair[1])
-            raise DataError(
+            raise ArgumentError(
                 f"GeneratedText: class {place} is {its!r} for teacher {i} and {wanted!r} for teacher 0; teachers need "
                 "the same symbols in the same order"
             )

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from fewbit.distill.language_model import Model, probabilities
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.inference import inference_mode
 
 UNIT, MODULUS = 1 << 20, 1 << 32
@@ -60,16 +60,17 @@ class LabelDevice:
         self._state: Any = None
         self._next = 0
         if self._name in self._secrets:
-            raise DataError(f"LabelDevice: {name!r} has a secret with itself; give those it shares with others")
+            raise ArgumentError(f"LabelDevice: {name!r} has a secret with itself; give those it shares with others")
 
     def __call__(self, request: LabelRequest) -> Tensor:
         """Read on and answer.
 
         Raises:
-            DataError: a masked answer of this number was given before: two under one mask tell their difference.
+            ArgumentError: a masked answer of this number was given before; two answers under one mask reveal their
+                difference.
         """
         if self._secrets and request.number < self._next:
-            raise DataError(
+            raise ArgumentError(
                 f"LabelDevice: request {request.number} was answered before, and its mask with it; go on counting, "
                 "or agree on new secrets"
             )
@@ -106,16 +107,17 @@ class SharedLabels:
     stopped.
 
     Raises:
-        DataError: `least` is below 2, there are too few devices or good answers, or masks do not cancel.
+        ArgumentError: `least` is below 2, or there are too few devices, or too many for masks.
+        DataError: too few answers are good, or masks do not cancel.
     """
 
     def __init__(self, devices: Sequence[Device], classes: int, *, least: int = 3, masked: bool = False) -> None:
         if least < 2:
-            raise DataError(f"SharedLabels: least={least} would release the answer of one device; wanted 2 or more")
+            raise ArgumentError(f"SharedLabels: least={least} would release the answer of one device; wanted 2 or more")
         if len(devices) < least:
-            raise DataError(f"SharedLabels: {len(devices)} devices, and nothing is released of fewer than {least}")
+            raise ArgumentError(f"SharedLabels: {len(devices)} devices, and nothing is released of fewer than {least}")
         if masked and len(devices) >= MODULUS // UNIT:
-            raise DataError(f"SharedLabels: masks carry fewer than {MODULUS // UNIT} devices, not {len(devices)}")
+            raise ArgumentError(f"SharedLabels: masks carry fewer than {MODULUS // UNIT} devices, not {len(devices)}")
         self.devices, self.classes, self.least, self.masked = list(devices), classes, least, masked
         self.asked = 0
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewbit.errors import DataError, SelectionError
+from fewbit.errors import ArgumentError, SelectionError
 from fewbit.formats import Format, Int, Ternary, UInt
 from fewbit.quant import Activation, PerTokenActivation, Quantizer, input_quantizer
 from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of
@@ -55,9 +55,9 @@ class SPEQ:
         sites: Sequence[str] = ("*",),
     ) -> None:
         if temperature <= 0 or not 0 <= chance <= 1:
-            raise DataError(f"SPEQ: temperature {temperature}, chance {chance}; wanted above 0, and 0..1")
+            raise ArgumentError(f"SPEQ: temperature {temperature}, chance {chance}; wanted above 0, and 0..1")
         if loss not in _LOSSES:
-            raise DataError(f"SPEQ: no loss {loss!r}; there are {', '.join(_LOSSES)}")
+            raise ArgumentError(f"SPEQ: no loss {loss!r}; there are {', '.join(_LOSSES)}")
         self.temperature, self.chance, self.bits, self.sites = temperature, chance, bits, tuple(sites)
         self.weight: Schedule = weight if callable(weight) else constant(float(weight))
         self.hard, self.soft = hard or CrossEntropy(), _LOSSES[loss]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.nn.layer import Layer, State
 
 
@@ -23,7 +23,7 @@ class CausalConv1d(Layer):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         if not 1 <= stride <= kernel:
-            raise DataError(f"CausalConv1d: stride must lie in 1..kernel = {kernel}, not {stride}")
+            raise ArgumentError(f"CausalConv1d: stride must lie in 1..kernel = {kernel}, not {stride}")
         self.inputs, self.outputs, self.kernel, self.stride = inputs, outputs, kernel, stride
         bound = (inputs * kernel) ** -0.5
         self.weight = nn.Parameter(torch.empty(outputs, kernel * inputs).uniform_(-bound, bound))

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.nn.clock_schedule import ClockSchedule
 from fewbit.nn.layer import Layer, Signal, State
 from fewbit.nn.lstm import LSTM
@@ -37,7 +37,7 @@ class HLSTM(Layer):
         reset: whether letters and spelling start anew; without it they are plain LSTMs.
 
     Raises:
-        DataError: a boundary is no feature, there is none, or there are no words.
+        ArgumentError: `boundaries` is empty or names no feature, or `words` is below 1.
     """
 
     boundaries: Tensor
@@ -53,9 +53,9 @@ class HLSTM(Layer):
     ) -> None:
         super().__init__()
         if not boundaries or not all(0 <= feature < inputs for feature in boundaries):
-            raise DataError(f"HLSTM: boundaries must be features in 0..{inputs - 1}, not {list(boundaries)}")
+            raise ArgumentError(f"HLSTM: boundaries must be features in 0..{inputs - 1}, not {list(boundaries)}")
         if words < 1:
-            raise DataError(f"HLSTM: words must be 1 or more, not {words}")
+            raise ArgumentError(f"HLSTM: words must be 1 or more, not {words}")
         self.inputs, self.hidden_size, self.direct, self.reset = inputs, hidden_size, direct, reset
         self.register_buffer("boundaries", torch.tensor(sorted(set(boundaries))), persistent=False)
         self.input = Signal()  # so that the clock is read off the codes that a Program has

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 Time = Literal["constant", "frame"] | int
 Scale = Literal["rate", "l1", "sum"]
@@ -38,7 +38,7 @@ class MacroBlockDropout(nn.Module):
         redraw: never drop all of an example; with "rate" the mean stays exact.
 
     Raises:
-        DataError: an argument is out of range or, when it runs, there are fewer features than blocks.
+        ArgumentError: an argument is out of range or, when it runs, there are fewer features than blocks.
     """
 
     held: Tensor | None
@@ -49,15 +49,15 @@ class MacroBlockDropout(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= p < 1:
-            raise DataError(f"MacroBlockDropout: p must lie in [0, 1), not {p}")
+            raise ArgumentError(f"MacroBlockDropout: p must lie in [0, 1), not {p}")
         if blocks < 1:
-            raise DataError(f"MacroBlockDropout: blocks must be 1 or more, not {blocks}")
+            raise ArgumentError(f"MacroBlockDropout: blocks must be 1 or more, not {blocks}")
         if time not in ("constant", "frame") and not (isinstance(time, int) and time >= 1):
-            raise DataError(
+            raise ArgumentError(
                 f"MacroBlockDropout: time is 'constant', 'frame' or a number of blocks from 1, not {time!r}"
             )
         if scale not in get_args(Scale):
-            raise DataError(f"MacroBlockDropout: scale is one of {', '.join(get_args(Scale))}, not {scale!r}")
+            raise ArgumentError(f"MacroBlockDropout: scale is one of {', '.join(get_args(Scale))}, not {scale!r}")
         self.p, self.blocks, self.time, self.scale, self.redraw = float(p), blocks, time, scale, redraw
         self.held, self.seeds = None, (0, 0)
 
@@ -114,7 +114,7 @@ class MacroBlockDropout(nn.Module):
         """The mask of each frame's utterance, (batch, time, features): the same whenever it is asked for."""
         self._check_width(x.shape[2])
         if held.shape[0] != x.shape[0] or held.shape[1] % x.shape[1]:
-            raise DataError(
+            raise ArgumentError(
                 f"MacroBlockDropout: masks are held for (batch, frames) = {tuple(held.shape)}, which does not fit an "
                 f"input of {tuple(x.shape)}"
             )
@@ -135,7 +135,7 @@ class MacroBlockDropout(nn.Module):
 
     def _check_width(self, features: int) -> None:
         if features < self.blocks:
-            raise DataError(f"MacroBlockDropout: {features} features cannot be cut into {self.blocks} blocks")
+            raise ArgumentError(f"MacroBlockDropout: {features} features cannot be cut into {self.blocks} blocks")
 
 
 def hold_masks(model: nn.Module, utterances: Tensor | None, seed: int = 0) -> None:

@@ -5,23 +5,23 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.native import training
 
 
 def demand(name: str, tensor: Tensor, shape: Sequence[int], like: Tensor) -> None:
-    """Refuse a tensor of another shape, type or device: behind it the memory is read unchecked.
+    """Check shape, type and device of a tensor: native code reads its memory unchecked.
 
     Raises:
-        DataError: it is one.
+        ArgumentError: one of them is not that of `shape` and `like`.
     """
     if tensor.shape != tuple(shape) or tensor.dtype != like.dtype or tensor.device != like.device:
-        raise DataError(
+        raise ArgumentError(
             f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}, "
             f"wanted {like.dtype} of shape {tuple(shape)} on {like.device}"
         )
     if tensor.dtype not in (torch.float32, torch.float64):
-        raise DataError(f"{name} is {tensor.dtype}, wanted torch.float32 or torch.float64")
+        raise ArgumentError(f"{name} is {tensor.dtype}, wanted torch.float32 or torch.float64")
 
 
 def run(name: str, like: Tensor, frames: int, *tensors: Tensor | None) -> None:

@@ -26,7 +26,7 @@ def sru(gates: Tensor, bias: Tensor, skip: Tensor | None, start: Tensor) -> Two:
     """`recurrence_loops.sru`.
 
     Raises:
-        DataError: shapes or types do not belong together.
+        ArgumentError: shapes or types do not fit each other.
     """
     _check_sru(gates, bias, skip, start)
     y, end = _outputs(gates, start)
@@ -55,7 +55,7 @@ def qrnn(gates: Tensor, start: Tensor) -> Two:
     """`recurrence_loops.qrnn`.
 
     Raises:
-        DataError: shapes or types do not belong together.
+        ArgumentError: shapes or types do not fit each other.
     """
     _check_chunk(gates, start, 3)
     y, end = _outputs(gates, start)

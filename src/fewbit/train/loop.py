@@ -21,7 +21,7 @@ from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from fewbit.errors import DataError, QuantizationError
+from fewbit.errors import ArgumentError, DataError, QuantizationError
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.quant.base import checked_later
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
@@ -70,7 +70,8 @@ def fit(
         title: what the bar is called.
 
     Raises:
-        DataError: there are no batches, there is nothing to train, or the loss or a parameter is no longer finite.
+        ArgumentError: `model` has nothing to train or is in half precision, or several processes got a list.
+        DataError: there are no batches, or the loss or a parameter is no longer finite.
     """
     accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(split_batches=True))
     _seed(seed)
@@ -79,7 +80,7 @@ def fit(
     if not isinstance(batches, Sized) or len(batches) == 0:
         raise DataError("fit: there are no batches to train on; wanted a DataLoader or a list of batches, not empty")
     if accelerator.num_processes > 1 and not isinstance(batches, DataLoader):
-        raise DataError("fit: several processes share the batches of a DataLoader, not those of a list")
+        raise ArgumentError("fit: several processes share the batches of a DataLoader, not those of a list")
     generator = getattr(batches, "generator", None)
     # The learning rates before any schedule; an optimizer may come from an earlier fit.
     lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
@@ -143,10 +144,10 @@ def fit(
 def _demand_trainable(model: nn.Module) -> None:
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     if not trainable:
-        raise DataError(f"fit: {type(model).__name__} has nothing to train: no parameter has requires_grad=True")
+        raise ArgumentError(f"fit: {type(model).__name__} has nothing to train: no parameter has requires_grad=True")
     for name, parameter in trainable.items():
         if parameter.dtype == torch.float16:  # AdamW divides by a root that is 0 there, and small updates vanish
-            raise DataError(
+            raise ArgumentError(
                 f"fit: {_plain(name)} is float16, in which updates vanish or overflow; train model.float(), and turn "
                 "the result into half precision"
             )

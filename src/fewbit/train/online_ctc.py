@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.native import online_ctc as native
 
 NONE, ENDED, RUNNING = range(3)
@@ -74,7 +74,7 @@ class OnlineCTC:
         reduction: "mean" divides errors by the number of new frames in all streams, "sum" does not.
 
     Raises:
-        DataError: a number is out of range.
+        ArgumentError: an argument is out of range.
     """
 
     window: int = 64
@@ -86,12 +86,12 @@ class OnlineCTC:
         if self.step == 0:
             object.__setattr__(self, "step", self.window // 2)
         if self.step < 1 or self.window < 2 * self.step:
-            raise DataError(
+            raise ArgumentError(
                 f"OnlineCTC: window={self.window}, step={self.step}; wanted step from 1 and window from 2 * step, or "
                 "some frames would get no error"
             )
         if self.reduction not in ("mean", "sum"):
-            raise DataError(f"OnlineCTC: reduction is 'mean' or 'sum', not {self.reduction!r}")
+            raise ArgumentError(f"OnlineCTC: reduction is 'mean' or 'sum', not {self.reduction!r}")
 
     def start(self, streams: int, most_labels: int) -> Tensor:
         """Alphas before the first frame, for utterances of at most so many labels."""
@@ -115,7 +115,7 @@ class OnlineCTC:
             em: whether running utterances get errors (CTC-EM) or only those that end (CTC-TR).
 
         Raises:
-            DataError: the parts do not lie in the window, or a label is no class.
+            ArgumentError: a part does not lie in the window, or a label is not a class.
         """
         jobs, labels, worked = self._plan(logits, parts, alphas, em)
         compute = _native if logits.dtype == torch.float32 and native.is_available() else recursions
@@ -138,12 +138,12 @@ class OnlineCTC:
             inside = 0 <= part.stream < streams and 0 <= part.start < part.stop <= frames
             joined = (part.begins or part.start == 0) and (part.ends or part.stop == frames)
             if not inside or not joined or 2 * len(part.labels) + 1 > alphas.shape[1]:
-                raise DataError(
+                raise ArgumentError(
                     f"OnlineCTC: {part} does not fit a window of {streams} streams, {frames} frames and "
                     f"{alphas.shape[1]} states"
                 )
             if part.labels and not 0 < min(part.labels) <= max(part.labels) < classes:
-                raise DataError(f"OnlineCTC: labels must lie in 1..{classes - 1}, not {part.labels}")
+                raise ArgumentError(f"OnlineCTC: labels must lie in 1..{classes - 1}, not {part.labels}")
             ending, errors = NONE, part.start
             if part.ends and part.stop > new:
                 ending, errors = ENDED, part.stop

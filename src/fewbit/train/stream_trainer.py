@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize
 from torch.optim import AdamW, Optimizer
 from tqdm.auto import tqdm
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.nn import CausalConv1d, hold_masks
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
@@ -47,7 +47,7 @@ class StreamTrainer:
         seed: of torch, and of the masks of `MacroBlockDropout`, which are held for each utterance.
 
     Raises:
-        DataError: a number is out of range, or there is nothing to train.
+        ArgumentError: an argument is out of range, or there is nothing to train.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class StreamTrainer:
         strides = [module.stride for module in model.modules() if isinstance(module, CausalConv1d)]
         self.stride = prod(strides) if stride is None else stride
         if updates < 1 or warmup < 0 or self.stride < 1:
-            raise DataError(
+            raise ArgumentError(
                 f"StreamTrainer: updates={updates}, warmup={warmup}, stride={self.stride}; wanted at least 1, 0 and 1"
             )
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not trained:
-            raise DataError(f"StreamTrainer: {type(model).__name__} has nothing to train")
+            raise ArgumentError(f"StreamTrainer: {type(model).__name__} has nothing to train")
         self.model, self.streams, self.objective = model, streams, objective or OnlineCTC()
         self.updates, self.schedule, self.warmup, self.clip_norm = updates, schedule, warmup, clip_norm
         self.optimizer = optimizer or AdamW(trained, lr=1e-3, weight_decay=0.0)
@@ -92,7 +92,8 @@ class StreamTrainer:
         """Do the next `updates` updates, default all that are left; their losses.
 
         Raises:
-            DataError: the network's output, or a loss, is not what it should be.
+            ArgumentError: the network's output does not fit `stride`.
+            DataError: the network's output is no longer finite.
         """
         left = self.updates - self.done
         first = len(self.losses)
@@ -164,7 +165,7 @@ class StreamTrainer:
             hold_masks(self.model, None)
         logits = torch.cat(outputs, 1)
         if logits.shape[:2] != (self.streams.streams, frames):
-            raise DataError(
+            raise ArgumentError(
                 f"StreamTrainer: the network made {tuple(logits.shape)} of {tuple(inputs.shape)}, wanted {frames} "
                 f"frames of {self.streams.streams} streams; is stride={self.stride} right?"
             )
@@ -257,7 +258,7 @@ def _packed(state: Any, tensors: list[Tensor]) -> Any:
         return None
     if isinstance(state, tuple | list):
         return [_packed(part, tensors) for part in state]
-    raise DataError(f"StreamTrainer: a state of tensors, tuples and None can be saved, not {type(state).__name__}")
+    raise ArgumentError(f"StreamTrainer: a state of tensors, tuples and None can be saved, not {type(state).__name__}")
 
 
 def _unpacked(plain: Any, tensors: Mapping[str, Tensor], device: torch.device) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -49,7 +49,8 @@ class UtteranceStreams:
         augment: ``(frames, generator) -> frames``, for each appearance anew; it draws from the generator only.
 
     Raises:
-        DataError: there are no utterances or no streams, one has no frames, or the widths differ.
+        ArgumentError: there are no utterances or no streams, or `gap` is out of order.
+        DataError: an utterance has no frames or another width, or a label is below 1.
     """
 
     def __init__(
@@ -63,11 +64,11 @@ class UtteranceStreams:
         augment: Augment | None = None,
     ) -> None:
         if not utterances or streams < 1:
-            raise DataError(
+            raise ArgumentError(
                 f"UtteranceStreams: {len(utterances)} utterances, {streams} streams; wanted 1 or more of both"
             )
         if not 0 <= gap[0] <= gap[1]:
-            raise DataError(f"UtteranceStreams: wanted 0 <= least gap <= most gap, not {gap}")
+            raise ArgumentError(f"UtteranceStreams: wanted 0 <= least gap <= most gap, not {gap}")
         for index, (frames, labels) in enumerate(utterances):
             if frames.dim() != 2 or not len(frames) or frames.shape[1] != utterances[0].frames.shape[1]:
                 raise DataError(
@@ -130,10 +131,10 @@ class UtteranceStreams:
         """Go on from there.
 
         Raises:
-            DataError: it is of other streams.
+            ArgumentError: the state belongs to other streams.
         """
         if (len(state["ends"]), state["utterances"]) != (self.streams, len(self.utterances)):
-            raise DataError(
+            raise ArgumentError(
                 f"UtteranceStreams: saved were {len(state['ends'])} streams of {state['utterances']} utterances, here "
                 f"are {self.streams} of {len(self.utterances)}"
             )

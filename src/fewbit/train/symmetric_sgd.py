@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.train.randomness import random_state, set_random_state
 
 Noise = Literal["sign", "sphere", "gauss"]
@@ -48,7 +48,7 @@ class SymmetricSGD(SGD):
         seed: of the noise.
 
     Raises:
-        DataError: `alpha` is below 0, or `noise` none of the three.
+        ArgumentError: `alpha` is below 0, or `noise` is not one of the three.
     """
 
     def __init__(
@@ -67,7 +67,9 @@ class SymmetricSGD(SGD):
         seed: int = 0,
     ) -> None:
         if not alpha >= 0 or noise not in ("sign", "sphere", "gauss"):
-            raise DataError(f"SymmetricSGD: alpha={alpha}, noise={noise!r}; wanted 0 or more, and sign, sphere, gauss")
+            raise ArgumentError(
+                f"SymmetricSGD: alpha={alpha}, noise={noise!r}; wanted alpha of 0 or more, and sign, sphere or gauss"
+            )
         super().__init__(params, lr, momentum, weight_decay=weight_decay, nesterov=nesterov)
         for group in self.param_groups:
             group.setdefault("alpha", alpha)
@@ -87,10 +89,10 @@ class SymmetricSGD(SGD):
             closure: zeroes the gradients, computes the loss of a batch, calls backward and returns the loss.
 
         Raises:
-            DataError: no closure.
+            ArgumentError: there is no closure.
         """
         if closure is None:
-            raise DataError(
+            raise ArgumentError(
                 "SymmetricSGD.step needs a closure that zeroes gradients, computes the loss and its gradient"
             )
         run = cast(Callable[[], Tensor], torch.enable_grad()(closure))
