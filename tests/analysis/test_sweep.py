@@ -88,5 +88,5 @@ def test_faults_are_said(tmp_path):
         sweep(double, [{"a": 1}, {"a": 1}], progress=False)
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"other": 1}\n')
-    with pytest.raises(DataError, match="line 1: no row of a sweep"):
+    with pytest.raises(DataError, match="line 1: not a row of a sweep"):
         sweep(double, [{"a": 1}], out=bad, progress=False)

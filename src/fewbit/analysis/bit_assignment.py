@@ -1,4 +1,4 @@
-"""Bits for each group of weights, so that a memory is kept and as little as possible is lost.
+"""Bits for each group of weights, such that the loss is least within a memory budget.
 
     minimise  sum loss(group, spec)   with   sum bytes(group, spec) + bytes of what stays float <= budget
 
@@ -6,8 +6,8 @@ The losses are those of `sensitivity`, each measured with all else float. They d
 sums can be measured together before one is taken.
 
 References:
-    Shin, Hwang, Sung 2016 (arXiv 1512.01322): bits by layer from the sensitivity of each. They lower bits while the
-    metric bears it; here the sum is minimised for a memory that is given.
+    Shin, Hwang, Sung 2016 (arXiv 1512.01322): bits by layer from the sensitivity of each. They lower bits as
+    long as the metric allows; here the sum is minimised for a given memory.
 """
 
 import math
@@ -20,7 +20,7 @@ from fewbit.analysis.weight_sensitivity import QuantizedGroup, Sensitivity
 from fewbit.errors import ArgumentError, DataError
 
 SLOTS = 4096
-"""Partial assignments that are kept; for more, one in each slot of bytes."""
+"""Most partial assignments that are kept; of more, one for each slot of bytes."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,18 @@ def assign_bits(
     measure: Callable[[Mapping[str, str]], float] | None = None,
     candidates: int = 8,
 ) -> BitAssignment:
-    """The spec of every group of weights that loses least within `bytes`.
+    """Choose a spec for every group of weights such that the predicted loss is least within `bytes`.
 
     A loss below 0 is noise of the measure and counts as 0. The choice is exact for networks of a few groups; for
-    many, totals are told apart to 1 part in 4096 of the budget.
+    many, totals are resolved to 1/4096 of the budget.
 
     Args:
         report: what `sensitivity` gave.
         bytes: memory for the whole network, as `stored_bytes` counts it: packed codes and steps, and 4 bytes for each
             number that stays float.
         measure: specs by name of a weight -> metric of the network with all of them, smaller is better. Then the best
-            few by prediction and every uniform spec that fits are measured, and the best of them is taken, so that it
-            is not worse than uniform bits on the data of `measure`. What is not finite is never taken.
+            few by prediction and every uniform spec that fits are measured, and the best of them is taken; so it is not
+            worse than uniform bits on the data of `measure`. Values that are not finite are never chosen.
         candidates: how many of the best by prediction are measured.
 
     Raises:
@@ -156,11 +156,11 @@ def _options(report: Sensitivity) -> dict[str, list[QuantizedGroup]]:
 
 
 def _best(report: Sensitivity, options: Mapping[str, list[QuantizedGroup]], budget: int) -> list[Candidate]:
-    """All choices than which none is both smaller and better, the best first."""
+    """All Pareto-optimal choices of size and loss, the best first."""
     front: list[tuple[int, float, tuple[str, ...]]] = [(report.rest_bytes, 0.0, ())]
     need = sum(min(row.bytes for row in rows) for rows in options.values())
     for rows in options.values():
-        need -= min(row.bytes for row in rows)  # what the groups to come take at least
+        need -= min(row.bytes for row in rows)  # least bytes of the remaining groups
         grown = sorted(
             (size + row.bytes, loss + max(row.loss, 0.0), (*specs, row.spec))
             for (size, loss, specs), row in product(front, rows)

@@ -1,8 +1,8 @@
 """The choice of model and bits together: depth, width, bits of weights and of signals within one memory.
 
-Quantizing whatever network is at hand asks the wrong question. In a given memory fewer bits buy more units, and fewer
-layers bear coarser signals. So for each depth and each number of bits the largest width that fits is taken; all such
-designs are trained and quantized briefly; the best few get the whole recipe, and development data choose:
+Within a given memory, fewer bits allow more units, and fewer layers tolerate coarser signals, so the best network for
+few bits is not the best one in float. For each depth and each number of bits the largest width that fits is taken; all
+such designs are trained and quantized briefly; the best few get the whole recipe, and development data choose:
 
     float training  ->  weights quantized, retrained  ->  signals quantized, retrained
 
@@ -129,7 +129,7 @@ def _fitting(
     signal_bits: Sequence[int],
     bit_operations: float | None,
 ) -> tuple[list[NetworkDesign], list[str]]:
-    """For each depth and bits the widest network that fits, and what is left out."""
+    """The widest network that fits for each depth and number of bits, and what is left out."""
     found, dropped = [], []
     smallest: tuple[int, str] | None = None
     for (depth, task), w in product(families.items(), weight_bits):

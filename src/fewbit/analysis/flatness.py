@@ -1,6 +1,6 @@
-"""How sharp the minimum is in which a network lies: the rise of its loss under noise on its weights.
+"""How sharp the minimum of a network is: the rise of its loss under noise on its weights.
 
-A network that is meant for few bits should lie where the loss is flat, for the error of quantization is such a noise.
+A network for few bits should lie in a flat minimum, because quantization errors act like such noise.
 
     n_i = alpha s r_i,   r_i = -1 or 1,   s = rms(w - mean w) of each weight tensor
     rise(alpha) = mean of (L(w + n) + L(w - n)) / 2 - L(w)
@@ -86,8 +86,8 @@ def sharpness(
 
     Args:
         model: any network.
-        loss: network in eval mode, without gradient -> loss; on fixed data.
-        scales: sizes of the noise in units of the rms of each weight tensor, from which its mean is taken off.
+        loss: network in eval mode, without gradient -> loss on fixed data.
+        scales: sizes of the noise in units of the rms of each weight tensor around its mean.
         directions: random directions, each with its mirror image.
         seed: of the directions.
 

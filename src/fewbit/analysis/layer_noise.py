@@ -1,4 +1,4 @@
-"""Which layers amplify noise: the noise of one signal alone, and what arrives of it at the output.
+"""Which layers amplify noise: noise is put on one signal at a time and measured at the output.
 
     gain     = mean square of the change of the output / variance of the noise at one signal
     relative = the same with output and signal both measured in units of their own variance
@@ -28,7 +28,7 @@ Change = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class LayerNoise:
-    """The signal that a layer reads, and what becomes of noise in it (see the module)."""
+    """The signal that a layer reads, and the effects of noise on it, as the module defines them."""
 
     layer: str
     gain: float

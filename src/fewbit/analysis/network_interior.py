@@ -1,6 +1,7 @@
 """Which weights and signals of a network lie inside it: all but those of the first and the last layer.
 
-The first layer reads the input and the last one writes the scores; few bits there hide what they do everywhere else.
+The first layer reads the input and the last one writes the scores; few bits there would hide the effect of few bits
+everywhere else.
 """
 
 import re
@@ -52,7 +53,7 @@ def weight_spec(bits: int) -> str:
 
 
 def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
-    """Run a batch and see what lies inside.
+    """Find the inner layers by running a batch.
 
     Raises:
         ArgumentError: there are no weights between the first and the last layer.

@@ -1,7 +1,7 @@
 """Whether a network is large enough for few bits: networks of several sizes, in float, quantized and retrained.
 
-A network whose size limits it loses much when its weights are quantized, and retraining brings only a part back; one
-that is limited by its training data loses almost nothing.
+A network limited by its size loses much when its weights are quantized, and retraining recovers only a part; one that
+is limited by its training data loses almost nothing.
 
 References:
     Sung, Shin, Hwang 2015 (arXiv 1511.06488).
@@ -117,9 +117,9 @@ def resilience(
         specs: of weights, such as ``ternary`` or ``int3``; all weights are quantized, the first and last layer too.
         sizes: default ``task.sizes``.
         keep: patterns of weights that stay float.
-        activations: spec of signals; default none, they stay float.
-        network: (task, seed, size) -> trained float network, where you have a store of them; default they are trained
-            once and kept beside `out`.
+        activations: spec of signals; by default they stay float.
+        network: (task, seed, size) -> trained float network, if you store them; by default they are trained once and
+            kept beside `out`.
         executor, out, progress: as in `sweep`; `out` may hold rows of other tasks, specs and sizes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The plane of weights through three networks, and a network that can be put at any of its points.
+"""The plane of weights through three networks, and a network that can be moved to any of its points.
 
 P(x, y) = a1 + x u / |u| + y v / |v|,    u = a2 - a1,    v = (a3 - a1) - <a3 - a1, u> / <u, u> u,    Pq = Q_D(P)
 """
@@ -23,7 +23,7 @@ CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 
 
 class WeightPlane:
-    """The plane through three networks, and a network that can be put at any of its points."""
+    """The plane through three networks, and a network that can be moved to any of its points."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ def common_quantizers(models: Sequence[nn.Module], names: Sequence[str], weights
 
 
 def _numbers(copy: nn.Module) -> dict[str, Tensor]:
-    """Everything that lies between the networks: parameters and what else is not counted."""
+    """All floating parameters and buffers."""
     numbers = dict(copy.named_parameters()) | dict(copy.named_buffers())
     return {name: tensor.detach() for name, tensor in numbers.items() if tensor.is_floating_point()}
 

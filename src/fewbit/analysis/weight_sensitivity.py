@@ -1,7 +1,7 @@
 """Where a network needs its bits: every group of weights and every signal quantized alone, all else float.
 
 A recurrent network uses a weight at every time step and feeds its errors back, so its matrices and signals differ in
-how few bits they bear. What is measured here is what `assign_bits` chooses from.
+how few bits they tolerate. `assign_bits` chooses from the figures measured here.
 
 References:
     Shin, Hwang, Sung 2016, "Fixed-point performance analysis of recurrent neural networks" (arXiv 1512.01322).
@@ -131,7 +131,7 @@ def sensitivity(
         groups: label -> patterns of weights that are quantized together, such as ``{"recurrent":
             ["*.weight_hidden"]}``; weights in no group stay float. Default: every weight by itself.
         retrain: a pass that retrains what was quantized, and the float network too, before it is measured.
-        network, metric: what they are called in tables and pictures.
+        network, metric: their labels in tables and pictures.
         executor, out, progress: as in `sweep`; `out` holds rows of one `evaluate`, of any networks.
 
     Raises:

@@ -28,7 +28,7 @@ class LogitKD:
     the teacher: both then spike at the same frames.
 
     Args:
-        teacher: a network with the outputs of the student; it is run in eval mode without gradient and left as found.
+        teacher: a network with the outputs of the student; it runs in eval mode without gradient and stays as it is.
         temperature: T > 0.
         weight: ``a`` in [0, 1], a number or a function of training progress such as ``linear(0.9, 0.0)``.
         hard: objective with a `loss` method; default `CrossEntropy`.

@@ -1,7 +1,7 @@
-"""Self-distillation by stochastic precision (SPEQ): the network at finer signals teaches itself at coarse ones.
+"""Self-distillation by stochastic precision (SPEQ): the network with finer signals teaches itself with coarse ones.
 
-For every batch each quantized signal of the teacher is drawn to have `bits` bits with probability u, or as many as
-the student. Weights, clips and everything else are shared; there is no second network.
+For every batch, each quantized signal of the teacher gets `bits` bits with probability u, else as many as the
+student's. Weights, clips and everything else are shared; there is no second network.
 
     L = hard(student) + weight * T**2 * mean(1 - cos(p_S, p_A)),   p = softmax(logits / T)
 
@@ -29,10 +29,10 @@ Loss = Literal["cosine", "kl"]
 
 
 class SPEQ:
-    """A hard objective and the cosine to the network itself at randomly finer signals.
+    """A hard objective plus the cosine loss against the same network with randomly finer signals.
 
     The network must have quantized signals of fewer than `bits` bits (`fewbit.quant.attach`, ``activations=``). The
-    teacher's pass leaves running statistics as they were and sees the same dropout masks as the student's.
+    teacher's forward pass leaves running statistics unchanged and sees the same dropout masks as the student's.
 
     Args:
         temperature: T > 0.
@@ -82,7 +82,7 @@ class SPEQ:
 
 
 def cosine_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """``T**2 * mean(1 - cos)`` of the softmax at `temperature` of ``(..., classes)`` logits; 0 where none counts."""
+    """``T**2 * mean(1 - cos)`` of the softmax at `temperature` of ``(..., classes)`` logits; 0 for no positions."""
     if not student.numel():
         return student.sum()
     p, q = (functional.softmax(logits.float() / temperature, dim=-1) for logits in (student, teacher))
@@ -135,7 +135,7 @@ def finer_signals(sites: Sequence[nn.Module], bits: int) -> Iterator[None]:
 
 @contextmanager
 def unchanged_buffers(model: nn.Module) -> Iterator[None]:
-    """Inside the block the network has copies of its buffers, such as running statistics; they are lost after it."""
+    """Inside the block the network has copies of its buffers, such as running statistics, which are then discarded."""
     kept = [(module, dict(module._buffers)) for module in model.modules() if module._buffers]
     for module, buffers in kept:
         module._buffers.update({name: buffer.clone() for name, buffer in buffers.items() if buffer is not None})

@@ -11,8 +11,8 @@ from fewbit.nn.layer import Layer, State
 class CausalConv1d(Layer):
     """``y[j] = W x[j*stride - kernel + 1 ... j*stride] + b``: an output sees no later frame than its own.
 
-    With a stride above 1, output ``j`` leaves as soon as frame ``j * stride`` has come in. The state is the tail
-    ``(batch, pending, inputs)`` of frames that coming outputs still need; it starts as ``kernel - 1`` zeros.
+    With a stride above 1, output ``j`` is there as soon as frame ``j * stride`` is. The state is the tail
+    ``(batch, pending, inputs)`` of frames that later outputs need; it starts as ``kernel - 1`` zeros.
 
     Args:
         inputs, outputs: features in and out.

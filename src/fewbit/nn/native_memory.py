@@ -58,7 +58,7 @@ def through_loops(
     Returns:
         One for each input; ``None`` where the input asks for none.
     """
-    # New names for the inputs: one of them may have been made from another, which is not the loop's affair.
+    # Views, because one input may have been computed from another; the gradient must not flow through that.
     names = [None if given is None else given.view_as(given) for given in inputs]
     pairs = [(output, error) for output, error in zip(loop(*names), errors, strict=True) if error is not None]
     wanted = [name for name in names if name is not None and name.requires_grad]

@@ -3,8 +3,8 @@
     fewbit::sru(gates, bias, skip, start) -> (y, end)
     fewbit::qrnn(gates, start) -> (y, end)
 
-Shapes are those of `recurrence_loops`. Nothing is kept for the way back but the inputs: to compute the cells of a row
-of the batch anew, in a cache, takes less time than to write and read them. Gradients of gradients go through the loops.
+Shapes are those of `recurrence_loops`. Only the inputs are kept for the backward pass: recomputing the cells of one
+row of the batch in the cache is faster than writing and reading them. Gradients of gradients go through the loops.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """The training loop: one function, any model, any objective, one process or many.
 
-Devices and processes are Hugging Face Accelerate's business: the same call runs on one CPU, on one GPU, and on many
-hosts under ``accelerate launch`` or ``torchrun``. A batch is the batch of all processes together.
+Hugging Face Accelerate handles devices and processes: the same call runs on one CPU, on one GPU, and on many hosts
+under ``accelerate launch`` or ``torchrun``. A batch is the batch of all processes together.
 """
 
 import math
@@ -28,7 +28,7 @@ from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
 from fewbit.train.objectives import Objective
 from fewbit.train.schedules import Schedule
 
-LOOK = "look for NaN in the data or lower the learning rate (a checkpoint, if asked for, holds the epoch before)"
+LOOK = "look for NaN in the data or lower the learning rate (the checkpoint, if there is one, holds the epoch before)"
 
 
 @dataclass
@@ -56,18 +56,17 @@ def fit(
 
     Args:
         model: any module; quantizers attached to it are evaluated once for each step.
-        batches: a `DataLoader`, of whose batches each of several processes gets its share; in one process any list
-            of batches will do.
+        batches: a `DataLoader`, whose batches several processes share; one process may also use a list of batches.
         objective: ``(model, batch, progress) -> loss``.
         epochs: how many times `batches` is read.
         optimizer: default AdamW with learning rate 1e-3 and no weight decay. Its `step` is called with a closure.
         schedule: progress -> factor of the optimizer's learning rates; default 1.
         clip_norm: largest norm of the gradient.
         seed: of torch, NumPy and random; the same seed gives the same weights.
-        checkpoint: a file written after every epoch. Where it exists, training goes on from it and ends in the same
-            weights as if it had never stopped.
+        checkpoint: a file written after every epoch. If it exists, training resumes from it and ends in the same
+            weights as an uninterrupted run.
         progress: whether a progress bar is shown on standard error.
-        title: what the bar is called.
+        title: label of the progress bar.
 
     Raises:
         ArgumentError: `model` has nothing to train or is in half precision, or several processes got a list.
@@ -117,7 +116,7 @@ def fit(
 
             try:
                 optimizer_.step(closure)
-            except QuantizationError:  # often only the sign that an update before it went wrong
+            except QuantizationError:  # often the consequence of an earlier update that went wrong
                 _demand_finite(model, epoch, epochs)
                 raise
             follower((step + 1) / steps)
@@ -155,7 +154,7 @@ def _demand_trainable(model: nn.Module) -> None:
 
 def _demand_finite(model: nn.Module, epoch: int, epochs: int) -> None:
     found = {name: torch.isfinite(parameter).all() for name, parameter in model.named_parameters()}
-    if torch.stack(list(found.values())).all():  # one look, for which a GPU is waited for once
+    if torch.stack(list(found.values())).all():  # waits for a GPU only once
         return
     name = next(name for name, finite in found.items() if not finite)
     raise DataError(f"fit: {_plain(name)} became NaN or infinite in epoch {epoch + 1} of {epochs}; {LOOK}")
