@@ -19,7 +19,7 @@ from fewbit.analysis import (
     fit_monotone,
     stored_bytes,
 )
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.models import mlp
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_capacity
@@ -92,11 +92,11 @@ def test_a_falling_row_of_points_is_kept_and_inverted() -> None:
 
 def test_a_curve_is_not_extrapolated() -> None:
     curve = fit_monotone([100, 200, 400], [3.0, 2.0, 1.0])
-    with pytest.raises(DataError, match="401 bytes lie outside of what was measured, 100 to 400"):
+    with pytest.raises(ArgumentError, match="401 bytes lie outside the measured 100 to 400"):
         curve.at(401)
-    with pytest.raises(DataError, match=r"better than the largest network measured, 1"):
+    with pytest.raises(ArgumentError, match=r"better than the largest network measured, 1"):
         curve.bytes_for(0.9)
-    with pytest.raises(DataError, match="at least 3 sizes of network, got 2"):
+    with pytest.raises(ArgumentError, match="at least 3 sizes of network, got 2"):
         fit_monotone([100, 200, 200], [3.0, 2.0, 2.0])
 
 
@@ -191,9 +191,9 @@ def test_the_size_of_a_design_fits(spec: str) -> None:
 
 def test_budgets_outside_are_refused() -> None:
     report = measured({"ternary": lambda n: 5 * n})
-    with pytest.raises(DataError, match=r"of 10 bytes lies outside .* 50 to 25,600 bytes; measure smaller sizes"):
+    with pytest.raises(ArgumentError, match=r"of 10 bytes lies outside .* 50 to 25,600 bytes; measure smaller sizes"):
         capacity(report, 10)
-    with pytest.raises(DataError, match="measure larger sizes"):
+    with pytest.raises(ArgumentError, match="measure larger sizes"):
         capacity(report).design(10**6)
     assert capacity(report, 500).tables()[0].title == "toy: error (%) in 500 bytes, best first"
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fewbit import nn as layers
 from fewbit.analysis import bit_grid, choose_design, multiplications, stored_bytes
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_bit_grid, plot_designs
 from fewbit.quant import quantizers
@@ -88,7 +88,7 @@ def test_only_what_lies_inside_is_quantized(monkeypatch) -> None:
 
 
 def test_float_is_wanted_on_both_sides() -> None:
-    with pytest.raises(DataError, match=r"bits \(8,\) x \(None, 2\); both need None, the float base"):
+    with pytest.raises(ArgumentError, match=r"bits \(8,\) x \(None, 2\); both need None, the float base"):
         bit_grid(family(2), (8,), (None, 2))
 
 
@@ -127,7 +127,7 @@ def test_the_same_seed_gives_the_same_choice() -> None:
 
 
 def test_nothing_fits() -> None:
-    with pytest.raises(DataError, match=r"nothing fits into 20 bytes; the smallest network, 2 x 4, W2, takes \d+"):
+    with pytest.raises(ArgumentError, match=r"nothing fits into 20 bytes; the smallest network, 2 x 4, W2, takes \d+"):
         choose_design({3: family(3), 2: family(2)}, 20)
 
 

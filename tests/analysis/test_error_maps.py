@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fewbit.analysis import ErrorMaps, map_errors
 from fewbit.analysis.error_maps import roughness, smoothed, spirals, waves
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 ARMS = ("float", "weights", "signals", "both")
 
@@ -112,7 +112,7 @@ def test_each_arm_has_its_own_bits_and_more_bits_change_less() -> None:
 )
 def test_what_cannot_be_drawn_is_refused(width: int, depth: int, settings: dict[str, Any]) -> None:
     wanted = f"depth={depth}, width={width}; wanted one of waves, spirals, a grid of 16 or more and two hidden layers"
-    with pytest.raises(DataError, match=f"map_errors: target=.*, {wanted}"):
+    with pytest.raises(ArgumentError, match=f"map_errors: target=.*, {wanted}"):
         map_errors(width, depth, **settings)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewbit.analysis import loss_surface, sharpness
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.models import CharLM, mlp
 from fewbit.passes import SQWA, Quantize, compress
 from fewbit.plot import plot_loss_surface, plot_sharpness
@@ -121,7 +121,7 @@ def test_batch_norm_gets_its_statistics_at_every_point() -> None:
     for seed in range(3):
         torch.manual_seed(seed)
         models.append(nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3)))
-    with pytest.raises(DataError, match="have batch norm; give refresh=batches"):
+    with pytest.raises(ArgumentError, match="have batch norm; give refresh=batches"):
         loss_surface(models, loss, weights="ternary", grid=2)
     found = loss_surface(models, loss, weights="ternary", grid=2, refresh=iter(BATCHES))
     for model, point in zip(models, found.points, strict=False):
@@ -138,7 +138,7 @@ def test_a_recurrent_network_with_a_tied_weight_has_a_surface() -> None:
         model.head.weight = model.embedding.weight
         models.append(compress(model, Quantize("int3")))
     bits = lambda m: float(functional.cross_entropy(m(text[:, :-1])[0].detach().transpose(1, 2), text[:, 1:]))  # noqa: E731
-    with pytest.raises(DataError, match=r"embedding\.weight has one step in a1 and another in a2; wanted a common one"):
+    with pytest.raises(ArgumentError, match=r"embedding\.weight has one step in a1 and another in a2; wanted a common"):
         loss_surface(models, bits)
     found = loss_surface(models, bits, weights="int3", grid=3)
     for model, point in zip(models, found.points, strict=False):
@@ -148,18 +148,18 @@ def test_a_recurrent_network_with_a_tied_weight_has_a_surface() -> None:
 
 def test_what_spans_no_plane_is_refused() -> None:
     first, second, third = networks()
-    with pytest.raises(DataError, match="2 networks, 3 names, grid=21"):
+    with pytest.raises(ArgumentError, match="2 networks, 3 names, grid=21"):
         loss_surface([first, second], loss)
-    with pytest.raises(DataError, match="no weight quantizers; give weights='ternary'"):
+    with pytest.raises(ArgumentError, match="no weight quantizers; give weights='ternary'"):
         loss_surface([first, second, third], loss)
-    with pytest.raises(DataError, match="a1, a2, a3 are not of one architecture"):
+    with pytest.raises(ArgumentError, match="a1, a2, a3 are not of one architecture"):
         loss_surface([first, second, mlp(6, 4, 1, 3)], loss, weights="ternary")
     middle = deepcopy(first)
     with torch.no_grad():
         for part, other in zip(middle.parameters(), second.parameters(), strict=True):
             part.lerp_(other, 0.5)
     for line in (middle, first):
-        with pytest.raises(DataError, match="a1, a2, a3 lie on one line"):
+        with pytest.raises(ArgumentError, match="a1, a2, a3 lie on one line"):
             loss_surface([first, second, line], loss, weights="ternary")
 
 
@@ -174,7 +174,7 @@ def test_flatness_is_the_mean_rise_over_a_disc() -> None:
         np.array(found.loss)[inside].mean() - found.points[1].loss
     )
     assert set(found.flatness()) == {"a1", "a2", "a3", "mean"}
-    with pytest.raises(DataError, match="flatness: no point of the grid lies within 1e-09"):
+    with pytest.raises(ArgumentError, match="flatness: no point of the grid lies within 1e-09"):
         found.flatness(1e-9)
     points, grid = found.tables()
     assert len(points.rows) == 4
@@ -216,12 +216,12 @@ def test_noise_goes_on_the_codes_of_a_quantized_network() -> None:
 
 @pytest.mark.parametrize("wrong", [{"scales": ()}, {"scales": (0.0, 0.1)}, {"scales": (0.1, 0.1)}, {"directions": 0}])
 def test_sharpness_without_noise_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(DataError, match=r"wanted different scales above 0 and at least one direction"):
+    with pytest.raises(ArgumentError, match=r"wanted different scales above 0 and at least one direction"):
         sharpness(networks(1)[0], loss, **wrong)  # type: ignore[arg-type]
 
 
 def test_a_network_without_weights_has_no_sharpness() -> None:
-    with pytest.raises(DataError, match="ReLU has no weights to put noise on"):
+    with pytest.raises(ArgumentError, match="ReLU has no weights to put noise on"):
         sharpness(nn.ReLU(), loss)
 
 

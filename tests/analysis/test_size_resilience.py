@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from typer.testing import CliRunner
 
 from fewbit.analysis import Resilience, SizedNetwork, resilience, stored_bytes
-from fewbit.errors import DataError, FormatError
+from fewbit.errors import ArgumentError, DataError, FormatError
 from fewbit.formats import pack
 from fewbit.models import mlp
 from fewbit.passes import Quantize, compress
@@ -131,13 +131,13 @@ def test_a_network_that_fails_is_named(tmp_path: Path) -> None:
 
 
 def test_asking_for_nothing_or_for_no_weights_is_an_error() -> None:
-    with pytest.raises(DataError, match="toy: no sizes to measure; give some"):
+    with pytest.raises(ArgumentError, match="toy: no sizes to measure; give some"):
         resilience(toy(sizes=()), progress=False)
-    with pytest.raises(DataError, match="toy: no specs to measure"):
+    with pytest.raises(ArgumentError, match="toy: no specs to measure"):
         resilience(toy(), (), progress=False)
     with pytest.raises(FormatError, match="is a spec of signals"):
         resilience(toy(), ("uint8",), progress=False)
-    with pytest.raises(DataError, match="two configs are equal"):
+    with pytest.raises(ArgumentError, match="two configs are equal"):
         resilience(toy(), ("int4",), (4, 4), progress=False)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from fewbit.analysis import grid, process_executor, sweep
-from fewbit.errors import DataError, QuantizationError
+from fewbit.errors import ArgumentError, DataError, QuantizationError
 
 
 class Counting:
@@ -84,9 +84,9 @@ def test_processes(tmp_path):
 
 
 def test_faults_are_said(tmp_path):
-    with pytest.raises(DataError, match="two configs are equal"):
+    with pytest.raises(ArgumentError, match="two configs are equal"):
         sweep(double, [{"a": 1}, {"a": 1}], progress=False)
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"other": 1}\n')
-    with pytest.raises(DataError, match="line 1: no row of a sweep"):
+    with pytest.raises(DataError, match="line 1: not a row of a sweep"):
         sweep(double, [{"a": 1}], out=bad, progress=False)

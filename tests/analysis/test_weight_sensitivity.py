@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fewbit.analysis import Sensitivity, sensitivity, stored_bytes
-from fewbit.errors import DataError, FormatError, QuantizationError, SelectionError
+from fewbit.errors import ArgumentError, DataError, FormatError, QuantizationError, SelectionError
 from fewbit.models import CharLM, mlp
 from fewbit.passes import Finetune, Quantize, compress
 from fewbit.quant import input_quantizer, quantizer_of, quantizers, weight_names, weight_quantizer
@@ -166,7 +166,7 @@ def test_groups_are_patterns_of_weights_and_modules() -> None:
 
 
 def test_groups_that_overlap_or_match_nothing_are_refused() -> None:
-    with pytest.raises(DataError, match=r"3\.weight is in two groups, 'inner' and 'late'; leave it in one"):
+    with pytest.raises(ArgumentError, match=r"3\.weight is in two groups, 'inner' and 'late'; leave it in one"):
         alone(perceptron(), groups={"inner": ["3"], "late": ["[35].weight"]})
     with pytest.raises(SelectionError, match=r"group 'inner': no weight matches '4'; the model has \['1\.weight', '3"):
         alone(perceptron(), groups={"inner": ["3", "4"]})
@@ -190,7 +190,7 @@ def test_signals_of_recurrent_networks_have_their_own_names(cell: str, signals: 
 
 def test_what_cannot_be_measured_is_refused() -> None:
     model = perceptron()
-    with pytest.raises(DataError, match="toy: no specs to measure; give some, such as weights="):
+    with pytest.raises(ArgumentError, match="toy: no specs to measure; give some, such as weights="):
         alone(model, weights=(), network="toy")
     with pytest.raises(FormatError, match="'uint8' is a spec of signals"):
         alone(model, weights=("uint8",))
@@ -198,7 +198,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
         alone(model, activations=("binary",), calibration=[X])
     with pytest.raises(QuantizationError, match="sensitivity: activations need calibration=batches to choose"):
         alone(model, activations=("int8",))
-    with pytest.raises(DataError, match="network, one by one: two configs are equal"):
+    with pytest.raises(ArgumentError, match="network, one by one: two configs are equal"):
         alone(model, weights=("int4", "int4"))
     for passed in (Quantize({"3": "int4"}), Quantize(activations={"3": "int4"}, calibration=[X])):
         with pytest.raises(QuantizationError, match=r"toy: 3\.\w+ is quantized already; wanted a float network"):

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from fewbit.distill import GeneratedText, SoftLabels, TextBatch, guided
 from fewbit.distill.text_variety import degeneration_reason, distinct_grams
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.models import CharLM, HierarchicalLM
 from fewbit.train import CrossEntropy, TruncatedBPTT, fit
 
@@ -153,7 +153,7 @@ def test_networks_stay_as_they_were():
     for batch in GeneratedText(teacher, student=student, **SMALL):
         assert [m.training for m in (*teacher.modules(), *student.modules())] == before
         assert not batch.labels.requires_grad
-    with pytest.raises(DataError):
+    with pytest.raises(ArgumentError):
         list(GeneratedText([teacher, network(0, 6)], **SMALL))
     assert [m.training for m in (*teacher.modules(), *student.modules())] == before
 
@@ -339,6 +339,16 @@ def test_variety():
             lambda: list(GeneratedText(network(), student=network(1), mix=2.0, **SMALL)),
             r"mix must lie in 0..1, not 2.0 at progress 0.000",
         ),
+    ],
+)
+def test_bad_arguments_are_refused(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
         (
             lambda: list(GeneratedText(Table(torch.full((3, 3), torch.nan)), **SMALL)),
             "no finite probabilities to draw from",
@@ -349,6 +359,6 @@ def test_variety():
         ),
     ],
 )
-def test_faults_are_said(make, message):
+def test_bad_data_are_refused(make, message):
     with pytest.raises(DataError, match=message):
         make()

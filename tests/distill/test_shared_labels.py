@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fewbit.distill import GeneratedText, LabelDevice, LabelRequest, SharedLabels, SoftLabels
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.models import CharLM
 from fewbit.train import TruncatedBPTT, fit
 
@@ -75,26 +75,26 @@ def test_a_bad_answer_is_left_out_with_a_message(fault):
     assert torch.equal(found, SharedLabels(devices(), CLASSES)(text())[0])
     with (
         pytest.warns(RuntimeWarning, match="1 of 3 answers"),
-        pytest.raises(DataError, match="2 good answers, and nothing is released of fewer than 3"),
+        pytest.raises(DataError, match="2 good answers are fewer than least=3; nothing is released"),
     ):
         SharedLabels([bad, *devices(count=2)], CLASSES)(text())
 
 
 def test_too_few_devices_are_refused():
-    with pytest.raises(DataError, match="2 devices, and nothing is released of fewer than 3"):
+    with pytest.raises(ArgumentError, match="2 devices are fewer than least=3"):
         SharedLabels(devices(count=2), CLASSES)
-    with pytest.raises(DataError, match="least=1 would release the answer of one device"):
+    with pytest.raises(ArgumentError, match="least=1 would release the answer of one device"):
         SharedLabels(devices(), CLASSES, least=1)
-    with pytest.raises(DataError, match="masks carry fewer than 4096 devices, not 4096"):
+    with pytest.raises(ArgumentError, match="masks work for fewer than 4096 devices, not 4096"):
         SharedLabels(devices() * 1365 + devices()[:1], CLASSES, masked=True)
 
 
 def test_masks_that_do_not_cancel_are_refused():
-    with pytest.raises(DataError, match="the sum of the masked answers is no distribution: a device is missing"):
+    with pytest.raises(DataError, match="the sum of the masked answers is not a distribution: a device is missing"):
         SharedLabels(devices(masked=True, count=4)[:3], CLASSES, masked=True)(text())
     with pytest.raises(DataError, match="an answer is not masked"):
         SharedLabels([*devices(masked=True), devices()[0]], CLASSES, masked=True)(text())
-    with pytest.raises(DataError, match="'ann' has a secret with itself"):
+    with pytest.raises(ArgumentError, match="'ann' has a secret with itself"):
         LabelDevice(personal(0), "ann", {"ann": b""})
 
 
@@ -102,7 +102,7 @@ def test_a_mask_is_used_once():
     asked = devices(masked=True)
     shared = SharedLabels(asked, CLASSES, masked=True)
     shared(text())
-    with pytest.raises(DataError, match="request 0 was answered before, and its mask with it"):
+    with pytest.raises(ArgumentError, match="request 0 was answered before, so its mask is used up"):
         asked[0](LabelRequest(text(), True, 0))
     shared(text())
 

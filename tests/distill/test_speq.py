@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from fewbit.distill import SPEQ, cosine_loss
 from fewbit.distill.speq import finer_signals, finer_sites
-from fewbit.errors import DataError, SelectionError
+from fewbit.errors import ArgumentError, SelectionError
 from fewbit.formats import Int, UInt
 from fewbit.models import CharLM
 from fewbit.nn import SRU, Chain
@@ -212,11 +212,11 @@ def test_it_works_on_unaligned_sequences_and_with_hidden_states():
 
 
 def test_faults_are_said():
-    with pytest.raises(DataError, match=r"temperature 0, chance 0\.5; wanted above 0, and 0\.\.1"):
+    with pytest.raises(ArgumentError, match=r"temperature 0, chance 0\.5; wanted above 0, and 0\.\.1"):
         SPEQ(temperature=0)
-    with pytest.raises(DataError, match=r"chance 1\.5"):
+    with pytest.raises(ArgumentError, match=r"chance 1\.5"):
         SPEQ(chance=1.5)
-    with pytest.raises(DataError, match="no loss 'mse'; there are cosine, kl"):
+    with pytest.raises(ArgumentError, match="no loss 'mse'; there are cosine, kl"):
         SPEQ(loss="mse")  # type: ignore[arg-type]
     with pytest.raises(SelectionError, match=r"named like head: nothing to draw; attach"):
         SPEQ(sites=["head"])(network(), BATCH, 0.0)

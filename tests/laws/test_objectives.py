@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from fewbit.distill import LogitKD
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.testing import check_objective
 from fewbit.train import CTC, CrossEntropy, GuidedCTC, constant
 from tests.laws.cases import OBJECTIVES, classifier, distilled, labelled, unaligned
@@ -55,28 +55,35 @@ def test_ctc_equals_the_sum_over_all_alignments():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("error", "make", "message"),
     [
-        (lambda: LogitKD(classifier(), temperature=0), "temperature must be above 0, not 0"),
-        (lambda: LogitKD(classifier(), weight=1.5)(classifier(), labelled(), 0.0), "weight must lie in 0..1, not 1.5"),
-        (lambda: CTC()(classifier(), labelled(), 0.0), "CTC wants a CTCBatch, not a tuple"),
+        (ArgumentError, lambda: LogitKD(classifier(), temperature=0), "temperature must be above 0, not 0"),
         (
+            ArgumentError,
+            lambda: LogitKD(classifier(), weight=1.5)(classifier(), labelled(), 0.0),
+            "weight must lie in 0..1, not 1.5",
+        ),
+        (DataError, lambda: CTC()(classifier(), labelled(), 0.0), "CTC wants a CTCBatch, not a tuple"),
+        (
+            DataError,
             lambda: GuidedCTC(constant(0.5))(classifier(), unaligned()._replace(alignment=None), 0.0),
             "the batch has no alignment",
         ),
-        (lambda: LogitKD(classifier(), hard=GuidedCTC(constant(0.5))), "GuidedCTC cannot be mixed with"),
+        (ArgumentError, lambda: LogitKD(classifier(), hard=GuidedCTC(constant(0.5))), "GuidedCTC has no loss method"),
         (
+            DataError,
             lambda: CrossEntropy()(torch.nn.Identity(), (torch.zeros(2, 5, 4), torch.zeros(2, 4).long()), 0.0),
             r"outputs \(2, 5, 4\) need labels \(2, 5\), classes last; got \(2, 4\)",
         ),
         (
+            ArgumentError,
             lambda: LogitKD(torch.nn.Linear(6, 9))(classifier(), labelled(), 0.0),
             r"the teacher gives \(3, 10, 9\), the student \(3, 10, 4\)",
         ),
     ],
 )
-def test_bad_input_is_refused(make, message):
-    with pytest.raises(DataError, match=message):
+def test_bad_input_is_refused(error, make, message):
+    with pytest.raises(error, match=message):
         make()
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from fewbit import nn as layers
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.nn import HLSTM, LSTM, ClockSchedule
 
 CLASSES, HIDDEN = 5, 3
@@ -118,7 +118,7 @@ def test_without_boundaries_it_is_two_plain_lstms_and_words_that_hold() -> None:
 
 
 def test_boundaries_that_are_no_features_are_refused() -> None:
-    with pytest.raises(DataError, match=r"0\.\.4, not \[5\]"):
+    with pytest.raises(ArgumentError, match=r"0\.\.4, not \[5\]"):
         HLSTM(CLASSES, HIDDEN, (5,))
-    with pytest.raises(DataError, match="words must be 1"):
+    with pytest.raises(ArgumentError, match="words must be 1"):
         HLSTM(CLASSES, HIDDEN, words=0)

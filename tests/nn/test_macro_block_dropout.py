@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import fewbit as fb
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.nn import SRU, CausalConv1d, Chain, MacroBlockDropout, Normalize, hold_masks
 
 RATES = st.floats(0.05, 0.9)
@@ -129,7 +129,7 @@ def test_a_mask_is_held_for_an_utterance_over_chunks_and_behind_a_stride():
     hold_masks(model, None)
     assert model[1].held is None
     hold_masks(model, numbers[:, :5])
-    with pytest.raises(DataError, match=r"\(2, 5\), which does not fit an input of \(2, 8, 16\)"):
+    with pytest.raises(ArgumentError, match=r"\(2, 5\), which does not fit an input of \(2, 8, 16\)"):
         model(x)
 
 
@@ -149,13 +149,13 @@ def test_nothing_of_it_is_left_in_a_program():
 
 def test_faults_are_said():
     for p in (-0.1, 1.0, float("nan")):
-        with pytest.raises(DataError, match=r"p must lie in \[0, 1\)"):
+        with pytest.raises(ArgumentError, match=r"p must lie in \[0, 1\)"):
             MacroBlockDropout(p)
-    with pytest.raises(DataError, match="blocks must be 1 or more, not 0"):
+    with pytest.raises(ArgumentError, match="blocks must be 1 or more, not 0"):
         MacroBlockDropout(0.2, 0)
-    with pytest.raises(DataError, match="not 'never'"):
+    with pytest.raises(ArgumentError, match="not 'never'"):
         MacroBlockDropout(0.2, time="never")
-    with pytest.raises(DataError, match="rate, l1, sum, not 'mean'"):
+    with pytest.raises(ArgumentError, match="rate, l1, sum, not 'mean'"):
         MacroBlockDropout(0.2, scale="mean")
-    with pytest.raises(DataError, match="4 features cannot be cut into 5 blocks"):
+    with pytest.raises(ArgumentError, match="4 features cannot be cut into 5 blocks"):
         MacroBlockDropout(0.2)(torch.ones(1, 2, 4))

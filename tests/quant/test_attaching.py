@@ -153,7 +153,7 @@ def test_copies_and_state_dicts_keep_the_steps():
         (
             lambda m: calibrate(attach(m, "int4", "int8"), []),
             QuantizationError,
-            "no signal came by .* in calibration; give at least one batch",
+            "no signal reached .* in calibration; give at least one batch",
         ),
         (lambda m: attach(m, "int9"), FormatError, "int9: wanted 2 to 8 bits"),
         (lambda m: attach(m, "uint8"), FormatError, "'uint8' is a spec of signals"),

@@ -150,7 +150,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     file = tmp_path / "checkpoint"
     fit(model(), problem(), CrossEntropy(), epochs=1, checkpoint=file, progress=False)
     other = nn.Sequential(nn.Linear(6, 2))
-    with pytest.raises(FileFormatError, match="the checkpoint is of another model"):
+    with pytest.raises(FileFormatError, match="the checkpoint belongs to another model"):
         fit(other, problem(), CrossEntropy(), epochs=2, checkpoint=file, progress=False)
     (tmp_path / "text").write_text("not a checkpoint")
     with pytest.raises(FileFormatError, match="cannot be read as safetensors"):

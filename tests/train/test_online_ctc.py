@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from fewbit.errors import DataError, TargetError
+from fewbit.errors import ArgumentError, TargetError
 from fewbit.native import online_ctc as native
 from fewbit.train import OnlineCTC, Part
 from fewbit.train.online_ctc import _native, recursions
@@ -224,11 +224,11 @@ def test_what_a_long_utterance_still_has_to_say_does_not_vanish(compute):
 
 
 def test_faults_are_said(monkeypatch):
-    with pytest.raises(DataError, match="window=8, step=5; wanted step from 1 and window from 2"):
+    with pytest.raises(ArgumentError, match="window=8, step=5; wanted step from 1 and window from 2"):
         OnlineCTC(8, 5)
-    with pytest.raises(DataError, match="step=-1"):
+    with pytest.raises(ArgumentError, match="step=-1"):
         OnlineCTC(8, -1)
-    with pytest.raises(DataError, match="reduction is 'mean' or 'sum', not 'none'"):
+    with pytest.raises(ArgumentError, match="reduction is 'mean' or 'sum', not 'none'"):
         OnlineCTC(reduction="none")
     objective, logits = OnlineCTC(8), torch.randn(1, 8, 3)
     for part in (
@@ -239,10 +239,10 @@ def test_faults_are_said(monkeypatch):
         Part(0, 0, 9, True, True, (1,)),
         Part(0, 0, 8, True, True, (1, 2)),
     ):
-        with pytest.raises(DataError, match="does not fit a window of 1 streams, 8 frames and 3 states"):
+        with pytest.raises(ArgumentError, match="does not fit a window of 1 streams, 8 frames and 3 states"):
             objective(logits, [part], objective.start(1, 1))
     for label in (0, 3):
-        with pytest.raises(DataError, match=r"labels must lie in 1\.\.2"):
+        with pytest.raises(ArgumentError, match=r"labels must lie in 1\.\.2"):
             objective(logits, [Part(0, 0, 8, True, True, (label,))], objective.start(1, 1))
     monkeypatch.setattr(native, "_function", lambda: None)
     monkeypatch.setattr(native, "library", lambda: None)

@@ -10,7 +10,7 @@ from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
 from fewbit.analysis import sharpness
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.models import CharLM
 from fewbit.nn import SRU, Chain
 from fewbit.passes import Finetune, Quantize, compress
@@ -292,11 +292,11 @@ def test_more_noise_gives_flatter_minima():
 
 
 def test_faults_are_said():
-    with pytest.raises(DataError, match=r"alpha=-0\.1, noise='sign'; wanted 0 or more"):
+    with pytest.raises(ArgumentError, match=r"alpha=-0\.1, noise='sign'; wanted 0 or more"):
         SymmetricSGD(network().parameters(), alpha=-0.1)
-    with pytest.raises(DataError, match=r"alpha=nan"):
+    with pytest.raises(ArgumentError, match=r"alpha=nan"):
         SymmetricSGD(network().parameters(), alpha=math.nan)
-    with pytest.raises(DataError, match="noise='uniform'; wanted"):
+    with pytest.raises(ArgumentError, match="noise='uniform'; wanted"):
         SymmetricSGD(network().parameters(), noise="uniform")  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="needs a closure"):
+    with pytest.raises(ArgumentError, match="needs a closure"):
         SymmetricSGD(network().parameters()).step()

@@ -1,4 +1,4 @@
-"""Bits for each group of weights, so that a memory is kept and as little as possible is lost.
+"""Bits for each group of weights, such that the loss is least within a memory budget.
 
     minimise  sum loss(group, spec)   with   sum bytes(group, spec) + bytes of what stays float <= budget
 
@@ -6,8 +6,8 @@ The losses are those of `sensitivity`, each measured with all else float. They d
 sums can be measured together before one is taken.
 
 References:
-    Shin, Hwang, Sung 2016 (arXiv 1512.01322): bits by layer from the sensitivity of each. They lower bits while the
-    metric bears it; here the sum is minimised for a memory that is given.
+    Shin, Hwang, Sung 2016 (arXiv 1512.01322): bits by layer from the sensitivity of each. They lower bits as
+    long as the metric allows; here the sum is minimised for a given memory.
 """
 
 import math
@@ -17,10 +17,10 @@ from itertools import product
 
 from fewbit.analysis.report import Table
 from fewbit.analysis.weight_sensitivity import QuantizedGroup, Sensitivity
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 
 SLOTS = 4096
-"""Partial assignments that are kept; for more, one in each slot of bytes."""
+"""Most partial assignments that are kept; of more, one for each slot of bytes."""
 
 
 @dataclass(frozen=True)
@@ -78,31 +78,31 @@ def assign_bits(
     measure: Callable[[Mapping[str, str]], float] | None = None,
     candidates: int = 8,
 ) -> BitAssignment:
-    """The spec of every group of weights that loses least within `bytes`.
+    """Choose a spec for every group of weights such that the predicted loss is least within `bytes`.
 
     A loss below 0 is noise of the measure and counts as 0. The choice is exact for networks of a few groups; for
-    many, totals are told apart to 1 part in 4096 of the budget.
+    many, totals are resolved to 1/4096 of the budget.
 
     Args:
         report: what `sensitivity` gave.
         bytes: memory for the whole network, as `stored_bytes` counts it: packed codes and steps, and 4 bytes for each
             number that stays float.
         measure: specs by name of a weight -> metric of the network with all of them, smaller is better. Then the best
-            few by prediction and every uniform spec that fits are measured, and the best of them is taken, so that it
-            is not worse than uniform bits on the data of `measure`. What is not finite is never taken.
+            few by prediction and every uniform spec that fits are measured, and the best of them is taken; so it is not
+            worse than uniform bits on the data of `measure`. Values that are not finite are never chosen.
         candidates: how many of the best by prediction are measured.
 
     Raises:
-        DataError: the smallest assignment is larger than `bytes`, a group has no figure at all, or `measure` gives
-            none that is finite.
+        ArgumentError: the smallest assignment is larger than `bytes`.
+        DataError: a group has no figure at all, or `measure` gives none that is finite.
     """
     options = _options(report)
     smallest = report.rest_bytes + sum(min(row.bytes for row in rows) for rows in options.values())
     if smallest > bytes:
-        raise DataError(
-            f"{report.network}: {bytes:,} bytes cannot be kept: the smallest formats that were measured take "
-            f"{smallest:,} bytes, {report.rest_bytes:,} of them for what stays float; give at least so many, measure "
-            "smaller formats, or take a smaller network"
+        raise ArgumentError(
+            f"{report.network}: budget of {bytes:,} bytes too small: need at least {smallest:,} bytes for the smallest "
+            f"formats measured, {report.rest_bytes:,} of them for what stays float; raise the budget, measure smaller "
+            "formats, or take a smaller network"
         )
     found = _best(report, options, bytes)[: candidates if measure else 1]
     if measure is not None:
@@ -133,11 +133,13 @@ def uniform_bytes(report: Sensitivity, spec: str) -> int:
     """Bytes of the whole network with all groups at one spec.
 
     Raises:
-        DataError: the spec was not measured in every group.
+        ArgumentError: the spec was not measured in every group.
     """
     found = next((one for one in _uniform(report, _options(report)) if spec in one.groups.values()), None)
     if found is None:
-        raise DataError(f"{report.network}: {spec!r} was not measured in every group; it has {list(report.specs())}")
+        raise ArgumentError(
+            f"{report.network}: {spec!r} was not measured in every group; choose from {list(report.specs())}"
+        )
     return found.bytes
 
 
@@ -149,16 +151,16 @@ def _options(report: Sensitivity) -> dict[str, list[QuantizedGroup]]:
     lost = [line for line in report.failed if line.startswith("weights ")]
     bare = [line for line in lost if not any(line.startswith(f"weights {group}, ") for group in options)]
     if bare or not options:
-        raise DataError(f"{report.network}: there are no figures of weights to choose from: {'; '.join(bare) or '-'}")
+        raise DataError(f"{report.network}: a group of weights has no figures: {'; '.join(bare) or 'there are none'}")
     return options
 
 
 def _best(report: Sensitivity, options: Mapping[str, list[QuantizedGroup]], budget: int) -> list[Candidate]:
-    """All choices than which none is both smaller and better, the best first."""
+    """All Pareto-optimal choices of size and loss, the best first."""
     front: list[tuple[int, float, tuple[str, ...]]] = [(report.rest_bytes, 0.0, ())]
     need = sum(min(row.bytes for row in rows) for rows in options.values())
     for rows in options.values():
-        need -= min(row.bytes for row in rows)  # what the groups to come take at least
+        need -= min(row.bytes for row in rows)  # least bytes of the remaining groups
         grown = sorted(
             (size + row.bytes, loss + max(row.loss, 0.0), (*specs, row.spec))
             for (size, loss, specs), row in product(front, rows)

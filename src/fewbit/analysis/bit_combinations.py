@@ -1,7 +1,7 @@
 """Does a network need bits in its weights or in its signals? Both quantized in all combinations, and retrained.
 
-Networks differ: a narrow one loses by coarse weights, a deep one by coarse signals, whose noise its layers pass on. Two
-numbers tell which: what is lost with 2-bit weights and float signals, and with float weights and 2-bit signals.
+Networks differ: narrow ones suffer from coarse weights, deep ones from coarse signals, whose noise the layers pass on.
+Two numbers tell which: the loss with 2-bit weights and float signals, and that with float weights and 2-bit signals.
 
 References:
     Boo, Shin, Sung 2020 (arXiv 2006.00530).
@@ -21,7 +21,7 @@ from fewbit.analysis.float_store import kept_network, store_beside
 from fewbit.analysis.network_interior import inner_layers
 from fewbit.analysis.report import Table
 from fewbit.analysis.trials import FAILED, Executor, grid, sweep
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.passes import compress
 from fewbit.tasks import Task
 
@@ -93,16 +93,17 @@ def bit_grid(
     combination of bits; the float network is retrained for as long.
 
     Args:
-        task: whose network of its own size is meant.
+        task: its network of size ``task.size`` is quantized.
         weight_bits, signal_bits: ``None`` is float, 2 bits of weights are ternary.
-        network: (task, seed) -> trained float network, where you have a store of them; default it is trained.
+        network: (task, seed) -> trained float network, if you store them; by default it is trained.
         executor, out, progress: as in `sweep`.
 
     Raises:
-        DataError: float is missing on one side, or the network has no layer between the first and the last.
+        ArgumentError: ``None`` (float) is missing on one side, or the network has no layer between the first and the
+            last.
     """
     if None not in weight_bits or None not in signal_bits:
-        raise DataError(
+        raise ArgumentError(
             f"{task.name}: bits {tuple(weight_bits)} x {tuple(signal_bits)}; both need None, the float base"
         )
     configs = grid(

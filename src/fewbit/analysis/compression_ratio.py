@@ -1,8 +1,8 @@
 """A small network with many bits, or a large one with few? What a compressed network is worth in float bytes.
 
 With `F` the metric of float networks by their bytes, a network of `n` bytes with metric `m` is as good as a float
-network of ``F^-1(m)`` bytes; its *effective compression ratio* is ``F^-1(m) / n``. The ratio of its formats alone, say
-32 bits to 2, is reached only where quantization cost nothing, because a float network could have been made smaller too.
+network of ``F^-1(m)`` bytes; its *effective compression ratio* is ``F^-1(m) / n``. The nominal ratio of its formats,
+say 32 bits to 2, is reached only if quantization loses nothing, because a float network could be made smaller too.
 
 References:
     Shin, Hwang, Sung 2016 (arXiv 1611.06342); Sung, Shin, Hwang 2015 (arXiv 1511.06488).
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fewbit.analysis.monotone_curve import MonotoneCurve, fit_monotone
 from fewbit.analysis.report import Cell, Table
 from fewbit.analysis.size_resilience import FLOAT, Resilience
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Design:
-    """What a spec makes of a budget of bytes.
+    """The best network of a spec within a budget of bytes.
 
     size, dev, test: of the network that just fits, read off the curves of development and test data. measured: size
     of the best network measured that fits, with its bytes and metrics. largest: whether a larger network would fit,
@@ -83,22 +83,22 @@ class Capacity:
         return tuple(ratio for ratio in self.ratios if ratio.spec == spec)
 
     def design(self, bytes: float) -> tuple[Design, ...]:
-        """What each spec makes of a budget of `bytes`, best first; a spec that cannot go so small is left out.
+        """The best network of each spec within `bytes`, best first; a spec whose networks are all larger is left out.
 
         Raises:
-            DataError: the budget lies outside of what was measured.
+            ArgumentError: the budget lies outside the measured range.
         """
         low, high = (end(ratio.bytes for ratio in self.ratios) for end in (min, max))
         if not low <= bytes <= high:
-            raise DataError(
-                f"{self.task}: a budget of {bytes:,.0f} bytes lies outside of what was measured, {low:,} to {high:,} "
-                f"bytes; measure {'smaller' if bytes < low else 'larger'} sizes"
+            raise ArgumentError(
+                f"{self.task}: a budget of {bytes:,.0f} bytes lies outside the measured {low:,} to {high:,} bytes; "
+                f"measure {'smaller' if bytes < low else 'larger'} sizes"
             )
         found = [self._design(spec, bytes) for spec, curve in self.dev_curves.items() if curve.bytes[0] <= bytes]
         return tuple(sorted(found, key=lambda design: (design.dev, design.measured_bytes)))
 
     def best_at(self, bytes: float) -> str | None:
-        """The spec that is best at `bytes` by development data; beyond its largest network a spec stays as it is."""
+        """The best spec at `bytes` by development data; beyond its largest network a spec is taken as constant."""
         reach = {
             spec: curve.at(min(bytes, curve.bytes[-1]))
             for spec, curve in self.dev_curves.items()
@@ -182,7 +182,8 @@ def capacity(resilience: Resilience, budget: int | None = None, *, resamples: in
         resamples: of the seeds, for the range of each ratio.
 
     Raises:
-        DataError: fewer than three sizes of a spec, no seed with all networks, or the budget lies outside.
+        ArgumentError: a spec has fewer than three sizes, or the budget lies outside the measured range.
+        DataError: no seed has all networks.
     """
     points = [(size, spec) for spec in resilience.specs for size in resilience.sizes if resilience.of(size, spec)]
     seeds = set.intersection(*({row.seed for row in resilience.of(*point)} for point in points)) if points else set()

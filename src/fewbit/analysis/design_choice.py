@@ -1,8 +1,8 @@
 """The choice of model and bits together: depth, width, bits of weights and of signals within one memory.
 
-Quantizing whatever network is at hand asks the wrong question. In a given memory fewer bits buy more units, and fewer
-layers bear coarser signals. So for each depth and each number of bits the largest width that fits is taken; all such
-designs are trained and quantized briefly; the best few get the whole recipe, and development data choose:
+Within a given memory, fewer bits allow more units, and fewer layers tolerate coarser signals, so the best network for
+few bits is not the best one in float. For each depth and each number of bits the largest width that fits is taken; all
+such designs are trained and quantized briefly; the best few get the whole recipe, and development data choose:
 
     float training  ->  weights quantized, retrained  ->  signals quantized, retrained
 
@@ -22,7 +22,7 @@ from fewbit.analysis.network_interior import inner_layers, weight_spec
 from fewbit.analysis.report import Table
 from fewbit.analysis.trials import FAILED, Executor, sweep
 from fewbit.analysis.weight_memory import stored_bytes
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.passes import Quantize, compress
 from fewbit.tasks import Task
 
@@ -101,7 +101,8 @@ def choose_design(
         executor, out, progress: as in `sweep`.
 
     Raises:
-        DataError: no design fits; the message names the smallest one.
+        ArgumentError: no design fits; the message names the smallest one.
+        DataError: no design could be trained.
     """
     designs, dropped = _fitting(families, bytes, weight_bits, signal_bits, bit_operations)
     rows = _rows(families, designs, seed, True, executor, out, progress)
@@ -128,7 +129,7 @@ def _fitting(
     signal_bits: Sequence[int],
     bit_operations: float | None,
 ) -> tuple[list[NetworkDesign], list[str]]:
-    """For each depth and bits the widest network that fits, and what is left out."""
+    """The widest network that fits for each depth and number of bits, and what is left out."""
     found, dropped = [], []
     smallest: tuple[int, str] | None = None
     for (depth, task), w in product(families.items(), weight_bits):
@@ -153,7 +154,7 @@ def _fitting(
                 found.append(design)
     if not found:
         near = f"the smallest network, {smallest[1]}, takes {smallest[0]:,}" if smallest else "there are no networks"
-        raise DataError(
+        raise ArgumentError(
             f"{_task(families).name}: nothing fits into {budget:,} bytes"
             f"{'' if bit_operations is None else f' and {bit_operations:,.0f} bit operations'}; {near}"
         )

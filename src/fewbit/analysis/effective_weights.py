@@ -1,4 +1,4 @@
-"""A network with its weights as the forward pass sees them, to be moved about without harm to the original."""
+"""A copy of a network whose plain weights are those that the forward pass of the original sees."""
 
 from copy import deepcopy
 from typing import cast
@@ -16,7 +16,9 @@ def effective_copy(model: nn.Module) -> nn.Module:
     copy = deepcopy(model)
     for module in copy.modules():
         if parametrize.is_parametrized(module):
-            shared = type(module)  # with the original: torch takes the weight off the class when it takes it off one
+            shared = type(
+                module
+            )  # with the original; torch removes the property from the class, so the copy needs its own
             module.__class__ = type(shared.__name__, shared.__bases__, dict(vars(shared)))
             for name in list(cast(nn.ModuleDict, module.parametrizations)):
                 parametrize.remove_parametrizations(module, name, leave_parametrized=True)
@@ -24,5 +26,5 @@ def effective_copy(model: nn.Module) -> nn.Module:
 
 
 def effective_weights(copy: nn.Module) -> dict[str, Tensor]:
-    """The weights of an `effective_copy` by name, each tensor once; to write to them is to change the network."""
+    """The weights of an `effective_copy` by name, each tensor once; writing to them changes the network."""
     return {name: copy.get_parameter(name) for name in weight_names(copy)}

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from fewbit.analysis.network_interior import inner_layers, outputs
 from fewbit.analysis.report import Table
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.passes import Finetune, compress
 from fewbit.train import outputs_of
 
@@ -110,10 +110,10 @@ def map_errors(
         seed: of weights and points.
 
     Raises:
-        DataError: no such target, a grid below 16, or fewer than two hidden layers.
+        ArgumentError: there is no such target, `grid` is below 16, or `depth` is below 2.
     """
     if target not in TARGETS or grid < LEAST_GRID or depth < 2 or width < 1:
-        raise DataError(
+        raise ArgumentError(
             f"map_errors: target={target!r}, grid={grid}, depth={depth}, width={width}; wanted one of "
             f"{', '.join(TARGETS)}, a grid of {LEAST_GRID} or more and two hidden layers or more"
         )

@@ -1,6 +1,6 @@
-"""How sharp the minimum is in which a network lies: the rise of its loss under noise on its weights.
+"""How sharp the minimum of a network is: the rise of its loss under noise on its weights.
 
-A network that is meant for few bits should lie where the loss is flat, for the error of quantization is such a noise.
+A network for few bits should lie in a flat minimum, because quantization errors act like such noise.
 
     n_i = alpha s r_i,   r_i = -1 or 1,   s = rms(w - mean w) of each weight tensor
     rise(alpha) = mean of (L(w + n) + L(w - n)) / 2 - L(w)
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from fewbit.analysis.effective_weights import effective_copy, effective_weights
 from fewbit.analysis.report import Table
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def sharpness(
 
     Args:
         model: any network.
-        loss: network in eval mode, without gradient -> loss; on fixed data.
-        scales: sizes of the noise in units of the rms of each weight tensor, from which its mean is taken off.
+        loss: network in eval mode, without gradient -> loss on fixed data.
+        scales: sizes of the noise in units of the rms of each weight tensor around its mean.
         directions: random directions, each with its mirror image.
         seed: of the directions.
 
     Raises:
-        DataError: no scales above 0, two equal ones, no direction, or no weights.
+        ArgumentError: `scales` are not positive and different, `directions` is below 1, or there are no weights.
 
     Example:
         >>> import torch
@@ -102,14 +102,14 @@ def sharpness(
     """
     sizes = sorted(float(scale) for scale in scales)
     if not sizes or sizes[0] <= 0 or len(set(sizes)) < len(sizes) or directions < 1:
-        raise DataError(
+        raise ArgumentError(
             f"sharpness: scales={tuple(scales)}, directions={directions}; wanted different scales above 0 and at least "
             "one direction"
         )
     copy = effective_copy(model)
     weights = effective_weights(copy)
     if not weights:
-        raise DataError(f"sharpness: {type(model).__name__} has no weights to put noise on")
+        raise ArgumentError(f"sharpness: {type(model).__name__} has no weights to put noise on")
     generator = torch.Generator().manual_seed(seed)
     alphas = (*(-size for size in reversed(sizes)), 0.0, *sizes)
     clean = {name: weight.detach().clone() for name, weight in weights.items()}

@@ -15,7 +15,7 @@ Network = Callable[[Task, int, float], nn.Module]
 
 
 def kept_network(folder: Path, task: Task, seed: int, size: float | None = None) -> nn.Module:
-    """The float network of a size and a seed, trained where it is not in `folder` yet."""
+    """The float network of a size and a seed, trained if it is not in `folder` yet."""
     if task.network is not None and size is None:
         return task.trained(seed)
     width = task.size if size is None else size
@@ -32,7 +32,7 @@ def kept_network(folder: Path, task: Task, seed: int, size: float | None = None)
 
 @contextmanager
 def store_beside(out: str | Path | None) -> Iterator[Path]:
-    """A folder for float networks: beside the rows of a sweep, or for the block only where none are kept."""
+    """A folder for float networks: beside the rows of a sweep, or a temporary one if there is no `out`."""
     if out is not None:
         yield Path(out).with_suffix("")
         return

@@ -1,4 +1,4 @@
-"""Which layers amplify noise: the noise of one signal alone, and what arrives of it at the output.
+"""Which layers amplify noise: noise is put on one signal at a time and measured at the output.
 
     gain     = mean square of the change of the output / variance of the noise at one signal
     relative = the same with output and signal both measured in units of their own variance
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from fewbit.analysis.network_interior import InnerLayers, inner_layers, outputs
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.quant import activation_quantizer
 
 Change = Callable[[Tensor], Tensor]
@@ -28,7 +28,7 @@ Change = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class LayerNoise:
-    """The signal that a layer reads, and what becomes of noise in it (see the module)."""
+    """The signal that a layer reads, and the effects of noise on it, as the module defines them."""
 
     layer: str
     gain: float
@@ -49,7 +49,8 @@ def noise_gain(
         seed: of the noise.
 
     Raises:
-        DataError: the network has no inner signal.
+        ArgumentError: the network has no inner signal.
+        DataError: there are no batches.
     """
     some = list(islice(batches, 2))
     if not some:
@@ -75,17 +76,17 @@ def time_gain(
         size, seed: as in `noise_gain`.
 
     Raises:
-        DataError: there is no such layer, it is not called once with all frames, or there is no such frame.
+        ArgumentError: there is no such layer, it is not called once with all frames, or there is no such frame.
     """
     generator = torch.Generator().manual_seed(seed)
     layers = [name for name, _ in model.named_modules() if name]
     if layer not in layers:
-        raise DataError(f"time_gain: no layer {layer!r}; the model has {layers}")
+        raise ArgumentError(f"time_gain: no layer {layer!r}; the model has {layers}")
     plain = outputs(model, batch)
     signals = _signals(model, [batch], layer)
     shape = tuple(signals[0].shape)
     if len(signals) > 1 or len(shape) < 3 or not 0 <= frame < shape[1]:
-        raise DataError(
+        raise ArgumentError(
             f"time_gain: {layer} was called {len(signals)} times, first with {shape}, and frame={frame}; wanted one "
             "call with (batch, time, features), and one of its frames"
         )
@@ -138,7 +139,7 @@ def _signals(model: nn.Module, batches: Sequence[Any], name: str) -> list[Tensor
 
     _with(model, name, watch, batches)
     if not seen:
-        raise DataError(f"{name}: this layer is never called with a signal; name another")
+        raise ArgumentError(f"{name}: this layer is never called with a signal; name another")
     return seen
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import log2
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 HALVINGS = 50
 
@@ -39,11 +39,11 @@ class MonotoneCurve:
         """The metric of a network of `size` bytes.
 
         Raises:
-            DataError: `size` lies outside of what was measured; a curve is never extrapolated.
+            ArgumentError: `size` lies outside the measured range; a curve is never extrapolated.
         """
         if not self.spans(size):
-            raise DataError(
-                f"{size:,.0f} bytes lie outside of what was measured, {self.bytes[0]:,.0f} to {self.bytes[-1]:,.0f}; "
+            raise ArgumentError(
+                f"{size:,.0f} bytes lie outside the measured {self.bytes[0]:,.0f} to {self.bytes[-1]:,.0f} bytes; "
                 "measure networks of that size"
             )
         piece = min(bisect_right(self.bytes, size), len(self.bytes) - 1) - 1
@@ -53,10 +53,10 @@ class MonotoneCurve:
         """The fewest bytes at which the curve is as good as `metric`.
 
         Raises:
-            DataError: no network on the curve is as good.
+            ArgumentError: no network on the curve is as good.
         """
         if metric < self.best:
-            raise DataError(f"a metric of {metric:g} is better than the largest network measured, {self.best:g}")
+            raise ArgumentError(f"a metric of {metric:g} is better than the largest network measured, {self.best:g}")
         last = next(place for place, value in enumerate(self.metric) if value <= metric)
         if last == 0:
             return self.bytes[0]
@@ -90,11 +90,11 @@ def fit_monotone(sizes: Sequence[float], metrics: Sequence[float]) -> MonotoneCu
         metrics: smaller is better.
 
     Raises:
-        DataError: fewer than three sizes.
+        ArgumentError: there are fewer than three sizes.
     """
     knots = sorted(set(sizes))
     if len(knots) < 3:
-        raise DataError(f"a curve needs at least 3 sizes of network, got {len(knots)}; measure more sizes")
+        raise ArgumentError(f"a curve needs at least 3 sizes of network, got {len(knots)}; measure more sizes")
     pools: list[list[float]] = []  # sum, points, knots
     for knot in knots:
         here = [metric for size, metric in zip(sizes, metrics, strict=True) if size == knot]

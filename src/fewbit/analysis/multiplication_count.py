@@ -1,4 +1,4 @@
-"""How many multiplications a network does for one input."""
+"""Number of multiplications of a network for one input."""
 
 from math import prod
 from typing import Any
@@ -14,7 +14,7 @@ def multiplications(model: nn.Module, batch: Any) -> int:
     """Multiply-accumulates of all weights for one item of a batch (one picture, or one sequence of its length).
 
     Counted where a module with weights is called: every weight once for each place of its output. Embeddings are
-    looked up and count nothing.
+    lookups and count 0.
 
     Example:
         >>> import torch

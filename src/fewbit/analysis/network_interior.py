@@ -1,6 +1,7 @@
 """Which weights and signals of a network lie inside it: all but those of the first and the last layer.
 
-The first layer reads the input and the last one writes the scores; few bits there hide what they do everywhere else.
+The first layer reads the input and the last one writes the scores; few bits there would hide the effect of few bits
+everywhere else.
 """
 
 import re
@@ -10,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
 from fewbit.passes import Quantize
 from fewbit.quant import weight_names
@@ -52,10 +53,10 @@ def weight_spec(bits: int) -> str:
 
 
 def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
-    """Run a batch and see what lies inside.
+    """Find the inner layers by running a batch.
 
     Raises:
-        DataError: there are no weights between the first and the last layer.
+        ArgumentError: there are no weights between the first and the last layer.
     """
     homes = _homes(model)
     seen: dict[str, bool | None] = {}
@@ -72,7 +73,7 @@ def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
     outer = {full for name in layers[:1] + layers[-1:] for full in homes[name]}
     inner = [full for name in layers for full in homes[name] if full not in outer]
     if not inner:
-        raise DataError(
+        raise ArgumentError(
             f"{type(model).__name__}: {len(layers)} layers with weights were called, so none lies between the first "
             "and the last; wanted three or more"
         )

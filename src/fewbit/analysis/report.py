@@ -1,4 +1,4 @@
-"""What an analysis gives: tables of plain values, as CSV and JSON beside the picture."""
+"""Results of an analysis: tables of plain values, saved as CSV and JSON."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ class Report(Protocol):
     """What every analysis returns: a dataclass of plain values that can be shown as tables."""
 
     def tables(self) -> Sequence[Table]:
-        """What a person would read, the most important first."""
+        """The tables for a reader, the most important first."""
         ...
 
 

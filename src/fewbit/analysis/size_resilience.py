@@ -1,7 +1,7 @@
 """Whether a network is large enough for few bits: networks of several sizes, in float, quantized and retrained.
 
-A network whose size limits it loses much when its weights are quantized, and retraining brings only a part back; one
-that is limited by its training data loses almost nothing.
+A network limited by its size loses much when its weights are quantized, and retraining recovers only a part; one that
+is limited by its training data loses almost nothing.
 
 References:
     Sung, Shin, Hwang 2015 (arXiv 1511.06488).
@@ -21,7 +21,7 @@ from fewbit.analysis.float_store import Network, kept_network, store_beside
 from fewbit.analysis.report import Cell, Table
 from fewbit.analysis.trials import FAILED, Executor, grid, sweep
 from fewbit.analysis.weight_memory import stored_bytes
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.passes import Quantize, compress
 from fewbit.quant import weight_names, weight_quantizer
 from fewbit.tasks import Task
@@ -117,18 +117,19 @@ def resilience(
         specs: of weights, such as ``ternary`` or ``int3``; all weights are quantized, the first and last layer too.
         sizes: default ``task.sizes``.
         keep: patterns of weights that stay float.
-        activations: spec of signals; default none, they stay float.
-        network: (task, seed, size) -> trained float network, where you have a store of them; default they are trained
-            once and kept beside `out`.
+        activations: spec of signals; by default they stay float.
+        network: (task, seed, size) -> trained float network, if you store them; by default they are trained once and
+            kept beside `out`.
         executor, out, progress: as in `sweep`; `out` may hold rows of other tasks, specs and sizes.
 
     Raises:
-        DataError: there are no sizes or no specs, or two are equal.
-        FormatError: a spec is none of weights.
+        ArgumentError: there are no sizes or no specs, or two are equal.
+        FormatError: a spec is not one for weights.
     """
     sizes = task.sizes if sizes is None else tuple(sizes)
     if not sizes or not specs:
-        raise DataError(f"{task.name}: no {'sizes' if specs else 'specs'} to measure; give some, such as sizes=(8, 16)")
+        missing, example = ("sizes", "sizes=(8, 16)") if specs else ("specs", "specs=('ternary',)")
+        raise ArgumentError(f"{task.name}: no {missing} to measure; give some, such as {example}")
     for spec in specs:
         weight_quantizer(spec)
     settings: dict[str, list[Any]] = {

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from fewbit.analysis.report import Cell, Table
 from fewbit.analysis.weight_plane import CORNERS, WeightPlane, common_quantizers
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.quant import Selection
 
 Measure = Callable[[nn.Module], float]
@@ -81,7 +81,7 @@ class LossSurface:
             quantized: whether the quantized surface is meant or the float one.
 
         Raises:
-            DataError: no point of the grid lies in a disc.
+            ArgumentError: no point of the grid lies in a disc.
         """
         size = self.radius if radius is None else radius
         x, y = np.meshgrid(self.x, self.y)
@@ -90,7 +90,7 @@ class LossSurface:
         for point in self.points:
             inside = (x - point.x) ** 2 + (y - point.y) ** 2 <= size**2
             if not inside.any():
-                raise DataError(
+                raise ArgumentError(
                     f"flatness: no point of the grid lies within {size:g} of {point.name}; give a larger radius or "
                     "measure the surface on a finer grid"
                 )
@@ -150,8 +150,8 @@ def loss_surface(
         progress: whether a bar is shown on standard error.
 
     Raises:
-        DataError: not three networks of one architecture; they lie on a line; the quantizers of two have different
-            steps; there are none and no `weights`; or batch norm has no `refresh`.
+        ArgumentError: `models` are not three networks of one architecture, or lie on a line, or have quantizers of
+            different steps, or none without `weights`, or batch norm without `refresh`.
 
     Example:
         >>> import torch
@@ -161,7 +161,7 @@ def loss_surface(
         (5, 'a1', 'mean')
     """
     if len(models) != 3 or len(names) != 3 or grid < 2 or margin < 0:
-        raise DataError(
+        raise ArgumentError(
             f"loss_surface: {len(models)} networks, {len(names)} names, grid={grid}, margin={margin}; wanted 3 of "
             "each, a grid of 2 or more and a margin of 0 or more"
         )

@@ -1,4 +1,4 @@
-"""Many short independent runs: any executor, results on disk as they come, a stopped sweep goes on where it was."""
+"""Many short independent runs on any executor; rows are saved as they come, and an interrupted sweep resumes."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from tqdm.auto import tqdm
 
 from fewbit.atomic_file import write_atomically
-from fewbit.errors import DataError, FewbitError, MissingExtraError
+from fewbit.errors import ArgumentError, DataError, FewbitError, MissingExtraError
 
 Config = dict[str, Any]
 Row = dict[str, Any]
@@ -20,7 +20,7 @@ FAILED = "failed"
 
 
 class Executor(Protocol):
-    """What runs trials elsewhere: every `concurrent.futures.Executor` does."""
+    """Anything that runs trials elsewhere, such as a `concurrent.futures.Executor`."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Start a call and return its future."""
@@ -49,22 +49,23 @@ def sweep(
     """Run ``trial(**config)`` for every config and return ``config | result`` in the order of `configs`.
 
     Args:
-        trial: gives a mapping of plain values. With an executor of other processes it must be picklable.
+        trial: returns a mapping of plain values. With an executor of other processes it must be picklable.
         configs: plain values (what JSON can hold); see `grid`.
         out: a file of JSON lines to which each row is appended as it comes. Rows already there are not run again.
-        executor: where trials run; default here, one after the other.
+        executor: where trials run; by default here, one after the other.
         progress: whether a bar with the time left is shown on standard error.
-        title: what the bar is called.
+        title: label of the progress bar.
 
     A trial that raises a `FewbitError` or gives a number that is not finite becomes a row with the reason under
-    ``failed`` and is tried again next time; any other exception ends the sweep, and what was done is on disk.
+    ``failed`` and is tried again next time; any other exception ends the sweep, and finished rows are on disk.
 
     Raises:
-        DataError: two configs are equal, or `out` is no file of rows.
+        ArgumentError: two configs are equal.
+        DataError: `out` is not a file of rows.
     """
     keys = [_key(config) for config in configs]
     if len(set(keys)) < len(keys):
-        raise DataError(f"{title}: two configs are equal; each needs a row of its own")
+        raise ArgumentError(f"{title}: two configs are equal; each needs a row of its own")
     rows = _read(Path(out)) if out is not None else {}
     todo = [config for key, config in zip(keys, configs, strict=True) if key not in rows]
     with tqdm(
@@ -150,7 +151,7 @@ def _append(path: Path, row: Row) -> None:
 
 
 def _read(path: Path) -> dict[str, Row]:
-    """Rows by config; a last line that was cut off when the sweep was killed is dropped from the file."""
+    """Rows by config; an incomplete last line, left by a killed sweep, is removed from the file."""
     if not path.is_file():
         return {}
     text = path.read_text(encoding="utf-8")
@@ -163,7 +164,7 @@ def _read(path: Path) -> dict[str, Row]:
             row = json.loads(line)
             config, result = row["config"], row["result"]
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}, line {number}: no row of a sweep; give another file or mend it") from error
+            raise DataError(f"{path}, line {number}: not a row of a sweep; give another file or repair it") from error
         if FAILED not in result:
             rows[_key(config)] = config | result
     return rows

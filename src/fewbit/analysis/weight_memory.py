@@ -1,4 +1,4 @@
-"""How many bytes the trained numbers of a network take."""
+"""Bytes of the trained numbers of a network."""
 
 from torch import nn
 from torch.nn.utils import parametrize

@@ -1,4 +1,4 @@
-"""The plane of weights through three networks, and a network that can be put at any of its points.
+"""The plane of weights through three networks, and a network that can be moved to any of its points.
 
 P(x, y) = a1 + x u / |u| + y v / |v|,    u = a2 - a1,    v = (a3 - a1) - <a3 - a1, u> / <u, u> u,    Pq = Q_D(P)
 """
@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 from fewbit.analysis.effective_weights import effective_copy, effective_weights
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.quant import Quantizer, Selection, attach, quantizers
 from fewbit.train import refresh_norms
 
@@ -23,7 +23,7 @@ CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 
 
 class WeightPlane:
-    """The plane through three networks, and a network that can be put at any of its points."""
+    """The plane through three networks, and a network that can be moved to any of its points."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class WeightPlane:
         self.corners = [_numbers(copy) for copy in copies]
         shapes = [{name: tuple(value.shape) for name, value in corner.items()} for corner in self.corners]
         if shapes[1:] != shapes[:1] * 2:
-            raise DataError(
+            raise ArgumentError(
                 f"loss_surface: {', '.join(names)} are not of one architecture; wanted equal names and shapes"
             )
         self.quantizers = {name: quantizer for name, quantizer in chosen.items() if name in self.weights}
@@ -49,14 +49,14 @@ class WeightPlane:
         }
         norms = any(isinstance(module, _BatchNorm) and module.track_running_stats for module in self.model.modules())
         if norms and refresh is None:
-            raise DataError("loss_surface: the networks have batch norm; give refresh=batches for its statistics")
+            raise ArgumentError("loss_surface: the networks have batch norm; give refresh=batches for its statistics")
         self.batches = list(islice(refresh, REFRESH_BATCHES)) if norms and refresh is not None else []
         flat = [torch.cat([corner[name].double().flatten() for name in self.weights]) for corner in self.corners]
         u, w = flat[1] - flat[0], flat[2] - flat[0]
         self.width, along = float(u.norm()), float(w @ u / u.norm().clamp_min(1e-300))
         self.height = float((w - along * u / u.norm().clamp_min(1e-300)).norm())
         if self.width == 0 or self.height <= 1e-6 * max(self.width, float(w.norm())):
-            raise DataError(
+            raise ArgumentError(
                 f"loss_surface: {', '.join(names)} lie on one line, so they span no plane; give three that differ"
             )
         self.along = along
@@ -95,7 +95,9 @@ def common_quantizers(models: Sequence[nn.Module], names: Sequence[str], weights
     found = {name: _weight_quantizers(model) for name, model in zip(names, models, strict=True)}
     carriers = [name for name in names if found[name]]
     if not carriers:
-        raise DataError("loss_surface: the networks have no weight quantizers; give weights='ternary' or another spec")
+        raise ArgumentError(
+            "loss_surface: the networks have no weight quantizers; give weights='ternary' or another spec"
+        )
     common = found[carriers[0]]
     for name in carriers[1:]:
         for weight, quantizer in found[name].items():
@@ -104,7 +106,7 @@ def common_quantizers(models: Sequence[nn.Module], names: Sequence[str], weights
                 continue  # an average with more levels lies on a grid of its own
             ones = torch.ones_like(_master(models[names.index(name)], weight))
             if not torch.allclose(mine.codes(ones).scale, quantizer.codes(ones).scale, rtol=1e-4):
-                raise DataError(
+                raise ArgumentError(
                     f"loss_surface: {weight} has one step in {carriers[0]} and another in {name}; wanted a common "
                     "one: freeze the steps before networks are taken, or give weights='...' to fit a common grid"
                 )
@@ -112,7 +114,7 @@ def common_quantizers(models: Sequence[nn.Module], names: Sequence[str], weights
 
 
 def _numbers(copy: nn.Module) -> dict[str, Tensor]:
-    """Everything that lies between the networks: parameters and what else is not counted."""
+    """All floating parameters and buffers."""
     numbers = dict(copy.named_parameters()) | dict(copy.named_buffers())
     return {name: tensor.detach() for name, tensor in numbers.items() if tensor.is_floating_point()}
 

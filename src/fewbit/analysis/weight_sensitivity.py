@@ -1,7 +1,7 @@
 """Where a network needs its bits: every group of weights and every signal quantized alone, all else float.
 
 A recurrent network uses a weight at every time step and feeds its errors back, so its matrices and signals differ in
-how few bits they bear. What is measured here is what `assign_bits` chooses from.
+how few bits they tolerate. `assign_bits` chooses from the figures measured here.
 
 References:
     Shin, Hwang, Sung 2016, "Fixed-point performance analysis of recurrent neural networks" (arXiv 1512.01322).
@@ -24,7 +24,7 @@ from torch.nn.utils import parametrize
 from fewbit.analysis.report import Cell, Table
 from fewbit.analysis.trials import FAILED, Executor, sweep
 from fewbit.analysis.weight_memory import FLOAT_BYTES, stored_bytes
-from fewbit.errors import DataError, QuantizationError, SelectionError
+from fewbit.errors import ArgumentError, DataError, QuantizationError, SelectionError
 from fewbit.passes import Pass, Quantize, compress, describe
 from fewbit.quant import Quantizer, activation_quantizer, attach, calibrate, input_quantizer, quantizers, weight_names
 from fewbit.quant import weight_quantizer as _weight_quantizer
@@ -131,12 +131,13 @@ def sensitivity(
         groups: label -> patterns of weights that are quantized together, such as ``{"recurrent":
             ["*.weight_hidden"]}``; weights in no group stay float. Default: every weight by itself.
         retrain: a pass that retrains what was quantized, and the float network too, before it is measured.
-        network, metric: what they are called in tables and pictures.
+        network, metric: their labels in tables and pictures.
         executor, out, progress: as in `sweep`; `out` holds rows of one `evaluate`, of any networks.
 
     Raises:
         SelectionError: a pattern of `groups` matches no weight.
-        DataError: there are no specs, a weight is in two groups, or the float network cannot be measured.
+        ArgumentError: there are no specs, or a weight is in two groups.
+        DataError: the float network cannot be measured.
         FormatError: a spec is not one of weights, or of signals.
         QuantizationError: the network is quantized already, or signals are asked for without `calibration`.
     """
@@ -144,7 +145,7 @@ def sensitivity(
         raise QuantizationError(f"{network}: {name} is quantized already; wanted a float network: detach(model) first")
     found = _groups(model, groups)
     if not weights and not activations:
-        raise DataError(f"{network}: no specs to measure; give some, such as weights=('ternary', 'int4')")
+        raise ArgumentError(f"{network}: no specs to measure; give some, such as weights=('ternary', 'int4')")
     for spec in weights:
         _weight_quantizer(spec)
     signals = _signals(model, activations or (), calibration)
@@ -216,7 +217,7 @@ def _groups(model: nn.Module, groups: Mapping[str, Sequence[str]] | None) -> dic
         found[label] = [name for name in names if any(_matches(name, pattern) for pattern in patterns)]
         for name in found[label]:
             if name in owner:
-                raise DataError(f"{name} is in two groups, {owner[name]!r} and {label!r}; leave it in one")
+                raise ArgumentError(f"{name} is in two groups, {owner[name]!r} and {label!r}; leave it in one")
             owner[name] = label
     return found
 

@@ -22,13 +22,13 @@ from torch.nn import functional
 from fewbit.distill.language_model import Model, device_of, probabilities
 from fewbit.distill.soft_labels import TextBatch
 from fewbit.distill.text_variety import degeneration_reason
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.inference import inference_mode
 from fewbit.train import Schedule, TruncatedBPTT, constant
 
 
 def guided(progress: float) -> float:
-    """All streams by the teachers at first, none after a tenth: an untrained student writes noise."""
+    """Share of streams that the teachers write: all at first, none after a tenth; an untrained student writes noise."""
     return max(0.0, 1 - 10 * progress)
 
 
@@ -45,23 +45,23 @@ class GeneratedText:
 
     Args:
         teachers: a network ``(x, state) -> (scores, state)`` such as a `fewbit.models.CharLM`, or several of the
-            same classes, whose probabilities are averaged. They are read in eval mode without gradient.
-        student: where given (alone or in its `fewbit.train.TruncatedBPTT`), it writes the text with the weights that it
-            has at that moment, and the teachers only label it: they then spell out no strings that they know by heart.
+            same classes, whose probabilities are averaged. They run in eval mode without gradient.
+        student: a network, alone or in its `fewbit.train.TruncatedBPTT`, that writes the text with its current weights,
+            while the teachers only label it. The teachers then cannot spell out strings that they have memorised.
         streams, steps: symbols of a batch.
         count: batches per epoch.
         restart: steps after which the streams begin again.
         warmup: first steps of a stream that have no label.
-        temperature: of sampling; below 1 text becomes tame and soon repeats itself. Labels stay as they are.
-        hard: share of the symbol that was really drawn in its label; 1 is plain training on generated text.
-        mix: with a `student`, the share of streams that the teachers write all the same, a number or a function of
-            the progress through an epoch, drawn for each batch.
-        one_each: whether each stream is written by one teacher, drawn where it begins, and not by their mean.
-        symbols: what the classes of each teacher stand for, where they are to be compared.
-        seed: of all that is drawn.
+        temperature: of sampling; below 1 the text loses variety and soon repeats itself. Labels do not depend on it.
+        hard: weight of the symbol actually drawn in its label; 1 is plain training on generated text.
+        mix: with a `student`, the share of streams that the teachers write, a number or a function of the progress
+            through an epoch; the streams are drawn for each batch.
+        one_each: whether each stream is written by one teacher, drawn when it begins, instead of by their mean.
+        symbols: of the classes of each teacher; if given, they must be the same for all.
+        seed: of all random draws.
 
     Raises:
-        DataError: there is no teacher, teachers differ in their symbols or classes, or a number is out of range.
+        ArgumentError: there is no teacher, teachers differ in their symbols or classes, or a number is out of range.
     """
 
     def __init__(
@@ -83,14 +83,14 @@ class GeneratedText:
     ) -> None:
         self.teachers = list(teachers) if isinstance(teachers, Sequence) else [teachers]
         if not self.teachers:
-            raise DataError("GeneratedText: there is no teacher; give one network or several")
+            raise ArgumentError("GeneratedText: there is no teacher; give one network or several")
         if min(streams, steps, count, restart) < 1 or not 0 <= warmup < restart:
-            raise DataError(
+            raise ArgumentError(
                 f"GeneratedText: streams={streams}, steps={steps}, count={count}, restart={restart}, warmup={warmup}; "
                 "wanted at least 1 of each, and a warm-up from 0 to below restart"
             )
         if temperature <= 0 or not 0 <= hard <= 1:
-            raise DataError(f"GeneratedText: temperature={temperature}, hard={hard}; wanted above 0, and 0..1")
+            raise ArgumentError(f"GeneratedText: temperature={temperature}, hard={hard}; wanted above 0, and 0..1")
         _demand_same_symbols(symbols)
         self.student = student.model if isinstance(student, TruncatedBPTT) else student
         self.streams, self.steps, self.count, self.restart, self.warmup = streams, steps, count, restart, warmup
@@ -123,7 +123,7 @@ class GeneratedText:
         taught = self._taught(progress).to(stream.last.device)
         with inference_mode(*self.teachers, self.student):
             x, q = self._write(stream, taught)
-            if q is None:  # the student wrote it all, so the teachers may read it all at once
+            if q is None:  # the student wrote it all, so the teachers can read it all at once
                 q = self._labels(stream, x).mean(0)
         if self.hard:
             drawn = torch.cat([x[:, 1:], stream.last[:, None]], 1)
@@ -135,7 +135,7 @@ class GeneratedText:
         return TextBatch(x, q, begins)
 
     def _write(self, stream: "StreamState", taught: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The next symbols ``(streams, steps)``, and their labels where the teachers had to look at each."""
+        """The next symbols ``(streams, steps)``, and their labels if the teachers read them one by one."""
         read, labels = [], []
         any_taught = bool(taught.any())
         for _ in range(self.steps):
@@ -165,7 +165,7 @@ class GeneratedText:
         q, state = probabilities(model, x, state)
         stream.classes = stream.classes or q.shape[-1]
         if q.shape[-1] != stream.classes:
-            raise DataError(
+            raise ArgumentError(
                 f"GeneratedText: {who} has {q.shape[-1]} classes and another network {stream.classes}; all need the "
                 "same symbols in the same order"
             )
@@ -177,13 +177,13 @@ class GeneratedText:
             return torch.ones(self.streams, dtype=torch.bool)
         share = self.mix(progress)
         if not 0 <= share <= 1:
-            raise DataError(f"GeneratedText: mix must lie in 0..1, not {share} at progress {progress:.3f}")
+            raise ArgumentError(f"GeneratedText: mix must lie in 0..1, not {share} at progress {progress:.3f}")
         if share in (0, 1):  # nothing to draw: then the text does not depend on how it is cut into batches
             return torch.full((self.streams,), bool(share))
         return torch.rand(self.streams, generator=self.generator) < share
 
     def _draw(self, chances: Tensor) -> Tensor:
-        """A class for each row of ``(streams, classes)``: as many random numbers for each step, however it is cut."""
+        """A class for each row of ``(streams, classes)``, from one random number each."""
         sums = (chances.double() ** (1 / self.temperature)).cumsum(-1)
         if not bool((sums[:, -1] > 0).all()):
             raise DataError("GeneratedText: a network gives no finite probabilities to draw from; is it trained?")
@@ -193,7 +193,7 @@ class GeneratedText:
 
 @dataclass
 class StreamState:
-    """Streams that began together: the last symbol of each, what the networks remember, and who writes."""
+    """State of streams that began together: the last symbol of each, the states of the networks, and who writes."""
 
     last: Tensor
     teachers: list[Any]
@@ -204,7 +204,7 @@ class StreamState:
     text: list[Tensor] = field(default_factory=list)
 
     def check(self) -> None:
-        """Warn of text that nobody should learn from."""
+        """Warn if the text has degenerated."""
         found = degeneration_reason(torch.cat(self.text, 1), self.classes)
         if found:
             warnings.warn(f"GeneratedText: {found}; look at the text and its temperature", RuntimeWarning, stacklevel=3)
@@ -216,7 +216,7 @@ def _demand_same_symbols(symbols: Sequence[Sequence[str]]) -> None:
         if list(mine) != list(first):
             pairs = zip_longest(mine, first)
             place, (its, wanted) = next((k, pair) for k, pair in enumerate(pairs) if pair[0] != pair[1])
-            raise DataError(
+            raise ArgumentError(
                 f"GeneratedText: class {place} is {its!r} for teacher {i} and {wanted!r} for teacher 0; teachers need "
                 "the same symbols in the same order"
             )

@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
 from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of
 
@@ -28,7 +28,7 @@ class LogitKD:
     the teacher: both then spike at the same frames.
 
     Args:
-        teacher: a network with the outputs of the student; it is run in eval mode without gradient and left as found.
+        teacher: a network with the outputs of the student; it runs in eval mode without gradient and stays as it is.
         temperature: T > 0.
         weight: ``a`` in [0, 1], a number or a function of training progress such as ``linear(0.9, 0.0)``.
         hard: objective with a `loss` method; default `CrossEntropy`.
@@ -42,21 +42,21 @@ class LogitKD:
         hard: HardLoss | None = None,
     ) -> None:
         if temperature <= 0:
-            raise DataError(f"LogitKD: temperature must be above 0, not {temperature}")
+            raise ArgumentError(f"LogitKD: temperature must be above 0, not {temperature}")
         self.teacher, self.temperature = teacher, temperature
         self.weight: Schedule = weight if callable(weight) else constant(float(weight))
         self.hard = hard or CrossEntropy()
         if not hasattr(self.hard, "loss"):
-            raise DataError(f"LogitKD: {type(self.hard).__name__} cannot be mixed with; use CrossEntropy() or CTC()")
+            raise ArgumentError(f"LogitKD: {type(self.hard).__name__} has no loss method; use CrossEntropy() or CTC()")
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
         weight = self.weight(progress)
         if not 0 <= weight <= 1:
-            raise DataError(f"LogitKD: weight must lie in 0..1, not {weight} at progress {progress:.3f}")
+            raise ArgumentError(f"LogitKD: weight must lie in 0..1, not {weight} at progress {progress:.3f}")
         student = outputs_of(model, batch)
         teacher = self._teach(batch)
         if teacher.shape != student.shape:
-            raise DataError(
+            raise ArgumentError(
                 f"LogitKD: the teacher gives {tuple(teacher.shape)}, the student {tuple(student.shape)}; "
                 "both need the same classes and frames"
             )

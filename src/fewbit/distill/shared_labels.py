@@ -1,15 +1,15 @@
-"""Soft labels of many devices, of which nobody but the device itself sees its own: only the mean is released.
+"""Soft labels of many devices, of which only the mean is released.
 
-A public model writes text; every device answers with what its personal model expects after each symbol; an aggregator
-that all trust releases the mean of at least `least` answers. Private text never leaves its device.
+A public model writes text; every device answers with the distributions that its personal model expects after each
+symbol; a trusted aggregator releases the mean of at least `least` answers. Private text never leaves its device.
 
-With masks not even the aggregator sees an answer. Answers are whole numbers modulo 2**32, and each pair of devices
-shares a secret of which one adds what the other subtracts:
+With masks the aggregator cannot see single answers either. Answers are whole numbers modulo 2**32, and each pair of
+devices derives from a shared secret a mask that one of them adds and the other subtracts:
 
     masked_i = round(2**20 q_i) + sum_{j > i} mask_ij - sum_{j < i} mask_ij,   sum_i masked_i = sum_i round(2**20 q_i)
 
-What the mean itself gives away is not bounded here: there is no noise and no privacy accounting, and the authors prove
-no guarantee either.
+What the mean itself reveals is not bounded: no noise is added, privacy is not accounted for, and the authors prove no
+guarantee.
 
 References:
     Shin, Hwang, Sung 2016 (arXiv 1608.04077) for the protocol; Bonawitz et al. 2017, "Practical secure aggregation for
@@ -26,16 +26,16 @@ import torch
 from torch import Tensor
 
 from fewbit.distill.language_model import Model, probabilities
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.inference import inference_mode
 
 UNIT, MODULUS = 1 << 20, 1 << 32
 TOLERANCE = 1e-3
-"""How far from 1 the sum of a distribution may be, so that rows in half precision are taken."""
+"""How far from 1 the sum of a distribution may be, so that rows in half precision are accepted."""
 
 
 class LabelRequest(NamedTuple):
-    """What devices are asked: text ``(streams, steps)``, whether its streams begin here, and which request it is."""
+    """A request for labels: text ``(streams, steps)``, whether its streams begin here, and the request's number."""
 
     text: Tensor
     begins: bool
@@ -47,7 +47,7 @@ Device = Callable[[LabelRequest], Tensor]
 
 
 class LabelDevice:
-    """The side of a device: a personal model that reads public text and tells what it expects.
+    """A device: a personal model that reads public text and answers with the distributions that it expects.
 
     Args:
         model: ``(x, state) -> (scores, state)``, adapted to text that stays on the device.
@@ -60,18 +60,19 @@ class LabelDevice:
         self._state: Any = None
         self._next = 0
         if self._name in self._secrets:
-            raise DataError(f"LabelDevice: {name!r} has a secret with itself; give those it shares with others")
+            raise ArgumentError(f"LabelDevice: {name!r} has a secret with itself; give those it shares with others")
 
     def __call__(self, request: LabelRequest) -> Tensor:
-        """Read on and answer.
+        """Read the text and answer.
 
         Raises:
-            DataError: a masked answer of this number was given before: two under one mask tell their difference.
+            ArgumentError: a masked answer of this number was given before; two answers under one mask reveal their
+                difference.
         """
         if self._secrets and request.number < self._next:
-            raise DataError(
-                f"LabelDevice: request {request.number} was answered before, and its mask with it; go on counting, "
-                "or agree on new secrets"
+            raise ArgumentError(
+                f"LabelDevice: request {request.number} was answered before, so its mask is used up; continue "
+                "the numbers, or agree on new secrets"
             )
         self._next = request.number + 1
         with inference_mode(self._model):
@@ -88,39 +89,41 @@ class LabelDevice:
 
 
 class SharedLabels:
-    """The aggregator, in the place of a teacher::
+    """The aggregator, used as a teacher::
 
         GeneratedText(SharedLabels(devices, classes), student=public, mix=0.0)
 
-    An answer that is no distribution is left out with a warning that does not name its device. Nothing of an answer is
-    kept.
+    An answer that is not a distribution is left out with a warning that does not name its device. Answers are not kept.
 
     Args:
-        devices: `LabelDevice` objects, or what asks devices elsewhere.
+        devices: `LabelDevice` objects, or functions that ask remote devices.
         classes: of the text.
-        least: answers below which nothing is released; at least 2.
-        masked: whether answers are masked. Masks cancel only where every device answers, and then only the mean can
-            be checked.
+        least: fewest answers whose mean is released; at least 2.
+        masked: whether answers are masked. Masks cancel only if every device answers; then only the mean can be
+            checked.
 
-    With masks, requests are counted over the life of the secrets: one aggregator, or `asked` set to where the last one
-    stopped.
+    With masks, numbers of requests must not repeat as long as the secrets are in use: keep one aggregator, or set
+    `asked` to where the last one stopped.
 
     Raises:
-        DataError: `least` is below 2, there are too few devices or good answers, or masks do not cancel.
+        ArgumentError: `least` is below 2, or there are too few devices, or too many for masks.
+        DataError: too few answers are good, or masks do not cancel.
     """
 
     def __init__(self, devices: Sequence[Device], classes: int, *, least: int = 3, masked: bool = False) -> None:
         if least < 2:
-            raise DataError(f"SharedLabels: least={least} would release the answer of one device; wanted 2 or more")
+            raise ArgumentError(f"SharedLabels: least={least} would release the answer of one device; wanted 2 or more")
         if len(devices) < least:
-            raise DataError(f"SharedLabels: {len(devices)} devices, and nothing is released of fewer than {least}")
+            raise ArgumentError(f"SharedLabels: {len(devices)} devices are fewer than least={least}; add devices")
         if masked and len(devices) >= MODULUS // UNIT:
-            raise DataError(f"SharedLabels: masks carry fewer than {MODULUS // UNIT} devices, not {len(devices)}")
+            raise ArgumentError(
+                f"SharedLabels: masks work for fewer than {MODULUS // UNIT} devices, not {len(devices)}"
+            )
         self.devices, self.classes, self.least, self.masked = list(devices), classes, least, masked
         self.asked = 0
 
     def __call__(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Logarithms of the mean ``(streams, steps, classes)``; the state only tells that streams go on."""
+        """Logarithms of the mean ``(streams, steps, classes)``; the state only says whether streams continue."""
         request = LabelRequest(x, state is None, self.asked)
         self.asked += 1
         mean = self._unmasked(request) if self.masked else self._mean(request)
@@ -141,7 +144,7 @@ class SharedLabels:
             told = f"SharedLabels: {len(faults)} of {len(self.devices)} answers left out: {', '.join(sorted(faults))}"
             warnings.warn(told, RuntimeWarning, stacklevel=3)
         if good < self.least:
-            raise DataError(f"SharedLabels: {good} good answers, and nothing is released of fewer than {self.least}")
+            raise DataError(f"SharedLabels: {good} good answers are fewer than least={self.least}; nothing is released")
         return (total / total.sum(-1, keepdim=True)).to(request.text.device)
 
     def _unmasked(self, request: LabelRequest) -> Tensor:
@@ -151,8 +154,8 @@ class SharedLabels:
         mean = (torch.stack(answers).sum(0) % MODULUS).double() / UNIT / len(answers)
         if _fault(mean, mean.shape):
             raise DataError(
-                "SharedLabels: the sum of the masked answers is no distribution: a device is missing, secrets are not "
-                "the same on both sides, or an answer was bad"
+                "SharedLabels: the sum of the masked answers is not a distribution: a device is missing, secrets "
+                "are not the same on both sides, or an answer was bad"
             )
         return (mean / mean.sum(-1, keepdim=True)).float()
 
@@ -161,7 +164,7 @@ class SharedLabels:
 
 
 def _fault(answer: Tensor, shape: torch.Size) -> str | None:
-    """Why an answer is no distribution for each symbol of the text, in words that give nothing of it away."""
+    """Why an answer is not a distribution for each symbol of the text; the reason reveals none of its numbers."""
     if answer.shape != shape:
         return "of another shape"
     if not torch.isfinite(answer).all():
@@ -174,6 +177,6 @@ def _fault(answer: Tensor, shape: torch.Size) -> str | None:
 
 
 def _mask(secret: bytes, number: int, count: int) -> Tensor:
-    """`count` numbers of 32 bits that only who knows the secret can tell from random ones; others for each request."""
+    """`count` pseudorandom numbers of 32 bits, which depend on the secret and on the number of the request."""
     stream = hashlib.shake_256(len(secret).to_bytes(8, "big") + secret + number.to_bytes(8, "big")).digest(4 * count)
     return torch.from_numpy(np.frombuffer(stream, "<u4").astype(np.int64))

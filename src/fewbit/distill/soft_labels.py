@@ -28,10 +28,10 @@ class TextBatch(NamedTuple):
 
 
 class SoftLabels:
-    """Learn the distributions ``batch[1]``; where a `TextBatch` begins, a `fewbit.train.TruncatedBPTT` model forgets.
+    """Learn the distributions ``batch[1]``; a `fewbit.train.TruncatedBPTT` restarts where a `TextBatch` begins streams.
 
     Its gradient on the scores is ``p - q``. It equals the Kullback-Leibler divergence of the student from the labels
-    but for a constant, and with one-hot labels it is plain cross-entropy.
+    up to a constant; with one-hot labels it is plain cross-entropy.
     """
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:

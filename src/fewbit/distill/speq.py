@@ -1,7 +1,7 @@
-"""Self-distillation by stochastic precision (SPEQ): the network at finer signals teaches itself at coarse ones.
+"""Self-distillation by stochastic precision (SPEQ): the network with finer signals teaches itself with coarse ones.
 
-For every batch each quantized signal of the teacher is drawn to have `bits` bits with probability u, or as many as
-the student. Weights, clips and everything else are shared; there is no second network.
+For every batch, each quantized signal of the teacher gets `bits` bits with probability u, else as many as the
+student's. Weights, clips and everything else are shared; there is no second network.
 
     L = hard(student) + weight * T**2 * mean(1 - cos(p_S, p_A)),   p = softmax(logits / T)
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewbit.errors import DataError, SelectionError
+from fewbit.errors import ArgumentError, SelectionError
 from fewbit.formats import Format, Int, Ternary, UInt
 from fewbit.quant import Activation, PerTokenActivation, Quantizer, input_quantizer
 from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of
@@ -29,10 +29,10 @@ Loss = Literal["cosine", "kl"]
 
 
 class SPEQ:
-    """A hard objective and the cosine to the network itself at randomly finer signals.
+    """A hard objective plus the cosine loss against the same network with randomly finer signals.
 
     The network must have quantized signals of fewer than `bits` bits (`fewbit.quant.attach`, ``activations=``). The
-    teacher's pass leaves running statistics as they were and sees the same dropout masks as the student's.
+    teacher's forward pass leaves running statistics unchanged and sees the same dropout masks as the student's.
 
     Args:
         temperature: T > 0.
@@ -55,9 +55,9 @@ class SPEQ:
         sites: Sequence[str] = ("*",),
     ) -> None:
         if temperature <= 0 or not 0 <= chance <= 1:
-            raise DataError(f"SPEQ: temperature {temperature}, chance {chance}; wanted above 0, and 0..1")
+            raise ArgumentError(f"SPEQ: temperature {temperature}, chance {chance}; wanted above 0, and 0..1")
         if loss not in _LOSSES:
-            raise DataError(f"SPEQ: no loss {loss!r}; there are {', '.join(_LOSSES)}")
+            raise ArgumentError(f"SPEQ: no loss {loss!r}; there are {', '.join(_LOSSES)}")
         self.temperature, self.chance, self.bits, self.sites = temperature, chance, bits, tuple(sites)
         self.weight: Schedule = weight if callable(weight) else constant(float(weight))
         self.hard, self.soft = hard or CrossEntropy(), _LOSSES[loss]
@@ -82,7 +82,7 @@ class SPEQ:
 
 
 def cosine_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """``T**2 * mean(1 - cos)`` of the softmax at `temperature` of ``(..., classes)`` logits; 0 where none counts."""
+    """``T**2 * mean(1 - cos)`` of the softmax at `temperature` of ``(..., classes)`` logits; 0 for no positions."""
     if not student.numel():
         return student.sum()
     p, q = (functional.softmax(logits.float() / temperature, dim=-1) for logits in (student, teacher))
@@ -135,7 +135,7 @@ def finer_signals(sites: Sequence[nn.Module], bits: int) -> Iterator[None]:
 
 @contextmanager
 def unchanged_buffers(model: nn.Module) -> Iterator[None]:
-    """Inside the block the network has copies of its buffers, such as running statistics; they are lost after it."""
+    """Inside the block the network has copies of its buffers, such as running statistics, which are then discarded."""
     kept = [(module, dict(module._buffers)) for module in model.modules() if module._buffers]
     for module, buffers in kept:
         module._buffers.update({name: buffer.clone() for name, buffer in buffers.items() if buffer is not None})

@@ -1,4 +1,4 @@
-"""Whether generated text goes stale: paragraphs that never end, and the same few phrases over and over."""
+"""Detection of degenerate generated text: paragraphs that never end, and phrases that repeat."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ GRAM = 8
 
 
 def distinct_grams(text: Tensor, classes: int) -> float:
-    """How many different runs of 8 symbols streams ``(streams, steps)`` have, over how many they could have; 0..1."""
+    """Number of distinct runs of 8 symbols in streams ``(streams, steps)``, over the largest possible number; 0..1."""
     if text.shape[1] < GRAM:
         return 1.0
     powers = torch.tensor([_wrapped(classes**i) for i in range(GRAM)], device=text.device)
@@ -17,11 +17,11 @@ def distinct_grams(text: Tensor, classes: int) -> float:
 
 
 def degeneration_reason(text: Tensor, classes: int, least_distinct: float = 0.2, patience: int = 20_000) -> str | None:
-    """What is wrong with streams ``(streams, steps)`` that began together, or nothing.
+    """Why streams ``(streams, steps)`` that began together are degenerate, or ``None`` if they are not.
 
     Args:
-        least_distinct: share of different runs of 8 symbols under which text repeats itself.
-        patience: symbols without a single class 0, the end of a paragraph, that are too many.
+        least_distinct: text with a smaller share of distinct runs of 8 symbols repeats itself.
+        patience: text of so many symbols must have an end of a paragraph, class 0.
     """
     distinct = distinct_grams(text, classes)
     if distinct < least_distinct:

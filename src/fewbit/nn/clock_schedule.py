@@ -1,10 +1,10 @@
-"""When a recurrent layer runs: the frames in which it ticks, and those before which it starts anew.
+"""When a recurrent layer runs: the frames in which it ticks, and those before which it is reset.
 
     s[t] = (1 - c)(1 - r) s[t-1] + c f(x[t], (1 - r) s[t-1])        clock c, reset r, both 0 or 1
 
-Between two resets a state goes from tick to tick and depends on nothing else. So all such chains of a chunk, of every
-stream, run side by side: as many steps as the longest chain has ticks, each with all chains that are so long. Where
-words are short and many, that is a tenth of the steps of a loop over frames.
+Between two resets, ticks form a chain whose states depend on nothing outside. All chains of a chunk, of every stream,
+therefore run in parallel: there are as many steps as the longest chain has ticks, and a step runs all chains that are
+long enough. For text with short words this takes a tenth of the steps of a loop over frames.
 
 References:
     Hwang, Sung 2016 (arXiv 1609.03777), section 2.
@@ -15,10 +15,11 @@ from torch import Tensor
 
 
 class ClockSchedule:
-    """The plan of a chunk, for all layers that share a clock.
+    """The schedule of a chunk, for all layers that share a clock.
 
     Args:
-        clock, reset: booleans ``(batch, time)``; a reset comes before the tick of its frame, and holds without one.
+        clock, reset: booleans ``(batch, time)``; a reset takes effect before the tick of its frame, even if the frame
+            has none.
 
     Attributes:
         frames: numbers ``(ticks,)`` of the frames of the flattened chunk that tick, in the order in which they run.
@@ -45,7 +46,7 @@ class ClockSchedule:
         self.frames = ticking[order]
         self.sizes: list[int] = torch.bincount(step).tolist() if len(ticking) else []
 
-        # A state that nobody made in this chunk: row `stream` of what was there before, or the zeros behind it.
+        # A state not computed in this chunk: row `stream` of the states before it, or the zeros behind them.
         streams = torch.arange(batch, device=clock.device).unsqueeze(1).expand(batch, time)
         unmade = torch.where(started < 0, streams, batch)
         self._begin = unmade.flatten()[ticking[heads[longest_first]]]

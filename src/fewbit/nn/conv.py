@@ -4,15 +4,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.nn.layer import Layer, State
 
 
 class CausalConv1d(Layer):
     """``y[j] = W x[j*stride - kernel + 1 ... j*stride] + b``: an output sees no later frame than its own.
 
-    With a stride above 1, output ``j`` leaves as soon as frame ``j * stride`` has come in. The state is the tail
-    ``(batch, pending, inputs)`` of frames that coming outputs still need; it starts as ``kernel - 1`` zeros.
+    With a stride above 1, output ``j`` is there as soon as frame ``j * stride`` is. The state is the tail
+    ``(batch, pending, inputs)`` of frames that later outputs need; it starts as ``kernel - 1`` zeros.
 
     Args:
         inputs, outputs: features in and out.
@@ -23,7 +23,7 @@ class CausalConv1d(Layer):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         if not 1 <= stride <= kernel:
-            raise DataError(f"CausalConv1d: stride must lie in 1..kernel = {kernel}, not {stride}")
+            raise ArgumentError(f"CausalConv1d: stride must lie in 1..kernel = {kernel}, not {stride}")
         self.inputs, self.outputs, self.kernel, self.stride = inputs, outputs, kernel, stride
         bound = (inputs * kernel) ** -0.5
         self.weight = nn.Parameter(torch.empty(outputs, kernel * inputs).uniform_(-bound, bound))

@@ -1,12 +1,12 @@
 """A character network with the memory of a word network: two clocks, one for letters and one for words.
 
     w[t]       1 where a word ends with x[t], else 0
-    letters:   x[t]                              starts anew where w = 1
+    letters:   x[t]                              is reset where w = 1
     words[0]:  letters[t-1] and x[t]             ticks where w = 1, else holds: it reads the whole word that just ended
     words[i]:  words[i-1]                        ticks where w = 1, else holds
-    spelling:  letters[t] and words[-1][t]       starts anew where w = 1; its output is the layer's
+    spelling:  letters[t] and words[-1][t]       is reset where w = 1; its output is the layer's
 
-What is older than a word reaches the output through the words only. Input and output stay those of a character
+Information older than a word reaches the output through the word LSTMs only. Input and output are those of a character
 network.
 
 References:
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.nn.clock_schedule import ClockSchedule
 from fewbit.nn.layer import Layer, Signal, State
 from fewbit.nn.lstm import LSTM
@@ -29,15 +29,15 @@ class HLSTM(Layer):
     """Hierarchical LSTM; the state is ``(letters, words, spelling)`` with the states of these LSTMs.
 
     Args:
-        inputs: features of a frame, for text one for each character: 1 for the one that is there, else 0.
+        inputs: features of a frame; for text, a one-hot vector of the character.
         hidden_size: cells of each LSTM.
         boundaries: features that end a word where they are above 0: space, end of paragraph.
         words: LSTMs with the clock of words.
         direct: `spelling` reads ``x[t]`` in place of ``letters[t]`` (HLSTM-A; left out, it is HLSTM-B).
-        reset: whether letters and spelling start anew; without it they are plain LSTMs.
+        reset: whether letters and spelling are reset; without it they are plain LSTMs.
 
     Raises:
-        DataError: a boundary is no feature, there is none, or there are no words.
+        ArgumentError: `boundaries` is empty or names no feature, or `words` is below 1.
     """
 
     boundaries: Tensor
@@ -53,12 +53,12 @@ class HLSTM(Layer):
     ) -> None:
         super().__init__()
         if not boundaries or not all(0 <= feature < inputs for feature in boundaries):
-            raise DataError(f"HLSTM: boundaries must be features in 0..{inputs - 1}, not {list(boundaries)}")
+            raise ArgumentError(f"HLSTM: boundaries must be features in 0..{inputs - 1}, not {list(boundaries)}")
         if words < 1:
-            raise DataError(f"HLSTM: words must be 1 or more, not {words}")
+            raise ArgumentError(f"HLSTM: words must be 1 or more, not {words}")
         self.inputs, self.hidden_size, self.direct, self.reset = inputs, hidden_size, direct, reset
         self.register_buffer("boundaries", torch.tensor(sorted(set(boundaries))), persistent=False)
-        self.input = Signal()  # so that the clock is read off the codes that a Program has
+        self.input = Signal()  # the clock is derived from the same codes as in a Program
         self.letters = LSTM(inputs, hidden_size)
         self.words = nn.ModuleList(LSTM(hidden_size if i else hidden_size + inputs, hidden_size) for i in range(words))
         self.spelling = LSTM(hidden_size + (inputs if direct else hidden_size), hidden_size)

@@ -5,7 +5,7 @@ A layer is ``forward(x, state=None) -> (y, state)`` with ``x: (batch, time, feat
     any split of time gives the same output     ``layer(whole) == join(layer(first), layer(rest, state))``
     later input never changes earlier output    (causality, up to `Layer.lookahead` frames)
 
-State is explicit: ``None`` means the start of a stream, and what comes back is what the next call wants. Layers are
+State is explicit: ``None`` means the start of a stream, and the returned state goes into the next call. Layers are
 plain float networks; quantizers attach to them from outside and know nothing of this package.
 """
 

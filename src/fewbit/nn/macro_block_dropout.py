@@ -2,9 +2,9 @@
 
     z ~ Bernoulli(1 - p)  for each block,   y = c * stretch(z) * x  in training,   y = x  otherwise
 
-Unit ``i`` of ``n`` belongs to block ``floor(i * blocks / n)``. The share of what is dropped then varies as
+Unit ``i`` of ``n`` belongs to block ``floor(i * blocks / n)``. The variance of the dropped share is then
 ``p (1 - p) / blocks`` instead of ``p (1 - p) / n``: every example, layer and step sees another rate, whose mean is `p`.
-As many blocks as units, held over time, is the dropout known as variational or locked.
+With as many blocks as units, held over time, this is variational (locked) dropout.
 
 References:
     Kim, Indurti, Park, Sung 2022, "Macro-block dropout for improved regularization in training end-to-end speech
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 Time = Literal["constant", "frame"] | int
 Scale = Literal["rate", "l1", "sum"]
@@ -31,14 +31,14 @@ class MacroBlockDropout(nn.Module):
         p: probability with which a block is dropped, in [0, 1).
         blocks: of features, of sizes that differ by at most one; at most as many as there are features.
         time: "constant" draws once for each example and holds the mask over all frames, "frame" draws anew for each
-            frame, and a number cuts the frames of a chunk into so many blocks as well.
-        scale: what makes up for the dropped inputs: "rate", the inverse of the mean of the mask; "l1", for each
+            frame, and a number divides the frames of a chunk into so many blocks as well.
+        scale: compensation for the dropped inputs: "rate", the inverse of the mean of the mask; "l1", for each
             example ``sum |x| / sum |m x|``; "sum", ``|sum x / sum m x|``, which is large by chance where inputs have
             both signs. The last two are at most the number of blocks, and no gradient flows through them.
         redraw: never drop all of an example; with "rate" the mean stays exact.
 
     Raises:
-        DataError: an argument is out of range or, when it runs, there are fewer features than blocks.
+        ArgumentError: an argument is out of range or, when it runs, there are fewer features than blocks.
     """
 
     held: Tensor | None
@@ -49,22 +49,22 @@ class MacroBlockDropout(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= p < 1:
-            raise DataError(f"MacroBlockDropout: p must lie in [0, 1), not {p}")
+            raise ArgumentError(f"MacroBlockDropout: p must lie in [0, 1), not {p}")
         if blocks < 1:
-            raise DataError(f"MacroBlockDropout: blocks must be 1 or more, not {blocks}")
+            raise ArgumentError(f"MacroBlockDropout: blocks must be 1 or more, not {blocks}")
         if time not in ("constant", "frame") and not (isinstance(time, int) and time >= 1):
-            raise DataError(
+            raise ArgumentError(
                 f"MacroBlockDropout: time is 'constant', 'frame' or a number of blocks from 1, not {time!r}"
             )
         if scale not in get_args(Scale):
-            raise DataError(f"MacroBlockDropout: scale is one of {', '.join(get_args(Scale))}, not {scale!r}")
+            raise ArgumentError(f"MacroBlockDropout: scale is one of {', '.join(get_args(Scale))}, not {scale!r}")
         self.p, self.blocks, self.time, self.scale, self.redraw = float(p), blocks, time, scale, redraw
         self.held, self.seeds = None, (0, 0)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Drop blocks of `x`.
 
-        mask: what `sample` gave, to use it once more; default a new one.
+        mask: a result of `sample`; default a new one.
         """
         if not self.training or self.p == 0 or not x.numel():
             return x
@@ -90,7 +90,7 @@ class MacroBlockDropout(nn.Module):
     def mean(self, cells: int | None = None) -> float:
         """Mean of the mask: ``1 - p``, divided by ``1 - p ** cells`` where examples without any input are redrawn.
 
-        cells: that are drawn together; default `blocks`.
+        cells: number of cells that are drawn together; default `blocks`.
         """
         return (1 - self.p) / (1 - self.p ** (cells or self.blocks) if self.redraw else 1)
 
@@ -111,10 +111,10 @@ class MacroBlockDropout(nn.Module):
         return kept.to(like)  # device and type
 
     def _held_mask(self, x: Tensor, held: Tensor) -> Tensor:
-        """The mask of each frame's utterance, (batch, time, features): the same whenever it is asked for."""
+        """The mask of each frame's utterance, (batch, time, features); the same in every call."""
         self._check_width(x.shape[2])
         if held.shape[0] != x.shape[0] or held.shape[1] % x.shape[1]:
-            raise DataError(
+            raise ArgumentError(
                 f"MacroBlockDropout: masks are held for (batch, frames) = {tuple(held.shape)}, which does not fit an "
                 f"input of {tuple(x.shape)}"
             )
@@ -135,19 +135,19 @@ class MacroBlockDropout(nn.Module):
 
     def _check_width(self, features: int) -> None:
         if features < self.blocks:
-            raise DataError(f"MacroBlockDropout: {features} features cannot be cut into {self.blocks} blocks")
+            raise ArgumentError(f"MacroBlockDropout: {features} features cannot be cut into {self.blocks} blocks")
 
 
 def hold_masks(model: nn.Module, utterances: Tensor | None, seed: int = 0) -> None:
     """Let every `MacroBlockDropout` of `model` keep one mask for each utterance, across chunks and calls.
 
     The mask is a function of the number of the utterance, of `seed` and of the layer's place in the network, so it
-    need not be stored. Layers whose `time` is not "constant" draw anew as ever.
+    need not be stored. Layers whose `time` is not "constant" still draw new masks.
 
     Args:
         model: the network.
         utterances: the number, from 0, of each input frame's utterance ``(batch, frames)`` for the coming calls; a
-            layer behind a stride takes every so many-th. ``None`` ends it.
+            layer behind a stride of n reads every n-th. ``None`` ends the holding.
         seed: of the masks, from 0.
     """
     layers = [module for module in model.modules() if isinstance(module, MacroBlockDropout)]
@@ -156,7 +156,7 @@ def hold_masks(model: nn.Module, utterances: Tensor | None, seed: int = 0) -> No
 
 
 def _generator(*seeds: int) -> torch.Generator:
-    """Numbers that belong to these seeds together."""
+    """A generator that all `seeds` together determine."""
     return torch.Generator().manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
 
 

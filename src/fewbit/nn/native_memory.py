@@ -5,23 +5,23 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.native import training
 
 
 def demand(name: str, tensor: Tensor, shape: Sequence[int], like: Tensor) -> None:
-    """Refuse a tensor of another shape, type or device: behind it the memory is read unchecked.
+    """Check shape, type and device of a tensor: native code reads its memory unchecked.
 
     Raises:
-        DataError: it is one.
+        ArgumentError: one of them is not that of `shape` and `like`.
     """
     if tensor.shape != tuple(shape) or tensor.dtype != like.dtype or tensor.device != like.device:
-        raise DataError(
+        raise ArgumentError(
             f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}, "
             f"wanted {like.dtype} of shape {tuple(shape)} on {like.device}"
         )
     if tensor.dtype not in (torch.float32, torch.float64):
-        raise DataError(f"{name} is {tensor.dtype}, wanted torch.float32 or torch.float64")
+        raise ArgumentError(f"{name} is {tensor.dtype}, wanted torch.float32 or torch.float64")
 
 
 def run(name: str, like: Tensor, frames: int, *tensors: Tensor | None) -> None:
@@ -58,7 +58,7 @@ def through_loops(
     Returns:
         One for each input; ``None`` where the input asks for none.
     """
-    # New names for the inputs: one of them may have been made from another, which is not the loop's affair.
+    # Views, because one input may have been computed from another; the gradient must not flow through that.
     names = [None if given is None else given.view_as(given) for given in inputs]
     pairs = [(output, error) for output, error in zip(loop(*names), errors, strict=True) if error is not None]
     wanted = [name for name in names if name is not None and name.requires_grad]

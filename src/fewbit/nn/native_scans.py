@@ -3,8 +3,8 @@
     fewbit::sru(gates, bias, skip, start) -> (y, end)
     fewbit::qrnn(gates, start) -> (y, end)
 
-Shapes are those of `recurrence_loops`. Nothing is kept for the way back but the inputs: to compute the cells of a row
-of the batch anew, in a cache, takes less time than to write and read them. Gradients of gradients go through the loops.
+Shapes are those of `recurrence_loops`. Only the inputs are kept for the backward pass: recomputing the cells of one
+row of the batch in the cache is faster than writing and reading them. Gradients of gradients go through the loops.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ def sru(gates: Tensor, bias: Tensor, skip: Tensor | None, start: Tensor) -> Two:
     """`recurrence_loops.sru`.
 
     Raises:
-        DataError: shapes or types do not belong together.
+        ArgumentError: shapes or types do not fit each other.
     """
     _check_sru(gates, bias, skip, start)
     y, end = _outputs(gates, start)
@@ -55,7 +55,7 @@ def qrnn(gates: Tensor, start: Tensor) -> Two:
     """`recurrence_loops.qrnn`.
 
     Raises:
-        DataError: shapes or types do not belong together.
+        ArgumentError: shapes or types do not fit each other.
     """
     _check_chunk(gates, start, 3)
     y, end = _outputs(gates, start)

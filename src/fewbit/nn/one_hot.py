@@ -1,4 +1,4 @@
-"""Symbols as vectors, for networks whose first layer is to see them without a table between."""
+"""Symbols as one-hot vectors, for networks without an embedding table."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -7,7 +7,7 @@ from torch.nn import functional
 class OneHot(nn.Module):
     """Class numbers ``(...)`` to features ``(..., classes)``, 1 at the class and 0 elsewhere.
 
-    In a Program it is what the caller gives: `fewbit.decode.NetworkScorer` does.
+    A Program takes such vectors as its input; `fewbit.decode.NetworkScorer` makes them.
 
     Args:
         classes: of the symbols.

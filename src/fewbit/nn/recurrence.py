@@ -1,9 +1,9 @@
-"""The recurrences of SRU and QRNN, in the fastest form that does what is asked.
+"""The recurrences of SRU and QRNN, in the fastest form available.
 
 The operators of `native_scans` run a whole chunk at once, forward and backward; the loops of `recurrence_loops` do
-everything else: cells that a quantizer or another hook wants to see, other types of numbers and other devices,
-transforms of functions, an installation without a compiler. LSTM and GRU have a matrix in their loop, and what lies
-between two of its products is so little work that to call an operator for it takes as long as it saves.
+everything else: cells with a quantizer or another hook, other types of numbers and other devices, transforms of
+functions, an installation without a compiler. LSTM and GRU have a matrix product in their loop; the elementwise work
+between two products is so small that calling a fused operator costs as much as it saves.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _loops_only = ContextVar("loops only", default=False)
 
 @contextmanager
 def loops_only() -> Iterator[None]:
-    """Inside, nothing is fused: the plain loops run."""
+    """Inside the block nothing is fused: the plain loops run."""
     token = _loops_only.set(True)
     try:
         yield
@@ -52,7 +52,7 @@ def qrnn(gates: Tensor, cell: Tensor, tap: Signal) -> tuple[Tensor, Tensor]:
 
 
 def _is_open(tap: Signal) -> bool:
-    """Whether a call of the signal would change nothing and tell nobody."""
+    """Whether nothing is hooked to the signal."""
     return type(tap) is Signal and not (
         tap._forward_pre_hooks
         or tap._forward_hooks

@@ -1,4 +1,4 @@
-"""The recurrences of SRU and QRNN in plain torch: what every faster form must equal.
+"""The recurrences of SRU and QRNN in plain torch, which every faster form must equal.
 
 `tap` is called on each new cell: the `fewbit.nn.Signal` at which quantizers are hooked.
 """
@@ -12,7 +12,7 @@ Tap = Callable[[Tensor], Tensor]
 
 
 def no_tap(cell: Tensor) -> Tensor:
-    """A signal that nobody quantizes."""
+    """A signal without a quantizer."""
     return cell
 
 

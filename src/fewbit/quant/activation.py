@@ -15,7 +15,7 @@ from fewbit.quant.base import Codes, Quantizer, check_finite, check_step, is_che
 from fewbit.quant.step_size import fit_step
 
 SAMPLE = 20_000
-"""Numbers that a step is fitted to, at most; of more, so many are drawn at random (always the same)."""
+"""Most numbers that a step is fitted to; of more, a fixed random sample of this size is used."""
 
 
 LOOK = "look for NaN in the data, and in the layers before it"
@@ -35,7 +35,7 @@ class Activation(Quantizer):
     def fit(self, x: Tensor) -> Self:
         check_finite(x, "signal to calibrate with", LOOK)
         flat = x.detach().flatten()
-        if len(flat) > SAMPLE:  # at random: an even stride may meet a few features only
+        if len(flat) > SAMPLE:  # at random, because an even stride may sample a few features only
             generator = torch.Generator().manual_seed(0)
             flat = flat[torch.randint(len(flat), (SAMPLE,), generator=generator).to(flat.device)]
         thin = flat if len(flat) else torch.zeros(1)
@@ -49,7 +49,7 @@ class Activation(Quantizer):
         return self.step
 
     def at(self, format: Format) -> "Activation":
-        """A quantizer of the same range in other codes."""
+        """A quantizer with the same range and other codes."""
         other = Activation(format)
         other.step = self.scale * (self.format.hi / format.hi)
         return other
@@ -92,7 +92,7 @@ class PerTokenActivation(Quantizer):
         self.per = PerToken()
 
     def at(self, format: Format) -> "PerTokenActivation":
-        """A quantizer of the same range in other codes."""
+        """A quantizer with the same range and other codes."""
         return PerTokenActivation(format)
 
     def fit(self, x: Tensor) -> Self:

@@ -1,12 +1,12 @@
-"""A step that follows the weights while they are retrained, and then stands still.
+"""A step that follows the weights while they are retrained, and is then frozen.
 
 The step is fitted to the float weights; retraining moves them, and the step is no longer the best one. In the first
-part of training it is therefore estimated anew from the float masters, by the same L2 criterion, a few times:
+part of training it is therefore re-estimated from the float masters a few times, by the same L2 criterion:
 
     D <- sum(w z) / sum(z**2),   z = clamp(round(w / D), -h, h)
 
 Then it is frozen, because the network needs the rest of training to settle on a fixed grid. After every update the
-masters are clipped to ``(h + 1/2) D``: beyond that they change no code, they only delay its change and widen D.
+masters are clipped to ``(h + 1/2) D``: beyond that they do not change a code, but delay its next change and widen D.
 
 References:
     Shin, Boo, Sung 2017, "Fixed-point optimization of deep neural networks with adaptive step size retraining"
@@ -25,13 +25,12 @@ from fewbit.quant.uniform import Uniform
 
 
 class AdaptiveUniform(Uniform):
-    """Signed integer weights whose steps are estimated anew while training runs; spec ``ternary+adaptive``.
+    """Signed integer weights whose steps are re-estimated during training; spec ``ternary+adaptive``.
 
     Args:
         format, per: as in `Uniform`.
         until: progress of training from which the steps are frozen. They stay frozen in every later training.
-        estimates: how many times they are estimated, evenly spread. Bound to progress and not to epochs, so that
-            trainings of two epochs and of two hundred are treated alike.
+        estimates: number of estimates, evenly spread over progress, so that short and long trainings are treated alike.
         clip: whether masters are clipped.
     """
 
@@ -51,7 +50,7 @@ class AdaptiveUniform(Uniform):
         if not 0 <= until <= 1 or estimates < 0:
             raise QuantizationError(f"AdaptiveUniform: until={until}, estimates={estimates}; wanted 0..1 and 0 or more")
         self.until, self.estimates, self.clip = until, estimates, clip
-        self._asked = 0  # to read `estimated` after every update would be to wait for a GPU
+        self._asked = 0  # reading `estimated` after every update would wait for the GPU
         self.register_buffer("estimated", torch.zeros((), dtype=torch.int64))
 
     def fit(self, x: Tensor) -> Self:

@@ -1,4 +1,4 @@
-"""Put quantizers on any network from outside, and take them off again.
+"""Attach quantizers to any network from outside, and remove them.
 
 Weights are quantized by `torch.nn.utils.parametrize`: ``module.weight`` then reads as the quantized tensor, the float
 master stays behind it and is what the optimizer sees. Signals are quantized by forward pre-hooks on the modules that
@@ -65,7 +65,7 @@ def attach(
 
 
 def detach(model: nn.Module) -> nn.Module:
-    """Take all quantizers off `model` in place; the float masters become its weights again."""
+    """Remove all quantizers from `model` in place; the float masters become its weights again."""
     for module in list(model.modules()):
         for name in dict.fromkeys(name for name, _ in _weight_quantizers(module)):
             stack = module.get_submodule(f"parametrizations.{name}")
@@ -94,12 +94,12 @@ def selection_of(model: nn.Module) -> dict[str, Any]:
 
 
 def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Module:
-    """Choose the steps of all signal quantizers from what the first `limit` batches make them see.
+    """Choose the steps of all signal quantizers from the signals of the first `limit` batches.
 
-    While it looks, weights are quantized and signals are not. A batch is a tensor, a tuple whose first items are the
-    model's inputs, or a dictionary of named inputs (`fewbit.quant.calling`).
+    During calibration, weights are quantized and signals are not. A batch is a tensor, a tuple whose first items are
+    the model's inputs, or a dictionary of named inputs (`fewbit.quant.calling`).
 
-    A quantizer on a module that is never called (its weight is read by its parent) is taken off again.
+    A quantizer on a module that is never called (its weight is read by its parent) is removed.
 
     Raises:
         QuantizationError: no quantizer saw a signal, or one saw empty signals only, or NaN.
@@ -122,7 +122,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
         for name, module in watched.items():
             module._modules[INPUT] = quantizers[name]
     if watched and not any(seen.values()):
-        raise QuantizationError(f"no signal came by {list(watched)} in calibration; give at least one batch")
+        raise QuantizationError(f"no signal reached {list(watched)} in calibration; give at least one batch")
     for name, quantizer in quantizers.items():
         if not seen[name]:
             _unhook(watched[name])
@@ -251,7 +251,7 @@ def _has_signal(module: nn.Module) -> bool:
 
 
 def _unhook(module: nn.Module) -> None:
-    """Take the quantizer off a module's input."""
+    """Remove the quantizer of a module's input."""
     for key, hook in list(module._forward_pre_hooks.items()):
         if hook is _quantize_input:
             del module._forward_pre_hooks[key]

@@ -1,7 +1,7 @@
 """The contract of every quantizer: a tensor goes to a tensor on a grid.
 
-A new quantizer writes `fit` and `codes`; everything else follows. `forward` returns *exactly* ``code * scale`` and
-lets the gradient through as if nothing had happened (straight-through, Hinton 2012; Bengio et al. 2013).
+A new quantizer implements `fit` and `codes`; everything else follows. `forward` returns *exactly* ``code * scale`` and
+lets the gradient through unchanged (straight-through, Hinton 2012; Bengio et al. 2013).
 """
 
 from abc import ABC, abstractmethod
@@ -55,7 +55,7 @@ class Quantizer(nn.Module, ABC):
         """The integers for `x`; raises `QuantizationError` if `x` is not finite or no scale was chosen."""
 
     def follow(self, x: Tensor, progress: float) -> Tensor | None:
-        """Called by `fewbit.train.fit` after every update, with the float weights `x` and how far training is (0..1).
+        """Called by `fewbit.train.fit` after every update, with the float weights `x` and `progress`, 0..1.
 
         May move the scale. Returns the largest size that weights keep (a tensor that broadcasts to them), or
         ``None`` for no limit. The default does nothing.
@@ -63,7 +63,7 @@ class Quantizer(nn.Module, ABC):
         return None
 
     def freeze(self) -> None:
-        """Keep the scale as it is from now on, whatever training does; `fit` sets it free again."""
+        """Keep the scale fixed from now on; `fit` unfreezes it."""
         return
 
     def ste_mask(self, x: Tensor) -> Tensor | None:
@@ -99,7 +99,7 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def straight_through(x: Tensor, quantized: Tensor, ste_mask: Tensor | None = None) -> Tensor:
-    """Exactly `quantized` going forward, the gradient of the identity on `x` going back (times `ste_mask`)."""
+    """Return exactly `quantized`; the gradient is that of the identity on `x`, times `ste_mask`."""
     return cast(Tensor, _StraightThrough.apply(x, quantized, ste_mask))  # type: ignore[no-untyped-call]
 
 
@@ -108,9 +108,9 @@ _later = ContextVar("checked later", default=False)
 
 @contextmanager
 def checked_later() -> Iterator[None]:
-    """Inside, numbers on a GPU are not looked at: to look is to wait for the GPU, once for every weight and signal.
+    """Inside the block, numbers on a GPU are not checked: each check would wait for the GPU.
 
-    For whoever looks at the result himself, as `fewbit.train.fit` does after every epoch.
+    For callers that check the result themselves, as `fewbit.train.fit` does after every epoch.
     """
     token = _later.set(True)
     try:
@@ -120,7 +120,7 @@ def checked_later() -> Iterator[None]:
 
 
 def is_checked_later(x: Tensor) -> bool:
-    """Whether `x` is not to be looked at now."""
+    """Whether checks of `x` are deferred."""
     return x.is_cuda and _later.get()
 
 
@@ -128,7 +128,7 @@ def check_finite(x: Tensor, where: str, advice: str = "train or load the network
     """Raise `QuantizationError` if `x` holds NaN or infinity."""
     if is_checked_later(x):
         return
-    # The sum is one pass without a copy; it may overflow where all is well, and then each number is looked at.
+    # The sum is one pass without a copy; it may overflow where all is well, and then each number is checked.
     if not torch.isfinite(x.sum()) and not torch.isfinite(x).all():
         count = int((~torch.isfinite(x)).sum())
         raise QuantizationError(f"{where}: {count} of {x.numel()} numbers are NaN or infinite; {advice}")

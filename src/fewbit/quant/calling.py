@@ -40,5 +40,5 @@ def call_of(model: nn.Module, batch: Any) -> Call:
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
     if not batch:
-        raise DataError("a batch is an empty tuple; its first item is the model's input")
+        raise DataError("the batch is an empty tuple; wanted the model's input as its first item")
     return tuple(batch[: max(1, len(needed))]), {}

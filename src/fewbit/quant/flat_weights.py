@@ -1,13 +1,13 @@
-"""What `torch.nn.LSTM`, `GRU` and `RNN` remember of their weights from one call to the next."""
+"""The weights that `torch.nn.LSTM`, `GRU` and `RNN` cache from one call to the next."""
 
 from torch import nn
 
 
 def forget_flat_weights(model: nn.Module) -> nn.Module:
-    """Cut the weights that recurrent modules of torch keep from their last call loose from its gradient, in place.
+    """Detach the weights that recurrent modules of torch cache from their last call, in place.
 
-    Behind a quantizer these are results of a computation, and a network that holds such tensors cannot be copied. The
-    next call makes them anew.
+    Behind a quantizer they are results of a computation, and a network that holds such tensors cannot be copied. The
+    next call renews them.
     """
     for module in model.modules():
         if isinstance(module, nn.RNNBase):

@@ -8,10 +8,10 @@ from fewbit.quant.base import Quantizer
 
 
 class Follower:
-    """Lets every weight quantizer of `model` that wants to follow its weights do so.
+    """Calls `Quantizer.follow` of every weight quantizer of `model` that implements it.
 
-    The network is looked through once; parametrizations may not be added or removed while a follower is in use.
-    Frozen weights have nothing to follow, and stay as they are.
+    The network is searched once; parametrizations may not be added or removed while a follower is in use. Frozen
+    weights are left alone.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -28,7 +28,7 @@ class Follower:
 
     @torch.no_grad()
     def __call__(self, progress: float) -> None:
-        """Follow, and clip the float masters where a quantizer asks for it."""
+        """Let the quantizers follow, and clip the float masters to the limits that they return."""
         for quantizer, stack in self.found:
             master = stack.original
             assert isinstance(master, Tensor)

@@ -1,7 +1,7 @@
 """Steps that are learned by the gradient of the loss, for weights and for signals (LSQ).
 
 The step is ``D = D0 * f``: D0 fitted as usual, the factor f a parameter that starts at 1, so that an optimizer moves it
-by shares of itself whatever the scale of the network. With ``v = x / D`` and codes z the gradient with regard to D is
+relative to its size, whatever the scale of the network. With ``v = x / D`` and codes z the gradient with regard to D is
 ``z - v`` inside the range of the codes and ``z`` outside, times ``1 / sqrt(n h)`` for n numbers that share a step.
 Where weights change their step, the range ends at the last code, as published: with half a step more, ternary steps
 shrink until the largest weights are cut off. For signals it ends half a step later, where rounding starts to clip.

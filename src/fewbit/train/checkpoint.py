@@ -1,4 +1,4 @@
-"""Checkpoints of a training: safetensors, written whole or not at all, no pickle.
+"""Checkpoints of a training: complete safetensors files, no pickle.
 
 One file holds the model, the optimizer, the states of all random generators and the losses so far. It is written
 beside the old one and then renamed over it, so a process killed at any moment leaves a complete checkpoint.
@@ -31,7 +31,7 @@ def save_checkpoint(
     epoch: int,
     losses: list[float],
 ) -> None:
-    """Write everything that the rest of a training depends on."""
+    """Save everything that the rest of a training depends on."""
     state = optimizer.state_dict()
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
     numbers: dict[str, Any] = {}
@@ -61,14 +61,14 @@ def save_checkpoint(
 def load_checkpoint(
     path: str | Path, model: nn.Module, optimizer: Optimizer, generator: torch.Generator | None
 ) -> tuple[int, list[float]]:
-    """Put a checkpoint back and return (epochs done, their losses).
+    """Restore a checkpoint and return (epochs done, their losses).
 
     Raises:
-        FileFormatError: the file is no checkpoint, or belongs to another model or optimizer.
+        FileFormatError: the file is not a checkpoint, or belongs to another model or optimizer.
     """
     tensors, metadata = read_tensors(path)
     if _KEY not in metadata:
-        raise FileFormatError(f"{path}: no checkpoint of fewbit.train.fit")
+        raise FileFormatError(f"{path}: not a checkpoint of fewbit.train.fit")
     meta = json.loads(metadata[_KEY])
     try:
         model.load_state_dict(_below("model/", tensors))
@@ -79,7 +79,7 @@ def load_checkpoint(
             slots.setdefault(int(index), {})[slot] = value
         optimizer.load_state_dict({"state": slots, "param_groups": meta["param_groups"]})
     except (RuntimeError, ValueError, KeyError) as error:
-        raise FileFormatError(f"{path}: the checkpoint is of another model or optimizer: {error}") from error
+        raise FileFormatError(f"{path}: the checkpoint belongs to another model or optimizer: {error}") from error
     torch.set_rng_state(tensors["random/torch"])
     if generator is not None and "random/generator" in tensors:
         generator.set_state(tensors["random/generator"])
@@ -90,7 +90,7 @@ def load_checkpoint(
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file whole or not at all; tensors that share memory are stored once each."""
+    """Write a safetensors file complete or not at all; tensors that share memory are stored separately."""
     with replacing(path) as part:
         save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, part, metadata)
 

@@ -1,7 +1,7 @@
 """The training loop: one function, any model, any objective, one process or many.
 
-Devices and processes are Hugging Face Accelerate's business: the same call runs on one CPU, on one GPU, and on many
-hosts under ``accelerate launch`` or ``torchrun``. A batch is the batch of all processes together.
+Hugging Face Accelerate handles devices and processes: the same call runs on one CPU, on one GPU, and on many hosts
+under ``accelerate launch`` or ``torchrun``. A batch is the batch of all processes together.
 """
 
 import math
@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from fewbit.errors import DataError, QuantizationError
+from fewbit.errors import ArgumentError, DataError, QuantizationError
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.quant.base import checked_later
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
@@ -28,7 +28,7 @@ from fewbit.train.objectives import Objective
 from fewbit.train.optimizers import OptimizerFactory, make_optimizer
 from fewbit.train.schedules import Schedule
 
-LOOK = "look for NaN in the data or lower the learning rate (a checkpoint, if asked for, holds the epoch before)"
+LOOK = "look for NaN in the data or lower the learning rate (the checkpoint, if there is one, holds the epoch before)"
 
 
 @dataclass
@@ -57,8 +57,7 @@ def fit(
 
     Args:
         model: any module; quantizers attached to it are evaluated once for each step.
-        batches: a `DataLoader`, of whose batches each of several processes gets its share; in one process any list
-            of batches will do.
+        batches: a `DataLoader`, whose batches several processes share; one process may also use a list of batches.
         objective: ``(model, batch, progress) -> loss``.
         epochs: how many times `batches` is read.
         lr: learning rate, before the schedule.
@@ -67,13 +66,14 @@ def fit(
         schedule: progress -> factor of the learning rate; default 1.
         clip_norm: largest norm of the gradient.
         seed: of torch, NumPy and random; the same seed gives the same weights.
-        checkpoint: a file written after every epoch. Where it exists, training goes on from it and ends in the same
-            weights as if it had never stopped.
+        checkpoint: a file written after every epoch. If it exists, training resumes from it and ends in the same
+            weights as an uninterrupted run.
         progress: whether a progress bar is shown on standard error.
-        title: what the bar is called.
+        title: label of the progress bar.
 
     Raises:
-        DataError: there are no batches, there is nothing to train, or the loss or a parameter is no longer finite.
+        ArgumentError: `model` has nothing to train or is in half precision, or several processes got a list.
+        DataError: there are no batches, or the loss or a parameter is no longer finite.
     """
     accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(split_batches=True))
     _seed(seed)
@@ -82,7 +82,7 @@ def fit(
     if not isinstance(batches, Sized) or len(batches) == 0:
         raise DataError("fit: there are no batches to train on; wanted a DataLoader or a list of batches, not empty")
     if accelerator.num_processes > 1 and not isinstance(batches, DataLoader):
-        raise DataError("fit: several processes share the batches of a DataLoader, not those of a list")
+        raise ArgumentError("fit: several processes share the batches of a DataLoader, not those of a list")
     generator = getattr(batches, "generator", None)
     # The learning rates before any schedule; an optimizer may come from an earlier fit.
     lrs = [group.setdefault("initial_lr", group["lr"]) for group in made.param_groups]
@@ -119,7 +119,7 @@ def fit(
 
             try:
                 optimizer_.step(closure)
-            except QuantizationError:  # often only the sign that an update before it went wrong
+            except QuantizationError:  # often the consequence of an earlier update that went wrong
                 _demand_finite(model, epoch, epochs)
                 raise
             follower((step + 1) / steps)
@@ -147,7 +147,7 @@ def _demand_float32(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         # AdamW divides by a root that is 0 in float16, and small updates vanish.
         if parameter.requires_grad and parameter.dtype == torch.float16:
-            raise DataError(
+            raise ArgumentError(
                 f"fit: {_plain(name)} is float16, in which updates vanish or overflow; train model.float(), and turn "
                 "the result into half precision"
             )
@@ -155,7 +155,7 @@ def _demand_float32(model: nn.Module) -> None:
 
 def _demand_finite(model: nn.Module, epoch: int, epochs: int) -> None:
     found = {name: torch.isfinite(parameter).all() for name, parameter in model.named_parameters()}
-    if torch.stack(list(found.values())).all():  # one look, for which a GPU is waited for once
+    if torch.stack(list(found.values())).all():  # waits for a GPU only once
         return
     name = next(name for name, finite in found.items() if not finite)
     raise DataError(f"fit: {_plain(name)} became NaN or infinite in epoch {epoch + 1} of {epochs}; {LOOK}")

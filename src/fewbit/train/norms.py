@@ -1,4 +1,4 @@
-"""Running statistics of batch norm, computed anew where the weights were set rather than trained."""
+"""Running statistics of batch norm, recomputed after the weights were set rather than trained."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -16,11 +16,11 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
     """Replace the running mean and variance of every batch norm by those of the first `limit` batches, in place.
 
     Needed wherever weights come from averaging, noise or another number of bits. Networks without batch norm are left
-    as they are, and no batch is read. The first item of a batch is the model's input and comes to where the norms
-    are; empty batches do not count.
+    as they are, and no batch is read. The first item of a batch is the model's input; it is moved to the device of the
+    norms. Empty batches are skipped.
 
     Raises:
-        DataError: there is no batch, or the statistics are not finite; the old ones are then kept.
+        DataError: there is no batch, or the statistics are not finite; the old statistics are then kept.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     if not norms:
@@ -47,6 +47,6 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-            if not done or not norm.num_batches_tracked:  # nothing came by
+            if not done or not norm.num_batches_tracked:  # saw no batch
                 norm.load_state_dict(before[norm], strict=False)
     return model

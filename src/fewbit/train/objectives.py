@@ -23,22 +23,22 @@ class Objective(Protocol):
 
 
 class HardLoss(Protocol):
-    """An objective whose loss can be computed from outputs that are already there."""
+    """An objective whose loss can be computed from existing outputs."""
 
     def loss(self, outputs: Tensor, batch: Any) -> Tensor:
         """Loss of the model's `outputs` for this batch."""
         ...
 
     def valid_mask(self, outputs: Tensor, batch: Any) -> Tensor:
-        """Which positions of `outputs` (all axes but the classes) are real and not padding: booleans."""
+        """Booleans over all axes of `outputs` but the classes: true where a position is not padding."""
         ...
 
 
 class CTCBatch(NamedTuple):
     """A batch of sequences with unaligned labels.
 
-    inputs ``(batch, time, features)``; input_lengths ``(batch,)`` in frames; targets: all labels of all sequences one
-    after the other; target_lengths ``(batch,)``. alignment: classes of the input frames ``(batch, time)`` where
+    inputs ``(batch, time, features)``; input_lengths ``(batch,)`` in frames; targets: the concatenated labels of all
+    sequences; target_lengths ``(batch,)``. alignment: classes of the input frames ``(batch, time)`` where
     they are known, 0 between labels.
     """
 
@@ -62,13 +62,13 @@ def outputs_of(model: nn.Module, batch: Any) -> Tensor:
 
 
 class PartOf:
-    """An objective in one of several trainings that follow each other: it sees its progress through all of them.
+    """An objective for one of several consecutive trainings, which sees the progress through all of them.
 
-    So a weight that falls from 1 to 0 falls once, and not anew in each training.
+    A weight that falls from 1 to 0 then falls once, not once in each training.
 
     Args:
         objective: what is minimised.
-        start, end: where in the whole this training lies, 0..1.
+        start, end: progress through all trainings at which this one starts and ends, 0..1.
     """
 
     def __init__(self, objective: Objective, start: float, end: float) -> None:
@@ -82,7 +82,7 @@ class CrossEntropy:
     """Cross-entropy of ``outputs (..., classes)`` against ``batch[1]`` of the same leading shape.
 
     Args:
-        ignore: label that does not count (padding).
+        ignore: label of padding, which has no loss.
     """
 
     def __init__(self, ignore: int = -100) -> None:
@@ -92,7 +92,7 @@ class CrossEntropy:
         return self.loss(outputs_of(model, batch), batch)
 
     def loss(self, outputs: Tensor, batch: Any) -> Tensor:
-        """Mean over all labels that count."""
+        """Mean over all labels but `ignore`."""
         if outputs.shape[:-1] != batch[1].shape:
             raise DataError(
                 f"CrossEntropy: outputs {tuple(outputs.shape)} need labels {tuple(outputs.shape[:-1])}, classes last; "
@@ -102,15 +102,15 @@ class CrossEntropy:
         return functional.cross_entropy(flat, batch[1].reshape(-1), ignore_index=self.ignore)
 
     def valid_mask(self, outputs: Tensor, batch: Any) -> Tensor:
-        """Positions whose label counts."""
+        """Positions whose label is not `ignore`."""
         return cast(Tensor, batch[1] != self.ignore)
 
 
 class CTC:
     """Connectionist temporal classification over a `CTCBatch`; class 0 is the blank.
 
-    The mean over sequences of ``-ln p(labels | input) / labels``. A sequence too short for its labels counts 0. Where
-    the model lowers the frame rate, lengths are lowered alike (rounded up).
+    The mean over sequences of ``-ln p(labels | input) / labels``. A sequence too short for its labels counts 0. If
+    the model lowers the frame rate, lengths shrink in proportion (rounded up).
 
     References:
         Graves, Fernandez, Gomez, Schmidhuber 2006.
@@ -143,10 +143,10 @@ class CTC:
 
 
 class GuidedCTC:
-    """CTC that is led over its first plateau by a known alignment: ``(1 - a) * CTC + a * framewise cross-entropy``.
+    """CTC helped over its first plateau by a known alignment: ``(1 - a) * CTC + a * framewise cross-entropy``.
 
-    CTC alone first learns to say nothing at all and needs long to leave that state when data are few. Where the
-    alignment is known (joined recordings), a weight ``a`` that soon falls to 0 spares that time.
+    CTC alone first learns to output only blanks, and with little data it stays there for long. Where the alignment is
+    known (joined recordings), a weight ``a`` that soon falls to 0 shortens this phase.
 
     Args:
         weight: ``a`` as a function of training progress.

@@ -1,16 +1,16 @@
 """Connectionist temporal classification over endless streams, with a short unroll that never sees a whole utterance.
 
-Every `step` new frames, the newest `window` frames are looked at. With ``z'`` the labels of an utterance with blanks
-around them, and everything in logarithms,
+After every `step` new frames, the newest `window` frames are processed. With ``z'`` the labels of an utterance with
+blanks around them, and everything in logarithms,
 
     alpha(t,u) = y(t,z'_u) * (alpha(t-1,u) + alpha(t-1,u-1) + [z'_u is a label other than z'_{u-2}] alpha(t-1,u-2))
     beta(t,u)  = the same backwards, without y(t)
     error(t,k) = y(t,k) - sum over u with z'_u = k of alpha(t,u) beta(t,u) / sum over u of alpha(t,u) beta(t,u)
 
-`alpha` goes on from step to step; `beta` starts anew, from the last frame of an utterance that ends among the new
-frames (CTC-TR), and otherwise from the newest frame, with ones: any prefix may have been said by then (CTC-EM). EM
-gives errors to the oldest frames only, the others look ahead for them. Every frame of an utterance so gets its error
-in exactly one step.
+`alpha` is carried from step to step. `beta` is computed anew in each step: from the last frame of an utterance that
+ends among the new frames (CTC-TR), otherwise from the newest frame, with ones, because any prefix may have been spoken
+by then (CTC-EM). EM gives errors to the oldest frames only; the other frames serve as look-ahead. So every frame of an
+utterance gets its error in exactly one step.
 
 References:
     Hwang, Sung 2015, "Online sequence training of recurrent neural networks with connectionist temporal
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.native import online_ctc as native
 
 NONE, ENDED, RUNNING = range(3)
@@ -49,7 +49,7 @@ class Part(NamedTuple):
 
 
 class WindowErrors(NamedTuple):
-    """What a step of online CTC gives.
+    """The result of a step of online CTC.
 
     errors: gradients for the logits ``(streams, frames, classes)``. alphas: ``(streams, states)``, ln alpha at the
     frame before the next window, float64, on the CPU. losses: ``-ln p`` of the utterances that ended among the new
@@ -67,14 +67,14 @@ class OnlineCTC:
     """Errors of online CTC for windows of endless streams; class 0 is the blank.
 
     Args:
-        window: output frames that are looked at, at least twice `step`.
-        step: new output frames each time; default half the window.
-        force_blank_first: whether the first frame of an utterance must be blank, so that the last label of the one
-            before cannot melt into it. Without it, an utterance alone in its window is textbook CTC.
+        window: output frames of an update, at least twice `step`.
+        step: new output frames of an update; default half the window.
+        force_blank_first: whether the first frame of an utterance must be blank, so that it stays separate from the
+            last label of the utterance before. Without it, an utterance alone in its window is textbook CTC.
         reduction: "mean" divides errors by the number of new frames in all streams, "sum" does not.
 
     Raises:
-        DataError: a number is out of range.
+        ArgumentError: an argument is out of range.
     """
 
     window: int = 64
@@ -86,15 +86,15 @@ class OnlineCTC:
         if self.step == 0:
             object.__setattr__(self, "step", self.window // 2)
         if self.step < 1 or self.window < 2 * self.step:
-            raise DataError(
+            raise ArgumentError(
                 f"OnlineCTC: window={self.window}, step={self.step}; wanted step from 1 and window from 2 * step, or "
                 "some frames would get no error"
             )
         if self.reduction not in ("mean", "sum"):
-            raise DataError(f"OnlineCTC: reduction is 'mean' or 'sum', not {self.reduction!r}")
+            raise ArgumentError(f"OnlineCTC: reduction is 'mean' or 'sum', not {self.reduction!r}")
 
     def start(self, streams: int, most_labels: int) -> Tensor:
-        """Alphas before the first frame, for utterances of at most so many labels."""
+        """Alphas before the first frame, for utterances of at most `most_labels` labels."""
         return torch.full((streams, 2 * most_labels + 1), -torch.inf, dtype=torch.float64)
 
     def leaving(self, frames: int) -> int:
@@ -102,24 +102,24 @@ class OnlineCTC:
         return max(0, frames + self.step - self.window)
 
     def scale(self, streams: int) -> float:
-        """What errors are multiplied with."""
+        """The factor of the errors."""
         return 1 / (streams * self.step) if self.reduction == "mean" else 1.0
 
     def __call__(self, logits: Tensor, parts: Sequence[Part], alphas: Tensor, *, em: bool = True) -> WindowErrors:
-        """Errors of a window whose last `step` frames are new, not scaled.
+        """Unscaled errors of a window whose last `step` frames are new.
 
         Args:
             logits: (streams, frames, classes), frames at most `window`, and fewer only at the start of the streams.
             parts: of all utterances in the window.
-            alphas: of the step before; at first, what `start` gives.
+            alphas: of the step before; at first those of `start`.
             em: whether running utterances get errors (CTC-EM) or only those that end (CTC-TR).
 
         Raises:
-            DataError: the parts do not lie in the window, or a label is no class.
+            ArgumentError: a part does not lie in the window, or a label is not a class.
         """
         jobs, labels, worked = self._plan(logits, parts, alphas, em)
         compute = _native if logits.dtype == torch.float32 and native.is_available() else recursions
-        # The recursions are a chain of small steps, for which a GPU is no help.
+        # The recursions are a chain of small steps, which a GPU does not speed up.
         errors, after, scores = compute(logits.detach().cpu(), jobs, labels, alphas, self.force_blank_first)
         places = [i for i, job in enumerate(jobs) if job[4] == ENDED]
         return WindowErrors(errors.to(logits.device), after, -scores[places], [worked[i] for i in places])
@@ -127,7 +127,7 @@ class OnlineCTC:
     def _plan(
         self, logits: Tensor, parts: Sequence[Part], alphas: Tensor, em: bool
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Part]]:
-        """What there is to do: a row for each part with work, columns `fewbit.native.online_ctc.COLUMNS`."""
+        """The work of a step: a row for each part with work, columns `fewbit.native.online_ctc.COLUMNS`."""
         streams, frames, classes = logits.shape
         oldest, new = frames - (self.window - self.step), frames - self.step
         leaving = self.leaving(frames)
@@ -138,12 +138,12 @@ class OnlineCTC:
             inside = 0 <= part.stream < streams and 0 <= part.start < part.stop <= frames
             joined = (part.begins or part.start == 0) and (part.ends or part.stop == frames)
             if not inside or not joined or 2 * len(part.labels) + 1 > alphas.shape[1]:
-                raise DataError(
+                raise ArgumentError(
                     f"OnlineCTC: {part} does not fit a window of {streams} streams, {frames} frames and "
                     f"{alphas.shape[1]} states"
                 )
             if part.labels and not 0 < min(part.labels) <= max(part.labels) < classes:
-                raise DataError(f"OnlineCTC: labels must lie in 1..{classes - 1}, not {part.labels}")
+                raise ArgumentError(f"OnlineCTC: labels must lie in 1..{classes - 1}, not {part.labels}")
             ending, errors = NONE, part.start
             if part.ends and part.stop > new:
                 ending, errors = ENDED, part.stop

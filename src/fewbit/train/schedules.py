@@ -12,7 +12,7 @@ def constant(value: float) -> Schedule:
 
 
 def linear(start: float, end: float) -> Schedule:
-    """From `start` to `end` in a straight line.
+    """A straight line from `start` to `end`.
 
     Example:
         >>> linear(0.9, 0.0)(0.5)
@@ -22,7 +22,7 @@ def linear(start: float, end: float) -> Schedule:
 
 
 def cosine(start: float = 1.0, end: float = 0.0, warmup: float = 0.0) -> Schedule:
-    """From `start` to `end` along half a cosine, after a straight rise from 0 over the fraction `warmup`."""
+    """Half a cosine from `start` to `end`, after a linear rise from 0 over the fraction `warmup`."""
 
     def value(progress: float) -> float:
         if progress < warmup:

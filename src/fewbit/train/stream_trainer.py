@@ -1,8 +1,8 @@
 """Training by online CTC: parallel endless streams, a state that is carried and never reset, a short unroll.
 
-Each update reads `step` new output frames of every stream and runs the network over the newest `window` frames, from
-the state and the alphas at the frame before them, which belong to the weights of the update before. Memory depends
-on the window, not on how long an utterance is.
+Each update reads `step` new output frames of every stream and runs the network over the newest `window` frames. It
+starts from the state and the alphas at the frame before them, which the weights of the update before have computed.
+Memory depends on the window, not on the length of utterances.
 """
 
 import json
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from tqdm.auto import tqdm
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.nn import CausalConv1d, hold_masks
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
@@ -37,16 +37,16 @@ class StreamTrainer:
             attached to it are evaluated once for each update.
         streams: where frames and labels come from.
         objective: window and step, in output frames.
-        updates: of the whole training; what schedules and quantizers call progress is the share that is done.
+        updates: of the whole training; the progress that schedules and quantizers see is the share of updates done.
         lr, optimizer, schedule: as in `fit`.
-        warmup: first updates in which only utterances that end give errors (CTC-TR): the posteriors of CTC-EM mean
-            nothing before the network has found rough alignments.
+        warmup: first updates, in which only utterances that end give errors (CTC-TR); the posteriors of CTC-EM are
+            meaningless until the network has found rough alignments.
         clip_norm: largest norm of the gradient.
-        stride: input frames for each output frame; default what the `CausalConv1d` in `model` make.
+        stride: input frames for each output frame; default the product of the strides of all `CausalConv1d` in `model`.
         seed: of torch, and of the masks of `MacroBlockDropout`, which are held for each utterance.
 
     Raises:
-        DataError: a number is out of range, or there is nothing to train.
+        ArgumentError: an argument is out of range, or there is nothing to train.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class StreamTrainer:
         strides = [module.stride for module in model.modules() if isinstance(module, CausalConv1d)]
         self.stride = prod(strides) if stride is None else stride
         if updates < 1 or warmup < 0 or self.stride < 1:
-            raise DataError(
+            raise ArgumentError(
                 f"StreamTrainer: updates={updates}, warmup={warmup}, stride={self.stride}; wanted at least 1, 0 and 1"
             )
         self.model, self.streams, self.objective = model, streams, objective or OnlineCTC()
@@ -86,10 +86,11 @@ class StreamTrainer:
         torch.manual_seed(seed)
 
     def run(self, updates: int | None = None, progress: bool = True) -> list[float]:
-        """Do the next `updates` updates, default all that are left; their losses.
+        """Run the next `updates` updates (default: all that are left) and return their losses.
 
         Raises:
-            DataError: the network's output, or a loss, is not what it should be.
+            ArgumentError: the network's output does not fit `stride`.
+            DataError: the network's output is no longer finite.
         """
         left = self.updates - self.done
         first = len(self.losses)
@@ -102,14 +103,14 @@ class StreamTrainer:
         return self.losses[first:]
 
     def save(self, path: str | Path) -> None:
-        """Write everything that the rest of the training depends on, whole or not at all."""
+        """Save everything that the rest of the training depends on; the file is complete or absent."""
         save_checkpoint(path, _Whole(self), self.optimizer, self.streams.generator, self.done, self.losses)
 
     def load(self, path: str | Path) -> None:
-        """Go on from a checkpoint, to the same weights as if the training had never stopped (on a CPU).
+        """Resume from a checkpoint; on a CPU the training ends in the same weights as an uninterrupted run.
 
         Raises:
-            FileFormatError: the file is no such checkpoint, or of another model, optimizer or streams.
+            FileFormatError: the file is not such a checkpoint, or belongs to another model, optimizer or streams.
         """
         self.done, self.losses = load_checkpoint(path, _Whole(self), self.optimizer, self.streams.generator)
         self.lrs = [group["initial_lr"] for group in self.optimizer.param_groups]
@@ -161,8 +162,8 @@ class StreamTrainer:
             hold_masks(self.model, None)
         logits = torch.cat(outputs, 1)
         if logits.shape[:2] != (self.streams.streams, frames):
-            raise DataError(
-                f"StreamTrainer: the network made {tuple(logits.shape)} of {tuple(inputs.shape)}, wanted {frames} "
+            raise ArgumentError(
+                f"StreamTrainer: the network turned {tuple(inputs.shape)} into {tuple(logits.shape)}, wanted {frames} "
                 f"frames of {self.streams.streams} streams; is stride={self.stride} right?"
             )
         if not torch.isfinite(logits).all():
@@ -173,7 +174,7 @@ class StreamTrainer:
         return logits, detached(states[1])
 
     def _part(self, placed: Placed, start: int, frames: int) -> Part | None:
-        """What of an utterance is in a window; ``None`` if no output frame is."""
+        """The part of an utterance that lies in a window; ``None`` if no output frame does."""
         first, last = -(-placed.start // self.stride) - start, -(-placed.stop // self.stride) - start
         if first >= min(last, frames) or last <= 0:
             return None
@@ -194,8 +195,8 @@ class StreamTrainer:
         if self.infeasible and not self._warned:
             self._warned = True
             warnings.warn(
-                "StreamTrainer: an utterance has fewer output frames than its labels take, and gives no error; "
-                "`infeasible` counts them",
+                "StreamTrainer: an utterance has fewer output frames than its labels need, and gives no error; "
+                "`infeasible` counts such utterances",
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -203,7 +204,7 @@ class StreamTrainer:
 
 
 class _Whole(nn.Module):
-    """A model together with where its training stands, as one thing with a state dictionary."""
+    """A model and the position of its training, as one module with a state dictionary."""
 
     def __init__(self, trainer: StreamTrainer) -> None:
         super().__init__()
@@ -229,10 +230,10 @@ class _Whole(nn.Module):
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Put them back."""
+        """Restore them."""
         trainer = self.trainer
         if "plain" not in state_dict or state_dict["alphas"].shape != trainer.alphas.shape:
-            raise ValueError("it is of no StreamTrainer, or of other streams")
+            raise ValueError("it belongs to no StreamTrainer, or to other streams")
         plain = json.loads(bytes(state_dict["plain"].tolist()))
         trainer.streams.load_state_dict(plain["streams"])
         prefix = "network/"
@@ -254,7 +255,7 @@ def _packed(state: Any, tensors: list[Tensor]) -> Any:
         return None
     if isinstance(state, tuple | list):
         return [_packed(part, tensors) for part in state]
-    raise DataError(f"StreamTrainer: a state of tensors, tuples and None can be saved, not {type(state).__name__}")
+    raise ArgumentError(f"StreamTrainer: a state of tensors, tuples and None can be saved, not {type(state).__name__}")
 
 
 def _unpacked(plain: Any, tensors: Mapping[str, Tensor], device: torch.device) -> Any:

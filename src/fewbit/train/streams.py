@@ -1,4 +1,4 @@
-"""Endless parallel streams: shuffled utterances one after the other, for ever."""
+"""Endless parallel streams of shuffled utterances."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class LabelledFrames(NamedTuple):
-    """An utterance: ``frames (time, features)`` and its labels, without blanks and of unknown places."""
+    """An utterance: ``frames (time, features)`` and its labels, without blanks; their positions are unknown."""
 
     frames: Tensor
     labels: tuple[int, ...]
@@ -35,21 +35,23 @@ class Placed:
 
 
 class UtteranceStreams:
-    """Streams that are read side by side, each an endless row of utterances.
+    """Parallel streams, each an endless sequence of utterances.
 
-    The utterances are shuffled, dealt out, and shuffled again when all have been; the next one goes to the stream that
-    ends first. What is read does not depend on how many frames are read at once.
+    Utterances are shuffled, dealt to the streams, and shuffled again when all were dealt; the next one goes to the
+    stream that ends first. The content does not depend on the number of frames per read.
 
     Args:
         utterances: what the streams are made of.
         streams: how many.
-        gap: least and most frames between two utterances, which belong to none.
-        filler: what these frames are filled with.
+        gap: least and most frames between two utterances.
+        filler: value of the frames in gaps.
         seed: of the order, the gaps and the variation.
-        augment: ``(frames, generator) -> frames``, for each appearance anew; it draws from the generator only.
+        augment: ``(frames, generator) -> frames``, applied at every appearance of an utterance; it must draw from the
+            given generator only.
 
     Raises:
-        DataError: there are no utterances or no streams, one has no frames, or the widths differ.
+        ArgumentError: there are no utterances or no streams, or `gap` is out of order.
+        DataError: an utterance has no frames or another width, or a label is below 1.
     """
 
     def __init__(
@@ -63,11 +65,11 @@ class UtteranceStreams:
         augment: Augment | None = None,
     ) -> None:
         if not utterances or streams < 1:
-            raise DataError(
+            raise ArgumentError(
                 f"UtteranceStreams: {len(utterances)} utterances, {streams} streams; wanted 1 or more of both"
             )
         if not 0 <= gap[0] <= gap[1]:
-            raise DataError(f"UtteranceStreams: wanted 0 <= least gap <= most gap, not {gap}")
+            raise ArgumentError(f"UtteranceStreams: wanted 0 <= least gap <= most gap, not {gap}")
         for index, (frames, labels) in enumerate(utterances):
             if frames.dim() != 2 or not len(frames) or frames.shape[1] != utterances[0].frames.shape[1]:
                 raise DataError(
@@ -92,7 +94,7 @@ class UtteranceStreams:
 
     @property
     def most_labels(self) -> int:
-        """Labels of the utterance that has the most."""
+        """Number of labels of the utterance with the most."""
         return max(len(utterance.labels) for utterance in self.utterances)
 
     @property
@@ -117,25 +119,25 @@ class UtteranceStreams:
         return chunk, found
 
     def labels(self, placed: Placed) -> tuple[int, ...]:
-        """Of an utterance."""
+        """Labels of an utterance."""
         return tuple(self.utterances[placed.index].labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the streams are, as plain values; the state of `generator` is to be kept beside it."""
+        """The position of the streams as plain values; save the state of `generator` with it."""
         ahead = [asdict(placed) for placed in self._ahead]
         plain = {"position": self.position, "drawn": self.drawn, "order": self._order, "ends": self._ends}
         return plain | {"ahead": ahead, "utterances": len(self.utterances)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there.
+        """Continue from a saved position.
 
         Raises:
-            DataError: it is of other streams.
+            ArgumentError: the state belongs to other streams.
         """
         if (len(state["ends"]), state["utterances"]) != (self.streams, len(self.utterances)):
-            raise DataError(
-                f"UtteranceStreams: saved were {len(state['ends'])} streams of {state['utterances']} utterances, here "
-                f"are {self.streams} of {len(self.utterances)}"
+            raise ArgumentError(
+                f"UtteranceStreams: the state has {len(state['ends'])} streams of {state['utterances']} utterances; "
+                f"wanted {self.streams} of {len(self.utterances)}"
             )
         self.position, self.drawn = state["position"], state["drawn"]
         self._order, self._ends = list(state["order"]), list(state["ends"])
@@ -161,5 +163,8 @@ class UtteranceStreams:
             return frames
         varied = self.augment(frames, torch.Generator().manual_seed(seed))
         if varied.dim() != 2 or not len(varied) or varied.shape[1] != self.features:
-            raise DataError(f"UtteranceStreams: augment made {tuple(varied.shape)} of {tuple(frames.shape)}")
+            raise DataError(
+                f"UtteranceStreams: augment turned {tuple(frames.shape)} into {tuple(varied.shape)}; wanted "
+                f"(1 or more, {self.features})"
+            )
         return varied

@@ -4,8 +4,8 @@
 
     E[(L(w + n) + L(w - n)) / 2] = L(w) + s**2 / 2 * trace of the curvature + ...
 
-so that flat places are preferred: networks that bear the error of quantization better. The mirror takes away the
-first-order error of one-sided noise, the fixed size its chance. A network meant for b bits is trained with
+Training therefore prefers flat minima, whose networks tolerate quantization better. Mirroring cancels the first-order
+error of one-sided noise; the fixed size removes the chance in it. A network meant for b bits is trained with
 ``alpha = 10**(-SQNR / 20)``: 0.4 for ternary, 0.2 for 3 bits, 0.1 for 4 bits.
 
 References:
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 from fewbit.train.randomness import random_state, set_random_state
 
 Noise = Literal["sign", "sphere", "gauss"]
@@ -30,25 +30,25 @@ Noise = Literal["sign", "sphere", "gauss"]
 class SymmetricSGD(SGD):
     """SGD on the mean gradient of two mirrored points; `step` needs a closure and calls it twice.
 
-    Weights are the parameters with two or more axes longer than 1; biases, gains and learned steps get no noise.
-    After a step they are what a plain optimizer would have made of the clean weights and the mean gradient. Where a
-    loss is not finite, nothing is updated and `skipped` counts one more (`fewbit.train.fit` refuses to go on after such
-    an epoch; a loop of your own may). Noise is seeded by the number of the step, so
-    it is the same in every process and after a resume; dropout draws the same masks at both points. Running statistics
-    of batch norm are those of noisy weights: call `refresh_norms` after training.
+    Weights are the parameters with two or more axes longer than 1; biases, gains and learned steps get no noise. A step
+    updates the clean weights by the mean gradient, as a plain optimizer would. If a loss is not finite, the update is
+    skipped and `skipped` grows by one (`fewbit.train.fit` stops after such an epoch; your own loop may continue). Noise
+    is seeded by the number of the step, so it is the same in every process and after a resume; dropout draws the same
+    masks at both points. Running statistics of batch norm are those of noisy weights: call `refresh_norms` after
+    training.
 
     Args:
         params, lr, momentum, weight_decay, nesterov: as in `torch.optim.SGD`.
         alpha: size of the noise in units of the rms of each weight.
         noise: ``sign`` (every element the same size), ``sphere`` (every tensor the same norm) or ``gauss``.
         symmetric: ``False`` gives one-sided noise, at half the cost.
-        warmup: steps over which alpha rises from 0 in a straight line.
+        warmup: steps over which alpha rises linearly from 0.
         clip_norm: largest norm of the mean gradient. Give `fewbit.train.fit` ``clip_norm=math.inf`` with it, or each
             of the two gradients is clipped before the mean.
         seed: of the noise.
 
     Raises:
-        DataError: `alpha` is below 0, or `noise` none of the three.
+        ArgumentError: `alpha` is below 0, or `noise` is not one of the three.
     """
 
     def __init__(
@@ -67,7 +67,9 @@ class SymmetricSGD(SGD):
         seed: int = 0,
     ) -> None:
         if not alpha >= 0 or noise not in ("sign", "sphere", "gauss"):
-            raise DataError(f"SymmetricSGD: alpha={alpha}, noise={noise!r}; wanted 0 or more, and sign, sphere, gauss")
+            raise ArgumentError(
+                f"SymmetricSGD: alpha={alpha}, noise={noise!r}; wanted alpha of 0 or more, and sign, sphere or gauss"
+            )
         super().__init__(params, lr, momentum, weight_decay=weight_decay, nesterov=nesterov)
         for group in self.param_groups:
             group.setdefault("alpha", alpha)
@@ -87,10 +89,10 @@ class SymmetricSGD(SGD):
             closure: zeroes the gradients, computes the loss of a batch, calls backward and returns the loss.
 
         Raises:
-            DataError: no closure.
+            ArgumentError: there is no closure.
         """
         if closure is None:
-            raise DataError(
+            raise ArgumentError(
                 "SymmetricSGD.step needs a closure that zeroes gradients, computes the loss and its gradient"
             )
         run = cast(Callable[[], Tensor], torch.enable_grad()(closure))
@@ -161,7 +163,7 @@ class SymmetricSGD(SGD):
 
 
 def _rms(weight: Tensor) -> Tensor:
-    """Of what a weight varies by; that of a fresh layer where it does not vary at all."""
+    """Rms of a weight around its mean; of a constant weight, that of a freshly initialised layer."""
     rms = (weight - weight.mean()).square().mean().sqrt()
     varies = rms > 1e-6 * weight.abs().amax()  # a mean of equal numbers is rounded
     return torch.where(varies, rms, weight[0].numel() ** -0.5)

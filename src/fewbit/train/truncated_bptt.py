@@ -1,4 +1,4 @@
-"""Truncated back-propagation through time: each batch goes on in the state in which the batch before it ended."""
+"""Truncated back-propagation through time: each batch starts in the state in which the batch before it ended."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from fewbit.errors import DataError
 
 
 class TruncatedBPTT(nn.Module):
-    """A model that keeps its state between calls, for training on streams that go on from batch to batch.
+    """A model that keeps its state between calls, for training on streams that continue from batch to batch.
 
-    Gradients end at the first frame of a batch; what the state knows does not. It is for `fit`, whose objectives call a
-    model with inputs alone::
+    Gradients stop at the first frame of a batch; the state is carried on. Use it with `fit`, whose objectives call a
+    model with inputs only::
 
         fit(TruncatedBPTT(model), TextStreams(text, streams=64, steps=128), CrossEntropy(), epochs=3)
 
@@ -32,10 +32,11 @@ class TruncatedBPTT(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Outputs of the next frames ``(batch, time, ...)`` of every stream.
 
-        The same tensor once more is the same frames: an optimizer may look at its loss more than once in a step.
+        A second call with the same tensor reads the same frames again, because an optimizer may evaluate its loss more
+        than once in a step.
 
         Raises:
-            DataError: the streams are not those of the call before.
+            DataError: the number of streams differs from the call before.
         """
         if x is not self._last:
             if self._last is not None and len(x) != len(self._last):
@@ -49,12 +50,12 @@ class TruncatedBPTT(nn.Module):
         return y  # type: ignore[no-any-return]
 
     def restart(self) -> None:
-        """Forget what was read: the next frames begin new streams."""
+        """Clear the state: the next frames begin new streams."""
         self._before = self._after = self._last = None
 
 
 def detached(state: Any) -> Any:
-    """A state that no gradient reaches."""
+    """The state without the graph of its gradient."""
     if isinstance(state, Tensor):
         return state.detach().clone()  # a view would keep all frames of the batch
     return tuple(detached(part) for part in state) if isinstance(state, tuple | list) else state

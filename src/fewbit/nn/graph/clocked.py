@@ -2,8 +2,8 @@
 
     s[t] = (1 - c)(1 - r) s[t-1] + c f(x[t], (1 - r) s[t-1])        state s = (cell, output), clock c, reset r
 
-The clock is a number from 0 to 1 in each frame: the last feature. Frames without a tick are computed and thrown away;
-what is saved by a clock is memory over time, not work.
+The clock is a number from 0 to 1 in each frame: the last feature. Frames without a tick are computed and discarded:
+a clock keeps memory over time, it does not save work.
 
 References:
     Hwang, Sung 2016, "Character-level language modeling with hierarchical recurrent neural networks"
@@ -29,10 +29,10 @@ def clocked_lstm_graph(inputs: int, hidden: int) -> Graph:
 def hierarchical_lstm_graph(inputs: int, hidden: int, direct: bool = False) -> Graph:
     """Two levels of two LSTMs each; the input is `inputs` features and the clock of the upper level.
 
-        low1:   x[t]                        starts anew when the clock ticks
+        low1:   x[t]                        is reset when the clock ticks
         high1:  low1[t-1] and x[t]          ticks with the clock, else holds
         high2:  high1[t]                    ticks with the clock, else holds
-        low2:   low1[t] and high2[t]        starts anew when the clock ticks; its output is the layer's
+        low2:   low1[t] and high2[t]        is reset when the clock ticks; its output is the layer's
 
     For characters the clock is 1 at word boundaries. ``low1[t-1]`` is read before the reset: it has seen the whole
     word.

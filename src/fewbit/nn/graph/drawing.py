@@ -14,23 +14,24 @@ from fewbit.nn.graph.parts import Edge, Node
 class Graph:
     """A recurrent cell: one input node, edges, and the node whose values go out.
 
-    A leaky average of 4 features, whose input is mixed first:
-
-    >>> leaky = Graph(
-    ...     nodes=(Node("x", 4, "input"), Node("half", 1, "constant"), Node("kept", 4, "product"), Node("y", 4)),
-    ...     edges=(
-    ...         Edge("x", "y"),
-    ...         Edge("half", "kept", initial=(0.5,)),
-    ...         Edge("y", "kept", "identity", delay=1),
-    ...         Edge("kept", "y", "identity"),
-    ...     ),
-    ...     output="y",
-    ... )
-    >>> leaky.parameters()
-    {'weight_x_y': (4, 4), 'scale_half_kept': (4,)}
-
     Raises:
-        GraphError: names are unknown or there twice, sizes do not fit, or a node has nothing to read.
+        GraphError: a name is unknown or used twice, sizes do not fit, or a node has nothing to read.
+
+    Example:
+        A leaky average of 4 features, whose input is mixed first:
+
+        >>> leaky = Graph(
+        ...     nodes=(Node("x", 4, "input"), Node("half", 1, "constant"), Node("kept", 4, "product"), Node("y", 4)),
+        ...     edges=(
+        ...         Edge("x", "y"),
+        ...         Edge("half", "kept", initial=(0.5,)),
+        ...         Edge("y", "kept", "identity", delay=1),
+        ...         Edge("kept", "y", "identity"),
+        ...     ),
+        ...     output="y",
+        ... )
+        >>> leaky.parameters()
+        {'weight_x_y': (4, 4), 'scale_half_kept': (4,)}
     """
 
     nodes: tuple[Node, ...]

@@ -1,7 +1,7 @@
-"""One chunk on its way through a plan.
+"""The execution of a plan on one chunk.
 
 The values of a node are rows, frame after frame and within a frame stream after stream: ``(frames * batch, size)``.
-So a node does the same to a whole chunk as to one frame of a loop, only with more rows at once.
+A node treats a whole chunk like one frame of a loop, with more rows.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from fewbit.nn.graph.schedule import Component, Plan, Step, UnitRange, multiplie
 
 
 class Execution:
-    """A chunk of at least one frame, as far as it has been computed.
+    """The state of computing a chunk of at least one frame.
 
     Args:
-        plan: what is to be done.
+        plan: what to compute.
         parameters: weights, biases and scales, each read once.
         signals: what happens to the values of a node where hardware would store them.
         rows: (frames * batch, features), the chunk.
@@ -39,12 +39,12 @@ class Execution:
         self.plan, self.parameters, self.signals = plan, parameters, signals
         self.input, self.past, self.batch = rows, past, batch
         self.rows: dict[UnitRange, Tensor] = {}
-        """What is wanted of the finished components, in the ranges in which it is read."""
+        """The needed values of finished components, in the ranges in which they are read."""
         self.kept: dict[str, Tensor] = {}
         """The last rows of each node that is read with a delay, for the next chunk."""
 
     def run(self, component: Component) -> None:
-        """Compute the values of a component; those of all that it reads are there."""
+        """Compute the values of a component whose sources are all computed."""
         if component.loop:
             self._run_loop(component)
             return

@@ -1,4 +1,4 @@
-"""A recurrent layer that is drawn as a graph, and runs whatever need not wait for all frames of a chunk at once."""
+"""A recurrent layer that is drawn as a graph; all work outside of its loops runs once for a whole chunk."""
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +20,15 @@ class GraphRNN(Layer):
     ``scale_...`` after their edges, signals ``signal_...`` after their nodes. All streams of a batch share each
     product, and the gradient of any matrix is one product for all frames.
 
-    >>> from fewbit.nn import lstm_graph
-    >>> layer = GraphRNN(lstm_graph(inputs=6, hidden=5))
-    >>> y, state = layer(torch.randn(1, 20, 6))
-    >>> layer.plan.matmuls(frames=20), 20 * 2  # the plan, and step by step
-    (21, 40)
-
     Raises:
         GraphError: a loop of the graph has no delay.
+
+    Example:
+        >>> from fewbit.nn import lstm_graph
+        >>> layer = GraphRNN(lstm_graph(inputs=6, hidden=5))
+        >>> y, state = layer(torch.randn(1, 20, 6))
+        >>> layer.plan.matmuls(frames=20), 20 * 2  # the plan, and step by step
+        (21, 40)
 
     References:
         Hwang, Sung 2015, "Single stream parallelization of generalized LSTM-like RNNs on a GPU" (arXiv 1503.02852).

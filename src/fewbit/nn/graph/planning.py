@@ -1,8 +1,8 @@
 """The plan of a graph: what runs over all frames of a chunk at once, and what must go frame by frame.
 
-Strongly connected components over all edges run one after the other. In a component without a circle every node takes
-the whole chunk in one go. A loop goes frame by frame, but over its internal edges only; whatever comes into it from
-outside has been multiplied for the whole chunk before, one matrix product an edge.
+Strongly connected components over all edges run one after the other. In a component without a cycle every node
+processes the whole chunk in one operation. A loop goes frame by frame, but over its internal edges only; whatever comes
+into it from outside has been multiplied for the whole chunk before, one matrix product for each edge.
 
 References:
     Hwang, Sung 2015, "Single stream parallelization of generalized LSTM-like RNNs on a GPU" (arXiv 1503.02852).

@@ -12,16 +12,16 @@ UnitRange = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Step:
-    """What is done for one node.
+    """The work for one node.
 
     Args:
-        node: which it is.
+        node: the node.
         hoisted: the edges from outside of its loop, taken over all frames at once.
         internal: the edges from its loop, taken frame by frame.
         parts: the ranges of its units that are read within its loop, other than all of them.
         outer: the ranges that are read outside.
         depth: past frames that are read within its loop.
-        seen: whether its values are wanted outside of its loop.
+        seen: whether its values are needed outside of its loop.
     """
 
     node: Node
@@ -65,8 +65,8 @@ class Plan:
     """How a graph runs; `str` shows it.
 
     Args:
-        graph: what is run. In the plan itself edges say where their range stops and have the names of their parameters.
-        stages: components in order; those of one stage do not need one another and may run side by side.
+        graph: the graph that runs. Edges of the plan itself have a `stop` and the names of their parameters.
+        stages: components in order; those of one stage do not depend on one another and may run in parallel.
         past: frames that the state keeps of a node.
     """
 
@@ -95,7 +95,7 @@ class Plan:
         return sum(multiplies(edge) for component in self.components for edge in component.internal)
 
     def matmuls(self, frames: int) -> int:
-        """Matrix products of the forward pass of a chunk; step by step they were all needed for each frame."""
+        """Matrix products of the forward pass of a chunk; without hoisting, every frame would need all of them."""
         return self.hoisted_matmuls + frames * self.step_matmuls
 
     def __str__(self) -> str:
@@ -143,7 +143,7 @@ def _describe(plan: Plan, number: int, component: Component) -> list[str]:
 
 
 def _computes(graph: Graph, node: Node, edges: tuple[Edge, ...], part: bool = False, started: bool = False) -> str:
-    """One line of what a node computes: a part of it without the activation, or the rest of what was started."""
+    """One line on what a node computes: a part of it without the activation, or the rest of a started sum."""
     if not node.computed:
         return f"{node.name} ({node.size})"
     terms = [*(["..."] if started else []), *(_term(graph, edge) for edge in edges), *(["..."] if part else [])]
