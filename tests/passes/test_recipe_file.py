@@ -121,7 +121,7 @@ def test_each_training_has_a_checkpoint_of_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ('kind = "SQWA"\ncycels = 3', "pass 2 (SQWA): unknown key 'cycels'; wanted one of warmup_epochs, cycles,"),
+        ('kind = "SQWA"\ncycels = 3', "pass 2 (SQWA): unknown key 'cycels'; wanted one of objective, warmup_epochs,"),
         ('kind = "SQWA"\ncycels = 3', "(nearest: 'cycles')"),
         ('kind = "Finetun"', "pass 2 (Finetun).kind: saw 'Finetun' (str); wanted one of Quantize, Finetune, gradual,"),
         ("epochs = 3", "pass 2: saw {'epochs': 3} (dict); wanted a table with a kind, one of Quantize,"),

@@ -11,13 +11,14 @@ References:
     neural networks" (arXiv 1909.01688).
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
+from fewbit.settings import curve, number
 from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of
 
 
@@ -37,8 +38,8 @@ class LogitKD:
     def __init__(
         self,
         teacher: nn.Module,
-        temperature: float = 4.0,
-        weight: float | Schedule = 0.5,
+        temperature: Annotated[float, number(above=True)] = 4.0,
+        weight: Annotated[float | Schedule, curve(0, 1)] = 0.5,
         hard: HardLoss | None = None,
     ) -> None:
         if temperature <= 0:

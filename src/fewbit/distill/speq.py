@@ -13,7 +13,7 @@ References:
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from torch.nn import functional
 from fewbit.errors import ArgumentError, SelectionError
 from fewbit.formats import Format, Int, Ternary, UInt
 from fewbit.quant import Activation, PerTokenActivation, Quantizer, input_quantizer
+from fewbit.settings import curve, listed, number, text, whole
 from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of
 from fewbit.train.randomness import random_state, set_random_state
 
@@ -46,13 +47,13 @@ class SPEQ:
 
     def __init__(
         self,
-        temperature: float = 2.0,
-        weight: float | Schedule = 1.0,
-        chance: float = 0.5,
-        bits: int = 8,
+        temperature: Annotated[float, number(above=True)] = 2.0,
+        weight: Annotated[float | Schedule, curve()] = 1.0,
+        chance: Annotated[float, number(0, 1)] = 0.5,
+        bits: Annotated[int, whole(2, 8)] = 8,
         hard: HardLoss | None = None,
         loss: Loss = "cosine",
-        sites: Sequence[str] = ("*",),
+        sites: Annotated[Sequence[str], listed(text, 1)] = ("*",),
     ) -> None:
         if temperature <= 0 or not 0 <= chance <= 1:
             raise ArgumentError(f"SPEQ: temperature {temperature}, chance {chance}; wanted above 0, and 0..1")

@@ -34,7 +34,8 @@ class Explanation:
     Example:
         >>> import fewbit as fb
         >>> from torch import nn, randn
-        >>> found = fb.explain(nn.Sequential(nn.Linear(4, 4), nn.LogSoftmax(-1)), example=[randn(2, 4)])  # doctest: +ELLIPSIS
+        >>> network = nn.Sequential(nn.Linear(4, 4), nn.LogSoftmax(-1))
+        >>> found = fb.explain(network, example=[randn(2, 4)])  # doctest: +ELLIPSIS
         Sequential: ...
         >>> found.packs, len(found.problems)
         (False, 1)

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from torch import nn
 
+from fewbit.settings import curve, number, whole
 from fewbit.train import Objective, OptimizerFactory, Schedule, cosine, fit
 
 
@@ -28,11 +29,11 @@ class Finetune:
 
     batches: Iterable[Any]
     objective: Objective
-    epochs: int
-    lr: float = 1e-3
-    schedule: Schedule | None = None
+    epochs: Annotated[int, whole(0)]
+    lr: Annotated[float, number(above=True)] = 1e-3
+    schedule: Annotated[Schedule | None, curve()] = None
     optimizer: OptimizerFactory | None = None
-    clip_norm: float = 1.0
+    clip_norm: Annotated[float, number(above=True)] = 1.0
     seed: int = 0
     checkpoint: str | Path | None = None
     progress: bool = True

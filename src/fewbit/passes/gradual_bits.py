@@ -8,17 +8,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 from fewbit.errors import QuantizationError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass
 from fewbit.quant import weight_quantizer
+from fewbit.settings import listed, number, spec, text
 from fewbit.train import PartOf
 
 
 def gradual(
-    specs: Sequence[str], finetune: Finetune, shares: Sequence[float] | None = None, keep: Sequence[str] = ()
+    specs: Annotated[Sequence[str], listed(spec(weight_quantizer), 1)],
+    finetune: Finetune,
+    shares: Annotated[Sequence[float] | None, listed(number(above=True), 1)] = None,
+    keep: Annotated[Sequence[str], listed(text)] = (),
 ) -> list[Pass]:
     """Passes that quantize weights to each spec in turn and retrain after each.
 
@@ -38,7 +43,7 @@ def gradual(
         >>> tuple(step.epochs for step in passes if isinstance(step, Finetune))
         (3, 3, 6)
     """
-    levels = [len(weight_quantizer(spec).format.levels()) for spec in specs]
+    levels = [len(weight_quantizer(stage).format.levels()) for stage in specs]
     if not specs or any(b >= a for a, b in pairwise(levels)):
         raise QuantizationError(f"gradual: levels must fall from stage to stage, not {list(specs)}")
     epochs = _split(finetune.epochs, shares or [*[0.5 / max(1, len(specs) - 1)] * (len(specs) - 1), 0.5])
@@ -49,14 +54,14 @@ def gradual(
         )
     passes: list[Pass] = []
     done = 0
-    for spec, count in zip(specs, epochs, strict=True):
+    for stage, count in zip(specs, epochs, strict=True):
         part = PartOf(finetune.objective, done / finetune.epochs, (done + count) / finetune.epochs)
-        title, checkpoint = f"{finetune.title} {spec}", finetune.checkpoint
+        title, checkpoint = f"{finetune.title} {stage}", finetune.checkpoint
         if checkpoint is not None:
-            name = spec.replace("/", "-").replace(":", "-")
+            name = stage.replace("/", "-").replace(":", "-")
             checkpoint = Path(checkpoint).with_stem(f"{Path(checkpoint).stem}-{name}")
         passes += [
-            Quantize(weights=spec, keep=keep, replace=True),
+            Quantize(weights=stage, keep=keep, replace=True),
             replace(finetune, objective=part, epochs=count, title=title, checkpoint=checkpoint),
         ]
         done += count

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from torch import nn
 
 from fewbit.errors import QuantizationError
-from fewbit.quant import Selection, attach, calibrate
+from fewbit.quant import Selection, activation_quantizer, attach, calibrate, weight_quantizer
+from fewbit.settings import listed, selection, text
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Quantize:
         replace: whether a new quantizer may take the place of an old one.
     """
 
-    weights: Selection = None
-    activations: Selection = None
-    keep: Sequence[str] = ()
+    weights: Annotated[Selection, selection(weight_quantizer)] = None
+    activations: Annotated[Selection, selection(activation_quantizer)] = None
+    keep: Annotated[Sequence[str], listed(text)] = ()
     calibration: Iterable[Any] | None = None
     replace: bool = False
 

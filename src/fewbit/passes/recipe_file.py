@@ -25,8 +25,8 @@ from torch import nn
 
 from fewbit.errors import DataError, FewbitError
 from fewbit.passes.recipe import Pass
-from fewbit.passes.recipe_checks import kinded, refuse
-from fewbit.passes.recipe_kinds import PASSES, Given, make_passes, try_optimizer
+from fewbit.passes.recipe_kinds import PASS_KEYS, Given, make_passes, try_optimizer
+from fewbit.settings import kinded, refuse
 from fewbit.train import CrossEntropy, Objective
 
 
@@ -124,7 +124,7 @@ def _checked(step: Any, where: str) -> dict[str, Any]:
     """One pass in order; it is also made once for nothing, for what only its class knows."""
     kind = step.get("kind") if isinstance(step, dict) else None
     where = f"{where} ({kind})" if isinstance(kind, str) else where
-    checked: dict[str, Any] = kinded(PASSES)(step, where)
+    checked: dict[str, Any] = kinded(PASS_KEYS)(step, where)
     if kind == "Quantize" and not checked.keys() & {"weights", "activations"}:
         raise DataError(f"{where}: there is nothing to quantize; wanted weights, activations or both")
     try:

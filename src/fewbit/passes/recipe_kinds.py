@@ -1,11 +1,16 @@
-"""The kinds of passes, objectives and optimizers that a recipe file can name, and how each is made."""
+"""The kinds of passes, objectives and optimizers that a recipe file can name, and how each is made.
 
+A new kind is one entry in a table here. Its settings, with their checks, are the parameters of its class
+(`fewbit.settings.keys_of`); what a file cannot give is filled in by the name of the parameter.
+"""
+
+import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
@@ -16,106 +21,37 @@ from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass
-from fewbit.passes.recipe_checks import (
-    Check,
-    Keys,
-    boolean,
-    choice,
-    kinded,
-    listed,
-    number,
-    schedule,
-    selection,
-    spec,
-    text,
-    whole,
-)
 from fewbit.passes.sqwa import SQWA
-from fewbit.quant import activation_quantizer, weight_quantizer
-from fewbit.train import (
-    CTC,
-    CrossEntropy,
-    GuidedCTC,
-    HardLoss,
-    Objective,
-    Schedule,
-    SymmetricSGD,
-    constant,
-    cosine,
-    linear,
-)
+from fewbit.settings import Keys, keys_of, kinded, number
+from fewbit.train import CTC, CrossEntropy, GuidedCTC, Objective, Schedule, SymmetricSGD, constant, cosine, linear
 
-HARD = {"CTC": Keys({}), "CrossEntropy": Keys({"ignore": whole(-(2**63))})}
-_MIXED: dict[str, Check] = {"temperature": number(above=True), "hard": kinded(HARD)}
-OBJECTIVES = HARD | {
-    "GuidedCTC": Keys({"weight": schedule(0, 1)}, ("weight",)),
-    "LogitKD": Keys(_MIXED | {"weight": schedule(0, 1)}),
-    "SPEQ": Keys(
-        _MIXED
-        | {
-            "weight": schedule(),
-            "chance": number(0, 1),
-            "bits": whole(2, 8),
-            "loss": choice("cosine", "kl"),
-            "sites": listed(text, 1),
-        }
-    ),
-}
-_DESCENT: dict[str, Check] = {"momentum": number(), "weight_decay": number(), "nesterov": boolean}
-_NOISE: dict[str, Check] = {
-    "alpha": number(),
-    "noise": choice("sign", "sphere", "gauss"),
-    "symmetric": boolean,
-    "warmup": whole(0),
-}
-OPTIMIZERS = {
-    "AdamW": Keys({"weight_decay": number()}),
-    "SGD": Keys(_DESCENT),
-    "SymmetricSGD": Keys(_DESCENT | _NOISE),
-}
-_TRAINING: dict[str, Check] = {
-    "lr": number(above=True),
-    "objective": kinded(OBJECTIVES),
-    "optimizer": kinded(OPTIMIZERS),
-    "clip_norm": number(above=True),
-}
-_FINETUNE: dict[str, Check] = {"epochs": whole(0), **_TRAINING, "schedule": schedule(), "title": text}
-PASSES = {
-    "Quantize": Keys(
-        {
-            "weights": selection(weight_quantizer),
-            "activations": selection(activation_quantizer),
-            "keep": listed(text),
-            "replace": boolean,
-        }
-    ),
-    "Finetune": Keys(_FINETUNE, ("epochs",)),
-    "gradual": Keys(
-        {"specs": listed(spec(weight_quantizer), 1), "shares": listed(number(above=True), 1), "keep": listed(text)}
-        | _FINETUNE,
-        ("specs", "epochs"),
-    ),
-    "SQWA": Keys(
-        {
-            "warmup_epochs": whole(0),
-            "cycles": whole(1),
-            "cycle_epochs": whole(1),
-            "finetune_epochs": whole(0),
-            **_TRAINING,
-            "high": number(above=True),
-            "low": number(0, 1),
-            "final_lr_scale": number(above=True),
-            "refit": boolean,
-            "average": boolean,
-        },
-        ("warmup_epochs", "finetune_epochs"),
-    ),
-}
+Kinds = Mapping[str, Callable[..., Any]]
+
+
+def _adamw(parameters: Any, lr: float, weight_decay: Annotated[float, number()] = 0.0) -> Optimizer:
+    return AdamW(parameters, lr, weight_decay=weight_decay)
+
+
+def _sgd(
+    parameters: Any,
+    lr: float,
+    momentum: Annotated[float, number()] = 0.0,
+    weight_decay: Annotated[float, number()] = 0.0,
+    nesterov: bool = False,
+) -> Optimizer:
+    return SGD(parameters, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+
+
+HARD: Kinds = {"CTC": CTC, "CrossEntropy": CrossEntropy}
+"""Objectives that can be mixed with soft labels."""
+OBJECTIVES: Kinds = {**HARD, "GuidedCTC": GuidedCTC, "LogitKD": LogitKD, "SPEQ": SPEQ}
+OPTIMIZERS: Kinds = {"AdamW": _adamw, "SGD": _sgd, "SymmetricSGD": SymmetricSGD}
+PASSES: Kinds = {"Quantize": Quantize, "Finetune": Finetune, "gradual": gradual, "SQWA": SQWA}
 
 
 @dataclass(frozen=True)
 class Given:
-    """What cannot be written in a file, for one pass of a recipe."""
+    """What cannot be written in a file, for one pass of a recipe; a pass gets what it has parameters for."""
 
     batches: Iterable[Any]
     objective: Objective
@@ -126,70 +62,75 @@ class Given:
     progress: bool
 
 
+def _keys(kinds: Kinds, nested: Mapping[str, Any] | None = None) -> dict[str, Keys]:
+    return {name: keys_of(kind, nested, skip=("progress",)) for name, kind in kinds.items()}
+
+
+_OBJECTIVE_KEYS = _keys(OBJECTIVES, {"hard": kinded(_keys(HARD))})
+# The pass clips the mean of the two gradients of SymmetricSGD, and gives it the seed.
+_OPTIMIZER_KEYS = _keys(OPTIMIZERS)
+_PASS_KEYS = _keys(PASSES, {"objective": kinded(_OBJECTIVE_KEYS), "optimizer": kinded(_OPTIMIZER_KEYS)})
+_FINETUNE = _PASS_KEYS["Finetune"]
+PASS_KEYS = _PASS_KEYS | {
+    name: Keys({**keys.checks, **_FINETUNE.checks}, keys.required + _FINETUNE.required)
+    for name, keys in _PASS_KEYS.items()
+    if "finetune" in inspect.signature(PASSES[name]).parameters
+}
+"""The settings of each pass; one that takes a Finetune has the settings of that beside its own."""
+
+
 def make_passes(settings: dict[str, Any], given: Given) -> list[Pass]:
     """The passes of one entry of a recipe; only ``gradual`` is more than one."""
     values = dict(settings)
-    match values.pop("kind"):
-        case "Quantize":
-            values |= {name: _selection(values[name]) for name in ("weights", "activations") if name in values}
-            return [Quantize(**values, calibration=given.calibration if "activations" in values else None)]
-        case "SQWA":
-            return [SQWA(**_training(values, given))]
-        case "gradual":
-            own = {name: values.pop(name) for name in ("specs", "shares", "keep") if name in values}
-            return gradual(finetune=Finetune(**_training(values, given)), **own)
-        case _:
-            return [Finetune(**_training(values, given))]
+    kind = PASSES[values.pop("kind")]
+    parameters = inspect.signature(kind).parameters
+    if "finetune" in parameters:
+        inner = {name: values.pop(name) for name in list(values) if name not in parameters}
+        values["finetune"] = Finetune(**_arguments(Finetune, inner, given))
+    made = kind(**_arguments(kind, values, given))
+    return made if isinstance(made, list) else [made]
 
 
-def _training(values: dict[str, Any], given: Given) -> dict[str, Any]:
-    """The arguments of a pass that trains."""
-    made = values | {
-        "batches": given.batches,
-        "objective": _objective(values.get("objective"), given),
-        "seed": given.seed,
-        "checkpoint": given.checkpoint,
-        "progress": given.progress,
-    }
-    if "schedule" in values:
-        made["schedule"] = _schedule(values["schedule"])
-    if "optimizer" in values:
-        settings = dict(values["optimizer"])
-        kind = settings.pop("kind")
-        if kind == "SymmetricSGD":  # the mean of the two gradients is clipped, not each of them
-            settings |= {"clip_norm": values.get("clip_norm", Finetune.clip_norm), "seed": given.seed}
-            made["clip_norm"] = math.inf
-        makers: dict[str, Callable[..., Optimizer]] = {"AdamW": _adam, "SGD": SGD, "SymmetricSGD": SymmetricSGD}
-        made["optimizer"] = partial(makers[kind], **settings)
-    return made
+def _arguments(kind: Callable[..., Any], values: dict[str, Any], given: Given) -> dict[str, Any]:
+    """What a pass is called with: settings made into what they stand for, and what no file can give."""
+    found = {name: _MAKERS[name](value, given) if name in _MAKERS else value for name, value in values.items()}
+    for name in inspect.signature(kind).parameters:
+        if name in ("batches", "seed", "checkpoint", "progress"):
+            found[name] = getattr(given, name)
+        elif name == "objective" and name not in found:
+            found[name] = given.objective
+        elif name == "calibration" and "activations" in found:
+            found[name] = given.calibration
+    if values.get("optimizer", {}).get("kind") == "SymmetricSGD":  # it clips the mean of both gradients itself
+        found["optimizer"] = partial(found["optimizer"], clip_norm=found.get("clip_norm", Finetune.clip_norm))
+        found["clip_norm"] = math.inf
+    return found
 
 
-def _adam(parameters: Any, lr: float, weight_decay: float = 0.0) -> Optimizer:
-    return AdamW(parameters, lr, weight_decay=weight_decay)
+def _optimizer(settings: dict[str, Any], given: Given) -> Callable[..., Optimizer]:
+    values = dict(settings)
+    kind = values.pop("kind")
+    return partial(OPTIMIZERS[kind], **values, **({"seed": given.seed} if kind == "SymmetricSGD" else {}))
 
 
-def _objective(settings: dict[str, Any] | None, given: Given) -> Objective:
+def _objective(settings: dict[str, Any] | None, given: Given) -> Any:
     if settings is None:
         return given.objective
     values = dict(settings)
-    kind = values.pop("kind")
-    if kind == "CTC":
-        return CTC()
-    if kind == "CrossEntropy":
-        return CrossEntropy(**values)
+    kind = OBJECTIVES[values.pop("kind")]
+    parameters = inspect.signature(kind).parameters
     if "weight" in values:
-        values["weight"] = _schedule(values["weight"])
-    if kind == "GuidedCTC":
-        return GuidedCTC(**values)
-    values["hard"] = cast(HardLoss, _objective(values.get("hard"), given))
-    if kind == "SPEQ":
-        return SPEQ(**values)
-    if given.teacher is None:
-        raise DataError("LogitKD learns from the float network; give it as passes(..., teacher=model)")
-    return LogitKD(given.teacher, **values)
+        values["weight"] = _schedule(values["weight"], given)
+    if "hard" in parameters:
+        values["hard"] = _objective(values.get("hard"), given)
+    if "teacher" in parameters:
+        if given.teacher is None:
+            raise DataError("LogitKD learns from the float network; give it as passes(..., teacher=model)")
+        values["teacher"] = given.teacher
+    return kind(**values)
 
 
-def _schedule(value: float | dict[str, Any]) -> Schedule:
+def _schedule(value: float | dict[str, Any], _: Given) -> Schedule:
     if isinstance(value, float):
         return constant(value)
     if value.get("shape") == "cosine":
@@ -197,10 +138,20 @@ def _schedule(value: float | dict[str, Any]) -> Schedule:
     return linear(value["from"], value["to"])
 
 
-def _selection(value: str | tuple[tuple[str, str], ...]) -> str | dict[str, str | None]:
+def _selection(value: str | tuple[tuple[str, str], ...], _: Given) -> str | dict[str, str | None]:
     if isinstance(value, str):
         return value
     return {pattern: None if wanted == "float" else wanted for pattern, wanted in value}
+
+
+_MAKERS: dict[str, Callable[[Any, Given], Any]] = {
+    "objective": _objective,
+    "optimizer": _optimizer,
+    "schedule": _schedule,
+    "weights": _selection,
+    "activations": _selection,
+}
+"""How the value of a setting becomes what a pass takes, by name of the setting."""
 
 
 def try_optimizer(make: Callable[..., Optimizer] | None) -> None:

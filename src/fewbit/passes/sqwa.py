@@ -14,7 +14,7 @@ References:
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 from fewbit.errors import QuantizationError
 from fewbit.formats import Int, Ternary
 from fewbit.quant import Quantizer, Uniform
+from fewbit.settings import number, whole
 from fewbit.train import Objective, OptimizerFactory, PartOf, cosine, fit, linear, make_optimizer, refresh_norms
 
 
@@ -54,18 +55,18 @@ class SQWA:
 
     batches: Iterable[Any]
     objective: Objective
-    warmup_epochs: int
-    finetune_epochs: int
-    cycles: int = 7
-    cycle_epochs: int = 1
-    lr: float = 1e-3
-    high: float = 1.0
-    low: float = 0.01
-    final_lr_scale: float = 0.1
+    warmup_epochs: Annotated[int, whole(0)]
+    finetune_epochs: Annotated[int, whole(0)]
+    cycles: Annotated[int, whole(1)] = 7
+    cycle_epochs: Annotated[int, whole(1)] = 1
+    lr: Annotated[float, number(above=True)] = 1e-3
+    high: Annotated[float, number(above=True)] = 1.0
+    low: Annotated[float, number(0, 1)] = 0.01
+    final_lr_scale: Annotated[float, number(above=True)] = 0.1
     refit: bool = False
     average: bool = False
     optimizer: OptimizerFactory | None = None
-    clip_norm: float = 1.0
+    clip_norm: Annotated[float, number(above=True)] = 1.0
     seed: int = 0
     on_capture: Callable[[int, nn.Module], None] | None = None
     checkpoint: str | Path | None = None

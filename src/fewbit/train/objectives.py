@@ -4,13 +4,14 @@ An objective is ``(model, batch, progress) -> loss``, a scalar with gradient; `p
 training to 1 at its end. Objectives with a `loss` method can be mixed by others (`fewbit.distill.LogitKD`).
 """
 
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Annotated, Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fewbit.errors import DataError
+from fewbit.settings import curve, whole
 from fewbit.train.schedules import Schedule
 
 
@@ -85,7 +86,7 @@ class CrossEntropy:
         ignore: label of padding, which has no loss.
     """
 
-    def __init__(self, ignore: int = -100) -> None:
+    def __init__(self, ignore: Annotated[int, whole(-(2**63))] = -100) -> None:
         self.ignore = ignore
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
@@ -152,7 +153,7 @@ class GuidedCTC:
         weight: ``a`` as a function of training progress.
     """
 
-    def __init__(self, weight: Schedule) -> None:
+    def __init__(self, weight: Annotated[Schedule, curve(0, 1)]) -> None:
         self.weight = weight
         self.ctc = CTC()
 

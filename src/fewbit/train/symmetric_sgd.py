@@ -15,13 +15,14 @@ References:
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from torch import Tensor
 from torch.optim import SGD
 
 from fewbit.errors import ArgumentError
+from fewbit.settings import number, whole
 from fewbit.train.randomness import random_state, set_random_state
 
 Noise = Literal["sign", "sphere", "gauss"]
@@ -55,14 +56,14 @@ class SymmetricSGD(SGD):
         self,
         params: Iterable[Any],
         lr: float = 1e-3,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
+        momentum: Annotated[float, number()] = 0.9,
+        weight_decay: Annotated[float, number()] = 0.0,
         *,
         nesterov: bool = False,
-        alpha: float = 0.2,
+        alpha: Annotated[float, number()] = 0.2,
         noise: Noise = "sign",
         symmetric: bool = True,
-        warmup: int = 0,
+        warmup: Annotated[int, whole(0)] = 0,
         clip_norm: float = math.inf,
         seed: int = 0,
     ) -> None:

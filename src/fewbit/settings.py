@@ -1,14 +1,18 @@
-"""What may stand in a recipe file: a check for each kind of value.
+"""Settings as plain values: what passes, objectives and optimizers take from a recipe file, and its checks.
+
+A parameter says its check in its annotation, ``lr: Annotated[float, number(above=True)]``; `keys_of` reads the checks
+off a class or a function. So a setting is declared once, where it is used.
 
 A check takes a value as TOML or JSON gives it and where it stands, and returns the value as a recipe keeps it: plain,
 numbers as float, lists as tuples, patterns as pairs in their order. What does not fit is a `DataError` that says where,
 what was seen and what is wanted.
 """
 
+import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
-from typing import Any, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
 
 from fewbit.errors import DataError, FormatError
 
@@ -20,6 +24,43 @@ class Keys(NamedTuple):
 
     checks: Mapping[str, Check]
     required: tuple[str, ...] = ()
+
+
+def keys_of(kind: Callable[..., Any], nested: Mapping[str, Check] | None = None, skip: Collection[str] = ()) -> Keys:
+    """The settings of a class or a function: each parameter with a check in its annotation.
+
+    Plain ``bool``, ``str`` and ``Literal`` are their own check.
+
+    Args:
+        kind: what the settings are given to.
+        nested: checks by name of parameter, for values that are made of settings themselves, such as an objective.
+        skip: parameters that no file can give.
+
+    Example:
+        >>> def shrink(by: Annotated[float, number(0, 1)], name: str = "", hook: object = None) -> None: ...
+        >>> found = keys_of(shrink)
+        >>> list(found.checks), found.required
+        (['by', 'name'], ('by',))
+    """
+    hints = get_type_hints(vars(kind).get("__init__", kind) if isinstance(kind, type) else kind, include_extras=True)
+    nested = nested or {}
+    checks: dict[str, Check] = {}
+    required = []
+    for name, parameter in inspect.signature(kind).parameters.items():
+        check = None if name in skip else nested.get(name) or _check_of(hints.get(name))
+        if check is not None:
+            checks[name] = check
+            required += [name] if parameter.default is parameter.empty and name not in nested else []
+    return Keys(checks, tuple(required))
+
+
+def _check_of(hint: Any) -> Check | None:
+    """The check that an annotation stands for."""
+    if get_origin(hint) is Annotated:
+        return next((note for note in hint.__metadata__ if callable(note)), None)
+    if get_origin(hint) is Literal:
+        return choice(*get_args(hint))
+    return {bool: boolean, str: text}.get(hint)
 
 
 def number(low: float = 0.0, high: float = math.inf, above: bool = False) -> Check:
@@ -114,7 +155,7 @@ def listed(one: Check, least: int = 0) -> Check:
     return check
 
 
-def schedule(low: float = 0.0, high: float = math.inf) -> Check:
+def curve(low: float = 0.0, high: float = math.inf) -> Check:
     """A number, or a table that says how it changes over training."""
     level = number(low, high)
     shape, rise = choice("linear", "cosine"), number(0, 0.99)
