@@ -9,9 +9,19 @@ from torch import Tensor, nn
 
 from fewbit import nn as layers
 from fewbit.distill import SPEQ, LogitKD, SoftLabels
-from fewbit.passes import SQWA, Finetune, Quantize, compress, gradual
+from fewbit.passes import SQWA, Finetune, OnlineFinetune, Quantize, compress, gradual
 from fewbit.quant import Quantizer, activation_quantizer, weight_quantizer
-from fewbit.train import CTC, CrossEntropy, CTCBatch, GuidedCTC, SymmetricSGD, constant, linear
+from fewbit.train import (
+    CTC,
+    CrossEntropy,
+    CTCBatch,
+    GuidedCTC,
+    LabelledFrames,
+    SymmetricSGD,
+    UtteranceStreams,
+    constant,
+    linear,
+)
 
 QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
     spec: (lambda spec=spec: weight_quantizer(spec))
@@ -161,6 +171,12 @@ def loader() -> Any:
     return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=3)
 
 
+def utterances() -> UtteranceStreams:
+    random = torch.Generator().manual_seed(0)
+    said = [LabelledFrames(torch.randn(9, FEATURES, generator=random), (1, 2)) for _ in range(6)]
+    return UtteranceStreams(said, streams=2)
+
+
 PASSES: dict[str, Callable[[], Any]] = {
     "Quantize weights": lambda: Quantize(weights="ternary"),
     "Quantize both": lambda: Quantize(weights={"1": "int8", "*": "int4/3"}, activations="int8", calibration=loader()),
@@ -171,6 +187,9 @@ PASSES: dict[str, Callable[[], Any]] = {
     "gradual": lambda: InTurn(*gradual(["int4", "ternary"], Finetune(loader(), CrossEntropy(), 2, progress=False))),
     "SQWA": lambda: InTurn(
         Quantize(weights="ternary+adaptive"), SQWA(loader(), CrossEntropy(), 1, 1, cycles=3, progress=False)
+    ),
+    "OnlineFinetune": lambda: InTurn(
+        Quantize(weights="ternary"), OnlineFinetune(utterances(), updates=4, window=4, progress=False)
     ),
     "SQWA mean": lambda: InTurn(
         Quantize(weights="ternary"), SQWA(loader(), CrossEntropy(), 1, 0, cycles=3, average=True, progress=False)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fewbit.distill import SPEQ, LogitKD
-from fewbit.errors import DataError
-from fewbit.passes import SQWA, Finetune, Quantize, Recipe, compress, gradual, read_recipe
+from fewbit.errors import ArgumentError, DataError
+from fewbit.passes import SQWA, Finetune, OnlineFinetune, Quantize, Recipe, compress, gradual, read_recipe
 from fewbit.quant import quantizer_of
 from fewbit.train import CTC, CrossEntropy, GuidedCTC, PartOf, SymmetricSGD
 
@@ -42,6 +42,12 @@ kind = "gradual"
 specs = ["int4", "ternary"]
 shares = [1, 3]
 epochs = 8
+
+[[pass]]
+kind = "OnlineFinetune"
+updates = 30
+window = 16
+lr = 0.002
 """
 
 
@@ -57,7 +63,7 @@ def made(recipe, **more):
 
 
 def test_a_file_gives_the_passes_it_names(tmp_path):
-    quantize, sqwa, finetune, *stages = made(read_recipe(write(tmp_path, FULL)), progress=False)
+    quantize, sqwa, finetune, *stages, online = made(read_recipe(write(tmp_path, FULL)), progress=False)
     weights = {"head": "int8", "rnn0.weight": None, "*": "ternary+adaptive"}
     assert quantize == Quantize(weights, "int8", calibration=[2])
     assert list(quantize.weights) == list(weights)
@@ -79,6 +85,9 @@ def test_a_file_gives_the_passes_it_names(tmp_path):
     assert [type(step) for step in stages] == [type(step) for step in wanted]
     assert [step.epochs for step in stages[1::2]] == [2, 6]
     assert isinstance(stages[1].objective, PartOf)
+    assert online == OnlineFinetune([1], 30, window=16, lr=0.002, seed=14, progress=False)
+    with pytest.raises(ArgumentError, match=r"batches are list; wanted fewbit\.train\.UtteranceStreams"):
+        online(nn.Identity())
 
 
 def test_the_objective_of_the_task_fills_what_the_file_leaves_open():

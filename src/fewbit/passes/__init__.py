@@ -3,9 +3,21 @@
 import fewbit.torch_side  # noqa: F401
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
+from fewbit.passes.online_finetune import OnlineFinetune
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass, compress, describe
 from fewbit.passes.recipe_file import Recipe, read_recipe
 from fewbit.passes.sqwa import SQWA
 
-__all__ = ["SQWA", "Finetune", "Pass", "Quantize", "Recipe", "compress", "describe", "gradual", "read_recipe"]
+__all__ = [
+    "SQWA",
+    "Finetune",
+    "OnlineFinetune",
+    "Pass",
+    "Quantize",
+    "Recipe",
+    "compress",
+    "describe",
+    "gradual",
+    "read_recipe",
+]

@@ -19,6 +19,7 @@ from fewbit.distill import SPEQ, LogitKD
 from fewbit.errors import DataError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
+from fewbit.passes.online_finetune import OnlineFinetune
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass
 from fewbit.passes.sqwa import SQWA
@@ -46,7 +47,13 @@ HARD: Kinds = {"CTC": CTC, "CrossEntropy": CrossEntropy}
 """Objectives that can be mixed with soft labels."""
 OBJECTIVES: Kinds = {**HARD, "GuidedCTC": GuidedCTC, "LogitKD": LogitKD, "SPEQ": SPEQ}
 OPTIMIZERS: Kinds = {"AdamW": _adamw, "SGD": _sgd, "SymmetricSGD": SymmetricSGD}
-PASSES: Kinds = {"Quantize": Quantize, "Finetune": Finetune, "gradual": gradual, "SQWA": SQWA}
+PASSES: Kinds = {
+    "Quantize": Quantize,
+    "Finetune": Finetune,
+    "gradual": gradual,
+    "SQWA": SQWA,
+    "OnlineFinetune": OnlineFinetune,
+}
 
 
 @dataclass(frozen=True)
