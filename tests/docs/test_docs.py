@@ -113,6 +113,11 @@ def test_method_page_names_what_it_describes(page: Path) -> None:
     assert f"]({page.name})" in (DOCS / "methods" / "index.md").read_text(), "the index does not list it"
 
 
+def test_no_page_holds_the_marks_of_a_merge() -> None:
+    pages = [*ROOT.glob("*.md"), *PAGES]
+    assert [page_id(page) for page in pages if re.search(r"^(<<<<<<<|>>>>>>>) ", page.read_text(), re.MULTILINE)] == []
+
+
 @pytest.mark.parametrize(
     "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *PAGES], ids=page_id
 )
