@@ -142,6 +142,18 @@ def test_architecture_shows_the_floors_of_the_contract() -> None:
     assert "\n".join(["```", *floors, "```"]) in (DOCS / "internals" / "architecture.md").read_text()
 
 
+def test_install_page_lists_the_extras_and_what_they_bring() -> None:
+    rows = (DOCS / "install.md").read_text().splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    parts = {"none": project["dependencies"]} | project["optional-dependencies"]
+    named = {"numpy": "NumPy", "fewbit": "train"}  # as the page writes them
+    for extra, wanted in parts.items():
+        (row,) = [row for row in rows if row.startswith(f"| {extra if extra == 'none' else f'`{extra}`'} |")]
+        libraries = {re.split(r"[>=\[]", requirement)[0] for requirement in wanted}
+        missing = [library for library in libraries if named.get(library, library) not in row]
+        assert missing == [] or extra == "dev", f"{extra} brings {missing}, and the page does not say so"
+
+
 def test_changelog_has_the_version_of_the_package() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert re.search(rf"^## \[{re.escape(version)}\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
