@@ -113,6 +113,11 @@ def test_method_page_names_what_it_describes(page: Path) -> None:
     assert f"]({page.name})" in (DOCS / "methods" / "index.md").read_text(), "the index does not list it"
 
 
+def test_no_page_holds_the_marks_of_a_merge() -> None:
+    pages = [*ROOT.glob("*.md"), *PAGES]
+    assert [page_id(page) for page in pages if re.search(r"^(<<<<<<<|>>>>>>>) ", page.read_text(), re.MULTILINE)] == []
+
+
 @pytest.mark.parametrize(
     "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *PAGES], ids=page_id
 )
@@ -135,6 +140,18 @@ def test_architecture_shows_the_floors_of_the_contract() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     floors = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     assert "\n".join(["```", *floors, "```"]) in (DOCS / "internals" / "architecture.md").read_text()
+
+
+def test_install_page_lists_the_extras_and_what_they_bring() -> None:
+    rows = (DOCS / "install.md").read_text().splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    parts = {"none": project["dependencies"]} | project["optional-dependencies"]
+    named = {"numpy": "NumPy", "fewbit": "train"}  # as the page writes them
+    for extra, wanted in parts.items():
+        (row,) = [row for row in rows if row.startswith(f"| {extra if extra == 'none' else f'`{extra}`'} |")]
+        libraries = {re.split(r"[>=\[]", requirement)[0] for requirement in wanted}
+        missing = [library for library in libraries if named.get(library, library) not in row]
+        assert missing == [] or extra == "dev", f"{extra} brings {missing}, and the page does not say so"
 
 
 def test_changelog_has_the_version_of_the_package() -> None:
