@@ -39,6 +39,13 @@ class MacroBlockDropout(nn.Module):
 
     Raises:
         ArgumentError: an argument is out of range or, when it runs, there are fewer features than blocks.
+
+    Example:
+        >>> import torch
+        >>> dropout = MacroBlockDropout(p=0.5, blocks=2)
+        >>> y = dropout(torch.ones(1, 3, 4))
+        >>> y.shape, bool((y[0, 0] == y[0, 2]).all())  # the mask is held over time
+        (torch.Size([1, 3, 4]), True)
     """
 
     held: Tensor | None
@@ -149,6 +156,16 @@ def hold_masks(model: nn.Module, utterances: Tensor | None, seed: int = 0) -> No
         utterances: the number, from 0, of each input frame's utterance ``(batch, frames)`` for the coming calls; a
             layer behind a stride of n reads every n-th. ``None`` ends the holding.
         seed: of the masks, from 0.
+
+    Example:
+        >>> import torch
+        >>> from torch import ones, zeros
+        >>> layer = MacroBlockDropout(p=0.5, blocks=4)
+        >>> hold_masks(layer, zeros(1, 6, dtype=torch.long))  # all frames belong to utterance 0
+        >>> first, second = layer(ones(1, 6, 8)), layer(ones(1, 6, 8))
+        >>> hold_masks(layer, None)
+        >>> torch.equal(first, second)
+        True
     """
     layers = [module for module in model.modules() if isinstance(module, MacroBlockDropout)]
     for place, layer in enumerate(layers):

@@ -14,6 +14,11 @@ def lstm_graph(inputs: int, hidden: int, peepholes: bool = False) -> Graph:
     With peepholes the gates i and f see ``c[t-1]`` and o sees ``c[t]``, each through one number a cell. The forget bias
     starts at 1.
 
+    Example:
+        >>> from fewbit.nn import plan
+        >>> print(plan(lstm_graph(inputs=6, hidden=5)).loops[0].nodes)
+        ('gates', 'i', 'f', 'g', 'o', 'written', 'kept', 'c', 'shown', 'h')
+
     References:
         Hochreiter, Schmidhuber 1997; Gers, Schmidhuber 2000, "Recurrent nets that time and count" (peepholes).
     """
@@ -37,6 +42,13 @@ def gru_graph(inputs: int, hidden: int) -> Graph:
         s[t] = z * s[t-1] + (1 - z) * n,   h = s
 
     ``h`` is the copy of the state that is stored, multiplied and sent on, as in `fewbit.nn.GRU`.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.nn import GraphRNN
+        >>> y, _ = GraphRNN(gru_graph(inputs=6, hidden=5))(torch.randn(1, 20, 6))
+        >>> y.shape
+        torch.Size([1, 20, 5])
 
     References:
         Cho et al. 2014 (arXiv 1406.1078), in the form of `torch.nn.GRU`.
@@ -89,6 +101,11 @@ def sru_graph(inputs: int, hidden: int) -> Graph:
         h[t] = r * tanh(c[t]) + (1 - r) * skip[t]
 
     Its loop holds two nodes and no matrix.
+
+    Example:
+        >>> from fewbit.nn import plan
+        >>> plan(sru_graph(inputs=6, hidden=5)).step_matmuls  # in the loop
+        0
 
     References:
         Lei, Zhang, Artzi 2017, "Training RNNs as fast as CNNs" (arXiv 1709.02755, the form of 2017).

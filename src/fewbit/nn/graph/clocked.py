@@ -19,6 +19,14 @@ def clocked_lstm_graph(inputs: int, hidden: int) -> Graph:
     """An LSTM that holds cell and output in frames whose clock is 0; the input is `inputs` features and the clock.
 
     c, h = clock * LSTM(x[t], c[t-1], h[t-1]) + (1 - clock) * (c[t-1], h[t-1])
+
+    Example:
+        >>> import torch
+        >>> from fewbit.nn import GraphRNN
+        >>> layer = GraphRNN(clocked_lstm_graph(inputs=3, hidden=4))
+        >>> y, _ = layer(torch.cat([torch.randn(1, 5, 3), torch.zeros(1, 5, 1)], -1))  # the clock never ticks
+        >>> y.abs().max().item()
+        0.0
     """
     nodes, edges = _clock(inputs)
     _ticking(nodes, edges, "", hidden)
@@ -41,6 +49,12 @@ def hierarchical_lstm_graph(inputs: int, hidden: int, direct: bool = False) -> G
         inputs: features of a frame.
         hidden: cells of each LSTM.
         direct: `low2` reads ``x[t]`` in place of ``low1[t]`` (HLSTM-A; left out, it is HLSTM-B).
+
+    Example:
+        >>> from fewbit.nn import GraphRNN
+        >>> layer = GraphRNN(hierarchical_lstm_graph(inputs=3, hidden=4))
+        >>> layer.inputs, layer.outputs, len(layer.plan.loops)
+        (4, 4, 4)
     """
     nodes, edges = _clock(inputs)
     _starting_anew(nodes, edges, "low1_", hidden)

@@ -49,6 +49,10 @@ class Node:
 
     Raises:
         GraphError: a field is not one of these.
+
+    Example:
+        >>> Node("gate", 4, activation="sigmoid").computed, Node("x", 3, "input").computed
+        (True, False)
     """
 
     name: str
@@ -94,6 +98,10 @@ class Edge:
 
     Raises:
         GraphError: a field is not one of these.
+
+    Example:
+        >>> str(Edge("h", "gates", delay=1))
+        'h -> gates (delay 1)'
     """
 
     source: str

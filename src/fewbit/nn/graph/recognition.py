@@ -23,6 +23,12 @@ class Recognised:
         cell: "LSTM", "GRU" or "SRU".
         inputs, hidden: its sizes.
         nodes, parameters: names in the graph of `lstm_graph` and its like -> names in this graph.
+
+    Example:
+        >>> from fewbit.nn import recognise
+        >>> found = recognise(lstm_graph(inputs=6, hidden=5))
+        >>> found.cell, found.inputs, found.hidden
+        ('LSTM', 6, 5)
     """
 
     cell: str
@@ -33,7 +39,12 @@ class Recognised:
 
 
 def recognise(graph: Graph) -> Recognised | None:
-    """The cell that a graph is, or ``None``. Names, order and initial values do not matter."""
+    """The cell that a graph is, or ``None``. Names, order and initial values do not matter.
+
+    Example:
+        >>> recognise(sru_graph(inputs=6, hidden=5)).cell
+        'SRU'
+    """
     inputs, hidden = graph.input.size, graph[graph.output].size
     for cell, draw in CELLS.items():
         known = draw(inputs, hidden)
