@@ -22,6 +22,11 @@ class InnerLayers:
     """Inner weights by name, and the modules that read an inner signal, in the order of their calls.
 
     signed: for each of `signals`, whether negative numbers were seen in it (after ReLU there are none).
+
+    Example:
+        >>> inner = InnerLayers(weights=("2.weight",), signals=("2", "4"), signed=(False, False))
+        >>> inner.signal_spec("2", bits=3)
+        'uint3'
     """
 
     weights: tuple[str, ...]
@@ -57,6 +62,14 @@ def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
 
     Raises:
         ArgumentError: there are no weights between the first and the last layer.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> found = inner_layers(model, torch.rand(3, 4))
+        >>> found.weights, found.signals, found.signed
+        (('2.weight',), ('2', '4'), (False, False))
     """
     homes = _homes(model)
     seen: dict[str, bool | None] = {}
