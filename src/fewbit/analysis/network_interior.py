@@ -48,12 +48,12 @@ class InnerLayers:
         return Quantize(weights, signals, calibration=batches)
 
     def signal_spec(self, name: str, bits: int) -> str:
-        """The spec of an inner signal in so many bits."""
+        """The spec of an inner signal of `bits` bits."""
         return f"{'int' if self.signed[self.signals.index(name)] else 'uint'}{bits}"
 
 
 def weight_spec(bits: int) -> str:
-    """The spec of weights in so many bits."""
+    """The spec of weights of `bits` bits."""
     return "ternary" if bits == 2 else f"int{bits}"
 
 

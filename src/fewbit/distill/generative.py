@@ -3,7 +3,7 @@
     x_t ~ mean_j P_j(. | x_<t)   or   x_t ~ P_student(. | x_<t)
     q_t = mean_j P_j(. | x_<t)   of J teachers
 
-Text is drawn anew for every batch and never stored; real text is not needed and not touched.
+Text is drawn for every batch and never stored; real text is not needed.
 
 References:
     Shin, Hwang, Sung 2016, "Generative knowledge transfer for neural language models" (arXiv 1608.04077).

@@ -163,8 +163,10 @@ class SharedLabels:
                 total += answer.cpu()
         good = len(self.devices) - len(faults)
         if faults:
-            told = f"SharedLabels: {len(faults)} of {len(self.devices)} answers left out: {', '.join(sorted(faults))}"
-            warnings.warn(told, RuntimeWarning, stacklevel=3)
+            message = (
+                f"SharedLabels: {len(faults)} of {len(self.devices)} answers left out: {', '.join(sorted(faults))}"
+            )
+            warnings.warn(f"SharedLabels: {left_out}", RuntimeWarning, stacklevel=3)
         if good < self.least:
             raise DataError(f"SharedLabels: {good} good answers are fewer than least={self.least}; nothing is released")
         return (total / total.sum(-1, keepdim=True)).to(request.text.device)

@@ -30,7 +30,7 @@ class MacroBlockDropout(nn.Module):
     Args:
         p: probability with which a block is dropped, in [0, 1).
         blocks: of features, of sizes that differ by at most one; at most as many as there are features.
-        time: "constant" draws once for each example and holds the mask over all frames, "frame" draws anew for each
+        time: "constant" draws once for each example and holds the mask over all frames, "frame" draws for each
             frame, and a number divides the frames of a chunk into so many blocks as well.
         scale: compensation for the dropped inputs: "rate", the inverse of the mean of the mask; "l1", for each
             example ``sum |x| / sum |m x|``; "sum", ``|sum x / sum m x|``, which is large by chance where inputs have

@@ -101,8 +101,8 @@ class PartOf:
 
     Example:
         >>> from torch import tensor
-        >>> told = PartOf(lambda model, batch, progress: tensor(progress), start=0.5, end=1.0)
-        >>> told(None, None, progress=0.5)
+        >>> second = PartOf(lambda model, batch, progress: tensor(progress), start=0.5, end=1.0)
+        >>> second(None, None, progress=0.5)
         tensor(0.7500)
     """
 

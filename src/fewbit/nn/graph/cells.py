@@ -156,24 +156,24 @@ def sources(inputs: int) -> tuple[Node, Node]:
     return Node("x", inputs, "input"), Node("one", 1, "constant")
 
 
-def lstm_parts(prefix: str, hidden: int, hidden_before: Edge, ticks: bool = False) -> tuple[list[Node], list[Edge]]:
+def lstm_parts(prefix: str, hidden: int, hidden_before: Edge, clocked: bool = False) -> tuple[list[Node], list[Edge]]:
     """What is the same in every LSTM; missing are the edges from the input and from the old cell into `kept`.
 
     Args:
         prefix: of the names of all nodes.
         hidden: cells.
         hidden_before: the full edge from the old output into `gates`.
-        ticks: whether cell and output are called `new_c` and `new_h`, because a clock decides what becomes of them.
+        clocked: whether cell and output are called `new_c` and `new_h`, because a clock mixes them with the old ones.
     """
-    p, n, new = prefix, hidden, prefix + ("new_" if ticks else "")
+    p, n, new = prefix, hidden, prefix + ("new_" if clocked else "")
     nodes = [
         Node(f"{p}gates", 4 * n),
         *(Node(f"{p}{gate}", n, activation="tanh" if gate == "g" else "sigmoid") for gate in "ifgo"),
         Node(f"{p}written", n, "product"),
         Node(f"{p}kept", n, "product"),
-        Node(f"{new}c", n, signal=None if ticks else "wide"),
+        Node(f"{new}c", n, signal=None if clocked else "wide"),
         Node(f"{p}shown", n, activation="tanh"),
-        Node(f"{new}h", n, "product", signal=None if ticks else "narrow"),
+        Node(f"{new}h", n, "product", signal=None if clocked else "narrow"),
     ]
     edges = [
         hidden_before,

@@ -42,7 +42,7 @@ class Node:
     Args:
         name: letters, digits and underscores; it is part of the names of parameters.
         size: units.
-        aggregation: "sum" or "product" of what comes in; "input": the features of a frame; "constant": 1 for ever.
+        aggregation: "sum" or "product" of what comes in; "input": the features of a frame; "constant": always 1.
         activation: "linear", "sigmoid", "tanh", "relu", "softplus" or "one_minus".
         signal: where hardware would store the node's value, the `Signal` at which a quantizer may be hooked:
             "narrow", or "wide" for what Programs keep at 16 bits.
@@ -116,7 +116,7 @@ class Edge:
     def __post_init__(self) -> None:
         _one_of(f"Edge {self}", "kind", self.kind, KINDS)
         if self.delay < 0:
-            raise GraphError(f"Edge {self}: delay is {self.delay}; a node cannot read what is still to come")
+            raise GraphError(f"Edge {self}: delay is {self.delay}; a node cannot read later frames")
         if self.start < 0 or (self.stop is not None and self.stop <= self.start):
             raise GraphError(f"Edge {self}: reads units {self.start} to {self.stop}; wanted 0 <= start < stop")
         if self.kind != "full" and (self.name or self.initial):
