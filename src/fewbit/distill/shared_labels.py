@@ -163,9 +163,7 @@ class SharedLabels:
                 total += answer.cpu()
         good = len(self.devices) - len(faults)
         if faults:
-            message = (
-                f"SharedLabels: {len(faults)} of {len(self.devices)} answers left out: {', '.join(sorted(faults))}"
-            )
+            left_out = f"{len(faults)} of {len(self.devices)} answers left out: {', '.join(sorted(faults))}"
             warnings.warn(f"SharedLabels: {left_out}", RuntimeWarning, stacklevel=3)
         if good < self.least:
             raise DataError(f"SharedLabels: {good} good answers are fewer than least={self.least}; nothing is released")
