@@ -175,7 +175,7 @@ Y = Node("y", 2)
         ),
         (lambda: Node("a", 2, "constant"), r"a constant has size 1, not 2; edges widen it"),
         (lambda: Edge("x", "y", "conv"), r"^Edge x -> y: kind is 'conv'; wanted one of \['full', 'identity', 'broad"),
-        (lambda: Edge("x", "y", delay=-1), r"delay is -1; a node cannot read what is still to come"),
+        (lambda: Edge("x", "y", delay=-1), r"delay is -1; a node cannot read later frames"),
         (lambda: Edge("x", "y", start=2, stop=2), r"reads units 2 to 2; wanted 0 <= start < stop"),
         (lambda: Edge("x", "y", "identity", name="w"), r"only full edges have one"),
         (lambda: Graph((X, Y, Y), (Edge("x", "y"),), "y"), r"two nodes are called 'y'; rename one"),

@@ -292,7 +292,7 @@ def test_more_noise_gives_flatter_minima():
 
 
 def test_faults_are_said():
-    with pytest.raises(ArgumentError, match=r"alpha=-0\.1, noise='sign'; wanted 0 or more"):
+    with pytest.raises(ArgumentError, match=r"alpha=-0\.1, noise='sign'; wanted alpha of 0 or more"):
         SymmetricSGD(network().parameters(), alpha=-0.1)
     with pytest.raises(ArgumentError, match=r"alpha=nan"):
         SymmetricSGD(network().parameters(), alpha=math.nan)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fewbit.data import TextStreams
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.models import CharLM
 from fewbit.train import CrossEntropy, TruncatedBPTT, fit
 
@@ -55,7 +55,7 @@ def test_streams_go_on_from_batch_to_batch_and_from_pass_to_pass() -> None:
 
 
 def test_too_little_text_is_refused() -> None:
-    with pytest.raises(DataError, match="10 characters"):
+    with pytest.raises(ArgumentError, match="10 characters"):
         TextStreams(torch.zeros(10), streams=2, steps=8)
 
 

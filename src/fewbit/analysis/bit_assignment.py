@@ -25,7 +25,13 @@ SLOTS = 4096
 
 @dataclass(frozen=True)
 class Candidate:
-    """One choice: the spec of each group, bytes of the whole network, predicted loss, and the metric if measured."""
+    """One choice: the spec of each group, bytes of the whole network, predicted loss, and the metric if measured.
+
+    Example:
+        >>> candidate = Candidate({"head": "int4", "rnn": "ternary"}, bytes=1200, predicted=0.3)
+        >>> candidate.groups["rnn"]
+        'ternary'
+    """
 
     groups: dict[str, str]
     bytes: int
@@ -40,6 +46,11 @@ class BitAssignment:
     specs: name of a weight -> spec, as `fewbit.passes.Quantize` takes it for `weights`. groups: the same by group.
     bytes: of the whole network (`stored_bytes`). predicted: sum of the losses of the groups. measured: the metric of
     all together. tried: what was measured together, the best by prediction first.
+
+    Example:
+        >>> found = BitAssignment("toy", "loss", 90, {"head.weight": "int4"}, {"head": "int4"}, 88, predicted=0.1)
+        >>> found.toml().splitlines()[-1]
+        '"head.weight" = "int4"'
     """
 
     network: str
@@ -95,6 +106,14 @@ def assign_bits(
     Raises:
         ArgumentError: the smallest assignment is larger than `bytes`.
         DataError: a group has no figure at all, or `measure` gives none that is finite.
+
+    Example:
+        >>> def cell(spec, bytes, loss):
+        ...     return QuantizedGroup("head", "weights", spec, ("head.weight",), 10, bytes, 1 + loss, loss)
+        >>> rows = (cell("ternary", 4, 0.5), cell("int4", 8, 0.1))
+        >>> report = Sensitivity("toy", "loss", float_metric=1.0, float_bytes=60, rows=rows)
+        >>> assign_bits(report, bytes=28).specs, assign_bits(report, bytes=24).specs
+        ({'head.weight': 'int4'}, {'head.weight': 'ternary'})
     """
     options = _options(report)
     smallest = report.rest_bytes + sum(min(row.bytes for row in rows) for rows in options.values())
@@ -134,6 +153,11 @@ def uniform_bytes(report: Sensitivity, spec: str) -> int:
 
     Raises:
         ArgumentError: the spec was not measured in every group.
+
+    Example:
+        >>> cell = QuantizedGroup("head", "weights", "int4", ("head.weight",), 10, 8, metric=1.1, loss=0.1)
+        >>> uniform_bytes(Sensitivity("toy", "loss", float_metric=1.0, float_bytes=60, rows=(cell,)), "int4")
+        28
     """
     found = next((one for one in _uniform(report, _options(report)) if spec in one.groups.values()), None)
     if found is None:

@@ -27,6 +27,16 @@ class Ratio:
     the float network that is as good. limit: ``<`` where every float network measured is better (`ratio` is an upper
     bound), ``>=`` where none is (a lower bound). low, high: 16 % and 84 % of resampled seeds. nominal: float bytes of
     this very network by its bytes; efficiency: ratio / nominal.
+
+    Example:
+        >>> from fewbit.analysis import SizedNetwork, capacity
+        >>> def network(size, spec, bytes, error):
+        ...     return SizedNetwork(size, spec, 0, 100, bytes, 0.0, error, error, error, error)
+        >>> rows = tuple(network(n, "float", 100 * n, 16 / n) for n in (2, 4, 8))
+        >>> rows += tuple(network(n, "ternary", 10 * n, 20 / n) for n in (2, 4, 8))
+        >>> ratio = capacity(Resilience("toy", "error (%)", rows)).of("ternary")[1]
+        >>> ratio.size, ratio.nominal, ratio.ratio < ratio.nominal
+        (4, 10.0, True)
     """
 
     size: float
@@ -51,6 +61,10 @@ class Design:
     size, dev, test: of the network that just fits, read off the curves of development and test data. measured: size
     of the best network measured that fits, with its bytes and metrics. largest: whether a larger network would fit,
     but none was measured.
+
+    Example:
+        >>> Design("ternary", 8, 9.0, 9.5, 6, 600, 10.0, 10.5, largest=False).measured  # the best network measured
+        6
     """
 
     spec: str
@@ -69,6 +83,16 @@ class Capacity:
     """What `capacity` found: ratios by spec and size, and for each spec the curves of the metric against bytes.
 
     Ratios are of test data; `design` chooses by development data.
+
+    Example:
+        >>> from fewbit.analysis import SizedNetwork, capacity
+        >>> def network(size, spec, bytes, error):
+        ...     return SizedNetwork(size, spec, 0, 100, bytes, 0.0, error, error, error, error)
+        >>> rows = tuple(network(n, "float", 100 * n, 16 / n) for n in (2, 4, 8))
+        >>> rows += tuple(network(n, "ternary", 10 * n, 20 / n) for n in (2, 4, 8))
+        >>> found = capacity(Resilience("toy", "error (%)", rows))
+        >>> found.best_at(200), [design.spec for design in found.design(200)]
+        ('ternary', ['ternary', 'float'])
     """
 
     task: str
@@ -184,6 +208,16 @@ def capacity(resilience: Resilience, budget: int | None = None, *, resamples: in
     Raises:
         ArgumentError: a spec has fewer than three sizes, or the budget lies outside the measured range.
         DataError: no seed has all networks.
+
+    Example:
+        >>> from fewbit.analysis import Resilience, SizedNetwork
+        >>> def network(size, spec, bytes, error):
+        ...     return SizedNetwork(size, spec, 0, 100, bytes, 0.0, error, error, error, error)
+        >>> rows = tuple(network(n, "float", 100 * n, 16 / n) for n in (2, 4, 8))
+        >>> rows += tuple(network(n, "ternary", 10 * n, 20 / n) for n in (2, 4, 8))
+        >>> found = capacity(Resilience("toy", "error (%)", rows))
+        >>> [round(ratio.ratio, 1) for ratio in found.of("ternary")]
+        [10.0, 8.0, 7.8]
     """
     points = [(size, spec) for spec in resilience.specs for size in resilience.sizes if resilience.of(size, spec)]
     seeds = set.intersection(*({row.seed for row in resilience.of(*point)} for point in points)) if points else set()

@@ -34,6 +34,10 @@ class NetworkDesign:
     bytes: of all that is stored. bit_operations: multiplications for one input times bits of weights times bits of
     signals. bound: what keeps it from being wider: ``bytes``, or ``width`` where the widest one fits. probe: metric
     after the short recipe; dev, test: after the whole one, for the best few.
+
+    Example:
+        >>> NetworkDesign(4, 32, 2, 4, bytes=900, bit_operations=24_000, bound="bytes").name
+        '4 x 32, W2A4'
     """
 
     depth: int
@@ -55,7 +59,13 @@ class NetworkDesign:
 
 @dataclass(frozen=True)
 class DesignChoice:
-    """What `choose_design` found: all designs, best first; `dropped` says what was left out and why."""
+    """What `choose_design` found: all designs, best first; `dropped` says what was left out and why.
+
+    Example:
+        >>> design = NetworkDesign(4, 32, 2, 4, bytes=900, bit_operations=24_000, bound="bytes", dev=7.5)
+        >>> DesignChoice("toy", "error (%)", 1000, (design,)).best.name
+        '4 x 32, W2A4'
+    """
 
     task: str
     metric: str
@@ -103,6 +113,23 @@ def choose_design(
     Raises:
         ArgumentError: no design fits; the message names the smallest one.
         DataError: no design could be trained.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fewbit.tasks import Task
+        >>> x = torch.rand(64, 4)
+        >>> labels = (x.sum(1) > 2).long()
+        >>> def build(size):
+        ...     layers = [nn.Linear(4, size), nn.ReLU(), nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 2)]
+        ...     return nn.Sequential(*layers)
+        >>> def errors(model):
+        ...     return 100 * float((model(x).argmax(-1) != labels).float().mean())
+        >>> lengths = {"epochs": 2, "retrain_epochs": 1}
+        >>> task = Task("toy", build, lambda seed: [(x, labels)], errors, size=4, sizes=(4, 8), **lengths)
+        >>> found = choose_design({2: task}, 100, weight_bits=(2,), signal_bits=(4, 8), progress=False)
+        >>> found.best.weight_bits, found.best.bytes <= 100, len(found.designs)
+        (2, True, 2)
     """
     designs, dropped = _fitting(families, bytes, weight_bits, signal_bits, bit_operations)
     rows = _rows(families, designs, seed, True, executor, out, progress)

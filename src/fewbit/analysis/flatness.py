@@ -30,6 +30,11 @@ class Sharpness:
 
     alphas: sizes of the noise in units of the rms of each weight tensor, negative for the mirrored side, 0 in the
     middle. profiles: for each direction the loss at these alphas.
+
+    Example:
+        >>> found = Sharpness(loss=1.0, alphas=(-0.1, 0.0, 0.1), profiles=((1.2, 1.0, 1.4),))
+        >>> found.scales, [round(rise, 3) for rise in found.rises(0.1)]
+        ((0.1,), [0.3])
     """
 
     loss: float

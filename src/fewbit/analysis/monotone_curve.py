@@ -21,6 +21,11 @@ class MonotoneCurve:
     """Metric (smaller is better) as a function of bytes that never rises, between the first and the last knot.
 
     bytes: rising. metric: never rising.
+
+    Example:
+        >>> curve = MonotoneCurve(bytes=(100.0, 200.0, 400.0), metric=(8.0, 4.0, 2.0))
+        >>> curve.at(200), curve.bytes_for(8.0), curve.spans(50)
+        (4.0, 100.0, False)
     """
 
     bytes: tuple[float, ...]
@@ -91,6 +96,10 @@ def fit_monotone(sizes: Sequence[float], metrics: Sequence[float]) -> MonotoneCu
 
     Raises:
         ArgumentError: there are fewer than three sizes.
+
+    Example:
+        >>> fit_monotone([100, 200, 400, 800], [8.0, 3.0, 5.0, 2.0]).metric  # never rises
+        (8.0, 4.0, 4.0, 2.0)
     """
     knots = sorted(set(sizes))
     if len(knots) < 3:

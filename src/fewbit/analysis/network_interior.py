@@ -22,6 +22,11 @@ class InnerLayers:
     """Inner weights by name, and the modules that read an inner signal, in the order of their calls.
 
     signed: for each of `signals`, whether negative numbers were seen in it (after ReLU there are none).
+
+    Example:
+        >>> inner = InnerLayers(weights=("2.weight",), signals=("2", "4"), signed=(False, False))
+        >>> inner.signal_spec("2", bits=3)
+        'uint3'
     """
 
     weights: tuple[str, ...]
@@ -43,12 +48,12 @@ class InnerLayers:
         return Quantize(weights, signals, calibration=batches)
 
     def signal_spec(self, name: str, bits: int) -> str:
-        """The spec of an inner signal in so many bits."""
+        """The spec of an inner signal of `bits` bits."""
         return f"{'int' if self.signed[self.signals.index(name)] else 'uint'}{bits}"
 
 
 def weight_spec(bits: int) -> str:
-    """The spec of weights in so many bits."""
+    """The spec of weights of `bits` bits."""
     return "ternary" if bits == 2 else f"int{bits}"
 
 
@@ -57,6 +62,14 @@ def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
 
     Raises:
         ArgumentError: there are no weights between the first and the last layer.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> found = inner_layers(model, torch.rand(3, 4))
+        >>> found.weights, found.signals, found.signed
+        (('2.weight',), ('2', '4'), (False, False))
     """
     homes = _homes(model)
     seen: dict[str, bool | None] = {}

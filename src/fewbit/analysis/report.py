@@ -14,7 +14,13 @@ Cell = str | float | int | None
 
 @dataclass(frozen=True)
 class Table:
-    """Columns (with units in their names) and rows; ``None`` stands for what was not measured."""
+    """Columns (with units in their names) and rows; ``None`` stands for what was not measured.
+
+    Example:
+        >>> table = Table("errors", ("weights", "error (%)"), (("float", 9.5), ("ternary", None)))
+        >>> len(table.rows)
+        2
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -22,7 +28,19 @@ class Table:
 
 
 class Report(Protocol):
-    """What every analysis returns: a dataclass of plain values that can be shown as tables."""
+    """What every analysis returns: a dataclass of plain values that can be shown as tables.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Errors:
+        ...     float_error: float
+        ...     def tables(self):
+        ...         return [Table("errors", ("error (%)",), ((self.float_error,),))]
+        >>> report: Report = Errors(9.5)
+        >>> report.tables()[0].rows
+        ((9.5,),)
+    """
 
     def tables(self) -> Sequence[Table]:
         """The tables for a reader, the most important first."""
@@ -30,7 +48,16 @@ class Report(Protocol):
 
 
 def save_report(report: Report, folder: str | Path, stem: str) -> list[Path]:
-    """Write ``stem.json`` (everything) and ``stem.csv``, ``stem-2.csv``, ... (the tables) and return the files."""
+    """Write ``stem.json`` (everything) and ``stem.csv``, ``stem-2.csv``, ... (the tables) and return the files.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from fewbit.analysis import SizedNetwork, Resilience
+        >>> report = Resilience("toy", "error (%)", (SizedNetwork(8, "float", 0, 9, 36, 0.0, 9.0, 9.0, 9.5, 9.5),))
+        >>> with TemporaryDirectory() as folder:
+        ...     print([file.name for file in save_report(report, folder, "toy")])
+        ['toy.json', 'toy.csv']
+    """
     folder = Path(folder)
     text = json.dumps(asdict(cast(Any, report)), indent=1, ensure_ascii=False)
     files = [write_atomically(folder / f"{stem}.json", f"{text}\n")]

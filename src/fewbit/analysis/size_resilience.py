@@ -37,6 +37,11 @@ class SizedNetwork:
     in %. direct, retrained: the metric on development data after quantization and after retraining, with ``_test`` on
     test data. For the spec ``float``, `direct` is the network as trained and `retrained` the same network after as
     many additional epochs as the quantized ones got.
+
+    Example:
+        >>> network = SizedNetwork(8, "ternary", 0, 100, 25, 40.0, 30.0, 12.0, 31.0, 13.0)
+        >>> network.direct_test - network.retrained_test  # gained by retraining
+        18.0
     """
 
     size: float
@@ -53,7 +58,14 @@ class SizedNetwork:
 
 @dataclass(frozen=True)
 class Resilience:
-    """What `resilience` measured; `failed` names the runs that gave no figures."""
+    """What `resilience` measured; `failed` names the runs that gave no figures.
+
+    Example:
+        >>> rows = (SizedNetwork(8, "float", 0, 100, 400, 0.0, 9.0, 9.0, 10.0, 10.0),)
+        >>> rows += (SizedNetwork(8, "ternary", 0, 100, 25, 40.0, 30.0, 12.0, 31.0, 13.0),)
+        >>> Resilience("toy", "error (%)", rows).gaps(8, "ternary")
+        (3.0,)
+    """
 
     task: str
     metric: str
@@ -125,6 +137,23 @@ def resilience(
     Raises:
         ArgumentError: there are no sizes or no specs, or two are equal.
         FormatError: a spec is not one for weights.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fewbit.tasks import Task
+        >>> x = torch.rand(64, 4)
+        >>> labels = (x.sum(1) > 2).long()
+        >>> def build(size):
+        ...     layers = [nn.Linear(4, size), nn.ReLU(), nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 2)]
+        ...     return nn.Sequential(*layers)
+        >>> def errors(model):
+        ...     return 100 * float((model(x).argmax(-1) != labels).float().mean())
+        >>> lengths = {"epochs": 2, "retrain_epochs": 1}
+        >>> task = Task("toy", build, lambda seed: [(x, labels)], errors, size=4, sizes=(4, 8), **lengths)
+        >>> report = resilience(task, specs=("ternary",), seeds=(0,), progress=False)
+        >>> report.sizes, report.specs, report.failed
+        ((4.0, 8.0), ('float', 'ternary'), ())
     """
     sizes = task.sizes if sizes is None else tuple(sizes)
     if not sizes or not specs:

@@ -34,6 +34,11 @@ Grid = tuple[tuple[float, ...], ...]
 class SurfacePoint:
     """A network in the plane: its place (distance of weights), its loss as it is and when quantized, the second
     measure for both (where there is one), and how many of its codes differ from those of the first network.
+
+    Example:
+        >>> point = SurfacePoint("a1", 0.0, 0.0, 0.5, quantized_loss=0.7, metric=None, quantized_metric=None, changed=3)
+        >>> round(point.quantized_loss - point.loss, 3)  # what quantization costs at this point
+        0.2
     """
 
     name: str
@@ -52,6 +57,14 @@ class LossSurface:
 
     points: the three networks and their mean. x, y: places of the grid. Grids have a row for each y and a column for
     each x; `changed` counts codes that differ from those of the first network, of `codes` in all.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.analysis import loss_surface
+        >>> models = [torch.nn.Linear(4, 1) for _ in range(3)]
+        >>> found = loss_surface(models, lambda m: float(m(torch.ones(1, 4)) ** 2), weights="ternary", grid=5)
+        >>> sorted(found.flatness())
+        ['a1', 'a2', 'a3', 'mean']
     """
 
     spec: str

@@ -20,7 +20,14 @@ FAILED = "failed"
 
 
 class Executor(Protocol):
-    """Anything that runs trials elsewhere, such as a `concurrent.futures.Executor`."""
+    """Anything that runs trials elsewhere, such as a `concurrent.futures.Executor`.
+
+    Example:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> executor: Executor = ThreadPoolExecutor(2)
+        >>> executor.submit(sum, [1, 2]).result()
+        3
+    """
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Start a call and return its future."""
@@ -62,6 +69,12 @@ def sweep(
     Raises:
         ArgumentError: two configs are equal.
         DataError: `out` is not a file of rows.
+
+    Example:
+        >>> def trial(bits, seed):
+        ...     return {"error": 10.0 / bits + seed}
+        >>> [row["error"] for row in sweep(trial, grid(bits=[2, 4], seed=[0]), progress=False)]
+        [5.0, 2.5]
     """
     keys = [_key(config) for config in configs]
     if len(set(keys)) < len(keys):
@@ -84,6 +97,10 @@ def ray_executor(address: str | None = None) -> Executor:
 
     Raises:
         MissingExtraError: Ray is not installed.
+
+    Example:
+        >>> executor = ray_executor("auto")  # doctest: +SKIP
+        >>> rows = sweep(trial, grid(seed=range(100)), executor=executor)  # doctest: +SKIP
     """
     try:
         import ray
@@ -100,7 +117,14 @@ def ray_executor(address: str | None = None) -> Executor:
 
 
 def process_executor(workers: int) -> Executor:
-    """Trials in `workers` processes of this machine, each with one thread of torch."""
+    """Trials in `workers` processes of this machine, each with one thread of torch.
+
+    Example:
+        >>> from fewbit.analysis import grid, sweep
+        >>> workers = process_executor(1)
+        >>> hasattr(workers, "submit")  # give it to `sweep` or an analysis as executor=
+        True
+    """
     from loky import get_reusable_executor
 
     executor: Executor = get_reusable_executor(max_workers=workers, initializer=_one_thread)

@@ -38,6 +38,11 @@ class QuantizedGroup:
 
     kind: ``weights`` or ``signal``. names: of the weights, or of the module whose input is the signal. numbers: how
     many weights. bytes: packed codes and steps (0 for signals). loss: `metric` less that of the float network.
+
+    Example:
+        >>> cell = QuantizedGroup("head", "weights", "ternary", ("head.weight",), 10, 4, metric=1.5, loss=0.5)
+        >>> cell.metric - cell.loss  # of the float network
+        1.0
     """
 
     group: str
@@ -56,6 +61,12 @@ class Sensitivity:
 
     float_metric: of the float network (after the same retraining, where there is one). float_bytes: `stored_bytes` of
     the float network.
+
+    Example:
+        >>> cell = QuantizedGroup("head", "weights", "ternary", ("head.weight",), 10, 4, metric=1.5, loss=0.5)
+        >>> report = Sensitivity("toy", "loss", float_metric=1.0, float_bytes=60, rows=(cell,))
+        >>> report.of("head", "ternary").loss, report.rest_bytes
+        (0.5, 20)
     """
 
     network: str
@@ -140,6 +151,17 @@ def sensitivity(
         DataError: the float network cannot be measured.
         FormatError: a spec is not one of weights, or of signals.
         QuantizationError: the network is quantized already, or signals are asked for without `calibration`.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> model, x = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1)), torch.rand(16, 8)
+        >>> wanted = model(x).detach()
+        >>> def error(network):
+        ...     return float((network(x) - wanted).square().mean())
+        >>> report = sensitivity(model, error, weights=("ternary", "int8"), progress=False)
+        >>> report.groups(), report.of("0.weight", "ternary").loss > report.of("0.weight", "int8").loss
+        (('0.weight', '2.weight'), True)
     """
     for name, _ in quantizers(model):
         raise QuantizationError(f"{network}: {name} is quantized already; wanted a float network: detach(model) first")

@@ -3,7 +3,7 @@
     x_t ~ mean_j P_j(. | x_<t)   or   x_t ~ P_student(. | x_<t)
     q_t = mean_j P_j(. | x_<t)   of J teachers
 
-Text is drawn anew for every batch and never stored; real text is not needed and not touched.
+Text is drawn for every batch and never stored; real text is not needed.
 
 References:
     Shin, Hwang, Sung 2016, "Generative knowledge transfer for neural language models" (arXiv 1608.04077).
@@ -28,7 +28,12 @@ from fewbit.train import Schedule, TruncatedBPTT, constant
 
 
 def guided(progress: float) -> float:
-    """Share of streams that the teachers write: all at first, none after a tenth; an untrained student writes noise."""
+    """Share of streams that the teachers write: all at first, none after a tenth; an untrained student writes noise.
+
+    Example:
+        >>> guided(0.0), guided(0.05), guided(0.5)
+        (1.0, 0.5, 0.0)
+    """
     return max(0.0, 1 - 10 * progress)
 
 
@@ -62,6 +67,13 @@ class GeneratedText:
 
     Raises:
         ArgumentError: there is no teacher, teachers differ in their symbols or classes, or a number is out of range.
+
+    Example:
+        >>> from fewbit.models import CharLM
+        >>> text = GeneratedText(CharLM(classes=5, hidden=4), streams=2, steps=8, count=10)
+        >>> batch = next(iter(text))
+        >>> batch.inputs.shape, batch.labels.shape, batch.begins
+        (torch.Size([2, 8]), torch.Size([2, 8, 5]), True)
     """
 
     def __init__(

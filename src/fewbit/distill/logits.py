@@ -33,6 +33,14 @@ class LogitKD:
         temperature: T > 0.
         weight: ``a`` in [0, 1], a number or a function of training progress such as ``linear(0.9, 0.0)``.
         hard: objective with a `loss` method; default `CrossEntropy`.
+
+    Example:
+        >>> from torch import nn, zeros
+        >>> teacher, student = nn.Linear(4, 3), nn.Linear(4, 3)
+        >>> objective = LogitKD(teacher, temperature=2.0, weight=lambda progress: 1 - progress)
+        >>> loss = objective(student, (zeros(5, 4), zeros(5).long()), progress=0.5)
+        >>> loss.requires_grad, teacher.training  # the teacher is left as it was
+        (True, True)
     """
 
     def __init__(
@@ -74,7 +82,14 @@ class LogitKD:
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of ``(..., classes)`` logits at `temperature`, times its square, mean over all positions."""
+    """Cross-entropy of ``(..., classes)`` logits at `temperature`, times its square, mean over all positions.
+
+    Example:
+        >>> from torch import tensor
+        >>> teacher, close, far = tensor([[2.0, 0.0]]), tensor([[1.5, 0.0]]), tensor([[0.0, 2.0]])
+        >>> bool(soft_loss(close, teacher, 2.0) < soft_loss(far, teacher, 2.0))
+        True
+    """
     target = functional.softmax(teacher / temperature, dim=-1)
     log_student = functional.log_softmax(student / temperature, dim=-1)
     return -(target * log_student).sum(-1).mean() * temperature**2

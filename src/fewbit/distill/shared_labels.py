@@ -35,7 +35,14 @@ TOLERANCE = 1e-3
 
 
 class LabelRequest(NamedTuple):
-    """A request for labels: text ``(streams, steps)``, whether its streams begin here, and the request's number."""
+    """A request for labels: text ``(streams, steps)``, whether its streams begin here, and the request's number.
+
+    Example:
+        >>> import torch
+        >>> request = LabelRequest(torch.zeros(2, 16, dtype=torch.long), begins=True, number=0)
+        >>> request._replace(begins=False, number=1).number
+        1
+    """
 
     text: Tensor
     begins: bool
@@ -53,6 +60,13 @@ class LabelDevice:
         model: ``(x, state) -> (scores, state)``, adapted to text that stays on the device.
         name: its place in the order of devices; needed with secrets.
         secrets: a secret for each other device, the same on both sides; with them answers are masked.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.models import CharLM
+        >>> device = LabelDevice(CharLM(classes=5, hidden=4))
+        >>> device(LabelRequest(torch.zeros(2, 16, dtype=torch.long), begins=True, number=0)).shape
+        torch.Size([2, 16, 5])
     """
 
     def __init__(self, model: Model, name: str = "", secrets: Mapping[str, bytes] | None = None) -> None:
@@ -108,6 +122,14 @@ class SharedLabels:
     Raises:
         ArgumentError: `least` is below 2, or there are too few devices, or too many for masks.
         DataError: too few answers are good, or masks do not cancel.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.models import CharLM
+        >>> devices = [LabelDevice(CharLM(classes=5, hidden=4)) for _ in range(3)]
+        >>> scores, state = SharedLabels(devices, classes=5)(torch.zeros(2, 16, dtype=torch.long))
+        >>> scores.shape
+        torch.Size([2, 16, 5])
     """
 
     def __init__(self, devices: Sequence[Device], classes: int, *, least: int = 3, masked: bool = False) -> None:
@@ -141,8 +163,8 @@ class SharedLabels:
                 total += answer.cpu()
         good = len(self.devices) - len(faults)
         if faults:
-            told = f"SharedLabels: {len(faults)} of {len(self.devices)} answers left out: {', '.join(sorted(faults))}"
-            warnings.warn(told, RuntimeWarning, stacklevel=3)
+            left_out = f"{len(faults)} of {len(self.devices)} answers left out: {', '.join(sorted(faults))}"
+            warnings.warn(f"SharedLabels: {left_out}", RuntimeWarning, stacklevel=3)
         if good < self.least:
             raise DataError(f"SharedLabels: {good} good answers are fewer than least={self.least}; nothing is released")
         return (total / total.sum(-1, keepdim=True)).to(request.text.device)

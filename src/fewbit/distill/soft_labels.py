@@ -20,6 +20,14 @@ class TextBatch(NamedTuple):
 
     inputs ``(streams, steps)``: classes. labels ``(streams, steps, classes)``: distribution of the symbol after each
     of them; a row of zeros is no label. begins: whether new streams start here.
+
+    Example:
+        >>> from torch import tensor
+        >>> from torch.nn.functional import one_hot
+        >>> text = tensor([[0, 2, 1]])  # one stream; its labels are what follows
+        >>> batch = TextBatch(text[:, :-1], one_hot(text[:, 1:], 3).float(), begins=True)
+        >>> batch.labels.argmax(-1)
+        tensor([[2, 1]])
     """
 
     inputs: Tensor
@@ -32,6 +40,12 @@ class SoftLabels:
 
     Its gradient on the scores is ``p - q``. It equals the Kullback-Leibler divergence of the student from the labels
     up to a constant; with one-hot labels it is plain cross-entropy.
+
+    Example:
+        >>> from torch import nn, tensor, zeros
+        >>> batch = TextBatch(zeros(1, 2, 4), tensor([[[1.0, 0, 0, 0], [0, 0, 0, 0]]]))  # the second has no label
+        >>> round(float(SoftLabels()(nn.Identity(), batch, progress=0.0)), 3)  # ln 4
+        1.386
     """
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:

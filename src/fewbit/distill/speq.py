@@ -43,6 +43,16 @@ class SPEQ:
         hard: objective with a `loss` method; default `CrossEntropy`.
         loss: ``cosine``, or ``kl`` for comparison.
         sites: patterns of module names whose input signals are drawn; default all.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fewbit.quant import attach, calibrate
+        >>> student = attach(nn.Linear(4, 3), weights="ternary", activations="uint2")
+        >>> student = calibrate(student, [torch.rand(8, 4)])
+        >>> loss = SPEQ(temperature=2.0)(student, (torch.rand(8, 4), torch.zeros(8).long()), progress=0.0)
+        >>> loss.requires_grad
+        True
     """
 
     def __init__(
@@ -83,7 +93,14 @@ class SPEQ:
 
 
 def cosine_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """``T**2 * mean(1 - cos)`` of the softmax at `temperature` of ``(..., classes)`` logits; 0 for no positions."""
+    """``T**2 * mean(1 - cos)`` of the softmax at `temperature` of ``(..., classes)`` logits; 0 for no positions.
+
+    Example:
+        >>> from torch import tensor
+        >>> a, b = tensor([[9.0, 0.0]]), tensor([[0.0, 9.0]])
+        >>> [round(float(cosine_loss(a, other, 1.0)), 2) for other in (a, b)]
+        [0.0, 1.0]
+    """
     if not student.numel():
         return student.sum()
     p, q = (functional.softmax(logits.float() / temperature, dim=-1) for logits in (student, teacher))

@@ -24,6 +24,15 @@ class ClockSchedule:
     Attributes:
         frames: numbers ``(ticks,)`` of the frames of the flattened chunk that tick, in the order in which they run.
         sizes: chains that run in each step.
+
+    Example:
+        >>> import torch
+        >>> from torch import tensor, zeros
+        >>> from fewbit.nn import LSTM
+        >>> clock = tensor([[False, True, False, True]])
+        >>> y, _ = LSTM(3, 4)(torch.randn(1, 4, 3), None, ClockSchedule(clock, zeros(1, 4, dtype=torch.bool)))
+        >>> bool((y[:, 1] == y[:, 2]).all())  # held between ticks
+        True
     """
 
     def __init__(self, clock: Tensor, reset: Tensor) -> None:

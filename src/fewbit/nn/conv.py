@@ -18,6 +18,13 @@ class CausalConv1d(Layer):
         inputs, outputs: features in and out.
         kernel: frames that an output sees.
         stride: input frames for each output frame; at most `kernel`.
+
+    Example:
+        >>> import torch
+        >>> layer = CausalConv1d(inputs=3, outputs=4, kernel=4, stride=2)
+        >>> y, tail = layer(torch.randn(1, 10, 3))
+        >>> y.shape, tail.shape
+        (torch.Size([1, 5, 4]), torch.Size([1, 3, 3]))
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:

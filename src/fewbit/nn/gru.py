@@ -22,6 +22,13 @@ class GRU(Layer):
     """One GRU layer; the state is the pair ``(h, s)``, each ``(batch, hidden_size)``.
 
     Row blocks of `weight` and `weight_hidden`: reset gate, update gate, candidate, as in `torch.nn.GRU`.
+
+    Example:
+        >>> import torch
+        >>> layer = GRU(inputs=3, hidden_size=4)
+        >>> y, (h, s) = layer(torch.randn(2, 10, 3))
+        >>> y.shape, h.shape
+        (torch.Size([2, 10, 4]), torch.Size([2, 4]))
     """
 
     def __init__(self, inputs: int, hidden_size: int) -> None:

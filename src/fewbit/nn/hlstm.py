@@ -38,6 +38,14 @@ class HLSTM(Layer):
 
     Raises:
         ArgumentError: `boundaries` is empty or names no feature, or `words` is below 1.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.nn import OneHot
+        >>> layer = HLSTM(inputs=5, hidden_size=8, boundaries=(0, 1))
+        >>> y, (letters, words, spelling) = layer(OneHot(5)(torch.randint(5, (2, 12))))
+        >>> y.shape, len(words)
+        (torch.Size([2, 12, 8]), 2)
     """
 
     boundaries: Tensor

@@ -19,7 +19,19 @@ State = Any
 
 
 class Layer(nn.Module, ABC):
-    """A causal piece of a sequence network."""
+    """A causal piece of a sequence network.
+
+    Example:
+        >>> import torch
+        >>> class Sum(Layer):
+        ...     def forward(self, x, state=None):
+        ...         sums = x.cumsum(1) + (0 if state is None else state[:, None])
+        ...         return sums, sums[:, -1]
+        >>> y, state = Sum()(torch.ones(1, 3, 1))
+        >>> y, state = Sum()(torch.ones(1, 1, 1), state)
+        >>> float(y)
+        4.0
+    """
 
     lookahead: int | None = 0
     """Future frames that an output needs; ``None`` means the whole input."""
@@ -35,6 +47,11 @@ class Signal(nn.Module):
     Args:
         wide: the signal is kept at 16 bits by the integer Program (cell states); a plain activation spec leaves it
             alone, a pattern that names it does not.
+
+    Example:
+        >>> from fewbit.nn import GRU
+        >>> [name for name, module in GRU(3, 4).named_modules() if isinstance(module, Signal)]
+        ['hidden', 'cell']
     """
 
     def __init__(self, wide: bool = False) -> None:
@@ -49,6 +66,15 @@ class Chain(nn.Sequential, Layer):
     """Layers and stateless modules one after the other; itself a layer.
 
     The state is a tuple with one entry for each module, ``None`` for those without state.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fewbit.nn import SRU
+        >>> model = Chain(SRU(3, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> y, states = model(torch.randn(1, 10, 3))
+        >>> y.shape, [state is None for state in states]
+        (torch.Size([1, 10, 2]), [False, True, True])
     """
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
@@ -67,6 +93,11 @@ class Normalize(nn.Module):
     """Standardise features: ``(x - mean) / std``, with statistics of the training data.
 
     In a Program this is part of the first conversion to integers and costs nothing.
+
+    Example:
+        >>> from torch import tensor
+        >>> Normalize(1).fit(tensor([[1.0], [3.0], [5.0]]))(tensor([[7.0]]))
+        tensor([[2.]])
     """
 
     mean: Tensor
@@ -89,7 +120,14 @@ class Normalize(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation over ``(batch, time, features)``; folded into the layer before it when packed."""
+    """Batch normalisation over ``(batch, time, features)``; folded into the layer before it when packed.
+
+    Example:
+        >>> import torch
+        >>> y = BatchNorm(3)(5 + 2 * torch.randn(4, 10, 3))
+        >>> bool(y.mean().abs() < 1e-5)
+        True
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.flatten(0, 1)).view_as(x)

@@ -22,6 +22,15 @@ class LSTM(Layer):
 
     Row blocks of `weight` and `weight_hidden`: input gate, forget gate, candidate, output gate, as in
     `torch.nn.LSTM`. The forget bias starts at 1.
+
+    Example:
+        >>> import torch
+        >>> layer, x = LSTM(inputs=3, hidden_size=4), torch.randn(2, 10, 3)
+        >>> whole, _ = layer(x)
+        >>> first, state = layer(x[:, :6])
+        >>> rest, _ = layer(x[:, 6:], state)
+        >>> torch.allclose(whole, torch.cat([first, rest], 1), atol=1e-6)
+        True
     """
 
     def __init__(self, inputs: int, hidden_size: int) -> None:

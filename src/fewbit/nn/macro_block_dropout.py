@@ -30,7 +30,7 @@ class MacroBlockDropout(nn.Module):
     Args:
         p: probability with which a block is dropped, in [0, 1).
         blocks: of features, of sizes that differ by at most one; at most as many as there are features.
-        time: "constant" draws once for each example and holds the mask over all frames, "frame" draws anew for each
+        time: "constant" draws once for each example and holds the mask over all frames, "frame" draws for each
             frame, and a number divides the frames of a chunk into so many blocks as well.
         scale: compensation for the dropped inputs: "rate", the inverse of the mean of the mask; "l1", for each
             example ``sum |x| / sum |m x|``; "sum", ``|sum x / sum m x|``, which is large by chance where inputs have
@@ -39,6 +39,13 @@ class MacroBlockDropout(nn.Module):
 
     Raises:
         ArgumentError: an argument is out of range or, when it runs, there are fewer features than blocks.
+
+    Example:
+        >>> import torch
+        >>> dropout = MacroBlockDropout(p=0.5, blocks=2)
+        >>> y = dropout(torch.ones(1, 3, 4))
+        >>> y.shape, bool((y[0, 0] == y[0, 2]).all())  # the mask is held over time
+        (torch.Size([1, 3, 4]), True)
     """
 
     held: Tensor | None
@@ -149,6 +156,16 @@ def hold_masks(model: nn.Module, utterances: Tensor | None, seed: int = 0) -> No
         utterances: the number, from 0, of each input frame's utterance ``(batch, frames)`` for the coming calls; a
             layer behind a stride of n reads every n-th. ``None`` ends the holding.
         seed: of the masks, from 0.
+
+    Example:
+        >>> import torch
+        >>> from torch import ones, zeros
+        >>> layer = MacroBlockDropout(p=0.5, blocks=4)
+        >>> hold_masks(layer, zeros(1, 6, dtype=torch.long))  # all frames belong to utterance 0
+        >>> first, second = layer(ones(1, 6, 8)), layer(ones(1, 6, 8))
+        >>> hold_masks(layer, None)
+        >>> torch.equal(first, second)
+        True
     """
     layers = [module for module in model.modules() if isinstance(module, MacroBlockDropout)]
     for place, layer in enumerate(layers):

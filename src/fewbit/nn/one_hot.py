@@ -11,6 +11,12 @@ class OneHot(nn.Module):
 
     Args:
         classes: of the symbols.
+
+    Example:
+        >>> from torch import tensor
+        >>> OneHot(3)(tensor([[2, 0]]))
+        tensor([[[0., 0., 1.],
+                 [1., 0., 0.]]])
     """
 
     def __init__(self, classes: int) -> None:

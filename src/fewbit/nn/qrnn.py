@@ -20,6 +20,12 @@ class QRNN(Layer):
     """One QRNN layer; the state is the pair (tail of inputs, cell ``c: (batch, hidden_size)``).
 
     Weight rows of `gates`: candidate, forget gate, output gate.
+
+    Example:
+        >>> import torch
+        >>> y, (tail, cell) = QRNN(inputs=3, hidden_size=4, kernel=2)(torch.randn(2, 10, 3))
+        >>> y.shape, tail.shape, cell.shape
+        (torch.Size([2, 10, 4]), torch.Size([2, 1, 3]), torch.Size([2, 4]))
     """
 
     def __init__(self, inputs: int, hidden_size: int, kernel: int = 2) -> None:

@@ -23,6 +23,12 @@ class SRU(Layer):
     """One SRU layer; the state is the cell ``c: (batch, hidden_size)``.
 
     Weight rows: candidate, forget gate, reset gate and, where ``inputs != hidden_size``, the skip projection.
+
+    Example:
+        >>> import torch
+        >>> y, cell = SRU(inputs=3, hidden_size=4)(torch.randn(2, 10, 3))
+        >>> y.shape, cell.shape
+        (torch.Size([2, 10, 4]), torch.Size([2, 4]))
     """
 
     def __init__(self, inputs: int, hidden_size: int) -> None:

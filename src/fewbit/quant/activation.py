@@ -22,7 +22,15 @@ LOOK = "look for NaN in the data, and in the layers before it"
 
 
 class Activation(Quantizer):
-    """One L2-optimal step for a whole signal, chosen by calibration."""
+    """One L2-optimal step for a whole signal, chosen by calibration.
+
+    Example:
+        >>> from torch import tensor
+        >>> from fewbit.formats import UInt
+        >>> quantizer = Activation(UInt(2)).fit(tensor([0.0, 1.0, 2.0, 3.0]))
+        >>> quantizer.codes(tensor([0.4, 1.6, 9.0])).values
+        tensor([0., 2., 3.])
+    """
 
     step: Tensor
 
@@ -69,7 +77,14 @@ class Activation(Quantizer):
 
 
 class Fixed(Activation):
-    """Fixed point ``Qm.n``: the step is ``2**-n`` whatever the signal; nothing to calibrate."""
+    """Fixed point ``Qm.n``: the step is ``2**-n`` whatever the signal; nothing to calibrate.
+
+    Example:
+        >>> from torch import tensor
+        >>> from fewbit.formats import FixedPoint
+        >>> Fixed(FixedPoint(1, 2))(tensor([0.3, 1.0, -5.0]))
+        tensor([ 0.2500,  1.0000, -2.0000])
+    """
 
     def __init__(self, format: FixedPoint) -> None:
         super().__init__(format)
@@ -84,7 +99,15 @@ class Fixed(Activation):
 
 
 class PerTokenActivation(Quantizer):
-    """A step for each time step, from the largest number in it: ``D[t] = max |x[t]| / h`` (dynamic quantization)."""
+    """A step for each time step, from the largest number in it: ``D[t] = max |x[t]| / h`` (dynamic quantization).
+
+    Example:
+        >>> from torch import tensor
+        >>> from fewbit.formats import Int
+        >>> PerTokenActivation(Int(8)).codes(tensor([[1.0, -0.5], [20.0, 10.0]])).values
+        tensor([[127., -63.],
+                [127.,  64.]])
+    """
 
     def __init__(self, format: Format) -> None:
         super().__init__()

@@ -32,6 +32,13 @@ class AdaptiveUniform(Uniform):
         until: progress of training from which the steps are frozen. They stay frozen in every later training.
         estimates: number of estimates, evenly spread over progress, so that short and long trainings are treated alike.
         clip: whether masters are clipped.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.formats import Ternary
+        >>> quantizer = AdaptiveUniform(Ternary(), until=0.5).fit(torch.randn(8, 4))
+        >>> quantizer.spec
+        'ternary+adaptive'
     """
 
     estimated: Tensor

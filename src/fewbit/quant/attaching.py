@@ -47,6 +47,12 @@ def attach(
     Raises:
         SelectionError: a pattern matches nothing, or a plain activation spec finds no signal.
         QuantizationError: a weight is quantized already (without `replace`), or not finite.
+
+    Example:
+        >>> from torch import nn
+        >>> layer = attach(nn.Linear(8, 4), weights="ternary")
+        >>> len(layer.weight.unique()) <= 3
+        True
     """
     names = weight_names(model)
     if weights is not None and not names:
@@ -65,7 +71,14 @@ def attach(
 
 
 def detach(model: nn.Module) -> nn.Module:
-    """Remove all quantizers from `model` in place; the float masters become its weights again."""
+    """Remove all quantizers from `model` in place; the float masters become its weights again.
+
+    Example:
+        >>> from torch import nn
+        >>> layer = detach(attach(nn.Linear(8, 4), weights="ternary"))
+        >>> len(layer.weight.unique())  # the float masters again
+        32
+    """
     for module in list(model.modules()):
         for name in dict.fromkeys(name for name, _ in _weight_quantizers(module)):
             stack = module.get_submodule(f"parametrizations.{name}")
@@ -103,6 +116,13 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
 
     Raises:
         QuantizationError: no quantizer saw a signal, or one saw empty signals only, or NaN.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> layer = attach(nn.Linear(8, 4), weights="ternary", activations="uint4")
+        >>> calibrate(layer, [torch.rand(16, 8)])(torch.rand(2, 8)).shape
+        torch.Size([2, 4])
     """
     watched = {name: module for name, module in model.named_modules() if INPUT in module._modules}
     seen: dict[str, list[Tensor]] = {name: [] for name in watched}
@@ -138,7 +158,13 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
 
 
 def weight_names(model: nn.Module) -> list[str]:
-    """Full names of all weights that can be quantized, one name for each tensor."""
+    """Full names of all weights that can be quantized, one name for each tensor.
+
+    Example:
+        >>> from torch import nn
+        >>> weight_names(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.LSTM(4, 2)))
+        ['0.weight', '2.weight_ih_l0', '2.weight_hh_l0']
+    """
     names, known = [], set()
     for path, module in model.named_modules():
         for name, parameter in _weights(module):
@@ -149,7 +175,14 @@ def weight_names(model: nn.Module) -> list[str]:
 
 
 def quantizers(model: nn.Module) -> Iterator[tuple[str, Quantizer]]:
-    """All attached quantizers by the name of what they quantize."""
+    """All attached quantizers by the name of what they quantize.
+
+    Example:
+        >>> from torch import nn
+        >>> model = attach(nn.Sequential(nn.Linear(8, 4), nn.Linear(4, 2)), {"0": "ternary", "1": "int8"})
+        >>> [(name, quantizer.spec) for name, quantizer in quantizers(model)]
+        [('0.weight', 'ternary'), ('1.weight', 'int8')]
+    """
     for path, module in model.named_modules():
         for name, quantizer in _weight_quantizers(module):
             yield _join(path, name), quantizer
@@ -158,13 +191,26 @@ def quantizers(model: nn.Module) -> Iterator[tuple[str, Quantizer]]:
 
 
 def input_quantizer(module: nn.Module) -> Quantizer | None:
-    """The quantizer on a module's input, or ``None``."""
+    """The quantizer on a module's input, or ``None``.
+
+    Example:
+        >>> from torch import nn
+        >>> layer = attach(nn.Linear(8, 4), weights="ternary", activations="int8")
+        >>> input_quantizer(layer).spec, input_quantizer(nn.Linear(8, 4))
+        ('int8', None)
+    """
     found = module._modules.get(INPUT)
     return found if isinstance(found, Quantizer) else None
 
 
 def quantizer_of(module: nn.Module, name: str = "weight") -> Quantizer | None:
-    """The quantizer of a module's weight, or ``None``."""
+    """The quantizer of a module's weight, or ``None``.
+
+    Example:
+        >>> from torch import nn
+        >>> quantizer_of(attach(nn.Linear(8, 4), weights="int4:row")).spec
+        'int4:row'
+    """
     return dict(_weight_quantizers(module)).get(name)
 
 

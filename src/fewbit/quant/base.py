@@ -24,6 +24,12 @@ class Codes:
 
     values: integer-valued float tensor of the shape of the quantized tensor. scale: ``()`` per tensor, ``(rows, 1,
     ...)`` per row, ``(..., 1)`` per token, ``(rows, groups)`` per group.
+
+    Example:
+        >>> from torch import tensor
+        >>> from fewbit.formats import Ternary
+        >>> Codes(tensor([[1.0, 0.0, -1.0]]), tensor(0.5), Ternary(), PerTensor()).dequantize()
+        tensor([[ 0.5000,  0.0000, -0.5000]])
     """
 
     values: Tensor
@@ -41,7 +47,20 @@ class Codes:
 
 
 class Quantizer(nn.Module, ABC):
-    """Tensor to tensor on a grid; `format` says which codes there are, `per` how many scales."""
+    """Tensor to tensor on a grid; `format` says which codes there are, `per` how many scales.
+
+    Example:
+        >>> from torch import tensor
+        >>> from fewbit.formats import Int
+        >>> class Rounded(Quantizer):
+        ...     format, per = Int(8), PerTensor()
+        ...     def fit(self, x):
+        ...         return self
+        ...     def codes(self, x):
+        ...         return Codes(x.round().clamp(-127, 127), tensor(1.0), self.format, self.per)
+        >>> Rounded()(tensor([0.2, 1.7, 500.0]))
+        tensor([  0.,   2., 127.])
+    """
 
     format: Format
     per: Granularity
@@ -99,7 +118,16 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def straight_through(x: Tensor, quantized: Tensor, ste_mask: Tensor | None = None) -> Tensor:
-    """Return exactly `quantized`; the gradient is that of the identity on `x`, times `ste_mask`."""
+    """Return exactly `quantized`; the gradient is that of the identity on `x`, times `ste_mask`.
+
+    Example:
+        >>> from torch import tensor
+        >>> x = tensor([0.3, 5.0], requires_grad=True)
+        >>> y = straight_through(x, tensor([0.0, 1.0]), ste_mask=tensor([True, False]))
+        >>> y.sum().backward()
+        >>> y.tolist(), x.grad.tolist()
+        ([0.0, 1.0], [1.0, 0.0])
+    """
     return cast(Tensor, _StraightThrough.apply(x, quantized, ste_mask))  # type: ignore[no-untyped-call]
 
 
@@ -125,7 +153,15 @@ def is_checked_later(x: Tensor) -> bool:
 
 
 def check_finite(x: Tensor, where: str, advice: str = "train or load the network anew") -> None:
-    """Raise `QuantizationError` if `x` holds NaN or infinity."""
+    """Raise `QuantizationError` if `x` holds NaN or infinity.
+
+    Example:
+        >>> from torch import tensor
+        >>> check_finite(tensor([1.0, float("nan")]), "weight")
+        Traceback (most recent call last):
+            ...
+        fewbit.errors.QuantizationError: weight: 1 of 2 numbers are NaN or infinite; train or load the network anew
+    """
     if is_checked_later(x):
         return
     # The sum is one pass without a copy; it may overflow where all is well, and then each number is checked.

@@ -8,6 +8,16 @@ def forget_flat_weights(model: nn.Module) -> nn.Module:
 
     Behind a quantizer they are results of a computation, and a network that holds such tensors cannot be copied. The
     next call renews them.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from copy import deepcopy
+        >>> from fewbit.quant import attach
+        >>> layer = attach(nn.GRU(4, 3), weights="int8")
+        >>> output, state = layer(torch.zeros(5, 1, 4))
+        >>> type(deepcopy(forget_flat_weights(layer))).__name__
+        'ParametrizedGRU'
     """
     for module in model.modules():
         if isinstance(module, nn.RNNBase):

@@ -12,6 +12,14 @@ class Follower:
 
     The network is searched once; parametrizations may not be added or removed while a follower is in use. Frozen
     weights are left alone.
+
+    Example:
+        >>> from torch import nn
+        >>> from fewbit.quant import attach
+        >>> follower = Follower(attach(nn.Linear(4, 2), weights="ternary+adaptive"))
+        >>> follower(0.5)  # after an update, at half of the training
+        >>> len(follower.found)
+        1
     """
 
     def __init__(self, model: nn.Module) -> None:

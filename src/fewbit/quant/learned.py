@@ -27,7 +27,15 @@ LEAST = 1e-3
 
 
 class LearnedUniform(Uniform):
-    """Signed integer weights with learned steps; spec ``ternary+learned``."""
+    """Signed integer weights with learned steps; spec ``ternary+learned``.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.formats import Int
+        >>> quantizer = LearnedUniform(Int(4)).fit(torch.randn(8, 4))
+        >>> quantizer.spec, [name for name, _ in quantizer.named_parameters()]
+        ('int4+learned', ['factor'])
+    """
 
     factor: Tensor
 
@@ -73,7 +81,15 @@ class LearnedUniform(Uniform):
 
 
 class LearnedActivation(Activation):
-    """A signal with a learned step, which is a learned clip; spec ``uint2+learned``."""
+    """A signal with a learned step, which is a learned clip; spec ``uint2+learned``.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.formats import UInt
+        >>> quantizer = LearnedActivation(UInt(2)).fit(torch.rand(100))
+        >>> quantizer.spec, [name for name, _ in quantizer.named_parameters()]
+        ('uint2+learned', ['factor'])
+    """
 
     factor: Tensor
 

@@ -69,6 +69,10 @@ def activation_quantizer(spec: str) -> Quantizer:
 
     Raises:
         FormatError: the spec is not of the grammar, or is one for weights.
+
+    Example:
+        >>> type(activation_quantizer("uint2+learned")).__name__
+        'LearnedActivation'
     """
     name, per, step = _split(spec)
     format = format_from_name(name)

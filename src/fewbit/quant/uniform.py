@@ -22,6 +22,13 @@ class Uniform(Quantizer):
     Args:
         format: the codes; `Ternary()` gives three levels.
         per: how many weights share a step.
+
+    Example:
+        >>> from torch import tensor
+        >>> from fewbit.formats import Ternary
+        >>> w = tensor([[-2.0, 0.1, 2.0, 2.0]])
+        >>> Uniform(Ternary()).fit(w).codes(w).values
+        tensor([[-1.,  0.,  1.,  1.]])
     """
 
     step: Tensor
@@ -92,6 +99,13 @@ class Uniform(Quantizer):
 
 class BinaryMean(Uniform):
     """Two levels, ``sign(w) * mean|w|``, the L2-optimal binary code (zero counts as positive).
+
+    Example:
+        >>> from torch import tensor
+        >>> from fewbit.formats import Binary
+        >>> w = tensor([[1.0, -3.0]])
+        >>> BinaryMean(Binary()).fit(w)(w)
+        tensor([[ 2., -2.]])
 
     References:
         Rastegari, Ordonez, Redmon, Farhadi 2016 (arXiv 1603.05279).

@@ -90,7 +90,16 @@ def load_checkpoint(
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file complete or not at all; tensors that share memory are stored separately."""
+    """Write a safetensors file, complete or not at all; tensors that share memory are stored separately.
+
+    Example:
+        >>> import torch
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_tensors(f"{folder}/x.safetensors", {"weight": torch.ones(2)}, {"made by": "me"})
+        ...     print(read_tensors(f"{folder}/x.safetensors"))
+        ({'weight': tensor([1., 1.])}, {'made by': 'me'})
+    """
     with replacing(path) as part:
         save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, part, metadata)
 
@@ -100,6 +109,15 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises:
         FileFormatError: the file is missing or damaged.
+
+    Example:
+        >>> import torch
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_tensors(f"{folder}/x.safetensors", {"weight": torch.ones(2)}, {})
+        ...     tensors, metadata = read_tensors(f"{folder}/x.safetensors")
+        >>> tensors["weight"]
+        tensor([1., 1.])
     """
     try:
         with safe_open(str(path), framework="pt") as file:

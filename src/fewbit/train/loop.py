@@ -33,7 +33,13 @@ LOOK = "look for NaN in the data or lower the learning rate (the checkpoint, if 
 
 @dataclass
 class History:
-    """What happened in training: the mean loss of each epoch."""
+    """What happened in training: the mean loss of each epoch.
+
+    Example:
+        >>> history = History(losses=[0.9, 0.5])
+        >>> history.losses[-1]
+        0.5
+    """
 
     losses: list[float] = field(default_factory=list)
 
@@ -74,6 +80,14 @@ def fit(
     Raises:
         ArgumentError: `model` has nothing to train or is in half precision, or several processes got a list.
         DataError: there are no batches, or the loss or a parameter is no longer finite.
+
+    Example:
+        >>> from torch import nn, tensor
+        >>> from fewbit.train import CrossEntropy
+        >>> batches = [(tensor([[0.0, 1.0], [1.0, 0.0]]), tensor([0, 1]))]
+        >>> history = fit(nn.Linear(2, 2), batches, CrossEntropy(), epochs=20, progress=False)
+        >>> len(history.losses), history.losses[-1] < history.losses[0]
+        (20, True)
     """
     accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(split_batches=True))
     _seed(seed)

@@ -21,6 +21,13 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
 
     Raises:
         DataError: there is no batch, or the statistics are not finite; the old statistics are then kept.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> norm = nn.BatchNorm1d(2)
+        >>> refresh_norms(norm, [torch.tensor([[1.0, 2.0], [3.0, 6.0]])]).running_mean
+        tensor([2., 4.])
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     if not norms:

@@ -16,7 +16,16 @@ from fewbit.train.schedules import Schedule
 
 
 class Objective(Protocol):
-    """What `fewbit.train.fit` minimises."""
+    """What `fewbit.train.fit` minimises.
+
+    Example:
+        >>> from torch import nn, zeros
+        >>> from fewbit.train import fit
+        >>> def squared_error(model, batch, progress):
+        ...     return (model(batch[0]) - batch[1]).square().mean()
+        >>> len(fit(nn.Linear(2, 1), [(zeros(4, 2), zeros(4, 1))], squared_error, epochs=3, progress=False).losses)
+        3
+    """
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
         """Loss of a batch; the model is left as it was found."""
@@ -24,7 +33,14 @@ class Objective(Protocol):
 
 
 class HardLoss(Protocol):
-    """An objective whose loss can be computed from existing outputs."""
+    """An objective whose loss can be computed from existing outputs.
+
+    Example:
+        >>> from torch import tensor, zeros
+        >>> hard: HardLoss = CrossEntropy()
+        >>> hard.valid_mask(zeros(1, 3, 5), (None, tensor([[4, 2, -100]])))
+        tensor([[ True,  True, False]])
+    """
 
     def loss(self, outputs: Tensor, batch: Any) -> Tensor:
         """Loss of the model's `outputs` for this batch."""
@@ -41,6 +57,12 @@ class CTCBatch(NamedTuple):
     inputs ``(batch, time, features)``; input_lengths ``(batch,)`` in frames; targets: the concatenated labels of all
     sequences; target_lengths ``(batch,)``. alignment: classes of the input frames ``(batch, time)`` where
     they are known, 0 between labels.
+
+    Example:
+        >>> from torch import tensor, zeros
+        >>> batch = CTCBatch(zeros(2, 50, 8), tensor([50, 40]), tensor([1, 2, 3]), tensor([2, 1]))
+        >>> batch.targets.split(batch.target_lengths.tolist())  # the labels of each sequence
+        (tensor([1, 2]), tensor([3]))
     """
 
     inputs: Tensor
@@ -55,6 +77,12 @@ def outputs_of(model: nn.Module, batch: Any) -> Tensor:
 
     Raises:
         DataError: the batch is empty.
+
+    Example:
+        >>> from torch import zeros
+        >>> from fewbit.nn import LSTM
+        >>> outputs_of(LSTM(3, 4), (zeros(2, 5, 3), "labels")).shape  # without the state
+        torch.Size([2, 5, 4])
     """
     if isinstance(batch[0], Tensor) and not batch[0].numel():
         raise DataError(f"a batch of shape {tuple(batch[0].shape)} is empty and has no loss; leave empty batches out")
@@ -70,6 +98,12 @@ class PartOf:
     Args:
         objective: what is minimised.
         start, end: progress through all trainings at which this one starts and ends, 0..1.
+
+    Example:
+        >>> from torch import tensor
+        >>> second = PartOf(lambda model, batch, progress: tensor(progress), start=0.5, end=1.0)
+        >>> second(None, None, progress=0.5)
+        tensor(0.7500)
     """
 
     def __init__(self, objective: Objective, start: float, end: float) -> None:
@@ -84,6 +118,11 @@ class CrossEntropy:
 
     Args:
         ignore: label of padding, which has no loss.
+
+    Example:
+        >>> from torch import nn, zeros
+        >>> round(float(CrossEntropy()(nn.Identity(), (zeros(2, 5, 4), zeros(2, 5).long()), progress=0.0)), 3)  # ln 4
+        1.386
     """
 
     def __init__(self, ignore: Annotated[int, whole(-(2**63))] = -100) -> None:
@@ -112,6 +151,12 @@ class CTC:
 
     The mean over sequences of ``-ln p(labels | input) / labels``. A sequence too short for its labels counts 0. If
     the model lowers the frame rate, lengths shrink in proportion (rounded up).
+
+    Example:
+        >>> from torch import nn, tensor, zeros
+        >>> batch = CTCBatch(zeros(1, 6, 3), tensor([6]), tensor([1, 2]), tensor([2]))
+        >>> round(float(CTC()(nn.Identity(), batch, progress=0.0)), 3)
+        1.172
 
     References:
         Graves, Fernandez, Gomez, Schmidhuber 2006.
@@ -151,6 +196,14 @@ class GuidedCTC:
 
     Args:
         weight: ``a`` as a function of training progress.
+
+    Example:
+        >>> from torch import nn, tensor, zeros
+        >>> lengths, labels, alignment = tensor([6]), tensor([1, 2]), tensor([[1, 1, 0, 0, 2, 2]])
+        >>> batch = CTCBatch(zeros(1, 6, 3), lengths, labels, tensor([2]), alignment)
+        >>> objective = GuidedCTC(lambda progress: max(0.0, 0.9 - 2 * progress))
+        >>> [round(float(objective(nn.Identity(), batch, progress)), 2) for progress in (0.0, 1.0)]
+        [1.11, 1.17]
     """
 
     def __init__(self, weight: Annotated[Schedule, curve(0, 1)]) -> None:

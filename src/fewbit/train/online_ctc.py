@@ -38,6 +38,11 @@ class Part(NamedTuple):
     """The part of an utterance that lies in a window: frames ``start .. stop - 1`` of it.
 
     begins, ends: whether the first and the last of them are those of the utterance. labels: of the whole utterance.
+
+    Example:
+        >>> part = Part(stream=0, start=0, stop=4, begins=True, ends=False, labels=(1, 2))
+        >>> part.stop - part.start  # frames of the utterance in this window
+        4
     """
 
     stream: int
@@ -54,6 +59,13 @@ class WindowErrors(NamedTuple):
     errors: gradients for the logits ``(streams, frames, classes)``. alphas: ``(streams, states)``, ln alpha at the
     frame before the next window, float64, on the CPU. losses: ``-ln p`` of the utterances that ended among the new
     frames, infinite where an utterance is too short for its labels; ended: their parts.
+
+    Example:
+        >>> import torch
+        >>> objective, whole = OnlineCTC(window=4), Part(0, 0, 4, begins=True, ends=True, labels=(1,))
+        >>> found = objective(torch.zeros(1, 4, 3), [whole], objective.start(streams=1, most_labels=1))
+        >>> tuple(found.errors.shape), tuple(found.alphas.shape), len(found.losses)
+        ((1, 4, 3), (1, 3), 1)
     """
 
     errors: Tensor
@@ -75,6 +87,14 @@ class OnlineCTC:
 
     Raises:
         ArgumentError: an argument is out of range.
+
+    Example:
+        >>> import torch
+        >>> objective = OnlineCTC(window=4)
+        >>> whole = Part(stream=0, start=0, stop=4, begins=True, ends=True, labels=(1,))
+        >>> found = objective(torch.zeros(1, 4, 3), [whole], objective.start(streams=1, most_labels=1))
+        >>> [round(loss, 3) for loss in found.losses.tolist()]
+        [2.603]
     """
 
     window: int = 64

@@ -7,7 +7,12 @@ Schedule = Callable[[float], float]
 
 
 def constant(value: float) -> Schedule:
-    """The same value throughout."""
+    """The same value throughout.
+
+    Example:
+        >>> constant(0.5)(0.9)
+        0.5
+    """
     return lambda progress: value
 
 
@@ -22,7 +27,12 @@ def linear(start: float, end: float) -> Schedule:
 
 
 def cosine(start: float = 1.0, end: float = 0.0, warmup: float = 0.0) -> Schedule:
-    """Half a cosine from `start` to `end`, after a linear rise from 0 over the fraction `warmup`."""
+    """Half a cosine from `start` to `end`, after a linear rise from 0 over the fraction `warmup`.
+
+    Example:
+        >>> [round(cosine(warmup=0.1)(progress), 2) for progress in (0.05, 0.1, 0.55, 1.0)]
+        [0.5, 1.0, 0.5, 0.0]
+    """
 
     def value(progress: float) -> float:
         if progress < warmup:

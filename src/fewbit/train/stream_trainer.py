@@ -47,6 +47,16 @@ class StreamTrainer:
 
     Raises:
         ArgumentError: an argument is out of range, or there is nothing to train.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.nn import LSTM
+        >>> from fewbit.train import LabelledFrames
+        >>> streams = UtteranceStreams([LabelledFrames(torch.zeros(9, 3), (1,))], streams=2)
+        >>> trainer = StreamTrainer(LSTM(3, 4), streams, OnlineCTC(window=8), updates=5)
+        >>> losses = trainer.run(progress=False)
+        >>> len(losses), streams.position
+        (5, 20)
     """
 
     def __init__(

@@ -13,7 +13,14 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class LabelledFrames(NamedTuple):
-    """An utterance: ``frames (time, features)`` and its labels, without blanks; their positions are unknown."""
+    """An utterance: ``frames (time, features)`` and its labels, without blanks; their positions are unknown.
+
+    Example:
+        >>> import torch
+        >>> utterance = LabelledFrames(torch.zeros(20, 8), labels=(3, 1, 2))
+        >>> len(utterance.frames), len(utterance.labels)
+        (20, 3)
+    """
 
     frames: Tensor
     labels: tuple[int, ...]
@@ -24,6 +31,13 @@ class Placed:
     """Where an utterance lies: frames ``start .. stop - 1`` of a stream, counted from its first frame.
 
     number: of this appearance, from 1; index: of the utterance; seed: of its variation.
+
+    Example:
+        >>> import torch
+        >>> streams = UtteranceStreams([LabelledFrames(torch.zeros(5, 3), (1, 2))], streams=1)
+        >>> frames, (first, second) = streams.read(8)
+        >>> (first.start, first.stop), (second.start, second.stop)
+        ((0, 5), (5, 10))
     """
 
     stream: int
@@ -52,6 +66,14 @@ class UtteranceStreams:
     Raises:
         ArgumentError: there are no utterances or no streams, or `gap` is out of order.
         DataError: an utterance has no frames or another width, or a label is below 1.
+
+    Example:
+        >>> import torch
+        >>> utterances = [LabelledFrames(torch.zeros(length, 3), (1, 2)) for length in (5, 7, 9)]
+        >>> streams = UtteranceStreams(utterances, streams=2, gap=(0, 3))
+        >>> frames, placed = streams.read(100)
+        >>> tuple(frames.shape), streams.labels(placed[0])
+        ((2, 100, 3), (1, 2))
     """
 
     def __init__(

@@ -50,6 +50,20 @@ class SymmetricSGD(SGD):
 
     Raises:
         ArgumentError: `alpha` is below 0, or `noise` is not one of the three.
+
+    Example:
+        >>> import torch
+        >>> model, calls = torch.nn.Linear(4, 2), []
+        >>> optimizer = SymmetricSGD(model.parameters(), lr=0.1, alpha=0.2)
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = model(torch.ones(1, 4)).square().sum()
+        ...     loss.backward()
+        ...     calls.append(loss)
+        ...     return loss
+        >>> loss = optimizer.step(closure)
+        >>> len(calls)  # at both mirrored points
+        2
     """
 
     def __init__(

@@ -20,6 +20,15 @@ class TruncatedBPTT(nn.Module):
 
     Args:
         model: ``(x, state) -> (y, state)`` whose state starts as ``None``.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.nn import LSTM
+        >>> layer, x = LSTM(2, 3), torch.randn(4, 10, 2)
+        >>> carried = TruncatedBPTT(layer)
+        >>> parts = [carried(x[:, :6]), carried(x[:, 6:])]
+        >>> torch.allclose(torch.cat(parts, 1), layer(x)[0], atol=1e-6)
+        True
     """
 
     def __init__(self, model: nn.Module) -> None:

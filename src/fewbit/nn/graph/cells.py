@@ -14,6 +14,11 @@ def lstm_graph(inputs: int, hidden: int, peepholes: bool = False) -> Graph:
     With peepholes the gates i and f see ``c[t-1]`` and o sees ``c[t]``, each through one number a cell. The forget bias
     starts at 1.
 
+    Example:
+        >>> from fewbit.nn import plan
+        >>> print(plan(lstm_graph(inputs=6, hidden=5)).loops[0].nodes)
+        ('gates', 'i', 'f', 'g', 'o', 'written', 'kept', 'c', 'shown', 'h')
+
     References:
         Hochreiter, Schmidhuber 1997; Gers, Schmidhuber 2000, "Recurrent nets that time and count" (peepholes).
     """
@@ -37,6 +42,13 @@ def gru_graph(inputs: int, hidden: int) -> Graph:
         s[t] = z * s[t-1] + (1 - z) * n,   h = s
 
     ``h`` is the copy of the state that is stored, multiplied and sent on, as in `fewbit.nn.GRU`.
+
+    Example:
+        >>> import torch
+        >>> from fewbit.nn import GraphRNN
+        >>> y, _ = GraphRNN(gru_graph(inputs=6, hidden=5))(torch.randn(1, 20, 6))
+        >>> y.shape
+        torch.Size([1, 20, 5])
 
     References:
         Cho et al. 2014 (arXiv 1406.1078), in the form of `torch.nn.GRU`.
@@ -90,6 +102,11 @@ def sru_graph(inputs: int, hidden: int) -> Graph:
 
     Its loop holds two nodes and no matrix.
 
+    Example:
+        >>> from fewbit.nn import plan
+        >>> plan(sru_graph(inputs=6, hidden=5)).step_matmuls  # in the loop
+        0
+
     References:
         Lei, Zhang, Artzi 2017, "Training RNNs as fast as CNNs" (arXiv 1709.02755, the form of 2017).
     """
@@ -139,24 +156,24 @@ def sources(inputs: int) -> tuple[Node, Node]:
     return Node("x", inputs, "input"), Node("one", 1, "constant")
 
 
-def lstm_parts(prefix: str, hidden: int, hidden_before: Edge, ticks: bool = False) -> tuple[list[Node], list[Edge]]:
+def lstm_parts(prefix: str, hidden: int, hidden_before: Edge, clocked: bool = False) -> tuple[list[Node], list[Edge]]:
     """What is the same in every LSTM; missing are the edges from the input and from the old cell into `kept`.
 
     Args:
         prefix: of the names of all nodes.
         hidden: cells.
         hidden_before: the full edge from the old output into `gates`.
-        ticks: whether cell and output are called `new_c` and `new_h`, because a clock decides what becomes of them.
+        clocked: whether cell and output are called `new_c` and `new_h`, because a clock mixes them with the old ones.
     """
-    p, n, new = prefix, hidden, prefix + ("new_" if ticks else "")
+    p, n, new = prefix, hidden, prefix + ("new_" if clocked else "")
     nodes = [
         Node(f"{p}gates", 4 * n),
         *(Node(f"{p}{gate}", n, activation="tanh" if gate == "g" else "sigmoid") for gate in "ifgo"),
         Node(f"{p}written", n, "product"),
         Node(f"{p}kept", n, "product"),
-        Node(f"{new}c", n, signal=None if ticks else "wide"),
+        Node(f"{new}c", n, signal=None if clocked else "wide"),
         Node(f"{p}shown", n, activation="tanh"),
-        Node(f"{new}h", n, "product", signal=None if ticks else "narrow"),
+        Node(f"{new}h", n, "product", signal=None if clocked else "narrow"),
     ]
     edges = [
         hidden_before,

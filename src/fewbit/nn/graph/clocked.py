@@ -19,6 +19,14 @@ def clocked_lstm_graph(inputs: int, hidden: int) -> Graph:
     """An LSTM that holds cell and output in frames whose clock is 0; the input is `inputs` features and the clock.
 
     c, h = clock * LSTM(x[t], c[t-1], h[t-1]) + (1 - clock) * (c[t-1], h[t-1])
+
+    Example:
+        >>> import torch
+        >>> from fewbit.nn import GraphRNN
+        >>> layer = GraphRNN(clocked_lstm_graph(inputs=3, hidden=4))
+        >>> y, _ = layer(torch.cat([torch.randn(1, 5, 3), torch.zeros(1, 5, 1)], -1))  # the clock never ticks
+        >>> y.abs().max().item()
+        0.0
     """
     nodes, edges = _clock(inputs)
     _ticking(nodes, edges, "", hidden)
@@ -41,12 +49,18 @@ def hierarchical_lstm_graph(inputs: int, hidden: int, direct: bool = False) -> G
         inputs: features of a frame.
         hidden: cells of each LSTM.
         direct: `low2` reads ``x[t]`` in place of ``low1[t]`` (HLSTM-A; left out, it is HLSTM-B).
+
+    Example:
+        >>> from fewbit.nn import GraphRNN
+        >>> layer = GraphRNN(hierarchical_lstm_graph(inputs=3, hidden=4))
+        >>> layer.inputs, layer.outputs, len(layer.plan.loops)
+        (4, 4, 4)
     """
     nodes, edges = _clock(inputs)
-    _starting_anew(nodes, edges, "low1_", hidden)
+    _resetting(nodes, edges, "low1_", hidden)
     _ticking(nodes, edges, "high1_", hidden)
     _ticking(nodes, edges, "high2_", hidden)
-    _starting_anew(nodes, edges, "low2_", hidden)
+    _resetting(nodes, edges, "low2_", hidden)
     edges += [
         Edge("x", "low1_gates", stop=inputs),
         Edge("low1_h", "high1_gates", delay=1),
@@ -66,7 +80,7 @@ def _clock(inputs: int) -> tuple[list[Node], list[Edge]]:
 
 def _ticking(nodes: list[Node], edges: list[Edge], p: str, hidden: int) -> None:
     """An LSTM whose cell and output are mixed with the old ones by the clock."""
-    inner, wires = lstm_parts(p, hidden, Edge(f"{p}h", f"{p}gates", delay=1, name=f"{p}h_gates"), ticks=True)
+    inner, wires = lstm_parts(p, hidden, Edge(f"{p}h", f"{p}gates", delay=1, name=f"{p}h_gates"), clocked=True)
     nodes += inner
     edges += [*wires, Edge(f"{p}c", f"{p}kept", "identity", delay=1)]
     for value, signal in (("c", "wide"), ("h", "narrow")):
@@ -82,7 +96,7 @@ def _ticking(nodes: list[Node], edges: list[Edge], p: str, hidden: int) -> None:
         ]
 
 
-def _starting_anew(nodes: list[Node], edges: list[Edge], p: str, hidden: int) -> None:
+def _resetting(nodes: list[Node], edges: list[Edge], p: str, hidden: int) -> None:
     """An LSTM whose old cell and output are zeroed before it reads them in a frame with a tick."""
     inner, wires = lstm_parts(p, hidden, Edge(f"{p}old_h", f"{p}gates", name=f"{p}h_gates"))
     nodes += inner

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from fewbit.errors import GraphError
 from fewbit.nn.graph.drawing import Graph
 from fewbit.nn.graph.execution import Execution
+from fewbit.nn.graph.parallel_stage import run_stage
 from fewbit.nn.graph.parts import Edge
 from fewbit.nn.graph.planning import plan
-from fewbit.nn.graph.side_by_side import run_stage
 from fewbit.nn.layer import Layer, Signal, State
 
 

@@ -1,4 +1,4 @@
-"""A loop of a graph, frame by frame; what comes in from outside has been summed for all frames before."""
+"""A loop of a graph, frame by frame; inputs from outside the loop have been summed for all frames before."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class _Place:
         parts: the same of ranges that are read, which `cut` makes.
         finish: from what came in to the value.
         started: what came in from outside, for each frame.
-        terms: what comes in from the loop.
+        terms: its edges from the loop.
     """
 
     node: Node

@@ -42,13 +42,17 @@ class Node:
     Args:
         name: letters, digits and underscores; it is part of the names of parameters.
         size: units.
-        aggregation: "sum" or "product" of what comes in; "input": the features of a frame; "constant": 1 for ever.
+        aggregation: "sum" or "product" of what comes in; "input": the features of a frame; "constant": always 1.
         activation: "linear", "sigmoid", "tanh", "relu", "softplus" or "one_minus".
         signal: where hardware would store the node's value, the `Signal` at which a quantizer may be hooked:
             "narrow", or "wide" for what Programs keep at 16 bits.
 
     Raises:
         GraphError: a field is not one of these.
+
+    Example:
+        >>> Node("gate", 4, activation="sigmoid").computed, Node("x", 3, "input").computed
+        (True, False)
     """
 
     name: str
@@ -94,6 +98,10 @@ class Edge:
 
     Raises:
         GraphError: a field is not one of these.
+
+    Example:
+        >>> str(Edge("h", "gates", delay=1))
+        'h -> gates (delay 1)'
     """
 
     source: str
@@ -108,7 +116,7 @@ class Edge:
     def __post_init__(self) -> None:
         _one_of(f"Edge {self}", "kind", self.kind, KINDS)
         if self.delay < 0:
-            raise GraphError(f"Edge {self}: delay is {self.delay}; a node cannot read what is still to come")
+            raise GraphError(f"Edge {self}: delay is {self.delay}; a node cannot read later frames")
         if self.start < 0 or (self.stop is not None and self.stop <= self.start):
             raise GraphError(f"Edge {self}: reads units {self.start} to {self.stop}; wanted 0 <= start < stop")
         if self.kind != "full" and (self.name or self.initial):

@@ -21,6 +21,29 @@ def plan(graph: Graph) -> Plan:
 
     Raises:
         GraphError: a loop has no delay; the message names its nodes.
+
+    Example:
+        >>> from fewbit.nn import sru_graph
+        >>> print(plan(sru_graph(inputs=6, hidden=6)))
+        14 nodes, 20 edges, 1 loop; matrix products in a chunk of T frames: 1 + 0 T
+        stage 0  input     x (6)
+        stage 0  constant  one (1)
+        stage 1  at once   u (18) = weight_x_u @ x
+        stage 2  at once   f (6) = sigmoid(u[6:12] + bias_f)
+        stage 2  at once   r (6) = sigmoid(u[12:18] + bias_r)
+        stage 3  at once   open (6) = one_minus(f)
+        stage 3  at once   past (6) = one_minus(r)
+        stage 4  at once   written (6) = open * u[0:6]
+        stage 4  at once   skip (6) = past * x
+        stage 5  loop      kept, c
+            all frames  kept (6) = f * ...
+            all frames  c (6) = written + ...
+            each frame  kept (6) = ... * c(t-1)
+            each frame  c (6) = ... + kept
+        stage 6  at once   shown (6) = tanh(c)
+        stage 7  at once   deep (6) = r * shown
+        stage 8  at once   h (6) = deep + skip
+        output: h; state: c (1 frame)
     """
     names = [node.name for node in graph.nodes]
     edges = [

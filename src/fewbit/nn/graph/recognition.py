@@ -1,7 +1,7 @@
-"""Which cell a graph is, however its nodes are called and in whatever order they were drawn.
+"""Which cell a graph is, whatever the names and the order of its nodes.
 
-Nodes are told apart by what they are and by what they are connected to, in rounds (colour refinement). In the cells
-known here that tells every node from every other; a mapping that results is checked edge by edge.
+Nodes are distinguished by their fields and by their neighbours, in rounds (colour refinement). In the cells known here
+this distinguishes all nodes; the resulting mapping is checked edge by edge.
 """
 
 from collections import Counter
@@ -23,6 +23,12 @@ class Recognised:
         cell: "LSTM", "GRU" or "SRU".
         inputs, hidden: its sizes.
         nodes, parameters: names in the graph of `lstm_graph` and its like -> names in this graph.
+
+    Example:
+        >>> from fewbit.nn import recognise
+        >>> found = recognise(lstm_graph(inputs=6, hidden=5))
+        >>> found.cell, found.inputs, found.hidden
+        ('LSTM', 6, 5)
     """
 
     cell: str
@@ -33,7 +39,12 @@ class Recognised:
 
 
 def recognise(graph: Graph) -> Recognised | None:
-    """The cell that a graph is, or ``None``. Names, order and initial values do not matter."""
+    """The cell that a graph is, or ``None``. Names, order and initial values do not matter.
+
+    Example:
+        >>> recognise(sru_graph(inputs=6, hidden=5)).cell
+        'SRU'
+    """
     inputs, hidden = graph.input.size, graph[graph.output].size
     for cell, draw in CELLS.items():
         known = draw(inputs, hidden)
@@ -56,7 +67,7 @@ def unmatched_node(graph: Graph) -> Node:
         here, there = _colours(graph, 1), set(_colours(known, 1).values())
         found.append((known, [node for node in graph.nodes if here[node.name] not in there]))
     known, unknown = min(found, key=lambda pair: len(pair[1]))
-    # Neighbours of a strange node look strange as well: one of which there are too many is more to the point.
+    # Neighbours of an unmatched node are unmatched too; a node of which there are too many is more likely the cause.
     surplus = Counter(_colours(graph, 0).values()) - Counter(_colours(known, 0).values())
     too_many = [node for node in unknown if _colours(graph, 0)[node.name] in surplus]
     return (too_many or unknown or [graph[graph.output]])[0]
@@ -77,7 +88,7 @@ def mapping(known: Graph, graph: Graph) -> dict[str, str] | None:
 
 
 def _colours(graph: Graph, rounds: int) -> dict[str, Hashable]:
-    """For each node a value that is the same for nodes that cannot be told apart in so many rounds."""
+    """For each node a value that is the same for nodes that `rounds` rounds cannot distinguish."""
     colours: dict[str, Hashable] = {
         node.name: hash((replace(node, name="n"), node.name == graph.output)) for node in graph.nodes
     }

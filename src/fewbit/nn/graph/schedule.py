@@ -68,6 +68,12 @@ class Plan:
         graph: the graph that runs. Edges of the plan itself have a `stop` and the names of their parameters.
         stages: components in order; those of one stage do not depend on one another and may run in parallel.
         past: frames that the state keeps of a node.
+
+    Example:
+        >>> from fewbit.nn import gru_graph, plan
+        >>> found = plan(gru_graph(inputs=6, hidden=5))
+        >>> found.hoisted_matmuls, found.step_matmuls, found.matmuls(frames=20)
+        (1, 1, 21)
     """
 
     graph: Graph

@@ -18,6 +18,15 @@ def import_weights(layer: GraphRNN, source: nn.LSTM | nn.GRU | LSTM | GRU | SRU)
 
     Raises:
         GraphError: `layer` is another cell, has other sizes, or `source` is more than one plain cell.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fewbit.nn import gru_graph
+        >>> source, x = nn.GRU(6, 5, batch_first=True), torch.randn(1, 20, 6)
+        >>> layer = import_weights(GraphRNN(gru_graph(inputs=6, hidden=5)), source)
+        >>> torch.allclose(layer(x)[0], source(x)[0], atol=1e-5)
+        True
     """
     found = recognise(layer.graph)
     seen = "another graph" if found is None else f"{found.cell}({found.inputs}, {found.hidden})"

@@ -1,8 +1,8 @@
-"""The components of a stage: one after the other, on a GPU side by side.
+"""The components of a stage: in sequence on a CPU, in parallel on a GPU.
 
-On a CPU they follow one another: a frame of a loop is a few small operations, between which threads of Python would
-wait for one another. On a GPU each loop beyond the first is launched into a stream of its own. Launches still come
-from one thread, so this gains where the work of a frame takes longer than its launches, and nothing below that.
+On a CPU they run in sequence: a frame of a loop is a few small operations, between which threads of Python would wait
+for one another. On a GPU each loop beyond the first is launched into its own stream. Launches still come from one
+thread, so this gains only where the work of a frame takes longer than its launches.
 """
 
 from itertools import cycle
@@ -16,7 +16,7 @@ STREAMS = 4
 
 
 def run_stage(execution: Execution, stage: tuple[Component, ...]) -> None:
-    """Run components that do not need one another."""
+    """Run components that do not depend on one another."""
     loops = [component for component in stage if component.loop]
     if not execution.input.is_cuda or len(loops) < 2:
         for component in stage:
