@@ -19,7 +19,8 @@ def plot_error_maps(report: ErrorMaps, path: str | Path) -> Path:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import ErrorMap, ErrorMaps
         >>> plane = ((0.0, 0.5), (0.5, 1.0))
-        >>> maps = tuple(ErrorMap(arm, True, 0.1, 0.2, 0.1, 0.1, plane) for arm in ("float", "weights", "signals", "both"))
+        >>> arms = ("float", "weights", "signals", "both")
+        >>> maps = tuple(ErrorMap(arm, True, 0.1, 0.2, 0.1, 0.1, plane) for arm in arms)
         >>> plot_error_maps(ErrorMaps("waves", 8, 2, 2, 3, plane, maps), f"{mkdtemp()}/maps.png").name
         'maps.png'
     """

@@ -30,7 +30,8 @@ def plot_loss_surface(report: LossSurface, path: str | Path, title: str = "") ->
         >>> from fewbit.analysis import LossSurface, SurfacePoint
         >>> points = tuple(SurfacePoint(f"a{i}", i % 2, i // 2, 1.0, 1.1, None, None, 0) for i in range(4))
         >>> grid = ((1.0, 1.2), (1.3, 1.5))
-        >>> surface = LossSurface("ternary", 64, points, (0.0, 1.0), (0.0, 1.0), grid, grid, None, None, ((0, 1), (1, 2)))
+        >>> axis, changed = (0.0, 1.0), ((0, 1), (1, 2))
+        >>> surface = LossSurface("ternary", 64, points, axis, axis, grid, grid, None, None, changed)
         >>> plot_loss_surface(surface, f"{mkdtemp()}/plane.png").name
         'plane.png'
     """
