@@ -71,7 +71,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 def is_available() -> bool:
     """Whether the native library is there and fits this version.
 
-    Example:
+    Examples:
         >>> from fewbit.native import is_available, targets
         >>> is_available() == (targets() != [])
         True
@@ -82,7 +82,7 @@ def is_available() -> bool:
 def targets() -> list[str]:
     """Instruction sets that run on this machine, best first; empty without the library.
 
-    Example:
+    Examples:
         >>> from fewbit.native import is_available, targets
         >>> "scalar" in targets() or not is_available()
         True
@@ -149,7 +149,7 @@ def last_error() -> str:
 def tell_if_missing() -> None:
     """Warn, once, if the library is missing.
 
-    Example:
+    Examples:
         >>> from fewbit.native import is_available, tell_if_missing
         >>> if is_available():
         ...     tell_if_missing()  # says nothing

@@ -20,7 +20,7 @@ def plot_heard(
 
     said: (word, start, end) in seconds. heard: labels as the decoder gave them.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from matplotlib.figure import Figure
         >>> from fewbit.decode import Label
