@@ -15,7 +15,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     If the block raises, `path` stays as it was.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from tempfile import mkdtemp
         >>> file = Path(mkdtemp()) / "new" / "letters.txt"
@@ -37,7 +37,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def write_atomically(path: str | Path, content: bytes | str) -> Path:
     """Write a file whole; text is UTF-8 with the line ends that it has.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> write_atomically(f"{mkdtemp()}/letters.txt", "abc").read_bytes()
         b'abc'

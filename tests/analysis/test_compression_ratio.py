@@ -24,6 +24,7 @@ from fewbit.models import mlp
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_capacity
 from studies.methods.compression_ratio import best_bits, efficiency, grows, worth_it
+from tests.plot.drawn import drawn, legend
 
 SIZES = (2, 4, 8, 16, 32, 64)
 points = st.lists(
@@ -219,4 +220,9 @@ def test_the_study_judges_by_the_ratios(tmp_path: Path) -> None:
     assert not worth_it(capacity(measured({"ternary": lambda n: 0.9 * n})))[0]
     assert "float" in best_bits(grown)
     assert "ternary" in efficiency(grown)
-    assert plot_capacity(replace(grown, budget=900), tmp_path / "picture.png").stat().st_size > 10_000
+    left, right = drawn(lambda: plot_capacity(replace(grown, budget=900), tmp_path / "picture.png")).axes
+    assert legend(left) == ["budget 900 bytes", *grown.test_curves]
+    assert legend(right) == [spec for spec in grown.test_curves if spec != "float"]
+    points = [(ratio.size, ratio.ratio) for ratio in grown.of("ternary")]
+    lone = [tuple(line.get_xydata()[0]) for line in right.lines if len(line.get_xydata()) == 1]
+    assert set(points) <= set(lone)

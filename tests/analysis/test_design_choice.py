@@ -14,6 +14,7 @@ from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_bit_grid, plot_designs
 from fewbit.quant import quantizers
 from fewbit.tasks import Task
+from tests.plot.drawn import drawn, words
 
 X = torch.randn(96, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long() + (X[:, 1] * X[:, 2] > 0).long()
@@ -67,7 +68,9 @@ def test_every_combination_is_measured_from_one_float_network(tmp_path) -> None:
     )
     (table,) = found.tables()
     assert [row[0] for row in table.rows] == ["float", "4 bits", "2 bits"]
-    assert plot_bit_grid([found], tmp_path / "bits.png").is_file()
+    axes = drawn(lambda: plot_bit_grid([found], tmp_path / "bits.png")).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["float", "4", "2"]
+    assert axes.texts[-1].get_text() == f"{sum(found.of(2, 3)) / 2:.2f}"
     bit_grid(
         family(3), (None, 4, 2), (None, 3), seeds=(0, 1), network=network, out=tmp_path / "rows.jsonl", progress=False
     )
@@ -112,7 +115,10 @@ def test_designs_are_the_widest_that_fit_and_the_best_is_chosen(tmp_path) -> Non
     assert found.best == measured[0]
     probes = sorted(design.probe for design in found.designs if design.probe is not None)
     assert sorted(design.probe for design in measured if design.probe is not None) == probes[:3]
-    assert plot_designs(found, tmp_path / "designs.png").is_file()
+    figure = drawn(lambda: plot_designs(found, tmp_path / "designs.png"))
+    assert f"chosen: {measured[0].name}" in words(figure)
+    shown = {tuple(line.get_xydata()[0]) for line in figure.axes[0].lines if len(line.get_xydata())}
+    assert {(design.bit_operations, design.probe) for design in found.designs} <= shown
 
 
 def test_a_budget_of_work_is_kept_and_what_is_dropped_is_said() -> None:

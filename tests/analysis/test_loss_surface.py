@@ -17,6 +17,7 @@ from fewbit.passes import SQWA, Quantize, compress
 from fewbit.plot import plot_loss_surface, plot_sharpness
 from fewbit.quant import Uniform, quantizer_of
 from fewbit.train import CrossEntropy, refresh_norms
+from tests.plot.drawn import drawn, legend, words
 
 X = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, :3].sum(1) > 0).long() + (X[:, 3] > 0).long()
@@ -227,6 +228,13 @@ def test_a_network_without_weights_has_no_sharpness() -> None:
 
 def test_pictures_are_written(tmp_path: Path) -> None:
     found = loss_surface(networks(), loss, weights="ternary", grid=5)
-    assert plot_loss_surface(found, tmp_path / "surface.png", "toy").stat().st_size > 10_000
+    figure = drawn(lambda: plot_loss_surface(found, tmp_path / "surface.png", "toy"))
+    assert {"toy", "float weights", "every point quantized to ternary", "a1", "a2", "a3"} <= words(figure)
+    for axes, losses in zip(figure.axes, (found.loss, found.quantized_loss), strict=False):
+        (cells,) = axes.collections
+        assert np.allclose(cells.get_array(), losses)
+        assert len(legend(axes)) == len(found.points)
     nets = {name: sharpness(model, loss) for name, model in zip("ab", networks(2), strict=True)}
-    assert plot_sharpness(nets, tmp_path / "sharpness.png").stat().st_size > 10_000
+    left, right = drawn(lambda: plot_sharpness(nets, tmp_path / "sharpness.png")).axes
+    assert legend(left) == ["a", "b"]
+    assert len(right.lines) == sum(1 + len(report.profiles) for report in nets.values())

@@ -21,6 +21,7 @@ from fewbit.plot import plot_resilience
 from fewbit.quant import quantizer_of
 from fewbit.tasks import Task
 from studies.methods.size_resilience import judge, rank_correlation, verdict
+from tests.plot.drawn import drawn, legend
 
 Data = tuple[Tensor, Tensor]
 
@@ -157,7 +158,9 @@ def test_the_loss_of_ternary_weights_vanishes_in_larger_networks(tmp_path: Path)
     assert small > 3
     assert large < small / 3
     assert all(mean(report.gaps(size, "ternary", direct=True)) > mean(report.gaps(size, "ternary")) for size in (3, 24))
-    assert plot_resilience(report, tmp_path / "picture.png").stat().st_size > 10_000
+    left, right = drawn(lambda: plot_resilience(report, tmp_path / "picture.png")).axes
+    assert legend(left) == ["float", "ternary, direct", "ternary, retrained"]
+    assert right.lines[0].get_ydata().tolist() == [mean(report.gaps(size, "ternary")) for size in report.sizes]
 
 
 @pytest.mark.parametrize(("power", "falls"), [(1.0, True), (0.0, False), (-0.5, False)])

@@ -45,7 +45,7 @@ class RunningSum(nn.Module):
         (lambda: quantized(nn.Linear(6, 3), activations="int8:token"), "steps chosen at run time"),
         (
             lambda: quantized(nn.Linear(6, 3), RunningSum()),
-            r"^2 \(cumsum, .return x.cumsum.*: a sum without end .aten.cumsum",
+            r"^2 \(cumsum, .return x.cumsum.*: a sum that grows without bound .aten.cumsum",
         ),
     ],
 )

@@ -128,7 +128,7 @@ NETWORKS: list[tuple[Callable[[], nn.Module], Any, str]] = [
     (
         BranchOnNumbers,
         X,
-        r"^BranchOnNumbers \('if x.sum\(\) > 0:'\): it cannot be traced, .* write it as tensor operations",
+        r"^BranchOnNumbers \('if x.sum\(\) > 0:'\): it cannot be traced: .* write it as tensor operations",
     ),
     (
         NumPyInside,
@@ -138,7 +138,7 @@ NETWORKS: list[tuple[Callable[[], nn.Module], Any, str]] = [
     (
         Cumulative,
         X,
-        r"^Cumulative \(cumsum, 'x = self.inner\(x\).cumsum\(1\)'\): a sum without end .* use a mean over time",
+        r"^Cumulative \(cumsum, 'x = self.inner\(x\).cumsum\(1\)'\): a sum that grows without bound .* use a mean",
     ),
     (
         Unknown,
@@ -185,7 +185,7 @@ def test_a_network_is_refused_by_place_and_remedy_and_stays_as_it_was(build, bat
 def test_a_branch_on_the_length_is_packed_for_one_length_only():
     student = quantized(BranchOnLength())
     check_refused(
-        "^BranchOnLength does other things for other lengths of its input, .* give time=None", student, time=1
+        "^BranchOnLength has another graph for other lengths of its input, .* give time=None", student, time=1
     )
     program = fb.pack(student, example=X)
     assert program.signature.inputs[0].shape == (12, 8)

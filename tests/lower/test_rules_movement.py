@@ -111,7 +111,7 @@ FOLLOWS: list[Callable[[Tensor], Tensor]] = [
 def test_numbers_that_follow_the_length_are_not_frozen_at_that_of_the_example(use):
     x = frames()
     model = By(lambda self, x: use(self.linear(x)), linear=nn.Linear(6, 8))
-    with pytest.raises(LoweringError, match=r"^By: a number that \w+ takes follows the length of the input"):
+    with pytest.raises(LoweringError, match=r"^By: an argument of \w+ follows the length of the input"):
         fb.pack(quantized(model, x), example=[x], time=1)
     program = check(model, x)
     assert program.signature.inputs[0].time == -1

@@ -47,7 +47,7 @@ def test_a_refusal_of_the_library_is_an_error(refused):
         Handle(refused, print, refusal="a beam of no width")
 
 
-def test_handles_outlive_the_interpreter():
+def test_a_handle_survives_the_end_of_the_interpreter():
     code = "import fewbit.native.handle as h, sys; sys.kept = h.Handle(7, lambda a: print('freed', a)); sys.me = [sys]"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""

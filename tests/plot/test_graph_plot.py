@@ -8,6 +8,7 @@ from fewbit import nn as layers
 from fewbit.nn import Edge, Graph, Node, plan
 from fewbit.plot import plot_graph
 from fewbit.plot.graph_places import place
+from tests.plot.drawn import drawn, words
 
 
 def parallel():
@@ -48,6 +49,10 @@ def test_every_node_has_a_place_of_its_own(name):
 @pytest.mark.parametrize("name", ["GRU", "parallel"])
 def test_a_picture_is_drawn(name, tmp_path):
     graph = GRAPHS[name]()
-    path = plot_graph(graph, tmp_path / "graph.png", title=name)
-    assert path.stat().st_size > 10_000
-    assert plot_graph(plan(graph), tmp_path / "plan.png").stat().st_size > 10_000
+    figure = drawn(lambda: plot_graph(graph, tmp_path / "graph.png", title=name))
+    nodes = {node.name for node in graph.nodes if node.aggregation != "constant"}
+    assert nodes | {"frame by frame"} <= words(figure)
+    assert any(name in text for text in words(figure) - nodes)
+    again = drawn(lambda: plot_graph(plan(graph), tmp_path / "plan.png"))
+    assert words(again) >= nodes
+    assert len(again.axes[0].patches) == len(figure.axes[0].patches)

@@ -38,7 +38,7 @@ def test_an_op_reads_the_one_before_it_or_those_that_it_names():
 
 WIRING = [
     ((), "a Program needs at least one op"),
-    ((take("a", 1),), "a is the first op and reads nothing; wanted a source, such as 'quantize'"),
+    ((take("a", 1),), "a is the first op and reads nothing, wanted a source such as 'quantize'"),
     ((source(), reading(source(1, "y"), "x")), "y is a source and reads 'x', wanted features"),
     ((source(), reading(take("a", 1), "b"), take("b", 1)), "a reads 'b', and no op before it has that name"),
     ((source(), reading(take("a", 1), "a")), "a reads 'a', and no op before it has that name"),
@@ -52,7 +52,7 @@ WIRING = [
     ),
     (
         (source(), ops.Mul("wide", rescale(), inputs=("x", "x")), ops.Reverse("r")),
-        r"op 1 \(mul\): its results leave 16 bits, which only scores may",
+        r"op 1 \(mul\): its results leave 16 bits, as only scores may",
     ),
     (
         (source(), reading(take("a", 1), *["x"] * (MAX_INPUTS + 1))),

@@ -19,7 +19,7 @@ MIN_BITS, MAX_BITS = 2, 8
 class Format(ABC):
     """A finite set of integer codes.
 
-    Example:
+    Examples:
         >>> from fewbit.formats import Int, Ternary
         >>> Ternary().levels().tolist(), Int(3).levels().tolist()
         ([-1, 0, 1], [-3, -2, -1, 0, 1, 2, 3])
@@ -59,7 +59,7 @@ class Int(Format):
 
     Source: Sung, Shin, Hwang 2015 (arXiv 1511.06488).
 
-    Example:
+    Examples:
         >>> from fewbit.formats import Int
         >>> Int(8).lo, Int(8).hi, Int(8).name
         (-127, 127, 'int8')
@@ -87,7 +87,7 @@ class Int(Format):
 class UInt(Format):
     """Unsigned integers of 2 to 8 bits, for signals that are never negative (after ReLU, sigmoid).
 
-    Example:
+    Examples:
         >>> from fewbit.formats import UInt
         >>> UInt(2).levels().tolist()
         [0, 1, 2, 3]
@@ -114,7 +114,7 @@ class UInt(Format):
 class Ternary(Format):
     """The codes -1, 0 and +1: 2 bits each, or 1.6 bits when five share a byte.
 
-    Example:
+    Examples:
         >>> from fewbit.formats import Ternary, row_bytes
         >>> row_bytes(100, Ternary(), "trits"), row_bytes(100, Ternary(), "bits")
         (20, 25)
@@ -136,7 +136,7 @@ class Ternary(Format):
 class Binary(Format):
     """The codes -1 and +1.
 
-    Example:
+    Examples:
         >>> from fewbit.formats import Binary
         >>> Binary().levels().tolist(), Binary().bits
         ([-1, 1], 1)
@@ -158,7 +158,7 @@ class Binary(Format):
 class FixedPoint(Format):
     """Signed fixed point ``Qm.n``: 1 + m + n bits, step ``2**-n``, for wide signals such as cell states.
 
-    Example:
+    Examples:
         >>> from fewbit.formats import FixedPoint
         >>> cell = FixedPoint(3, 12)
         >>> cell.name, cell.bits, cell.lo / 2**12, cell.hi / 2**12
@@ -189,7 +189,7 @@ class FixedPoint(Format):
 class PerTensor:
     """One scale for the whole tensor.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.quant import weight_quantizer
         >>> weights = torch.tensor([[0.1, -0.2, 0.3, 0.4], [4.0, 3.0, -2.0, 1.0]])
@@ -203,7 +203,7 @@ class PerTensor:
 class PerRow:
     """One scale for each row (output channel) of a weight.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.quant import weight_quantizer
         >>> weights = torch.tensor([[0.1, -0.2, 0.3, 0.4], [4.0, 3.0, -2.0, 1.0]])
@@ -217,7 +217,7 @@ class PerRow:
 class PerToken:
     """One scale for each time step of an activation, chosen as it comes.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.quant import activation_quantizer
         >>> loud = torch.tensor([[[0.1, 0.2], [10.0, 20.0]]])  # (batch, time, features)
@@ -230,7 +230,7 @@ class PerToken:
 class PerGroup:
     """One scale for each ``size`` neighbouring weights of a row; a short last group is allowed.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.quant import weight_quantizer
         >>> weights = torch.tensor([[0.1, -0.2, 0.3, 0.4], [4.0, 3.0, -2.0, 1.0]])
@@ -255,7 +255,7 @@ def format_from_name(name: str) -> Format:
     Raises:
         FormatError: no format has that name.
 
-    Example:
+    Examples:
         >>> from fewbit.formats import format_from_name
         >>> format_from_name("uint4").hi, format_from_name("ternary").bits
         (15, 2)

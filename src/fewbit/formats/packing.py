@@ -25,7 +25,7 @@ _TRITS = (np.arange(3**TRITS_PER_BYTE)[:, None] // _PLACES % 3).astype(np.uint8)
 def default_layout(format: Format) -> str:
     """The smallest layout of a format: ``trits`` for ternary codes, else ``bits``.
 
-    Example:
+    Examples:
         >>> from fewbit.formats import Int, Ternary
         >>> default_layout(Ternary()), default_layout(Int(4))
         ('trits', 'bits')
@@ -36,7 +36,7 @@ def default_layout(format: Format) -> str:
 def row_bytes(columns: int, format: Format, layout: str | None = None) -> int:
     """Bytes of one packed row of `columns` codes.
 
-    Example:
+    Examples:
         >>> from fewbit.formats import Int, Ternary
         >>> row_bytes(100, Int(4), "bits"), row_bytes(100, Ternary(), "trits")
         (50, 20)
@@ -52,7 +52,7 @@ def pack(codes: NDArray[np.integer], format: Format, layout: str | None = None) 
     Raises:
         FormatError: a code is not in the format's code book.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> pack(np.array([[-1, 0, 1, 1, 0]]), Ternary()).tolist()
         [[156]]
@@ -80,7 +80,7 @@ def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | 
     Raises:
         FormatError: there are too many or too few bytes, or bytes that `pack` never writes.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.formats import Int
         >>> data = pack(np.array([[-3, 0, 3]]), Int(3))

@@ -261,7 +261,7 @@ class Builder:
     def result_frames(self, signal: Signal, time: int | None, found: Frames) -> Signal:
         """The frames of a result, with all bits of its numbers."""
         if time is None and self.network.time is not None and found.first not in (0, signal.frames - 1):
-            raise LoweringError("it takes a frame from the middle of the input, which a stream cannot know by number")
+            raise LoweringError("it takes a frame from the middle of the input, which a stream cannot address")
         taken = self.taken(signal, found.index, wide=True)
         if time is None and self.network.time is not None and signal.frames > 1 and found.first == 0:
             return replace(
@@ -280,7 +280,7 @@ class Builder:
                 lambda: self.add(ops.First(self.name(None, f"{taken.name}.first"), inputs=(taken.name,))),
             )
             return replace(taken, name=name)
-        raise LoweringError("it takes a frame from the middle of the input, which a stream cannot know by number")
+        raise LoweringError("it takes a frame from the middle of the input, which a stream cannot address")
 
     def taken(self, signal: Signal, index: Integers, wide: bool = False) -> Signal:
         """A signal of numbers of another one's frames, counted from 1 with signs; 16 bits of them, unless `wide`."""

@@ -31,7 +31,7 @@ class Explanation:
     program: the Program that `pack` would make, with 8-bit weights and signals if the network has no quantizers, or
     ``None`` if there are problems. problems: one sentence for each.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> from torch import nn, randn
         >>> network = nn.Sequential(nn.Linear(4, 4), nn.LogSoftmax(-1))
@@ -87,7 +87,7 @@ def explain(model: nn.Module, example: Any = None, time: Time = "auto", context:
     Raises:
         LoweringError: the network cannot be traced, or the example does not fit it.
 
-    Example:
+    Examples:
         >>> from torch import nn, randn
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))
         >>> found = explain(model, example=[randn(3, 4)])  # doctest: +ELLIPSIS

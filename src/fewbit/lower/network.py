@@ -196,7 +196,7 @@ def _features(builder: Builder, node: fx.Node, first: int, size: int, labels: An
 
     def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
         if codes.low < INT16[0] or codes.high > INT16[1]:
-            raise LoweringError("the network gives its input as it is; leave that result away")
+            raise LoweringError("one result of the network is its unchanged input; remove that result")
         gains, offsets = (np.resize(vector, size) for vector in (gain, offset))
         channels = next(n for n in range(1, size + 1) if size % n == 0 and _repeats(gains, n) and _repeats(offsets, n))
         scaled = [(vector[:channels] / codes.step).astype(np.float32) for vector in (gains, offsets)]
@@ -250,7 +250,7 @@ def _quantizer(builder: Builder, node: fx.Node) -> None:
     value = builder.values.get(source)
     if not isinstance(value, Signal | Pending):
         kind = "symbols (integers); give float32 examples" if isinstance(value, Symbols) else "something else"
-        raise LoweringError(f"its quantizer wants a signal, and reads {kind}")
+        raise LoweringError(f"its quantizer reads {kind}, wanted a signal")
     quantizer = builder.network.quantizer(node)
     assert quantizer is not None
     reader = builder.network.path(node).removesuffix("_quantizer")  # a module's quantizer is called input_quantizer

@@ -274,15 +274,15 @@ def axes_in_time(model: nn.Module, examples: Examples, traced: Traced, time: int
         node.op == "placeholder" or str(node.target) for node in nodes
     ]:
         raise LoweringError(
-            f"{type(model).__name__} does other things for other lengths of its input, so that it has no one Program; "
+            f"{type(model).__name__} has another graph for other lengths of its input, so there is no single Program; "
             "give time=None to pack it for inputs of the length of the example"
         )
     found = {}
     for node, other in zip(nodes, others, strict=True):
         if _numbers(node) != _numbers(other) and not _may_follow_length(node):
             raise LoweringError(
-                f"{type(model).__name__}: a number that {_operator_name(node)} takes follows the length of the input, "
-                "so that it has no one Program; give time=None to pack it for inputs of the length of the example"
+                f"{type(model).__name__}: an argument of {_operator_name(node)} follows the length of the input, "
+                "so there is no single Program; give time=None to pack it for inputs of the length of the example"
             )
         a, b = node.meta.get("val"), other.meta.get("val")
         sizes = zip(a.shape, b.shape, strict=True) if isinstance(a, Tensor) and isinstance(b, Tensor) else ()

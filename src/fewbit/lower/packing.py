@@ -44,7 +44,7 @@ def pack(
         LoweringError: a part has no integer form; the message names it and the remedy.
         ArgumentError: `time`, `context` or `hidden_bits` is out of range.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> from torch import nn, randn
         >>> x = randn(8, 4)

@@ -7,7 +7,7 @@ import torch
 aten = torch.ops.aten
 
 _COMPARED = "a comparison of numbers of the input"
-_NO_MASK = "a mask of padding is not needed: pack the network without it, for a Program takes one example at a time"
+_NO_MASK = "a mask of padding is not needed: pack the network without it, because a Program takes one example at a time"
 _CHOICE = "return the scores, and choose among them outside"
 
 REMEDIES: dict[Any, tuple[str, str]] = {
@@ -23,7 +23,7 @@ REMEDIES: dict[Any, tuple[str, str]] = {
     aten.rnn_tanh.input: ("a recurrent network without gates", "use nn.GRU or nn.LSTM"),
     aten.rnn_relu.input: ("a recurrent network without gates", "use nn.GRU or nn.LSTM"),
     aten.einsum.default: ("a product by a formula", "use nn.Linear, functional.linear, or @"),
-    aten.cumsum.default: ("a sum without end", "use a mean over time, or a recurrent layer"),
+    aten.cumsum.default: ("a sum that grows without bound", "use a mean over time, or a recurrent layer"),
     aten.index.Tensor: ("a list of places", "use slices, or torch.index_select"),
     aten.gather.default: ("places that are chosen for each number", "use slices, or torch.index_select"),
     **{

@@ -65,7 +65,7 @@ def masked_fill(builder: Builder, node: fx.Node) -> None:
     """Scores hidden where a constant mask is true."""
     scores = builder.values[args_of(node)[0]]
     if not isinstance(scores, Scores):
-        raise LoweringError("numbers that are no attention scores are filled by a mask")
+        raise LoweringError("a mask fills numbers that are not attention scores, which has no integer op")
     builder.values[node] = _hidden(scores, ~_seen(builder, args_of(node)[1]))
 
 
@@ -75,7 +75,7 @@ def where(builder: Builder, node: fx.Node) -> None:
     condition, kept = args_of(node)[:2]
     scores = builder.values.get(kept)
     if not isinstance(scores, Scores):
-        raise LoweringError("a choice between tensors has no integer op, but for attention scores and a mask")
+        raise LoweringError("a choice between tensors has no integer op, except for attention scores and a mask")
     builder.values[node] = _hidden(scores, _seen(builder, condition))
 
 
@@ -187,6 +187,6 @@ def _window(builder: Builder, seen: NDArray[np.bool_]) -> int:
         if seen.shape == lower.shape and np.array_equal(seen, lower & ~np.tril(lower, -window)):
             return window
     raise LoweringError(
-        "its mask is neither full, nor causal, nor a causal window, so that no stream of keys serves it; with "
-        "time=None it is packed for inputs of the length of the example"
+        "its mask is neither full, nor causal, nor a causal window, so it cannot run as a stream; give time=None to "
+        "pack it for inputs of the length of the example"
     )

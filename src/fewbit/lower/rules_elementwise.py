@@ -135,7 +135,7 @@ def _side_by_side(builder: Builder, node: fx.Node, parts: tuple[Any, Any]) -> tu
 def _repeated(builder: Builder, signal: Signal, wide: Signal, time: int | None, order: list[int]) -> Signal:
     """The signal, short, if its frames repeat themselves in the wanted order; else in full."""
     if time is not None and wide.labels.strides[time] == 0 and wide.labels.shape[time] > 1:
-        raise LoweringError("a value without time is used in all frames: it is known only after the last of them")
+        raise LoweringError("a value without time is used in all frames, but it is known only after the last one")
     index = frames_of(wide.labels, signal.size, time, order).index
     for period in sorted({signal.size, len(index)}):
         if (
@@ -160,7 +160,7 @@ def multiply(builder: Builder, node: fx.Node) -> None:
         return
     if all(live):
         if divides:
-            raise LoweringError("a quotient of two signals has no integer op, but for x / norm(x) and softmax")
+            raise LoweringError("a quotient of two signals has no integer op, except for x / norm(x) and softmax")
         _product_of_two(builder, node, (x, y))
         return
     if divides and not live[0]:

@@ -41,7 +41,7 @@ def move(builder: Builder, node: fx.Node) -> None:
         builder.values[node] = _state_of_one_layer(builder, node, value)
         return
     if not isinstance(value, Signal | Pending | Symbols):
-        raise LoweringError("it moves something that is no signal")
+        raise LoweringError("it moves something that is not a signal")
     if isinstance(value, Pending) and not (value.reusable or builder.network.has_one_reader(source)):
         value = builder.signal(source)
     out = _on_labels(builder, node, value.labels)

@@ -78,7 +78,7 @@ def mean_over(builder: Builder, node: fx.Node, x: Any, axes: Sequence[int], is_s
     factor = 1.0 if is_sum else 1 / count
     if time is not None and time in axes:
         if is_sum:
-            raise LoweringError("a sum over time grows without end; use the mean")
+            raise LoweringError("a sum over time grows without bound; use the mean")
         _mean_of_frames(builder, node, taken, count, channels, shape[time])
         return
     labels, frames = builder.fresh(node, builder.plain_order(node))

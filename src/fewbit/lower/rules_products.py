@@ -19,7 +19,7 @@ from fewbit.program import ops
 from fewbit.program.limits import MAX_SUM
 from fewbit.program.numerics import Integers, rescale_from
 
-NO_WEIGHT = "its weight is float; quantize it (weights='int8' loses nothing that one would notice)"
+NO_WEIGHT = "its weight is float; quantize it (weights='int8' costs almost no accuracy)"
 
 Emit = Callable[[str, ops.Matrix, Integers, Any, int], ops.Op]
 """An op of a name, packed weights, bias, rescale and unread last frames."""
@@ -49,7 +49,7 @@ def matrix_product(builder: Builder, node: fx.Node) -> None:
     """``x W`` where ``W`` does not depend on the input."""
     x, weight = args_of(node)[:2]
     if builder.network.is_live(weight) or len(builder.network.shape(weight)) != 2:
-        raise LoweringError("a product of two signals that is no attention has no integer op")
+        raise LoweringError("a product of two signals has no integer op, except in attention")
     _linear(builder, node, x, weight_at(builder, weight, transposed=True), None)
 
 
@@ -57,7 +57,7 @@ def _linear(builder: Builder, node: fx.Node, x: Any, weight: Weight, bias: Any) 
     value = builder.signal(x)
     time, order = builder.network.time_of(x), builder.plain_order(x)
     if time == value.labels.ndim - 1:
-        raise LoweringError("it multiplies along time, so that it needs an input of one length")
+        raise LoweringError("it multiplies along time, so it needs inputs of one length; give time=None")
     taken = builder.still(value, time, order)
     places = taken.size // weight.codes.shape[1]
     labels, frames = builder.fresh(node, builder.plain_order(node))
@@ -85,7 +85,7 @@ def convolution(builder: Builder, node: fx.Node) -> None:
     inner = [axis for axis in space if axis != time]
     rest = [axis for axis in range(channel) if axis != time]
     if any(value.labels.shape[axis] != 1 for axis in rest):
-        raise LoweringError("its batch holds several pictures; where they follow each other in time, say so: time=1")
+        raise LoweringError("its batch holds several pictures; if they follow each other in time, give time=1")
     weight = weight_at(builder, weight, axes=_frame_by_frame(spread, space, time))
     order = [*rest, *inner, channel]
     geometry: dict[str, int] = {"kernel": 1, "stride": 1, "dilation": 1, "left": 0, "right": 0}
@@ -93,7 +93,7 @@ def convolution(builder: Builder, node: fx.Node) -> None:
         taken, found = builder.frames(value, time, order)
         at = space.index(time)
         if found.first or found.count != value.frames:
-            raise LoweringError("frames are cut off before it, which a stream cannot do")
+            raise LoweringError("frames are cut off before it, which is impossible in a stream")
         geometry = {
             "kernel": kernel[at],
             "stride": stride[at],
@@ -104,7 +104,7 @@ def convolution(builder: Builder, node: fx.Node) -> None:
     else:
         taken = builder.still(value, time, order)
     if geometry["left"] > (geometry["kernel"] - 1) * geometry["dilation"]:
-        raise LoweringError("more zeros come before its input than its kernel reaches back")
+        raise LoweringError("there are more zeros before its input than its kernel covers")
     grid = _grid(value.labels.shape, inner, [space.index(axis) for axis in inner], kernel, stride, dilation, pads)
     places = grid.out_height * grid.out_width
     out = builder.plain_order(node)
@@ -202,7 +202,7 @@ def weight_at(builder: Builder, node: Any, transposed: bool = False, axes: Seque
     """
     network = builder.network
     if network.is_live(node):
-        raise LoweringError("its weight depends on the input, so that nothing can be packed")
+        raise LoweringError("its weight depends on the input, so it cannot be packed")
     moves: list[fx.Node] = []
     root = node
     while isinstance(root, fx.Node) and root.target in MOVES:
@@ -279,10 +279,10 @@ def embedding(builder: Builder, node: fx.Node) -> None:
     """Rows of a table for symbols of the input."""
     table, x = args_of(node)[:2]
     if not builder.network.is_live(x):
-        raise LoweringError("a table is read at places that do not depend on the input, but its weight is quantized")
+        raise LoweringError("a table is indexed by constants, but its weight is quantized; leave it float")
     value = builder.values[x]
     if not isinstance(value, Symbols):
-        raise LoweringError("a table is read at numbers that the network computes, wanted symbols of the input")
+        raise LoweringError("a table is indexed by numbers that the network computes, wanted symbols of the input")
     weight = weight_at(builder, table)
     rows, columns = weight.codes.shape
     network = builder.network
@@ -298,7 +298,7 @@ def embedding(builder: Builder, node: fx.Node) -> None:
     def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
         rescale = rescale_from(scale * float(gain.flat[0]) / codes.step, codes.low, codes.high)
         if codes.low < -(1 << 15):
-            raise LoweringError("the network gives the rows of its table as they are; nothing is left to pack")
+            raise LoweringError("the network only returns rows of its table, so there is nothing to pack")
         return builder.add(ops.Lookup(name, weight.matrix(), rescale, places, value.first)), codes
 
     builder.values[node] = Pending(places * columns, labels, emit, channels=columns, frames=frames, scalar_only=True)

@@ -181,7 +181,7 @@ def frames_of(labels: Labels, size: int, time: int | None, order: Sequence[int])
     frame, index = place // size, np.where(zero, 0, (place % size + 1) * np.sign(rows))
     body = slice(first, last)
     if not (index[body] == index[first]).all():
-        raise LoweringError("its numbers lie differently in every frame")
+        raise LoweringError("its numbers are ordered differently in every frame")
     shift = (frame[body] - np.arange(last - first)[:, None])[~zero[body]]
     if not (shift == shift[0]).all():
         raise LoweringError("it mixes frames of different times")

@@ -130,7 +130,7 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
         raise LoweringError(f"{_place_of(error, model)}: {error}") from error
     except Exception as error:  # torch raises errors of many kinds, of its own and of what it calls
         raise LoweringError(
-            f"{_place_of(error, model)}: it cannot be traced, for control flow on numbers of the input has no graph: "
+            f"{_place_of(error, model)}: it cannot be traced: control flow on numbers of the input has no graph; "
             f"write it as tensor operations, or as a layer of fewbit.nn or torch.nn ({_first_lines(error)})"
         ) from error
     signature = exported.graph_signature
@@ -228,8 +228,8 @@ def _layer_call(handle: int) -> Callable[..., Any]:
         opaque = _known[handle]
         if any(isinstance(each, PackedSequence) for each in args):
             raise LoweringError(
-                "a packed sequence has no integer form; call it with the tensor itself, for a Program takes one "
-                "example at a time, without padding"
+                "a packed sequence has no integer form; call it with the tensor itself, because a Program takes "
+                "one example at a time, without padding"
             )
         leaves, tree = _pytree.tree_flatten((args, named))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]

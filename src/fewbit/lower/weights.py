@@ -69,7 +69,7 @@ def read_weight(module: nn.Module, name: str) -> Weight:
     """
     quantizer = quantizer_of(module, name)
     if quantizer is None:
-        raise LoweringError(f"its {name} is float; quantize it (weights='int8' loses nothing that one would notice)")
+        raise LoweringError(f"its {name} is float; quantize it (weights='int8' costs almost no accuracy)")
     stack = module.get_submodule(f"parametrizations.{name}")
     assert isinstance(stack, parametrize.ParametrizationList)
     return weight_of(quantizer, input_of(quantizer, stack), name)

@@ -23,7 +23,7 @@ class CharLM(Chain):
     Raises:
         ArgumentError: the cell is none of these.
 
-    Example:
+    Examples:
         >>> import torch
         >>> model = CharLM(classes=30, hidden=16, layers=1)
         >>> scores, state = model(torch.zeros(2, 7, dtype=torch.long))
@@ -51,7 +51,7 @@ class HierarchicalLM(Chain):
         boundaries: characters that end a word.
         words, direct, reset: as in `fewbit.nn.HLSTM`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> model = HierarchicalLM(classes=30, hidden=16, boundaries=(1,), words=8)
         >>> scores, state = model(torch.zeros(2, 7, dtype=torch.long))

@@ -19,7 +19,7 @@ class Trained:
 
     quantized: the arguments `weights` and `activations` of `attach`, or ``None`` for a float network.
 
-    Example:
+    Examples:
         >>> trained = Trained(SpeechRNN(8, 12, 1, 5), recipe={"seed": 3})
         >>> trained.quantized is None, trained.recipe["seed"]
         (True, 3)
@@ -33,7 +33,7 @@ class Trained:
 def save_model(path: str | Path, trained: Trained) -> Path:
     """Write a network to a file, whole or not at all.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> path = save_model(f"{mkdtemp()}/net.safetensors", Trained(SpeechRNN(8, 12, 1, 5), recipe={"seed": 3}))
         >>> load_model(path).recipe
@@ -51,7 +51,7 @@ def load_model(path: str | Path) -> Trained:
     Raises:
         FileFormatError: the file is damaged, or is not made by `save_model`.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> path = save_model(f"{mkdtemp()}/net.safetensors", Trained(SpeechRNN(8, 12, 1, 5), recipe={"seed": 3}))
         >>> load_model(path).recipe

@@ -13,7 +13,7 @@ from torch.nn import functional
 def mlp(inputs: int, hidden: int, layers: int, classes: int) -> nn.Sequential:
     """Flatten, then `layers` times Linear and ReLU of width `hidden`, then Linear to `classes` scores.
 
-    Example:
+    Examples:
         >>> import torch
         >>> tuple(mlp(64, 16, 2, 10)(torch.zeros(3, 1, 8, 8)).shape)
         (3, 10)
@@ -34,7 +34,7 @@ def convnet(channels: int, maps: int, classes: int, size: int) -> nn.Sequential:
         classes: scores.
         size: height and width of the picture.
 
-    Example:
+    Examples:
         >>> import torch
         >>> tuple(convnet(channels=1, maps=4, classes=10, size=8)(torch.zeros(3, 1, 8, 8)).shape)
         (3, 10)
@@ -58,7 +58,7 @@ class ResidualBlock(nn.Module):
         stride: of the first convolution.
         activation: the function after each sum; default ReLU.
 
-    Example:
+    Examples:
         >>> import torch
         >>> tuple(ResidualBlock(4, 8, stride=2)(torch.zeros(1, 4, 6, 6)).shape)
         (1, 8, 3, 3)
@@ -91,7 +91,7 @@ class ResNet(nn.Sequential):
         blocks: residual blocks at each of three sizes; 3 is ResNet-20.
         width: factor of all feature maps.
 
-    Example:
+    Examples:
         >>> import torch
         >>> tuple(ResNet(10, blocks=1, width=0.25)(torch.zeros(1, 3, 32, 32)).shape)
         (1, 10)
@@ -121,7 +121,7 @@ class ProjectedBlock(nn.Module):
         inputs, outputs: feature maps.
         stride: of the first convolution.
 
-    Example:
+    Examples:
         >>> import torch
         >>> tuple(ProjectedBlock(4, 8, stride=2)(torch.zeros(1, 4, 6, 6)).shape)
         (1, 8, 3, 3)
@@ -151,7 +151,7 @@ def image_resnet(classes: int, blocks: Sequence[int] = (2, 2, 2, 2), width: floa
     """ResNet for large pictures: a convolution 7 x 7, pooling, four stages of `blocks` with 64 to 512 maps times
     `width`; ``(2, 2, 2, 2)`` is ResNet-18, ``(3, 4, 6, 3)`` ResNet-34.
 
-    Example:
+    Examples:
         >>> import torch
         >>> tuple(image_resnet(5, (1, 1, 1, 1), width=0.0625)(torch.zeros(1, 3, 64, 64)).shape)
         (1, 5)

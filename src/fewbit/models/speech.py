@@ -18,7 +18,7 @@ class SpeechRNN(Chain):
         kernel, stride: frames seen by the convolution, and frames for each of its outputs.
         dropout: between layers, in training only.
 
-    Example:
+    Examples:
         >>> import torch
         >>> model = SpeechRNN(features=8, hidden=12, layers=2, classes=5, stride=2)
         >>> scores, state = model(torch.zeros(1, 20, 8))

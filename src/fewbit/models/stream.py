@@ -15,7 +15,7 @@ from fewbit.text import Alphabet
 class TorchStream:
     """Runs ``model(x, state)`` of a `fewbit.nn.Layer` in eval mode, chunk by chunk.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import fewbit as fb
         >>> from fewbit.models import SpeechRNN

@@ -22,8 +22,8 @@ from fewbit.errors import ArgumentError, TargetError
 ABI = 3
 FILE = "lib/libfewbit_native.so"
 HOW_TO_MEND = (
-    "install a C++ compiler and then fewbit once more (pip install --force-reinstall --no-deps fewbit); "
-    "until then networks run on the NumPy reference, with the same results, tens of times slower"
+    "install a C++ compiler, then reinstall fewbit (pip install --force-reinstall --no-deps fewbit); "
+    "until then networks run on the NumPy reference: the same results, tens of times slower"
 )
 
 
@@ -71,7 +71,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 def is_available() -> bool:
     """Whether the native library is there and fits this version.
 
-    Example:
+    Examples:
         >>> from fewbit.native import is_available, targets
         >>> is_available() == (targets() != [])
         True
@@ -82,7 +82,7 @@ def is_available() -> bool:
 def targets() -> list[str]:
     """Instruction sets that run on this machine, best first; empty without the library.
 
-    Example:
+    Examples:
         >>> from fewbit.native import is_available, targets
         >>> "scalar" in targets() or not is_available()
         True
@@ -149,7 +149,7 @@ def last_error() -> str:
 def tell_if_missing() -> None:
     """Warn, once, if the library is missing.
 
-    Example:
+    Examples:
         >>> from fewbit.native import is_available, tell_if_missing
         >>> if is_available():
         ...     tell_if_missing()  # says nothing
@@ -205,5 +205,5 @@ def integers(array: Any) -> NDArray[np.int32]:
     """
     wide = np.ascontiguousarray(array, np.int64)
     if wide.size and not -(1 << 31) <= wide.min() <= wide.max() < 1 << 31:
-        raise ArgumentError("the native runtime takes integers of 32 bits; an array holds larger ones")
+        raise ArgumentError("the native runtime takes integers of 32 bits; an array holds larger numbers")
     return np.ascontiguousarray(wide, np.int32)

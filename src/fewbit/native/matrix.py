@@ -28,7 +28,7 @@ class NativeMatrix:
     Raises:
         TargetError: the native library is missing, or a code is not of the format.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.formats import Ternary
         >>> from fewbit.native import NativeMatrix

@@ -55,7 +55,7 @@ def online_ctc(
     function = _function()
     if function is None:
         library()  # says why, if it is missing altogether
-        raise TargetError("the native library is older than its online CTC; install fewbit once more")
+        raise TargetError("the native library lacks online CTC; reinstall fewbit")
     streams, frames, classes = logits.shape
     states = before.shape[1]
     given = [

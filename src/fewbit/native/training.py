@@ -45,7 +45,7 @@ def run(name: str, extent: Sequence[int], *addresses: int | None) -> None:
     functions = _functions()
     if not functions:
         library()  # says why, if it is missing altogether
-        raise TargetError("the native library is older than its training kernels; install fewbit once more")
+        raise TargetError("the native library lacks the training kernels; reinstall fewbit")
     functions[name](ctypes.byref(ExtentArgument(*extent)), *addresses)
 
 

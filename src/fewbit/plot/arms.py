@@ -21,7 +21,7 @@ def plot_arms(
         title: above it.
         digits: of the means after the point.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> plot_arms({"float": [3.8, 3.9], "ternary": [4.0, 4.3]}, "errors, %", f"{mkdtemp()}/arms.png", "Errors").name
         'arms.png'

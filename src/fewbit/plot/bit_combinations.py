@@ -13,7 +13,7 @@ from fewbit.analysis import BitGrid
 def plot_bit_grid(reports: Sequence[BitGrid], path: str | Path) -> Path:
     """For each network the test metric after retraining, bits of weights downwards and of signals to the right.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import BitCell, BitGrid
         >>> cells = tuple(BitCell(0, w, s, 0.5, 0.9, 0.9) for w in (8, 2) for s in (8, 2))

@@ -14,7 +14,7 @@ from fewbit.plot.palette import COLOURS, MARKERS
 def plot_capacity(report: Capacity, path: str | Path) -> Path:
     """Left the metric by bytes, one curve for each spec; right the effective compression ratio by size.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import Capacity, MonotoneCurve, Ratio
         >>> curve = MonotoneCurve((100.0, 400.0, 1600.0), (5.0, 4.0, 3.5))

@@ -22,7 +22,7 @@ class Panel:
         title: above the panel.
         zero: whether the y-axis begins at 0.
 
-    Example:
+    Examples:
         >>> panel = Panel("errors, %", {"ternary": {10: [5.0, 5.2], 20: [4.0, 4.1]}}, {"float": [3.8]})
         >>> list(panel.curves["ternary"])
         [10, 20]
@@ -56,7 +56,7 @@ def plot_curves(
         same_y: whether the panels share the y-axis.
         marks: numbers on the x-axis; default every place.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> panel = Panel("errors, %", {"ternary": {10: [5.0, 5.2], 20: [4.0, 4.1]}}, {"float": [3.8]})
         >>> plot_curves([panel], "kilobytes", f"{mkdtemp()}/errors.png", "Errors by size").name

@@ -12,7 +12,7 @@ def plot_designs(report: DesignChoice, path: str | Path) -> Path:
     """The metric of the short recipe by bit operations: colours are depths, shapes bits of weights, numbers bits of
     signals; stars are networks trained with the whole recipe, at the metric of that.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import DesignChoice, NetworkDesign
         >>> designs = (NetworkDesign(2, 1.0, 2, 8, 900, 10_000, "memory", 0.8, 0.9, 0.9),)

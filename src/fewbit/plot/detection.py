@@ -21,7 +21,7 @@ def plot_det(curves: Mapping[str, Sequence[Detection]], path: str | Path, title:
         path: where the picture goes.
         title: above it.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.text import Detection
         >>> points = [Detection(0.9, 100, 60, 1, 10.0), Detection(0.5, 100, 90, 20, 10.0)]

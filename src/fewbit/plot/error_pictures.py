@@ -15,7 +15,7 @@ def plot_error_maps(report: ErrorMaps, path: str | Path) -> Path:
 
     A distortion shows as large smooth patches, noise as grain.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import ErrorMap, ErrorMaps
         >>> plane = ((0.0, 0.5), (0.5, 1.0))

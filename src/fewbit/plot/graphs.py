@@ -22,7 +22,7 @@ def plot_graph(graph: Graph | Plan, path: str | Path, title: str = "") -> Path:
 
     Blue is done for all frames at once, orange once for each frame.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.nn import gru_graph
         >>> plot_graph(gru_graph(4, 3), f"{mkdtemp()}/gru.svg", "a GRU").name

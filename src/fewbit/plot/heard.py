@@ -20,14 +20,14 @@ def plot_heard(
 
     said: (word, start, end) in seconds. heard: labels as the decoder gave them.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from matplotlib.figure import Figure
         >>> from fewbit.decode import Label
         >>> axes = Figure().subplots()
         >>> plot_heard(axes, np.zeros((50, 8), np.float32), 0.01, [Label("one", 0.1, 0.4, 0.9)], [("one", 0.1, 0.4)])
-        >>> [text.get_text().strip() for text in axes.texts]
-        ['one', 'one']
+        >>> len(axes.texts)
+        2
     """
     seconds = len(frames) * hop_seconds
     mels = frames.shape[1]

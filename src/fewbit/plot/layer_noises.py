@@ -18,7 +18,7 @@ def plot_noise_gain(layers: Sequence[LayerNoise], bits: int, path: str | Path, t
         path: where the picture goes.
         title: above it; say what the network is.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import LayerNoise
         >>> layers = [LayerNoise("rnn0", 0.5, 1.2, 0.01), LayerNoise("rnn1", 0.7, 1.0, 0.02)]

@@ -12,7 +12,7 @@ def plot_levels(axes: Axes, name: str, before: NDArray[np.floating], after: NDAr
 
     before, after: weights of any shape, before and after quantization and retraining.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from matplotlib.figure import Figure
         >>> axes = Figure().subplots()

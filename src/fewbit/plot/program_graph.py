@@ -52,7 +52,7 @@ def plot_program(program: Program, path: str | Path, title: str = "", every: boo
     Raises:
         ArgumentError: the name has another ending.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> import fewbit as fb
         >>> program = fb.load(fb.pretrained("digits"))

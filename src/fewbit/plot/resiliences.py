@@ -14,7 +14,7 @@ from fewbit.plot.palette import COLOURS, MARKERS
 def plot_resilience(report: Resilience, path: str | Path) -> Path:
     """Left the metric by size, right the gap that retraining leaves to float; bars are standard deviations.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import Resilience, SizedNetwork
         >>> sizes = [(size, spec) for size in (1.0, 2.0) for spec in ("float", "ternary")]

@@ -14,7 +14,7 @@ from fewbit.analysis.weight_sensitivity import SIGNAL, WEIGHTS
 def plot_sensitivity(report: Sensitivity, path: str | Path) -> Path:
     """One table of losses for weights and one for signals; darker cells lose more, and each cell has its number.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import QuantizedGroup, Sensitivity
         >>> row = QuantizedGroup("rnn0", "weights", "int4", ("rnn0.weight",), 64, 32, 0.88, 0.02)

@@ -25,12 +25,13 @@ def plot_loss_surface(report: LossSurface, path: str | Path, title: str = "") ->
         path: where the picture goes.
         title: above it; say what the networks are.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import LossSurface, SurfacePoint
         >>> points = tuple(SurfacePoint(f"a{i}", i % 2, i // 2, 1.0, 1.1, None, None, 0) for i in range(4))
-        >>> side, grid = (0.0, 1.0), ((1.0, 1.2), (1.3, 1.5))
-        >>> surface = LossSurface("ternary", 64, points, side, side, grid, grid, None, None, ((0, 1), (1, 2)))
+        >>> grid = ((1.0, 1.2), (1.3, 1.5))
+        >>> axis, changed = (0.0, 1.0), ((0, 1), (1, 2))
+        >>> surface = LossSurface("ternary", 64, points, axis, axis, grid, grid, None, None, changed)
         >>> plot_loss_surface(surface, f"{mkdtemp()}/plane.png").name
         'plane.png'
     """
@@ -83,7 +84,7 @@ def plot_sharpness(reports: Mapping[str, Sharpness], path: str | Path, title: st
         path: where the picture goes.
         title: above it.
 
-    Example:
+    Examples:
         >>> from tempfile import mkdtemp
         >>> from fewbit.analysis import Sharpness
         >>> rise = Sharpness(1.0, (-0.1, 0.0, 0.1), ((1.2, 1.0, 1.3), (1.1, 1.0, 1.1)))

@@ -21,7 +21,7 @@ class OpCost:
     attention to a window of frames, when the window is full. pair_macs: of attention to all frames, for each pair of
     frames.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> op = fb.show(fb.pretrained("digits")).ops[1]
         >>> op.op, op.shape, op.format, op.bytes
@@ -46,7 +46,7 @@ class OpCost:
 class Cost:
     """Cost of a whole Program: of each op, and of the file, with header and payload counted separately.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> counted = fb.show(fb.pretrained("digits"))
         >>> counted.header_bytes + counted.payload_bytes == counted.file_bytes, len(counted.ops)
@@ -73,7 +73,7 @@ def cost(program: Program) -> Cost:
     `Cost.weight_bytes` counts everything that represents trained parameters: packed codes, scales, biases and the
     normalisation. The multiply-accumulates are those of products with weights, and of attention.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> from fewbit.program import cost
         >>> counted = cost(fb.load(fb.pretrained("digits")))
@@ -119,7 +119,7 @@ def cost(program: Program) -> Cost:
 def show(path: str | Path) -> Cost:
     """Cost of the packed file at `path`; raises `FileFormatError` if it cannot be read.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> from fewbit.program import show
         >>> show(fb.pretrained("digits")).file_bytes

@@ -102,7 +102,7 @@ def make_graph(ops: Sequence[Op]) -> Graph:
     for op, places in zip(ops, inputs, strict=True):
         for i in places:  # Take may join scores
             if not values[i].fits_int16 and not isinstance(op, Take):
-                raise LoweringError(f"op {i} ({ops[i].kind}): its results leave 16 bits, which only scores may")
+                raise LoweringError(f"op {i} ({ops[i].kind}): its results leave 16 bits, as only scores may")
     check_total(ops, inputs, values, queues)
     return Graph(tuple(ops), tuple(inputs), tuple(values), tuple(timings), tuple(queues), tuple(tails))
 
@@ -149,7 +149,7 @@ def wire(ops: Sequence[Op]) -> list[tuple[int, ...]]:
                 raise LoweringError(f"{op.name} reads {missing[0]!r}, and no op before it has that name")
             found.append(tuple(place[name] for name in op.inputs))
         elif i == 0:
-            raise LoweringError(f"{op.name} is the first op and reads nothing; wanted a source, such as 'quantize'")
+            raise LoweringError(f"{op.name} is the first op and reads nothing, wanted a source such as 'quantize'")
         else:
             found.append((i - 1,))
         place[op.name] = i

@@ -25,7 +25,7 @@ BLOCK = 64
 
 _REFUSALS = {
     -2: "the Program was given features that are NaN or infinite",
-    -3: "the network knows fewer positions than the input is long",
+    -3: "the input is longer than the network's table of positions",
     -4: "the Program was given a symbol that is no integer in the range of its table",
     -5: "the state is damaged, or of another Program",
 }

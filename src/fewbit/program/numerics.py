@@ -30,7 +30,13 @@ TANH_TABLE: Integers = np.minimum(np.rint(np.tanh(np.arange(TANH_STEPS + 1) / 25
 
 
 def shift_round(x: Integers, shift: int) -> Integers:
-    """``floor(x / 2**shift + 1/2)``: a right shift that rounds halves up."""
+    """``floor(x / 2**shift + 1/2)``: a right shift that rounds halves up.
+
+    Examples:
+        >>> import numpy as np
+        >>> shift_round(np.array([3, 1, -1, -3]), 1).tolist()
+        [2, 1, 0, -1]
+    """
     return x if shift == 0 else (x + (1 << (shift - 1))) >> shift
 
 
@@ -81,6 +87,11 @@ class Rescale:
     """From accumulators to codes: ``clamp(floor(x * multiplier / 2**shift + 1/2), low, high)``.
 
     multiplier: one for all, or one for each output ``(n,)``; magnitudes below 2**31. The product has 64 bits.
+
+    Examples:
+        >>> import numpy as np
+        >>> Rescale(np.array([3]), 1, -4, 4)(np.array([-1, 1, 2, 9])).tolist()
+        [-1, 2, 3, 4]
     """
 
     multiplier: Integers
@@ -93,7 +104,14 @@ class Rescale:
 
 
 def rescale_from(factor: NDArray[np.float64] | float, low: int, high: int) -> Rescale:
-    """The `Rescale` nearest to multiplication by `factor`: as many bits of it as 31 hold."""
+    """The `Rescale` nearest to multiplication by `factor`: as many bits of it as 31 hold.
+
+    Examples:
+        >>> import numpy as np
+        >>> third = rescale_from(1 / 3, -127, 127)
+        >>> third(np.array([3, 30, 999])).tolist()
+        [1, 10, 127]
+    """
     factors = np.atleast_1d(np.asarray(factor, np.float64))
     if not np.isfinite(factors).all():
         raise LoweringError("a scale is NaN or infinite; look for broken weights, steps or statistics")

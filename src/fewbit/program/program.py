@@ -35,7 +35,7 @@ class Program:
     Raises:
         LoweringError: the ops do not fit together.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import Program, ops
         >>> from fewbit.program.numerics import Rescale

@@ -25,7 +25,7 @@ def load(path: str | Path) -> Program:
     Raises:
         FileFormatError: the file is missing, damaged, or written by a newer version.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> program = fb.load(fb.pretrained("digits"))
         >>> program.inputs, program.outputs, program.stride

@@ -20,7 +20,7 @@ State = tuple[Any, ...]
 class Reference:
     """Executor of a graph of ops; holds unpacked weights and no state.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import Reference, ops
         >>> from fewbit.program.numerics import Rescale

@@ -27,7 +27,7 @@ class Attend(Op):
 
     State: keys and values of the last ``window_frames - 1`` frames.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale

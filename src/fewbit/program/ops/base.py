@@ -27,7 +27,7 @@ EXACT = 1 << 53
 class Value:
     """What an op, `name`, gives: `size` integers a frame, in low..high.
 
-    Example:
+    Examples:
         >>> from fewbit.program import ops
         >>> scores = ops.Value(10, -40_000, 40_000, "scores")
         >>> scores.largest, scores.fits_int16
@@ -62,7 +62,7 @@ class Window:
     Output ``j`` reads the frames ``j * stride - left .. j * stride - left + reach - 1``. Frames before the stream are
     padding; `right` of them come after its last frame.
 
-    Example:
+    Examples:
         >>> from fewbit.program import ops
         >>> ops.Window(reach=3, left=2).keeps_count, ops.Window(reach=3, left=1, right=1).keeps_count
         (True, False)
@@ -96,7 +96,7 @@ class Matrix:
     data: bytes ``(rows, row_bytes)``. group_scale: for weights with a scale per group, ``(rows, groups)`` integers in
     1..2**14 relative to the row's largest; then ``W x`` is ``round(sum_g group_scale_g * (W x)_g / 2**14)``.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.formats import PerRow, Ternary, pack
@@ -147,7 +147,7 @@ class MatrixProduct:
     Products and sums are made in float64, which holds every integer up to 2**53 exactly: the result is exact and does
     not depend on the order of the sum.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.formats import PerRow, Ternary, pack
@@ -176,7 +176,7 @@ class MatrixProduct:
 class Step:
     """Arguments of `Op.run`: products with the op's matrices, and whether the stream ends after these frames.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.Reverse("back")
@@ -192,7 +192,7 @@ class Step:
 class Op:
     """An operation. `inputs` names the ops that it reads; empty: the op before it (a source: features).
 
-    Example:
+    Examples:
         >>> from fewbit.program import ops
         >>> op = ops.First("first", inputs=("features",))
         >>> op.kind, op.inputs, op.value([ops.Value(3, -127, 127)]).size

@@ -22,7 +22,7 @@ class Positions(Op):
 
     State: the number of frames so far.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.Positions("places", 2, np.array([1, 2, 3, 4], np.int16))
@@ -72,7 +72,7 @@ class Phases(Op):
 
     State: the number of frames so far, modulo 2**32.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -115,7 +115,7 @@ class Mean(Op):
 
     State: the sum, and the count.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -160,7 +160,7 @@ class First(Op):
 
     State: that frame, and whether it has come.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.First("first")

@@ -21,7 +21,7 @@ BIAS_BITS = 8
 class Requantize(Op):
     """Codes to codes of another scale: ``rescale(x)``.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -52,7 +52,7 @@ class Sum(Op):
     ``y = clamp(shift_round(shift_round(sum_k x_k * multiplier_k, shift) + bias, 8), low, high)``. `multiplier` holds a
     part for each input, all of one length, which divides the size of a frame; `bias` counts 1/256 of a code.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.Sum("sum", np.array([256, -512]), 0, np.array([0]), -128, 127)  # x - 2 y
@@ -95,7 +95,7 @@ class Sum(Op):
 class Mul(Op):
     """The product of two inputs, number by number: ``rescale(x_0 * x_1)``; the second may be shorter (repeated).
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -131,7 +131,7 @@ class Map(Op):
     ``y = clamp(shift_round(points[i] * (2**fraction_bits - f) + points[i + 1] * f, fraction_bits + spare_bits), low,
     high)``. The points count ``2**-spare_bits`` of a code.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.Map("square", np.array([0, 16, 64], np.int16), 0, 2, 0, 0, 64)  # points at 0, 4 and 8
@@ -171,7 +171,7 @@ class PReLU(Op):
 
     `negative` has one slope for each channel, and is repeated.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.PReLU("leaky", 4, np.array([1]), 2, -128, 127)  # slopes 1 and 1/4

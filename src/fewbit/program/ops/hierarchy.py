@@ -26,7 +26,7 @@ class Hierarchy(Op):
 
     State: that of each chain, and the results of `letters` and `words`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale

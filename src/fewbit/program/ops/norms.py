@@ -29,7 +29,7 @@ class Norm(Op):
     ``y = clamp(shift_round(shift_round(w * multiplier, shift) + bias, 8), low, high)``; `multiplier` and `bias` have
     one entry, or one for each number of a group; `bias` counts 1/256 of a code.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.Norm("norm", 2, 1, 0, 0, np.array([100]), 15, np.array([0]), -128, 127)
@@ -77,7 +77,7 @@ class Softmax(Op):
 
     ``e = 2**-u`` where ``u`` is the distance to the largest of the group, times ``multiplier / 2**shift``, in Q10.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -121,7 +121,7 @@ class Magnitude(Op):
     The integer root (`fewbit.program.numerics.square_root`) has 8 fractional bits of a code; `eps` counts 2**-16 of the
     square of a code. The magnitude of complex numbers, as in a spectrogram.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale

@@ -29,7 +29,7 @@ class Dense(Op):
 
     A frame of several `places` is multiplied place by place.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -82,7 +82,7 @@ class Conv(Op):
 
     State: frames that coming windows still need.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale

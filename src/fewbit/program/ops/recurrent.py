@@ -47,7 +47,7 @@ class SRU(Op):
     ``y = clamp(shift_round(shift_round(r * tanh(c), 15) * cell_multiplier + (2**15 - r) * skip * skip_multiplier,
     shift))`` with ``r = sigmoid(reset)`` and skip the fourth block, or the input codes where there is none.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -109,7 +109,7 @@ class QRNN(Op):
 
     ``c = mix(sigmoid(forget), c, tanh(candidate))``, state, Q15; ``y = output(shift_round(sigmoid(o) * c, 15))``.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -179,7 +179,7 @@ class LSTM(Op):
 
     The bias counts ``2**-bias_bits`` of an accumulator of the input half: ``acc = (W x << bias_bits) + bias``.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -247,7 +247,7 @@ class GRU(Op):
     and ``a``, ``b`` and ``d`` have 20 bits (gate inputs are saturated to 16 when both halves are added). `bias_bits` as
     in `LSTM`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale

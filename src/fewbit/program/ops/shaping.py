@@ -19,7 +19,7 @@ class Take(Op):
     A negative index takes the number with its sign changed, 0 stands for a zero. The index is read `repeat` times, each
     time `stride` numbers further on: the same numbers of each place of a frame.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.Take("take", np.array([3, -1, 0]))
@@ -72,7 +72,7 @@ class Pool(Op):
 
     State: frames that coming windows still need.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale
@@ -148,7 +148,7 @@ class Pool(Op):
 class Reverse(Op):
     """All frames of an input in the opposite order; it needs them all at once.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.Reverse("back")

@@ -22,7 +22,7 @@ class Quantize(Op):
 
     `gain` and `offset` are repeated `repeat` times: one for each channel of so many places.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> op = ops.Quantize("x", np.array([10.0], np.float32), np.array([0.5], np.float32), -127, 127)
@@ -69,7 +69,7 @@ class Lookup(Op):
 
     A frame has `places` symbols, and the rows of all of them lie side by side.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> from fewbit.program.numerics import Rescale

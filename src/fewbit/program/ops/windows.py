@@ -39,7 +39,7 @@ class Grid:
     Output place ``(i, j)`` reads the places ``(i * stride_height - top + k * dilation_height, ...)``; places outside
     are padding.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.program import ops
         >>> grid = ops.Grid(4, 6, kernel_height=3, kernel_width=3, top=1, bottom=1)
