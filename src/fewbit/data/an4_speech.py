@@ -20,7 +20,14 @@ DEV_SPEAKERS = 7
 
 @dataclass(frozen=True)
 class An4:
-    """Sentences by purpose; no speaker is in two of them."""
+    """Sentences by purpose; no speaker is in two of them.
+
+    Example:
+        >>> silence = np.zeros(RATE, np.float32)
+        >>> speech = An4(train=(Clip(silence, "GO", "ann", "a"),), dev=(), test=())
+        >>> speech.alphabet.encode(speech.train[0].text)
+        [8, 16]
+    """
 
     train: tuple[Clip, ...]
     dev: tuple[Clip, ...]
@@ -30,7 +37,7 @@ class An4:
 
 
 def an4(folder: str | Path, dev_speakers: int = DEV_SPEAKERS) -> An4:
-    """AN4 from a folder with `manifest.tsv` (path, split, speaker, seconds, text).
+    r"""AN4 from a folder with `manifest.tsv` (path, split, speaker, seconds, text).
 
     Args:
         folder: where the manifest is.
@@ -39,6 +46,14 @@ def an4(folder: str | Path, dev_speakers: int = DEV_SPEAKERS) -> An4:
     Raises:
         DataError: there is no manifest, or a recording has another sample rate.
         ArgumentError: there are fewer speakers than `dev_speakers`.
+
+    Example:
+        >>> import soundfile
+        >>> soundfile.write("a.flac", np.zeros(RATE, np.float32), RATE)
+        >>> rows = ["path split speaker seconds text", "a.flac train ann 1.0 GO"]
+        >>> _ = Path("manifest.tsv").write_text("\n".join(rows).replace(" ", "\t"))
+        >>> an4(".", dev_speakers=0).train[0].text
+        'GO'
     """
     parts: dict[str, list[Clip]] = {"train": [], "test": []}
     for row, samples in read_manifest(Path(folder), RATE, "AN4 corpus"):

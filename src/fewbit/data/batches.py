@@ -25,6 +25,12 @@ class TensorBatches:
 
     Raises:
         ArgumentError: no rows, or not as many labels as inputs.
+
+    Example:
+        >>> batches = TensorBatches(torch.randn(100, 4), torch.arange(100) % 2, batch_size=32)
+        >>> inputs, labels = next(iter(batches))
+        >>> len(batches), tuple(inputs.shape), tuple(labels.shape)
+        (3, (32, 4), (32,))
     """
 
     def __init__(

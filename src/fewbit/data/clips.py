@@ -16,7 +16,13 @@ Frames = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Clip:
-    """A recorded word or sentence: ``samples (n,)`` in [-1, 1]."""
+    """A recorded word or sentence: ``samples (n,)`` in [-1, 1].
+
+    Example:
+        >>> clip = Clip(np.zeros(8_000, np.float32), text="one", speaker="ann", name="1_ann_0")
+        >>> len(clip.samples)
+        8000
+    """
 
     samples: NDArray[np.float32]
     text: str
@@ -26,7 +32,12 @@ class Clip:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What is said and when it sounds in a joined recording, in seconds."""
+    """What is said and when it sounds in a joined recording, in seconds.
+
+    Example:
+        >>> Spoken("one", start=0.2, end=0.7).text
+        'one'
+    """
 
     text: str
     start: float
@@ -59,6 +70,12 @@ def join(
     """Clips one after the other with random silent gaps (seconds), and where each sounds.
 
     The gaps are digital silence with faint noise (-72 dBFS), as between the words of a quiet microphone.
+
+    Example:
+        >>> clip = Clip(np.zeros(4_000, np.float32), text="one", speaker="ann", name="1_ann_0")
+        >>> samples, spoken = join([clip, clip], sample_rate=8_000, rng=np.random.default_rng(0))
+        >>> [word.text for word in spoken], spoken[0].end < spoken[1].start
+        (['one', 'one'], True)
     """
     parts: list[NDArray[np.float32]] = []
     spoken = []

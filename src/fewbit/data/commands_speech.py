@@ -22,7 +22,13 @@ DEV_EVERY = 8
 
 @dataclass(frozen=True)
 class SpeechCommands:
-    """Clips by purpose; no speaker, no unknown word and no recording of silence is in two of them."""
+    """Clips by purpose; no speaker, no unknown word and no recording of silence is in two of them.
+
+    Example:
+        >>> commands = SpeechCommands(train=(), dev=(), test=())
+        >>> commands.words[:3], commands.alphabet.classes  # ten words, any other word, the blank
+        (('down', 'go', 'left'), 12)
+    """
 
     train: tuple[Clip, ...]
     dev: tuple[Clip, ...]
@@ -33,7 +39,7 @@ class SpeechCommands:
 
 
 def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCommands:
-    """Speech Commands from a folder with `manifest.tsv` (path, split, speaker, seconds, word).
+    r"""Speech Commands from a folder with `manifest.tsv` (path, split, speaker, seconds, word).
 
     Args:
         folder: where the manifest is. In the column `speaker` unknown words have the word, and silence its number.
@@ -43,6 +49,14 @@ def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCom
     Raises:
         DataError: there is no manifest, a recording has another sample rate, or a word is none of the twelve.
         ArgumentError: `dev_every` is below 2.
+
+    Example:
+        >>> import numpy as np, soundfile
+        >>> soundfile.write("a.flac", np.zeros(RATE, np.float32), RATE)
+        >>> rows = ["path split speaker seconds word", "a.flac train ann 1.0 stop"]
+        >>> _ = Path("manifest.tsv").write_text("\n".join(rows).replace(" ", "\t"))
+        >>> [clip.text for clip in speech_commands(".").train]
+        ['stop']
     """
     if dev_every < 2:
         raise ArgumentError(f"dev_every must be 2 or more, not {dev_every}")

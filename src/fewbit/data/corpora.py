@@ -16,7 +16,14 @@ OTHER = "\x00"
 
 @dataclass(frozen=True)
 class Characters:
-    """Text as class numbers: 1-D long tensors, and the characters they stand for (0 is any other character)."""
+    """Text as class numbers: 1-D long tensors, and the characters they stand for (0 is any other character).
+
+    Example:
+        >>> text = torch.tensor([1, 2, 0])
+        >>> data = Characters(text, text, text, symbols=(OTHER, "a", "b"))
+        >>> "".join(data.symbols[i] for i in data.train.tolist()[:2])
+        'ab'
+    """
 
     train: Tensor
     dev: Tensor
@@ -32,6 +39,12 @@ class Windows:
         batch_size, steps: windows a batch, and how long each is.
         count: batches an epoch.
         seed: of the places.
+
+    Example:
+        >>> windows = Windows(torch.arange(50), batch_size=2, steps=5, count=3)
+        >>> inputs, targets = next(iter(windows))
+        >>> tuple(inputs.shape), bool((targets == inputs + 1).all())
+        ((2, 5), True)
     """
 
     def __init__(self, stream: Tensor, batch_size: int, steps: int, count: int, seed: int = 0) -> None:
@@ -62,6 +75,11 @@ class TextStreams:
 
     Raises:
         ArgumentError: the text is too short for its windows.
+
+    Example:
+        >>> streams = TextStreams(torch.arange(24), streams=2, steps=4)
+        >>> [inputs[:, 0].tolist() for inputs, targets in streams]
+        [[0, 12], [4, 16], [8, 20]]
     """
 
     def __init__(self, text: Tensor, streams: int = 64, steps: int = 128) -> None:
@@ -91,6 +109,12 @@ def wikitext2(folder: str | Path, symbols: int = 96) -> Characters:
 
     Raises:
         DataError: a file is not there or is damaged.
+
+    Example:
+        >>> for name in ("train", "valid", "test"):
+        ...     _ = Path(f"{name}.txt.xz").write_bytes(lzma.compress(b"a quiet sea"))
+        >>> wikitext2(".", symbols=4).symbols[1:]
+        (' ', 'a', 'e')
     """
     texts = [read_text(Path(folder) / f"{name}.txt.xz") for name in ("train", "valid", "test")]
     counts: dict[str, int] = {}

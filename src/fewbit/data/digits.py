@@ -36,7 +36,14 @@ SPEEDS = (0.8, 0.87, 0.93, 1.0, 1.07, 1.15, 1.25)
 
 @dataclass(frozen=True)
 class Digits:
-    """Clips by purpose; `train` and `test` are of the same speakers, `unseen` of another one."""
+    """Clips by purpose; `train` and `test` are of the same speakers, `unseen` of another one.
+
+    Example:
+        >>> digits = spoken_digits()
+        >>> samples, text = digits.stream(digits.unseen[:3])
+        >>> len(text.split()), digits.sample_rate
+        (3, 8000)
+    """
 
     train: tuple[Clip, ...]
     test: tuple[Clip, ...]
@@ -128,6 +135,11 @@ def spoken_digits(folder: str | Path | None = None, unseen: str = UNSEEN) -> Dig
     Raises:
         DataError: the folder or its manifest is missing.
         ArgumentError: there is no speaker `unseen`.
+
+    Example:
+        >>> digits = spoken_digits()
+        >>> len(digits.train), digits.unseen[0].speaker
+        (360, 'nicolas')
     """
     clips = list(_embedded() if folder is None else _folder(Path(folder)))
     speakers = sorted({clip.speaker for clip in clips})
@@ -147,7 +159,12 @@ def is_test(name: str) -> bool:
 
 
 def data_folder(name: str) -> Path | None:
-    """The folder `name` under the environment variable ``FEWBIT_DATA``, or ``None``."""
+    """The folder `name` under the environment variable ``FEWBIT_DATA``, or ``None``.
+
+    Example:
+        >>> data_folder("no_such_data_set") is None
+        True
+    """
     root = os.environ.get("FEWBIT_DATA")
     folder = Path(root) / name if root else None
     return folder if folder is not None and folder.is_dir() else None

@@ -23,6 +23,11 @@ class Images:
     """Pictures ``(n, channels, height, width)``, standardised, with classes ``(n,)``.
 
     dev is a part of the official training images, drawn once and for ever; test is touched for reporting only.
+
+    Example:
+        >>> part = torch.zeros(2, 1, 28, 28), torch.tensor([3, 7])
+        >>> Images(part, part, part, classes=10).train[1].tolist()
+        [3, 7]
     """
 
     train: tuple[Tensor, Tensor]
@@ -36,6 +41,14 @@ def mnist(folder: str | Path) -> Images:
 
     Raises:
         DataError: the file is not there, or is not as described.
+
+    Example:
+        >>> x, y = np.zeros((20, 28, 28), np.uint8), np.arange(20) % 10
+        >>> x[:, 14] = 255
+        >>> np.savez("mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+        >>> images = mnist(".")
+        >>> tuple(images.train[0].shape), images.classes
+        ((18, 1, 28, 28), 10)
     """
     return _read(Path(folder) / "mnist.npz")
 
@@ -45,6 +58,13 @@ def cifar(folder: str | Path) -> Images:
 
     Raises:
         DataError: the file is not there, or is not as described.
+
+    Example:
+        >>> x, y = np.zeros((20, 32, 32, 3), np.uint8), np.arange(20) % 10
+        >>> x[:, 16] = 255
+        >>> np.savez("cifar10.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+        >>> tuple(cifar(".").train[0].shape)
+        (18, 3, 32, 32)
     """
     found = sorted(Path(folder).glob("*.npz"))
     if len(found) != 1:
@@ -53,7 +73,13 @@ def cifar(folder: str | Path) -> Images:
 
 
 def shift_and_flip(pixels: int = 4) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """Augmentation of CIFAR pictures: moved by up to `pixels` in each direction, and mirrored half of the time."""
+    """Augmentation of CIFAR pictures: moved by up to `pixels` in each direction, and mirrored half of the time.
+
+    Example:
+        >>> augment = shift_and_flip(pixels=2)
+        >>> tuple(augment(torch.randn(4, 3, 32, 32), torch.Generator().manual_seed(0)).shape)
+        (4, 3, 32, 32)
+    """
 
     def augment(x: Tensor, generator: torch.Generator) -> Tensor:
         count, _, height, width = x.shape
@@ -79,6 +105,14 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
     Raises:
         DataError: no pictures are there.
         MissingExtraError: Pillow is not installed.
+
+    Example:
+        >>> from PIL import Image
+        >>> Path("pictures/cat").mkdir(parents=True)
+        >>> Image.new("RGB", (40, 30)).save("pictures/cat/a.png")
+        >>> picture, label = ImageFolder("pictures", size=16)[0]
+        >>> tuple(picture.shape), label
+        ((3, 16, 16), 0)
     """
 
     def __init__(self, folder: str | Path, size: int) -> None:

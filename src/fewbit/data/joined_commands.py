@@ -35,6 +35,15 @@ class JoinedCommands(Dataset[Example]):
         commands: whose `train` is used.
         features: front end of the network to be trained.
         examples, seconds: examples an epoch, and how long each is.
+
+    Example:
+        >>> from fewbit.data import Clip
+        >>> sound = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+        >>> clips = tuple(Clip(sound, text, "ann", "a") for text in ("stop", UNKNOWN, ""))
+        >>> data = JoinedCommands(SpeechCommands(clips, (), ()), LogMel(mels=20), examples=4, seconds=2.0)
+        >>> frames, labels, alignment = data[0]
+        >>> tuple(frames.shape)
+        (200, 20)
     """
 
     def __init__(self, commands: SpeechCommands, features: LogMel, examples: int, seconds: float) -> None:

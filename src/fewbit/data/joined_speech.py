@@ -58,6 +58,13 @@ class JoinedSpeech(Dataset[Example]):
 
     The index of an example is the seed of all its randomness: it is the same in any process. Where the letters sound
     is not known, so the alignment is all blank.
+
+    Example:
+        >>> from fewbit.data import Clip
+        >>> speech = An4((Clip(np.zeros(16_000, np.float32), "GO", "ann", "a"),), (), ())
+        >>> frames, labels, alignment = JoinedSpeech(speech, LogMel(mels=20), examples=4, seconds=2.0)[0]
+        >>> tuple(frames.shape), len(alignment)
+        ((200, 20), 200)
     """
 
     def __init__(self, speech: An4, features: LogMel, examples: int, seconds: float) -> None:
@@ -108,5 +115,12 @@ def speech_batches(
         examples, batch_size, seconds: examples an epoch and a batch, and how long each is.
         seed: of all their randomness.
         workers: processes that make batches beside the training.
+
+    Example:
+        >>> from fewbit.data import Clip
+        >>> speech = An4((Clip(np.zeros(16_000, np.float32), "GO", "ann", "a"),), (), ())
+        >>> loader = speech_batches(speech, LogMel(mels=20), examples=4, batch_size=2, seconds=2.0)
+        >>> tuple(next(iter(loader)).inputs.shape)
+        (2, 200, 20)
     """
     return joined_batches(JoinedSpeech(speech, features, examples, seconds), examples, batch_size, seed, workers)

@@ -32,13 +32,21 @@ def to_letters(text: str) -> str:
 
 
 def english_books(folder: str | Path) -> Characters:
-    """Fifteen public-domain books from ``books.txt.xz`` in `folder`, as letters.
+    r"""Fifteen public-domain books from ``books.txt.xz`` in `folder`, as letters.
 
     Every 40th block of 50 paragraphs, from the 20th on, is for development, and every 40th, from the 40th on, for
     testing: all parts have all books.
 
     Raises:
         DataError: the file is not there or is damaged.
+
+    Example:
+        >>> import lzma
+        >>> books = "\n\n".join(["It is a quiet sea."] * 2_000)
+        >>> _ = Path("books.txt.xz").write_bytes(lzma.compress(books.encode()))
+        >>> text = english_books(".")
+        >>> "".join(text.symbols[i] for i in text.train[:17].tolist())
+        'IT IS A QUIET SEA'
     """
     paragraphs = read_text(Path(folder) / "books.txt.xz").split("\n\n")
     parts: list[list[str]] = [[], [], []]
@@ -48,7 +56,16 @@ def english_books(folder: str | Path) -> Characters:
 
 
 def wikitext2_letters(folder: str | Path) -> Characters:
-    """WikiText-2 (see `fewbit.data.wikitext2`) as letters; words that it calls unknown are left out."""
+    r"""WikiText-2 (see `fewbit.data.wikitext2`) as letters; words that it calls unknown are left out.
+
+    Example:
+        >>> import lzma
+        >>> for name in ("train", "valid", "test"):
+        ...     _ = Path(f"{name}.txt.xz").write_bytes(lzma.compress(b"A quiet sea ."))
+        >>> text = wikitext2_letters(".")
+        >>> "".join(text.symbols[i] for i in text.train.tolist())
+        'A QUIET SEA\n'
+    """
     texts = [read_text(Path(folder) / f"{name}.txt.xz") for name in ("train", "valid", "test")]
     return _characters([text.split("\n") for text in texts])
 

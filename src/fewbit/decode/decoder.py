@@ -12,7 +12,16 @@ Scores = NDArray[np.float64]
 
 
 class Decoder(Protocol):
-    """Turns frames of class scores into events; any split of the frames gives the same events."""
+    """Turns frames of class scores into events; any split of the frames gives the same events.
+
+    Example:
+        >>> from fewbit.decode import Framewise
+        >>> decoder: Decoder = Framewise(["off", "on"], frame_seconds=0.5)
+        >>> events, state = decoder.step(np.array([[2.0, 0.0], [0.0, 2.0]]), decoder.init_state())
+        >>> events += decoder.finish(state)
+        >>> print([(event.name, event.start, event.end) for event in events])
+        [('off', 0.0, 0.5), ('on', 0.5, 1.0)]
+    """
 
     def init_state(self) -> Any:
         """State at the start of a stream."""

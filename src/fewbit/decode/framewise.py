@@ -17,6 +17,14 @@ class Framewise:
     Args:
         names: of the classes, in order.
         frame_seconds: time between two frames of scores.
+
+    Example:
+        >>> import numpy as np
+        >>> decoder = Framewise(["rest", "left"], frame_seconds=0.1)
+        >>> scores = np.array([[3.0, 0.0], [3.0, 0.0], [0.0, 3.0]])
+        >>> events, state = decoder.step(scores, decoder.init_state())
+        >>> print([(event.name, event.end) for event in events + decoder.finish(state)])
+        [('rest', 0.2), ('left', 0.3)]
     """
 
     names: Sequence[str]

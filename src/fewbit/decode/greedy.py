@@ -39,6 +39,14 @@ class GreedyCTC:
         frame_seconds: time between two frames of scores.
         silence: seconds of blanks that end an utterance.
         longest: seconds after which an utterance is ended at its next symbol, so that memory stays bounded.
+
+    Example:
+        >>> import numpy as np
+        >>> decoder = GreedyCTC(Alphabet(("a", "b")), frame_seconds=0.1)
+        >>> path = [1, 1, 0, 1, 2]  # the best class of each frame: a, a, blank, a, b
+        >>> events, state = decoder.step(9 * np.eye(3)[path], decoder.init_state())
+        >>> print(decoder.finish(state)[0].text)
+        aab
     """
 
     alphabet: Alphabet

@@ -19,7 +19,13 @@ LOWEST = 1e-6
 
 @dataclass(frozen=True)
 class ListedWord:
-    """A word in the letters of the alphabet, its classes, and its own threshold, if any."""
+    """A word in the letters of the alphabet, its classes, and its own threshold, if any.
+
+    Example:
+        >>> words = KeywordList(Alphabet(("yes", "no"), joiner=" "), ["yes", "no 0.8"])
+        >>> words.words[1]
+        ListedWord(word='no', classes=(2,), threshold=0.8)
+    """
 
     word: str
     classes: tuple[int, ...]

@@ -59,6 +59,15 @@ class KeywordSpotter:
         settle: seconds for which a score may still rise before its word is said; 0 is the lowest latency.
         hysteresis: a word may be said again once ``ln P`` has fallen by so much below the threshold.
         boundaries: whether words stand between boundaries, if the alphabet has a space.
+
+    Example:
+        >>> from fewbit.text import Alphabet
+        >>> words = KeywordList(Alphabet(("go", "stop"), joiner=" "), ["stop"])
+        >>> spotter = KeywordSpotter(words, frame_seconds=0.1, settle=0.0)
+        >>> scores = 9 * np.eye(3)[[0, 1, 0, 2, 0, 0]]  # blank, go, blank, stop, blank, blank
+        >>> events, state = spotter.step(scores, spotter.init_state())
+        >>> [(event.word, event.start, event.end) for event in events]
+        [('stop', 0.3, 0.4)]
     """
 
     keywords: KeywordList

@@ -30,6 +30,16 @@ class NetworkScorer:
 
     Raises:
         ArgumentError: the network is of another kind.
+
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from fewbit.speed import random_network
+        >>> letters = Alphabet(("a", "b"))
+        >>> network = replace(random_network("lstm", hidden=3, layers=1), alphabet=letters.to_dict())
+        >>> state, ln = NetworkScorer(network).start()
+        >>> round(float(np.exp(ln[1:]).sum()), 3)
+        1.0
     """
 
     program: Program

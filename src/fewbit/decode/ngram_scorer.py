@@ -40,6 +40,14 @@ class CharNgram:
 
     Raises:
         ArgumentError: a weight out of range, or a model that has none of the tokens.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> scorer = CharNgram(kneser_ney(["abababab"], order=2), Alphabet(("a", "b")))
+        >>> state, ln = scorer.start()
+        >>> states, ln = scorer.step([state], [1])  # the text is "a" now
+        >>> "b" if ln[0, 2] > ln[0, 1] else "a"
+        'b'
     """
 
     model: Ngram
@@ -107,6 +115,13 @@ class WordNgram:
 
     Raises:
         ArgumentError: a number out of range, an alphabet without space, or no word that it can spell.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> words = kneser_ney([["go", "on"], ["go", "off"]], order=2)
+        >>> scorer = WordNgram(words, Alphabet(tuple(" fgno")))
+        >>> scorer.vocabulary
+        ('go', 'off', 'on')
     """
 
     model: Ngram
@@ -174,6 +189,15 @@ class OpenVocabularyLM:
 
     Raises:
         ArgumentError: the two have different alphabets, or `char` gives no plain probabilities.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> letters = Alphabet(tuple(" fgno"))
+        >>> char = CharNgram(kneser_ney(["go on go off"], order=3), letters)
+        >>> scorer = OpenVocabularyLM(char, WordNgram(kneser_ney([["go", "on"]], order=2), letters, unknown=0.1))
+        >>> state, ln = scorer.start()
+        >>> letters.tokens[int(ln[1:].argmax())]  # the first letter of "go"
+        'g'
     """
 
     char: Scorer

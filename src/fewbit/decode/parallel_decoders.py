@@ -35,6 +35,15 @@ class ParallelDecoders:
     Args:
         frame_seconds: time between two frames of scores.
         decoders: by any name.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.decode import Framewise
+        >>> moves, power = Framewise(["rest", "left"], 0.1), Framewise(["off", "on"], 0.1)
+        >>> decoder = ParallelDecoders(0.1, moves=moves, power=power)
+        >>> events, state = decoder.step(np.array([[3.0, 0.0]]), decoder.init_state())
+        >>> [event.name for event in events + decoder.finish(state)]
+        ['rest', 'off']
     """
 
     def __init__(self, frame_seconds: float, **decoders: Decoder) -> None:

@@ -15,6 +15,14 @@ class Scorer(Protocol):
     """Says how likely each label is after a text; a text is known by its state, which never changes.
 
     Log-probabilities are natural, already weighted, in class order; class 0 (the blank) is 0.
+
+    Example:
+        >>> from fewbit.decode import CharNgram
+        >>> from fewbit.text import kneser_ney
+        >>> scorer: Scorer = CharNgram(kneser_ney(["abab"], order=2), Alphabet(("a", "b")))
+        >>> state, ln = scorer.start()
+        >>> len(ln)  # the blank, a, b
+        3
     """
 
     @property

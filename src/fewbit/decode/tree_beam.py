@@ -29,7 +29,14 @@ ENDLESS = 1 << 62
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A string of the beam; `score = ln P_CTC + scorer + insertion_bonus * labels` since the stream began."""
+    """A string of the beam; `score = ln P_CTC + scorer + insertion_bonus * labels` since the stream began.
+
+    Example:
+        >>> decoder = TreeBeam(Alphabet(("a", "b")), frame_seconds=0.1)
+        >>> _, state = decoder.step(np.log([[0.1, 0.6, 0.3]]), decoder.init_state())
+        >>> [best.text for best in decoder.nbest(state)]
+        ['a', 'b', '']
+    """
 
     text: str
     score: float
@@ -67,6 +74,13 @@ class TreeBeam:
 
     Raises:
         ArgumentError: a number is out of range, or the scorer has another alphabet.
+
+    Example:
+        >>> decoder = TreeBeam(Alphabet(tuple(" abc")), frame_seconds=0.1, width=8)
+        >>> scores = 9 * np.eye(5)[[2, 0, 3, 0, 4, 0]]  # a, blank, b, blank, c, blank
+        >>> events, state = decoder.step(scores, decoder.init_state())
+        >>> print(events[-1].text, "|", decoder.finish(state)[0].text)
+        abc | abc
     """
 
     alphabet: Alphabet

@@ -19,7 +19,12 @@ CHUNK_SECONDS = 0.1
 
 
 class Resampler:
-    """Streaming change of sample rate; the same samples come out however the input is cut."""
+    """Streaming change of sample rate; the same samples come out however the input is cut.
+
+    Example:
+        >>> len(Resampler(16_000, 8_000).step(np.zeros(1_600, np.float32), last=True))
+        800
+    """
 
     def __init__(self, source: int, target: int) -> None:
         import soxr
@@ -41,6 +46,11 @@ def read_audio(path: str | Path, sample_rate: int, chunk_seconds: float = CHUNK_
 
     Raises:
         AudioError: the file is missing, is no sound that libsndfile reads, or holds NaN.
+
+    Example:
+        >>> chunks = list(read_audio("recording.wav", sample_rate=16_000, chunk_seconds=0.5))
+        >>> sum(map(len, chunks)) / 16_000 > 1  # seconds
+        True
     """
     import soundfile
 
@@ -79,6 +89,10 @@ def microphone(sample_rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterat
     Raises:
         MissingExtraError: sounddevice or the PortAudio library is not installed.
         AudioError: there is no microphone, or it fails.
+
+    Example:
+        >>> for chunk in microphone(16_000):  # doctest: +SKIP
+        ...     print(f"{abs(chunk).max():.3f}")
     """
     try:
         import sounddevice

@@ -29,6 +29,14 @@ class LogMel:
         sample_rate: samples a second.
         window_ms, hop_ms: length of a frame and distance of two, in milliseconds.
         floor: smallest value that comes out; digital silence is not quieter than a quiet room.
+
+    Example:
+        >>> features = LogMel(mels=20, sample_rate=8_000)
+        >>> features(np.zeros(8_000, np.float32)).shape  # a second of silence
+        (98, 20)
+        >>> frames, state = features.step(np.zeros(500, np.float32), features.init_state())
+        >>> len(frames), len(state)
+        (4, 180)
     """
 
     mels: int = 40

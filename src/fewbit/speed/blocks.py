@@ -16,7 +16,13 @@ CLOSE = 1.05
 
 @dataclass(frozen=True)
 class BlockChoice:
-    """The block length to take, and microseconds a frame for every length that was tried."""
+    """The block length to take, and microseconds a frame for every length that was tried.
+
+    Example:
+        >>> choice = BlockChoice(frames=4, step_us={1: 9.0, 2: 5.0, 4: 3.0, 8: 3.0})
+        >>> choice.step_us[1] / choice.step_us[choice.frames]  # times as fast
+        3.0
+    """
 
     frames: int
     step_us: dict[int, float]
@@ -37,6 +43,12 @@ def choose_block(
 
     Raises:
         TargetError: no such target, or the native library is missing.
+
+    Example:
+        >>> from fewbit.speed import random_network
+        >>> choice = choose_block(random_network("sru", hidden=16, layers=1), most=4, seconds=0.01)
+        >>> choice.frames in choice.step_us
+        True
     """
     lengths = [length for length in LENGTHS if length <= most] or [1]
     times = {n: float(time_program(program, n, threads, target, seconds)["step_us"]) for n in lengths}

@@ -11,6 +11,10 @@ def read_rate(size: int, target: str | None = None, seconds: float = 0.1) -> flo
 
     Raises:
         TargetError: the native library is missing.
+
+    Example:
+        >>> read_rate(1 << 12) > 1e8  # bytes per second
+        True
     """
     words = max(8, size // 8)
     memory = np.ones(words, np.uint64)

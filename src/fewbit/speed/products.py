@@ -35,6 +35,11 @@ def time_product(
     Raises:
         FormatError: no such format.
         TargetError: no such target, or the native library is missing.
+
+    Example:
+        >>> result = time_product("ternary", 64, 64, seconds=0.01)
+        >>> result["shape"], result["median_us"] > 0
+        ([64, 64], True)
     """
     name = target or _best()
     wanted = format_from_name(format)

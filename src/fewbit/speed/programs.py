@@ -27,6 +27,11 @@ def random_network(cell: str, hidden: int, layers: int, format: str = "ternary",
     Raises:
         TargetError: no such cell.
         FormatError: no such format.
+
+    Example:
+        >>> network = random_network("lstm", hidden=16, layers=2, format="int4")
+        >>> network.inputs, network.outputs
+        (16, 16)
     """
     if cell not in CELLS:
         raise TargetError(f"no cell is called {cell!r}; there are {', '.join(CELLS)}")
@@ -45,7 +50,13 @@ def time_network(
     target: str | None = None,
     seconds: float = 0.5,
 ) -> dict[str, Any]:
-    """`time_program` of a `random_network`."""
+    """`time_program` of a `random_network`.
+
+    Example:
+        >>> result = time_network("sru", hidden=16, layers=1, steps=4, seconds=0.01)
+        >>> result["cell"], result["steps"], result["step_us"] > 0
+        ('sru', 4, True)
+    """
     made = random_network(cell, hidden, layers, format)
     return {"cell": cell, "format": format, **time_program(made, steps, threads, target, seconds)}
 
@@ -65,6 +76,11 @@ def time_program(
     Raises:
         FileFormatError: the file cannot be read.
         TargetError: no such target, or the native library is missing.
+
+    Example:
+        >>> result = time_program(random_network("gru", hidden=16, layers=1), steps=4, seconds=0.01)
+        >>> result["steps"], result["median_us"] > 0
+        (4, True)
     """
     program = program if isinstance(program, Program) else load(program)
     run = Native(program.ops, target, threads)

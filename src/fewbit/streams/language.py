@@ -25,6 +25,10 @@ class SearchSettings:
 
     weight: of ln P of the language model; unknown: probability that a word is none of the vocabulary (with words);
     insertion_bonus: for each label; word_bonus: for each word; width, depth: of the search.
+
+    Example:
+        >>> SearchSettings(weight=0.55, insertion_bonus=0.7).width
+        64
     """
 
     weight: float = 1.0
@@ -49,6 +53,13 @@ def choose_decoder(
     Raises:
         ArgumentError: `lm` is none of the kinds.
         DataError: there is no such language model beside the network, or its files are damaged.
+
+    Example:
+        >>> import fewbit as fb
+        >>> model = fb.pretrained("an4")
+        >>> decoder = choose_decoder(fb.load(model), model, lm="char")
+        >>> print(type(decoder).__name__, decoder.scorer.weight)
+        TreeBeam 0.85
     """
     model = Path(model)
     lm = strongest(model) if lm is None else lm
@@ -65,7 +76,13 @@ def choose_decoder(
 
 
 def strongest(model: Path) -> str:
-    """The last of `KINDS` whose files lie beside a packed network."""
+    """The last of `KINDS` whose files lie beside a packed network.
+
+    Example:
+        >>> import fewbit as fb
+        >>> strongest(fb.pretrained("an4")), strongest(fb.pretrained("digits"))
+        ('char+word', 'none')
+    """
     return [kind for kind in KINDS if all(_file(model, part).is_file() for part in _parts(kind))][-1]
 
 
@@ -88,7 +105,14 @@ def tuned(model: Path, lm: str) -> SearchSettings:
 
 
 def settings_to_toml(lm: str, search: dict[str, Any]) -> str:
-    """The table of ``name.toml`` for one kind."""
+    """The table of ``name.toml`` for one kind.
+
+    Example:
+        >>> print(settings_to_toml("char", {"weight": 0.8, "width": 32}), end="")
+        ["char"]
+        weight = 0.8
+        width = 32
+    """
     return "\n".join([f'["{lm}"]', *(f"{name} = {value!r}" for name, value in search.items()), ""])
 
 

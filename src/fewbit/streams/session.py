@@ -19,7 +19,14 @@ TAIL_SECONDS = 0.5
 
 
 class Network(Protocol):
-    """What a session runs: a `Program`, or anything else with its shape."""
+    """What a session runs: a `Program`, or anything else with its shape.
+
+    Example:
+        >>> import fewbit as fb
+        >>> network: Network = fb.load(fb.pretrained("digits"))
+        >>> print(network.stride, network.features["rate"])
+        4 8000
+    """
 
     @property
     def features(self) -> dict[str, Any] | None:
@@ -114,6 +121,11 @@ def front_end(network: Network) -> LogMel:
 
     Raises:
         DecodeError: it was packed without, or their description is not one of `LogMel`; or this is no network.
+
+    Example:
+        >>> import fewbit as fb
+        >>> front_end(fb.load(fb.pretrained("digits"))).sample_rate
+        8000
     """
     if not hasattr(network, "features"):
         raise DecodeError(f"{network!r} is no network; fewbit.load reads one from a file")
@@ -126,7 +138,13 @@ def front_end(network: Network) -> LogMel:
 
 
 def frame_seconds(network: Network) -> float:
-    """Time between two frames of a network's scores."""
+    """Time between two frames of a network's scores.
+
+    Example:
+        >>> import fewbit as fb
+        >>> frame_seconds(fb.load(fb.pretrained("digits")))
+        0.04
+    """
     features = front_end(network)
     return features.hop / features.sample_rate * network.stride
 
@@ -136,6 +154,11 @@ def alphabet_of(network: Network) -> Alphabet:
 
     Raises:
         DecodeError: it was packed without an alphabet, or its description is not one of `Alphabet`.
+
+    Example:
+        >>> import fewbit as fb
+        >>> alphabet_of(fb.load(fb.pretrained("digits"))).tokens[:3]
+        ('zero', 'one', 'two')
     """
     if network.alphabet is None:
         raise DecodeError("the network was packed without an alphabet; give the session a decoder")

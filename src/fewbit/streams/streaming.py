@@ -22,6 +22,12 @@ class Transcript:
 
     real_time_factor: seconds of work for each second of sound, from samples to events (below 1 keeps up). latency_ms:
     median time from the last sample of a chunk to its events.
+
+    Example:
+        >>> import fewbit as fb
+        >>> heard = stream(fb.load(fb.pretrained("digits")), "recording.wav")
+        >>> print(f"{heard.audio_seconds:.1f} s, keeps up: {heard.real_time_factor < 1}")
+        3.6 s, keeps up: True
     """
 
     text: str
@@ -50,6 +56,12 @@ def stream(
 
     Raises:
         AudioError: the file cannot be read, or holds NaN.
+
+    Example:
+        >>> import fewbit as fb
+        >>> heard = fb.stream(fb.load(fb.pretrained("digits")), "recording.wav")
+        >>> heard.text
+        'two zero zero zero'
     """
     session = Session(network, decoder)
     events: list[Event] = []
@@ -85,6 +97,12 @@ def run(network: Network, source: str | Path) -> NDArray[np.float64]:
     Raises:
         AudioError, DataError: the sound or the array cannot be read.
         DecodeError: the network has no features, or the frames do not fit it.
+
+    Example:
+        >>> import fewbit as fb
+        >>> scores = fb.run(fb.load(fb.pretrained("digits")), "recording.wav")
+        >>> scores.shape  # frames, classes
+        (89, 11)
     """
     if Path(source).suffix == ".npy":
         try:

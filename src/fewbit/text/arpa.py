@@ -23,10 +23,16 @@ _COUNT = re.compile(r"ngram\s+(\d+)\s*=\s*(\d+)")
 
 
 def write_arpa(model: Ngram, path: str | Path) -> Path:
-    """Write a model.
+    r"""Write a model.
 
     Raises:
         ArgumentError: a symbol contains white space, so it could not be read again.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> path = write_arpa(kneser_ney(["abab"], order=2), "letters.arpa")
+        >>> path.read_text().splitlines()[:3]
+        ['\\data\\', 'ngram 1=5', 'ngram 2=4']
     """
     names = [SPACE if symbol == " " else symbol for symbol in model.symbols]
     broken = [symbol for symbol in names if symbol.split() != [symbol]]
@@ -55,6 +61,12 @@ def read_arpa(path: str | Path) -> Ngram:
 
     Raises:
         DataError: the file is missing or damaged; the message names the line.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> model = read_arpa(write_arpa(kneser_ney(["abab"], order=2), "letters.arpa.gz"))
+        >>> model.order, model.symbols[3:]
+        (2, ('a', 'b'))
     """
     path = Path(path)
     try:

@@ -16,6 +16,10 @@ class Timed:
 
     Raises:
         ArgumentError: it ends before it starts.
+
+    Example:
+        >>> Timed("stop", start=1.2, end=1.6).word
+        'stop'
     """
 
     word: str
@@ -29,7 +33,13 @@ class Timed:
 
 @dataclass(frozen=True)
 class Detection:
-    """What a spotter found at one threshold, in ``keyword_hours`` of listening."""
+    """What a spotter found at one threshold, in ``keyword_hours`` of listening.
+
+    Example:
+        >>> point = Detection(threshold=0.5, references=10, hits=9, false_alarms=3, keyword_hours=2.0)
+        >>> round(point.miss_rate, 2), point.false_alarm_rate
+        (0.1, 1.5)
+    """
 
     threshold: float
     references: int
@@ -79,6 +89,12 @@ def score_detections(
 
     Raises:
         ArgumentError: `keyword_hours` is not above 0.
+
+    Example:
+        >>> said, heard = [Timed("one", 0.0, 1.0)], [Timed("one", 0.2, 0.6), Timed("one", 3.0, 3.4)]
+        >>> point = score_detections(0.5, said, heard, keyword_hours=0.1)
+        >>> point.hits, point.false_alarms
+        (1, 1)
     """
     if not keyword_hours > 0:
         raise ArgumentError(f"keyword_hours must lie above 0, not {keyword_hours}")
@@ -87,7 +103,14 @@ def score_detections(
 
 
 def det_curve(points: Iterable[Detection]) -> list[Detection]:
-    """The points that are worth choosing, from few false alarms to many: each misses less than all before it."""
+    """The points that are worth choosing, from few false alarms to many: each misses less than all before it.
+
+    Example:
+        >>> counts = {0.9: (5, 0), 0.7: (4, 1), 0.5: (9, 2)}  # hits and false alarms at each threshold
+        >>> points = [Detection(t, 10, hits, alarms, 1.0) for t, (hits, alarms) in counts.items()]
+        >>> [point.threshold for point in det_curve(points)]
+        [0.9, 0.5]
+    """
     best: list[Detection] = []
     for point in sorted(points, key=lambda point: (point.false_alarm_rate, point.miss_rate)):
         if not best or point.miss_rate < best[-1].miss_rate:
@@ -99,5 +122,10 @@ def miss_rate_at(points: Iterable[Detection], false_alarm_rate: float) -> float:
     """Lowest miss rate with at most so many false alarms for each keyword-hour; 1 if no point has so few.
 
     A spotter that never says anything misses all and alarms never, so 1 is always to be had.
+
+    Example:
+        >>> points = [Detection(0.9, 10, 5, 0, 1.0), Detection(0.5, 10, 8, 2, 1.0)]
+        >>> miss_rate_at(points, 1.0), round(miss_rate_at(points, 2.0), 2)
+        (0.5, 0.2)
     """
     return min([p.miss_rate for p in points if p.false_alarm_rate <= false_alarm_rate], default=1.0)

@@ -58,6 +58,13 @@ class Ngram:
         ln_backoff: of the node as a context.
         first: children of node ``i`` are ``first[i] : first[i + 1]``; ``(nodes + 1,)``.
         shorter: the node of the longest gram that is an end of this one.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> model = kneser_ney(["abababab"], order=2)
+        >>> after_a = np.exp(model.ln_next(model.after(model.start, model.numbers["a"])))
+        >>> bool(after_a[model.numbers["b"]] > after_a[model.numbers["a"]])
+        True
     """
 
     symbols: tuple[str, ...]

@@ -23,7 +23,14 @@ MOST_HEADER = 1 << 28
 
 
 def ngram_to_bytes(model: Ngram) -> bytes:
-    """The model as bytes, the same for the same model."""
+    """The model as bytes, the same for the same model.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> data = ngram_to_bytes(kneser_ney(["abab"], order=2))
+        >>> ngram_from_bytes(data).order
+        2
+    """
     children = np.diff(model.first)
     contexts = int(np.flatnonzero((children > 0) | (model.ln_backoff != 0)).max()) + 1
     p, *p_grid = _codes(model.ln_p.astype(np.float64))
@@ -49,6 +56,11 @@ def ngram_from_bytes(data: bytes, where: str = "the bytes") -> Ngram:
 
     Raises:
         DataError: the bytes are damaged, of a newer version, or no model.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> ngram_from_bytes(ngram_to_bytes(kneser_ney(["abab"], order=2))).symbols[3:]
+        ('a', 'b')
     """
     try:
         header = json.loads(data[8 : 8 + min(int.from_bytes(data[:8], "little"), MOST_HEADER)])

@@ -54,6 +54,11 @@ def kneser_ney(
         DataError: there is no text.
         ArgumentError: `order` is out of range, or `least` falls with the length.
 
+    Example:
+        >>> model = kneser_ney(["the cat sat on the mat"], order=3)
+        >>> model.bits_per_symbol(["the mat"]) < model.bits_per_symbol(["tam eht"])
+        True
+
     References:
         Chen, Goodman 1998, "An empirical study of smoothing techniques for language modeling"; Heafield et al. 2013,
         "Scalable modified Kneser-Ney language model estimation".

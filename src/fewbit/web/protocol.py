@@ -52,6 +52,10 @@ class Limits:
         lowest_sample_rate, highest_sample_rate: samples a second, within 1,000 .. 192,000.
         keywords: words in a list, 0 .. 10,000.
         keyword_length: characters of a word, 1 .. 1,000.
+
+    Example:
+        >>> Limits(streams=10, idle_seconds=5.0).message_bytes
+        262144
     """
 
     streams: int = 40

@@ -58,6 +58,13 @@ def app(
     Raises:
         DecodeError: the network does not say what it listens to.
         ServerError: an argument is out of its range.
+
+    Example:
+        >>> import fewbit as fb
+        >>> from starlette.testclient import TestClient
+        >>> client = TestClient(app(fb.load(fb.pretrained("digits")), name="digits"))
+        >>> client.get("/network").json()["sample_rate"]
+        8000
     """
     hub = Hub(network, decoder=decoder, keywords=keywords, limits=limits, workers=workers)
     check = OriginCheck(origins)
@@ -114,6 +121,10 @@ def serve(
     Raises:
         ServerError: an option is out of its range.
         OSError: the address is taken.
+
+    Example:
+        >>> import fewbit as fb
+        >>> serve(fb.load(fb.pretrained("digits")), port=8080)  # doctest: +SKIP
     """
     if host in LOCAL:
         options.setdefault("hosts", LOCAL)

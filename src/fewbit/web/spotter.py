@@ -19,6 +19,13 @@ def keyword_spotter(network: Network, threshold: float = 0.5) -> Spotter:
 
     Raises:
         DecodeError: the network has no alphabet, or the threshold is out of range.
+
+    Example:
+        >>> import fewbit as fb
+        >>> make = keyword_spotter(fb.load(fb.pretrained("digits")), threshold=0.6)
+        >>> spotter = make(["seven", "nine 0.7"], None)
+        >>> [(listed.word, listed.threshold) for listed in spotter.keywords.words]
+        [('seven', None), ('nine', 0.7)]
     """
     alphabet, seconds = alphabet_of(network), frame_seconds(network)
     KeywordSpotter(KeywordList(alphabet), seconds, threshold)  # complains now, not at the first client
