@@ -11,12 +11,12 @@ from torch import Tensor
 from fewbit.errors import ArgumentError, DataError
 
 OTHER = "\x00"
-"""Stands for every character that is not in the list."""
+"""Represents every character that is not in the list."""
 
 
 @dataclass(frozen=True)
 class Characters:
-    """Text as class numbers: 1-D long tensors, and the characters they stand for (0 is any other character).
+    """Text as class numbers in 1-D long tensors, and the characters of the classes (0 is any other character).
 
     Example:
         >>> text = torch.tensor([1, 2, 0])
@@ -32,13 +32,16 @@ class Characters:
 
 
 class Windows:
-    """Batches ``(inputs, targets)``, each ``(batch, steps)``, from random places of a stream; targets are one later.
+    """Batches ``(inputs, targets)``, each ``(batch, steps)``, from random positions; targets are one step ahead.
 
     Args:
         stream: class numbers ``(n,)``.
-        batch_size, steps: windows a batch, and how long each is.
-        count: batches an epoch.
-        seed: of the places.
+        batch_size, steps: windows per batch, and their length.
+        count: batches per epoch.
+        seed: seed of the positions.
+
+    Raises:
+        ArgumentError: the stream is shorter than a window.
 
     Example:
         >>> windows = Windows(torch.arange(50), batch_size=2, steps=5, count=3)
@@ -64,14 +67,14 @@ class Windows:
 
 
 class TextStreams:
-    """Batches ``(inputs, targets)``, each ``(streams, steps)``, that go on where the batch before ended.
+    """Batches ``(inputs, targets)``, each ``(streams, steps)``, that continue where the previous batch ended.
 
-    The text is read by all streams at once, each from another place on, round and round; a pass gives all of it once.
-    For `fewbit.train.TruncatedBPTT`, which carries what a network remembers from batch to batch.
+    The streams read the text in parallel from different positions, cyclically; an epoch covers all of it once. Made for
+    `fewbit.train.TruncatedBPTT`, which carries the state of a network from batch to batch.
 
     Args:
         text: class numbers ``(n,)``.
-        streams, steps: windows a batch, and how long each is.
+        streams, steps: windows per batch, and their length.
 
     Raises:
         ArgumentError: the text is too short for its windows.
@@ -92,7 +95,7 @@ class TextStreams:
         return len(self.text) // (self.streams * self.steps)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The next pass; each begins where the last one ended."""
+        """The next epoch; it begins where the last one ended."""
         begins = torch.arange(self.streams).unsqueeze(1) * (len(self.text) // self.streams)
         for _ in range(len(self)):
             window = self.text[(begins + self.done * self.steps + torch.arange(self.steps + 1)) % len(self.text)]
@@ -101,14 +104,14 @@ class TextStreams:
 
 
 def wikitext2(folder: str | Path, symbols: int = 96) -> Characters:
-    """Characters of WikiText-2 from ``train.txt.xz``, ``valid.txt.xz`` and ``test.txt.xz`` in `folder`.
+    """Read the characters of WikiText-2 from ``train.txt.xz``, ``valid.txt.xz`` and ``test.txt.xz`` in `folder`.
 
     Args:
-        folder: where the files are.
-        symbols: classes: the most frequent characters of the training text, and one for all others.
+        folder: the folder of the files.
+        symbols: number of classes: the most frequent characters of the training text, and one for all others.
 
     Raises:
-        DataError: a file is not there or is damaged.
+        DataError: a file is missing or damaged.
 
     Example:
         >>> for name in ("train", "valid", "test"):
@@ -131,7 +134,7 @@ def read_text(path: Path) -> str:
     """The text of an xz-compressed file.
 
     Raises:
-        DataError: it is not there or is damaged.
+        DataError: the file is missing or damaged.
     """
     try:
         with lzma.open(path, "rt", encoding="utf-8") as file:

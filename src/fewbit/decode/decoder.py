@@ -1,4 +1,4 @@
-"""The contract of every decoder: scores in, events out, state explicit."""
+"""The contract of every decoder: scores in, events out, explicit state."""
 
 from typing import Any, Protocol
 
@@ -28,16 +28,16 @@ class Decoder(Protocol):
         ...
 
     def step(self, scores: Scores, state: Any) -> tuple[list[Event], Any]:
-        """Events that ``scores (frames, classes)`` bring, and the new state."""
+        """Events of ``scores (frames, classes)``, and the new state."""
         ...
 
     def finish(self, state: Any) -> list[Event]:
-        """Events that are left when the stream ends."""
+        """Remaining events at the end of the stream."""
         ...
 
 
 def check_scores(scores: Scores, classes: int) -> Scores:
-    """The scores, or a `DecodeError` that says what is wrong with them."""
+    """Return `scores`, or raise a `DecodeError` that says what is wrong with them."""
     if scores.ndim != 2 or scores.shape[1] != classes:
         raise DecodeError(f"wanted scores (frames, {classes}), got {scores.shape}")
     if not np.isfinite(scores).all():

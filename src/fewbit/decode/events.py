@@ -1,4 +1,4 @@
-"""What a stream says while it listens: frozen values, times in seconds from the start of the stream."""
+"""Events of a stream: frozen values, with times in seconds from the start of the stream."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Label:
-    """A symbol and where it was heard; `prob` in [0, 1].
+    """A symbol and its time span; `prob` lies in [0, 1].
 
     Example:
         >>> Label("seven", start=0.4, end=0.8, prob=0.9).name
@@ -22,9 +22,9 @@ class Label:
 
 @dataclass(frozen=True)
 class Partial:
-    """The text of the running utterance so far; it may grow with the next event.
+    """The text of the current utterance so far; the next event may change it.
 
-    The first `stable` characters will not change any more; those after them are a guess that later sound may correct.
+    The first `stable` characters are final; the rest is a guess that later sound may correct.
 
     Example:
         >>> shown = Partial("one tw", time=0.7, stable=4)
@@ -39,7 +39,7 @@ class Partial:
 
 @dataclass(frozen=True)
 class Final:
-    """An utterance that is complete and will not change; `score` is the mean probability of its symbols.
+    """A complete utterance, which will not change; `score` is the mean probability of its symbols.
 
     Example:
         >>> heard = Final("one two", start=0.1, end=0.9, score=0.95)
@@ -56,7 +56,7 @@ class Final:
 
 @dataclass(frozen=True)
 class Keyword:
-    """A word of a list was said between `start` and `end`, known at `time`; `score` in [0, 1].
+    """A word of a list, spoken between `start` and `end`, reported at `time`; `score` lies in [0, 1].
 
     Example:
         >>> event = Keyword("stop", start=1.2, end=1.6, time=1.7, score=0.8)
@@ -75,7 +75,7 @@ Event = Label | Partial | Final | Keyword
 
 
 def text_of(events: Sequence[Event], joiner: str = " ") -> str:
-    """The text that is final in `events`.
+    """Join the texts of all `Final` events.
 
     Example:
         >>> text_of([Partial("one", 0.5), Final("one", 0.1, 0.6, 0.9), Final("two", 1.0, 1.4, 0.9)])
@@ -85,7 +85,7 @@ def text_of(events: Sequence[Event], joiner: str = " ") -> str:
 
 
 def to_dict(event: Event) -> dict[str, Any]:
-    """An event as plain values with its type under ``event``, for JSON.
+    """Convert an event to plain values for JSON; the key ``event`` holds its type.
 
     Example:
         >>> to_dict(Partial("one", time=0.5))

@@ -12,7 +12,7 @@ LogProbs = NDArray[np.float32]
 
 
 class Scorer(Protocol):
-    """Says how likely each label is after a text; a text is known by its state, which never changes.
+    """Gives the probability of each label after a text. A state, which is immutable, stands for a text.
 
     Log-probabilities are natural, already weighted, in class order; class 0 (the blank) is 0.
 
@@ -27,7 +27,7 @@ class Scorer(Protocol):
 
     @property
     def alphabet(self) -> Alphabet:
-        """What the classes mean; must be that of the network."""
+        """Meaning of the classes; must be that of the network."""
         ...
 
     def start(self) -> tuple[Any, LogProbs]:

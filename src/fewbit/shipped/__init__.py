@@ -16,7 +16,7 @@ __all__ = ["find", "names", "pretrained"]
 
 
 def names() -> list[str]:
-    """Of the packed networks in this package.
+    """Names of the packed networks in this package.
 
     Example:
         >>> names()
@@ -41,7 +41,7 @@ def pretrained(name: str = "digits") -> Path:
 
 
 def find(model: str | Path) -> Path:
-    """A packed network by its path, or by the name under which it ships: ``words.fewbit``, ``digits``.
+    """Find a packed network by its path, or by its name if it ships with fewbit: ``words.fewbit``, ``digits``.
 
     Raises:
         ArgumentError: `model` has no suffix, is no file, and does not ship with fewbit.

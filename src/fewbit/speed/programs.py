@@ -1,4 +1,4 @@
-"""Steps of recurrent networks: random ones of a given size, and packed files."""
+"""Timing of random recurrent networks of a given size and of packed files."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,9 +20,7 @@ STEP = 1 / 64
 
 
 def random_network(cell: str, hidden: int, layers: int, format: str = "ternary", seed: int = 0) -> Program:
-    """A Program of `layers` random layers of `hidden` units, as many inputs, 8-bit signals.
-
-    cell: one of `CELLS`.
+    """A Program of random layers with `hidden` units, as many inputs, and 8-bit signals; `cell` is one of `CELLS`.
 
     Raises:
         TargetError: no such cell.
@@ -68,10 +66,10 @@ def time_program(
     target: str | None = None,
     seconds: float = 0.5,
 ) -> dict[str, Any]:
-    """Time calls of `steps` frames each, floats in and out, the state handed on.
+    """Time calls of `steps` frames each, with float input and output; each call continues the stream.
 
-    Returns the timing of a call in microseconds; ``step_us``, the median for a frame; ``weight_bytes`` in memory;
-    ``gb_per_second`` of them; and ``memory_ceiling``, the share of the rate at which this machine reads so many bytes.
+    Returns the timing of a call in microseconds; ``step_us``, the median per frame; ``weight_bytes`` in memory;
+    ``gb_per_second``, the speed of reading them; and ``memory_ceiling``, its share of the bandwidth of this machine.
 
     Raises:
         FileFormatError: the file cannot be read.
