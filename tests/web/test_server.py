@@ -110,7 +110,7 @@ def test_figures_come_when_asked_after_the_sound_before(server, noise) -> None:
             "message",
             "start: sample_rate must be a whole number in 8000..96000, not 1000000",
         ),
-        ([START, START], "message", "the stream has started already; open another connection"),
+        ([START, START], "message", "the stream has already started; open another connection"),
         ([START, b"\1"], "message", "sound is 16-bit samples, so wanted an even number of bytes, got 1"),
         ([START, "\0\xff{"], "message", "a text message is not JSON; sound goes into binary messages"),
         ([START, bytes(300_000)], "too_large", "a message has 300,000 bytes, more than the 262,144 allowed"),

@@ -56,7 +56,7 @@ def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCom
         >>> soundfile.write("a.flac", np.zeros(RATE, np.float32), RATE)
         >>> rows = ["path split speaker seconds word", "a.flac train ann 1.0 stop"]
         >>> _ = Path("manifest.tsv").write_text("\n".join(rows).replace(" ", "\t"))
-        >>> [clip.text for clip in speech_commands(".").train]
+        >>> print([clip.text for clip in speech_commands(".").train])
         ['stop']
     """
     if dev_every < 2:

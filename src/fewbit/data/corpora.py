@@ -81,7 +81,7 @@ class TextStreams:
 
     Example:
         >>> streams = TextStreams(torch.arange(24), streams=2, steps=4)
-        >>> [inputs[:, 0].tolist() for inputs, targets in streams]
+        >>> print([inputs[:, 0].tolist() for inputs, targets in streams])
         [[0, 12], [4, 16], [8, 20]]
     """
 

@@ -65,7 +65,7 @@ class KeywordSpotter:
         >>> spotter = KeywordSpotter(words, frame_seconds=0.1, settle=0.0)
         >>> scores = 9 * np.eye(3)[[0, 1, 0, 2, 0, 0]]  # blank, go, blank, stop, blank, blank
         >>> events, state = spotter.step(scores, spotter.init_state())
-        >>> [(event.word, event.start, event.end) for event in events]
+        >>> print([(event.word, event.start, event.end) for event in events])
         [('stop', 0.3, 0.4)]
     """
 

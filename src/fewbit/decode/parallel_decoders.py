@@ -42,7 +42,7 @@ class ParallelDecoders:
         >>> moves, power = Framewise(["rest", "left"], 0.1), Framewise(["off", "on"], 0.1)
         >>> decoder = ParallelDecoders(0.1, moves=moves, power=power)
         >>> events, state = decoder.step(np.array([[3.0, 0.0]]), decoder.init_state())
-        >>> [event.name for event in events + decoder.finish(state)]
+        >>> print([event.name for event in events + decoder.finish(state)])
         ['rest', 'off']
     """
 

@@ -34,7 +34,7 @@ class Hypothesis:
     Example:
         >>> decoder = TreeBeam(Alphabet(("a", "b")), frame_seconds=0.1)
         >>> _, state = decoder.step(np.log([[0.1, 0.6, 0.3]]), decoder.init_state())
-        >>> [best.text for best in decoder.nbest(state)]
+        >>> print([best.text for best in decoder.nbest(state)])
         ['a', 'b', '']
     """
 

@@ -28,8 +28,9 @@ def time_product(
     """Time the product of ``(frames, columns)`` floats, quantized to 8 bits inside, with ``(rows, columns)`` weights.
 
     Returns the timing in microseconds; ``gops``, two operations per weight and frame; ``gb_per_second`` of packed
-    weights; ``memory_ceiling``, its share of the bandwidth of this machine; ``arithmetic_ceiling``, the share of the speed of the same kernel with weights in the first cache; and
-    ``relative_error`` against the float product, caused by the 8-bit activations.
+    weights; ``memory_ceiling``, its share of the bandwidth of this machine; ``arithmetic_ceiling``, the share of the
+    speed of the same kernel with weights in the first cache; and ``relative_error`` against the float product, caused
+    by the 8-bit activations.
 
     Raises:
         FormatError: no such format.

@@ -108,7 +108,7 @@ def det_curve(points: Iterable[Detection]) -> list[Detection]:
     Example:
         >>> counts = {0.9: (5, 0), 0.7: (4, 1), 0.5: (9, 2)}  # hits and false alarms at each threshold
         >>> points = [Detection(t, 10, hits, alarms, 1.0) for t, (hits, alarms) in counts.items()]
-        >>> [point.threshold for point in det_curve(points)]
+        >>> print([point.threshold for point in det_curve(points)])
         [0.9, 0.5]
     """
     best: list[Detection] = []

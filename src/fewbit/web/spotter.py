@@ -6,8 +6,9 @@ from fewbit.decode import Decoder, KeywordList, KeywordSpotter
 from fewbit.streams import Network, alphabet_of, frame_seconds
 
 Spotter = Callable[[Sequence[str], Decoder | None], Decoder]
-"""``(words, before) -> decoder``: makes a decoder that watches for words. `before` is the current decoder of the stream; if
-it is changed and returned, its state continues."""
+"""``(words, before) -> decoder``: makes a decoder that watches for words.
+
+`before` is the current decoder of the stream; if it is changed and returned, its state continues."""
 
 
 def keyword_spotter(network: Network, threshold: float = 0.5) -> Spotter:
@@ -25,7 +26,7 @@ def keyword_spotter(network: Network, threshold: float = 0.5) -> Spotter:
         >>> import fewbit as fb
         >>> make = keyword_spotter(fb.load(fb.pretrained("digits")), threshold=0.6)
         >>> spotter = make(["seven", "nine 0.7"], None)
-        >>> [(listed.word, listed.threshold) for listed in spotter.keywords.words]
+        >>> print([(listed.word, listed.threshold) for listed in spotter.keywords.words])
         [('seven', None), ('nine', 0.7)]
     """
     alphabet, seconds = alphabet_of(network), frame_seconds(network)
