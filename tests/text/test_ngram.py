@@ -173,7 +173,7 @@ def test_a_foreign_file_without_unknown_words(tmp_path):
     ("old", "new", "fault"),
     [
         ("-0.2\ta b\n", "-0.2\ta c\n", "line 14: 'c' is not among the 1-grams"),
-        ("-0.2\ta b\n", "-0.1\t<s> a\n", "line 14: the gram '<s> a' is there twice"),
+        ("-0.2\ta b\n", "-0.1\t<s> a\n", "line 14: the gram '<s> a' occurs twice"),
         ("-0.2\ta b\n", "x\ta b\n", "line 14: not a number"),
         ("-0.2\ta b\n", "0.2\ta b\n", "line 14: log10 P is at most 0"),
         ("-0.2\ta b\n", "-0.2\ta\n", "line 14: wanted log10 P, 2 symbols"),
@@ -250,7 +250,7 @@ def test_gaps_in_foreign_tries_are_jumped():
     [
         (["ab"], {"order": 0}, r"order must lie in 1\.\.10, not 0"),
         (["ab"], {"order": 11}, r"order must lie in 1\.\.10, not 11"),
-        (["ab"], {"least": [1, 3, 2]}, "least may not fall"),
+        (["ab"], {"least": [1, 3, 2]}, "least must not fall"),
     ],
 )
 def test_models_of_impossible_orders_are_refused(texts, more, fault):

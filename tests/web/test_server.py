@@ -110,7 +110,7 @@ def test_figures_come_when_asked_after_the_sound_before(server, noise) -> None:
             "message",
             "start: sample_rate must be a whole number in 8000..96000, not 1000000",
         ),
-        ([START, START], "message", "the stream has started already; open another connection"),
+        ([START, START], "message", "the stream has already started; open another connection"),
         ([START, b"\1"], "message", "sound is 16-bit samples, so wanted an even number of bytes, got 1"),
         ([START, "\0\xff{"], "message", "a text message is not JSON; sound goes into binary messages"),
         ([START, bytes(300_000)], "too_large", "a message has 300,000 bytes, more than the 262,144 allowed"),
@@ -248,7 +248,7 @@ def test_more_streams_than_places_are_refused(listener) -> None:
 def test_a_silent_client_is_let_go(listener, messages) -> None:
     with running(app(listener, limits=Limits(idle_seconds=0.2))) as server:
         event, code, _ = refused(server, *messages)
-    assert event == {"event": "error", "code": "idle", "message": "nothing came for 0.2 seconds"}
+    assert event == {"event": "error", "code": "idle", "message": "no message for 0.2 seconds"}
     assert code == 1008
 
 
@@ -331,7 +331,7 @@ def test_keywords_are_watched_for_and_changed_while_the_text_goes_on(listener, n
 def test_a_server_without_keywords_says_so_and_goes_on(listener, noise) -> None:
     with running(app(replace(listener, alphabet=None), decoder=lambda: Session(listener).decoder)) as server:
         events = said(server.hear(noise, keywords=["a"]))
-    error = {"event": "error", "code": "keywords", "message": "this server watches for no keywords"}
+    error = {"event": "error", "code": "keywords", "message": "this server does not watch for keywords"}
     assert events == [error, *alone(listener, noise)]
 
 
@@ -344,7 +344,7 @@ def test_a_network_that_fails_is_said_without_its_secrets(listener, noise, caplo
     with running(app(Broken(listener, 0))) as server:
         events = server.hear(noise)
         assert events[-1] == {
-            "event": "error", "code": "failed", "message": "the server failed; its log says why",
+            "event": "error", "code": "failed", "message": "the server failed; see its log",
         }  # fmt: skip
         wait_until(lambda: server.streams == 0)
 

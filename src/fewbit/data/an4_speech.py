@@ -1,7 +1,7 @@
 """CMU AN4: census data spoken by 84 people, spelled names, numbers and commands, 16 kHz (1991).
 
-Its text is upper-case letters and spaces. The official test speakers are nobody's training speakers; `dev` holds
-a few of the training speakers apart, so that nothing needs to be chosen on the test.
+Its text consists of upper-case letters and spaces. The official test set has other speakers than the training set.
+`dev` consists of a few training speakers, so that settings need not be chosen on the test set.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,14 @@ DEV_SPEAKERS = 7
 
 @dataclass(frozen=True)
 class An4:
-    """Sentences by purpose; no speaker is in two of them."""
+    """Sentences by purpose; no speaker is in two parts.
+
+    Example:
+        >>> silence = np.zeros(RATE, np.float32)
+        >>> speech = An4(train=(Clip(silence, "GO", "ann", "a"),), dev=(), test=())
+        >>> speech.alphabet.encode(speech.train[0].text)
+        [8, 16]
+    """
 
     train: tuple[Clip, ...]
     dev: tuple[Clip, ...]
@@ -30,15 +37,23 @@ class An4:
 
 
 def an4(folder: str | Path, dev_speakers: int = DEV_SPEAKERS) -> An4:
-    """AN4 from a folder with `manifest.tsv` (path, split, speaker, seconds, text).
+    r"""Read AN4 from a folder with `manifest.tsv` (path, split, speaker, seconds, text).
 
     Args:
-        folder: where the manifest is.
-        dev_speakers: how many of the training speakers are kept apart as `An4.dev`, evenly over their sorted names.
+        folder: the folder of the manifest.
+        dev_speakers: number of training speakers that become `An4.dev`, evenly over their sorted names.
 
     Raises:
         DataError: there is no manifest, or a recording has another sample rate.
         ArgumentError: there are fewer speakers than `dev_speakers`.
+
+    Example:
+        >>> import soundfile
+        >>> soundfile.write("a.flac", np.zeros(RATE, np.float32), RATE)
+        >>> rows = ["path split speaker seconds text", "a.flac train ann 1.0 GO"]
+        >>> _ = Path("manifest.tsv").write_text("\n".join(rows).replace(" ", "\t"))
+        >>> an4(".", dev_speakers=0).train[0].text
+        'GO'
     """
     parts: dict[str, list[Clip]] = {"train": [], "test": []}
     for row, samples in read_manifest(Path(folder), RATE, "AN4 corpus"):

@@ -8,7 +8,7 @@ TILT = (1.2, 0.7, 0.4)
 
 
 def other_voice(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Another vocal tract and another microphone: stretch the mel axis, bend the spectrum (Jaitly, Hinton 2013)."""
+    """Simulate another vocal tract and microphone: stretch the mel axis, tilt the spectrum (Jaitly, Hinton 2013)."""
     mels = frames.shape[1]
     bins = np.arange(mels)
     source = np.clip(bins * rng.uniform(*WARP), 0, mels - 1.001)

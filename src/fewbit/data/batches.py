@@ -1,4 +1,4 @@
-"""Batches cut from tensors in memory: no process, no copying of single examples."""
+"""Batches cut from tensors in memory, without worker processes and without copying single examples."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,20 +11,26 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class TensorBatches:
-    """Batches ``(inputs, labels)`` in a new random order every time they are run through.
+    """Batches ``(inputs, labels)``, in a new random order in every epoch.
 
-    They are on the device where the tensors are, and so is `generator`: what lies on a GPU stays there.
+    The batches and `generator` are on the device of the tensors.
 
-    `fewbit.train.fit` saves and restores `generator`, so a training that was stopped goes on with the same batches.
+    `fewbit.train.fit` saves and restores `generator`, so an interrupted training resumes with the same batches.
 
     Args:
         inputs, labels: tensors with as many rows.
-        batch_size: rows a batch; a last, smaller batch is left out unless it is the only one.
-        seed: of the order and of `augment`.
+        batch_size: rows per batch; a smaller last batch is left out unless it is the only one.
+        seed: seed of the order and of `augment`.
         augment: ``(inputs of a batch, generator) -> inputs``.
 
     Raises:
-        ArgumentError: no rows, or not as many labels as inputs.
+        ArgumentError: there are no rows, or the numbers of inputs and labels differ.
+
+    Example:
+        >>> batches = TensorBatches(torch.randn(100, 4), torch.arange(100) % 2, batch_size=32)
+        >>> inputs, labels = next(iter(batches))
+        >>> len(batches), tuple(inputs.shape), tuple(labels.shape)
+        (3, (32, 4), (32,))
     """
 
     def __init__(

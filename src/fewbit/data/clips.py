@@ -1,4 +1,4 @@
-"""Recordings and what is said in them, and long ones joined from several."""
+"""Recordings with their texts, and long recordings joined from several."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,13 @@ Frames = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Clip:
-    """A recorded word or sentence: ``samples (n,)`` in [-1, 1]."""
+    """A recorded word or sentence: ``samples (n,)`` in [-1, 1].
+
+    Example:
+        >>> clip = Clip(np.zeros(8_000, np.float32), text="one", speaker="ann", name="1_ann_0")
+        >>> len(clip.samples)
+        8000
+    """
 
     samples: NDArray[np.float32]
     text: str
@@ -26,7 +32,12 @@ class Clip:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What is said and when it sounds in a joined recording, in seconds."""
+    """A text and its time span in a joined recording, in seconds.
+
+    Example:
+        >>> Spoken("one", start=0.2, end=0.7).text
+        'one'
+    """
 
     text: str
     start: float
@@ -37,7 +48,8 @@ def read_manifest(folder: Path, sample_rate: int, corpus: str) -> Iterator[tuple
     """The rows of ``manifest.tsv`` in `folder`, each with the samples of the recording at its ``path``.
 
     Raises:
-        DataError: no such folder, no manifest, or a recording of another rate; `corpus` says what was wanted.
+        DataError: the folder or its manifest is missing, or a recording has another sample rate. `corpus` names the
+            expected data in messages.
     """
     import soundfile
 
@@ -56,9 +68,15 @@ def read_manifest(folder: Path, sample_rate: int, corpus: str) -> Iterator[tuple
 def join(
     clips: Sequence[Clip], sample_rate: int, rng: np.random.Generator, gap: tuple[float, float] = (0.15, 0.45)
 ) -> tuple[NDArray[np.float32], list[Spoken]]:
-    """Clips one after the other with random silent gaps (seconds), and where each sounds.
+    """Join clips with random gaps (seconds) of near silence; return the samples and the time span of each clip.
 
-    The gaps are digital silence with faint noise (-72 dBFS), as between the words of a quiet microphone.
+    The gaps contain faint noise (-72 dBFS), like the pauses of a quiet microphone.
+
+    Example:
+        >>> clip = Clip(np.zeros(4_000, np.float32), text="one", speaker="ann", name="1_ann_0")
+        >>> samples, spoken = join([clip, clip], sample_rate=8_000, rng=np.random.default_rng(0))
+        >>> [word.text for word in spoken], spoken[0].end < spoken[1].start
+        (['one', 'one'], True)
     """
     parts: list[NDArray[np.float32]] = []
     spoken = []
@@ -75,7 +93,7 @@ def join(
 
 
 def change_speed(samples: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Play `factor` times as fast: shorter and higher, as another speaker might (Ko et al. 2015)."""
+    """Speed up by `factor`: shorter and higher, to simulate other speakers (Ko et al. 2015)."""
     import soxr
 
     return np.asarray(soxr.resample(samples, factor, 1.0), np.float32)
@@ -88,7 +106,7 @@ def at_speeds(clip: Clip, features: LogMel, speeds: Sequence[float]) -> list[Fra
 
 
 def sounding(frames: Frames) -> tuple[int, int]:
-    """First frame and end of what stands out of the log-mel frames of a clip: from half-way up to its loudest."""
+    """First frame and end of the loud part of a clip: the log-mel frames in the upper half of its range of loudness."""
     loudness = frames.mean(axis=1)
     low, high = np.percentile(loudness, (10, 98))
     (loud,) = np.nonzero(loudness >= (low + high) / 2)
@@ -101,9 +119,9 @@ def hiss(features: LogMel, seconds: int = 20) -> Frames:
 
 
 def lay_over(frames: Frames, clip: Frames, position: int, rng: np.random.Generator) -> int:
-    """Add a clip at a random level to `frames` in place, from `position` on; returns where it ends.
+    """Add a clip at a random level to `frames` in place, from `position` on; return its end.
 
-    In the log-mel domain a factor of the sound is a summand of its logarithm, and sounds add as energies.
+    In the log-mel domain, a gain is an added constant, and sounds add as energies.
     """
     end = position + len(clip)
     louder = clip + np.float32(2 * np.log(10 ** rng.uniform(-0.6, 0.3)))

@@ -1,8 +1,8 @@
 """Speech Commands: single English words of one second, 16 kHz (P. Warden 2018, arXiv 1804.03209, CC BY 4.0).
 
-Ten words to listen for, other words that all count as one ("unknown"), and silence: recordings without speech. Test
-speakers are nobody's training speakers, and the test's unknown words are other words than those of the training. `dev`
-holds a part of the training apart in the same way, so that nothing needs to be chosen on the test.
+Ten words to recognise, other words that form one class ("unknown"), and silence: recordings without speech. The test
+set has other speakers and other unknown words than the training set. `dev` is split off the training set in the same
+way, so that settings need not be chosen on the test set.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,13 @@ DEV_EVERY = 8
 
 @dataclass(frozen=True)
 class SpeechCommands:
-    """Clips by purpose; no speaker, no unknown word and no recording of silence is in two of them."""
+    """Clips by purpose; no speaker, unknown word or recording of silence is in two parts.
+
+    Example:
+        >>> commands = SpeechCommands(train=(), dev=(), test=())
+        >>> commands.words[:3], commands.alphabet.classes  # ten words, any other word, the blank
+        (('down', 'go', 'left'), 12)
+    """
 
     train: tuple[Clip, ...]
     dev: tuple[Clip, ...]
@@ -33,16 +39,25 @@ class SpeechCommands:
 
 
 def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCommands:
-    """Speech Commands from a folder with `manifest.tsv` (path, split, speaker, seconds, word).
+    r"""Read Speech Commands from a folder with `manifest.tsv` (path, split, speaker, seconds, word).
 
     Args:
-        folder: where the manifest is. In the column `speaker` unknown words have the word, and silence its number.
-        dev_every: every so many-th speaker of the training, in the order of their names, is kept apart as
-            `SpeechCommands.dev`; unknown words and recordings of silence are counted by themselves.
+        folder: the folder of the manifest. The column `speaker` contains the word for unknown words, and a number for
+            silence.
+        dev_every: one of `dev_every` training speakers, in the order of their names, becomes `SpeechCommands.dev`;
+            unknown words and recordings of silence are split separately.
 
     Raises:
         DataError: there is no manifest, a recording has another sample rate, or a word is none of the twelve.
         ArgumentError: `dev_every` is below 2.
+
+    Example:
+        >>> import numpy as np, soundfile
+        >>> soundfile.write("a.flac", np.zeros(RATE, np.float32), RATE)
+        >>> rows = ["path split speaker seconds word", "a.flac train ann 1.0 stop"]
+        >>> _ = Path("manifest.tsv").write_text("\n".join(rows).replace(" ", "\t"))
+        >>> print([clip.text for clip in speech_commands(".").train])
+        ['stop']
     """
     if dev_every < 2:
         raise ArgumentError(f"dev_every must be 2 or more, not {dev_every}")

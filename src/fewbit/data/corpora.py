@@ -11,12 +11,19 @@ from torch import Tensor
 from fewbit.errors import ArgumentError, DataError
 
 OTHER = "\x00"
-"""Stands for every character that is not in the list."""
+"""Represents every character that is not in the list."""
 
 
 @dataclass(frozen=True)
 class Characters:
-    """Text as class numbers: 1-D long tensors, and the characters they stand for (0 is any other character)."""
+    """Text as class numbers in 1-D long tensors, and the characters of the classes (0 is any other character).
+
+    Example:
+        >>> text = torch.tensor([1, 2, 0])
+        >>> data = Characters(text, text, text, symbols=(OTHER, "a", "b"))
+        >>> "".join(data.symbols[i] for i in data.train.tolist()[:2])
+        'ab'
+    """
 
     train: Tensor
     dev: Tensor
@@ -25,13 +32,22 @@ class Characters:
 
 
 class Windows:
-    """Batches ``(inputs, targets)``, each ``(batch, steps)``, from random places of a stream; targets are one later.
+    """Batches ``(inputs, targets)``, each ``(batch, steps)``, from random positions; targets are one step ahead.
 
     Args:
         stream: class numbers ``(n,)``.
-        batch_size, steps: windows a batch, and how long each is.
-        count: batches an epoch.
-        seed: of the places.
+        batch_size, steps: windows per batch, and their length.
+        count: batches per epoch.
+        seed: seed of the positions.
+
+    Raises:
+        ArgumentError: the stream is shorter than a window.
+
+    Example:
+        >>> windows = Windows(torch.arange(50), batch_size=2, steps=5, count=3)
+        >>> inputs, targets = next(iter(windows))
+        >>> tuple(inputs.shape), bool((targets == inputs + 1).all())
+        ((2, 5), True)
     """
 
     def __init__(self, stream: Tensor, batch_size: int, steps: int, count: int, seed: int = 0) -> None:
@@ -51,17 +67,22 @@ class Windows:
 
 
 class TextStreams:
-    """Batches ``(inputs, targets)``, each ``(streams, steps)``, that go on where the batch before ended.
+    """Batches ``(inputs, targets)``, each ``(streams, steps)``, that continue where the previous batch ended.
 
-    The text is read by all streams at once, each from another place on, round and round; a pass gives all of it once.
-    For `fewbit.train.TruncatedBPTT`, which carries what a network remembers from batch to batch.
+    The streams read the text in parallel from different positions, cyclically; an epoch covers all of it once. Made for
+    `fewbit.train.TruncatedBPTT`, which carries the state of a network from batch to batch.
 
     Args:
         text: class numbers ``(n,)``.
-        streams, steps: windows a batch, and how long each is.
+        streams, steps: windows per batch, and their length.
 
     Raises:
         ArgumentError: the text is too short for its windows.
+
+    Example:
+        >>> streams = TextStreams(torch.arange(24), streams=2, steps=4)
+        >>> print([inputs[:, 0].tolist() for inputs, targets in streams])
+        [[0, 12], [4, 16], [8, 20]]
     """
 
     def __init__(self, text: Tensor, streams: int = 64, steps: int = 128) -> None:
@@ -74,7 +95,7 @@ class TextStreams:
         return len(self.text) // (self.streams * self.steps)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The next pass; each begins where the last one ended."""
+        """The next epoch; it begins where the last one ended."""
         begins = torch.arange(self.streams).unsqueeze(1) * (len(self.text) // self.streams)
         for _ in range(len(self)):
             window = self.text[(begins + self.done * self.steps + torch.arange(self.steps + 1)) % len(self.text)]
@@ -83,14 +104,20 @@ class TextStreams:
 
 
 def wikitext2(folder: str | Path, symbols: int = 96) -> Characters:
-    """Characters of WikiText-2 from ``train.txt.xz``, ``valid.txt.xz`` and ``test.txt.xz`` in `folder`.
+    """Read the characters of WikiText-2 from ``train.txt.xz``, ``valid.txt.xz`` and ``test.txt.xz`` in `folder`.
 
     Args:
-        folder: where the files are.
-        symbols: classes: the most frequent characters of the training text, and one for all others.
+        folder: the folder of the files.
+        symbols: number of classes: the most frequent characters of the training text, and one for all others.
 
     Raises:
-        DataError: a file is not there or is damaged.
+        DataError: a file is missing or damaged.
+
+    Example:
+        >>> for name in ("train", "valid", "test"):
+        ...     _ = Path(f"{name}.txt.xz").write_bytes(lzma.compress(b"a quiet sea"))
+        >>> wikitext2(".", symbols=4).symbols[1:]
+        (' ', 'a', 'e')
     """
     texts = [read_text(Path(folder) / f"{name}.txt.xz") for name in ("train", "valid", "test")]
     counts: dict[str, int] = {}
@@ -107,7 +134,7 @@ def read_text(path: Path) -> str:
     """The text of an xz-compressed file.
 
     Raises:
-        DataError: it is not there or is damaged.
+        DataError: the file is missing or damaged.
     """
     try:
         with lzma.open(path, "rt", encoding="utf-8") as file:

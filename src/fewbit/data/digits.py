@@ -1,7 +1,7 @@
-"""Spoken digits of real people, shipped inside the package, and the batches to train on.
+"""Recorded spoken digits, shipped inside the package, and training batches of them.
 
 The clips are a part of the Free Spoken Digit Dataset (CC BY-SA 4.0, see `data/embedded_digits/README.md`): three
-speakers to train on, their recordings 0-4 as the test, and a fourth speaker who is never trained on.
+training speakers, whose recordings 0-4 are the test set, and a fourth, unseen speaker.
 """
 
 import csv
@@ -36,7 +36,14 @@ SPEEDS = (0.8, 0.87, 0.93, 1.0, 1.07, 1.15, 1.25)
 
 @dataclass(frozen=True)
 class Digits:
-    """Clips by purpose; `train` and `test` are of the same speakers, `unseen` of another one."""
+    """Clips by purpose; `train` and `test` have the same speakers, `unseen` another one.
+
+    Example:
+        >>> digits = spoken_digits()
+        >>> samples, text = digits.stream(digits.unseen[:3])
+        >>> len(text.split()), digits.sample_rate
+        (3, 8000)
+    """
 
     train: tuple[Clip, ...]
     test: tuple[Clip, ...]
@@ -58,15 +65,15 @@ class Digits:
 
         Args:
             features: front end of the network to be trained.
-            utterances, batch_size, seconds: utterances an epoch and a batch, and how long each is.
-            seed: of all their randomness.
-            workers: processes that make batches beside the training.
+            utterances, batch_size, seconds: utterances per epoch and per batch, and the length of each.
+            seed: seed of all randomness.
+            workers: processes that make batches during training.
         """
         dataset = JoinedDigits(self, features, utterances, seconds)
         return joined_batches(dataset, utterances, batch_size, seed, workers)
 
     def stream(self, clips: tuple[Clip, ...], seed: int = 0) -> tuple[NDArray[np.float32], str]:
-        """All `clips` in random order as one recording, and the text that is said in it."""
+        """All `clips` in random order as one recording, and its text."""
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(clips))
         samples, spoken = join([clips[i] for i in order], self.sample_rate, rng)
@@ -74,12 +81,12 @@ class Digits:
 
 
 class JoinedDigits(Dataset[Example]):
-    """Utterances of fixed length, put together anew each time from clips at random speed, level and noise.
+    """Utterances of fixed length, each joined from clips at random speed, level and noise.
 
-    Clips become log-mel frames once; joining, level and noise then happen in the log-mel domain (a factor of the sound
-    is a summand of its logarithm, noise adds as energies), which is a hundred times cheaper. All utterances have the
-    same number of frames, so a batch needs no padding. The index of an utterance is the seed of all its randomness:
-    it is the same in any process.
+    Clips are converted to log-mel frames once. Joining, gain and noise happen in the log-mel domain (a gain is an added
+    constant, noise adds as energies), which is a hundred times cheaper. All utterances have the same number of frames,
+    so batches need no padding. The index of an utterance is the seed of all its randomness, so it is equal in any
+    process.
     """
 
     def __init__(self, digits: Digits, features: LogMel, utterances: int, seconds: float) -> None:
@@ -109,7 +116,7 @@ class JoinedDigits(Dataset[Example]):
                 break
             lay_over(frames, clip, position, rng)
             words.append(self.words[pick])
-            # A word is known from its middle on.
+            # The target is known from the middle of a word on.
             alignment[(position + end) // 2 : end] = self.alphabet.encode(self.words[pick])[0]
             position = end + int(self.frame_rate * rng.uniform(0.0, 0.45))
         frames = other_voice(np.maximum(frames, self.floor), rng)
@@ -118,16 +125,20 @@ class JoinedDigits(Dataset[Example]):
 
 
 def spoken_digits(folder: str | Path | None = None, unseen: str = UNSEEN) -> Digits:
-    """The digits in the package, or all clips of a folder laid out like the Free Spoken Digit Dataset.
+    """The digits in the package, or all clips of a folder with the Free Spoken Digit Dataset.
 
     Args:
-        folder: a folder with `manifest.tsv` (path, split, speaker, seconds, digit). ``None`` takes the embedded
-            clips.
-        unseen: the speaker kept out of training; all their clips become `Digits.unseen`.
+        folder: a folder with `manifest.tsv` (path, split, speaker, seconds, digit). Default: the embedded clips.
+        unseen: the speaker that is kept out of training; all of this speaker's clips become `Digits.unseen`.
 
     Raises:
         DataError: the folder or its manifest is missing.
         ArgumentError: there is no speaker `unseen`.
+
+    Example:
+        >>> digits = spoken_digits()
+        >>> len(digits.train), digits.unseen[0].speaker
+        (360, 'nicolas')
     """
     clips = list(_embedded() if folder is None else _folder(Path(folder)))
     speakers = sorted({clip.speaker for clip in clips})
@@ -147,7 +158,12 @@ def is_test(name: str) -> bool:
 
 
 def data_folder(name: str) -> Path | None:
-    """The folder `name` under the environment variable ``FEWBIT_DATA``, or ``None``."""
+    """The folder `name` under the environment variable ``FEWBIT_DATA``, or ``None``.
+
+    Example:
+        >>> data_folder("no_such_data_set") is None
+        True
+    """
     root = os.environ.get("FEWBIT_DATA")
     folder = Path(root) / name if root else None
     return folder if folder is not None and folder.is_dir() else None

@@ -15,14 +15,19 @@ from torch.utils.data import Dataset
 from fewbit.errors import DataError, MissingExtraError
 
 DEV_SHARE = 0.1
-"""Share of the training images kept back to choose settings by."""
+"""Share of the training images that is set apart for choosing settings."""
 
 
 @dataclass(frozen=True)
 class Images:
     """Pictures ``(n, channels, height, width)``, standardised, with classes ``(n,)``.
 
-    dev is a part of the official training images, drawn once and for ever; test is touched for reporting only.
+    `dev` is a fixed random part of the official training images; use `test` only for reporting.
+
+    Example:
+        >>> part = torch.zeros(2, 1, 28, 28), torch.tensor([3, 7])
+        >>> Images(part, part, part, classes=10).train[1].tolist()
+        [3, 7]
     """
 
     train: tuple[Tensor, Tensor]
@@ -35,7 +40,15 @@ def mnist(folder: str | Path) -> Images:
     """Handwritten digits, 28 x 28: 54,000 train, 6,000 dev, 10,000 test, from ``mnist.npz`` in `folder`.
 
     Raises:
-        DataError: the file is not there, or is not as described.
+        DataError: the file is missing or not as described.
+
+    Example:
+        >>> x, y = np.zeros((20, 28, 28), np.uint8), np.arange(20) % 10
+        >>> x[:, 14] = 255
+        >>> np.savez("mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+        >>> images = mnist(".")
+        >>> tuple(images.train[0].shape), images.classes
+        ((18, 1, 28, 28), 10)
     """
     return _read(Path(folder) / "mnist.npz")
 
@@ -44,7 +57,14 @@ def cifar(folder: str | Path) -> Images:
     """Colour pictures, 32 x 32, from the one ``*.npz`` in `folder` with x_train, y_train, x_test, y_test.
 
     Raises:
-        DataError: the file is not there, or is not as described.
+        DataError: the file is missing or not as described.
+
+    Example:
+        >>> x, y = np.zeros((20, 32, 32, 3), np.uint8), np.arange(20) % 10
+        >>> x[:, 16] = 255
+        >>> np.savez("cifar10.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+        >>> tuple(cifar(".").train[0].shape)
+        (18, 3, 32, 32)
     """
     found = sorted(Path(folder).glob("*.npz"))
     if len(found) != 1:
@@ -53,7 +73,13 @@ def cifar(folder: str | Path) -> Images:
 
 
 def shift_and_flip(pixels: int = 4) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """Augmentation of CIFAR pictures: moved by up to `pixels` in each direction, and mirrored half of the time."""
+    """Augmentation of CIFAR pictures: a shift by up to `pixels` in each direction, and mirroring half of the time.
+
+    Example:
+        >>> augment = shift_and_flip(pixels=2)
+        >>> tuple(augment(torch.randn(4, 3, 32, 32), torch.Generator().manual_seed(0)).shape)
+        (4, 3, 32, 32)
+    """
 
     def augment(x: Tensor, generator: torch.Generator) -> Tensor:
         count, _, height, width = x.shape
@@ -70,15 +96,23 @@ def shift_and_flip(pixels: int = 4) -> Callable[[Tensor, torch.Generator], Tenso
 
 
 class ImageFolder(Dataset[tuple[Tensor, int]]):
-    """Pictures in a folder for each class, read when asked for: the layout of ImageNet.
+    """Pictures in one folder per class (the layout of ImageNet), read on access.
 
     Args:
-        folder: holds one folder a class; classes are numbered in the order of their names.
-        size: pictures become ``(3, size, size)`` in [-1, 1]: the shorter side is scaled to `size`, the middle cut out.
+        folder: contains one folder per class; classes are numbered in the order of their names.
+        size: pictures become ``(3, size, size)`` in [-1, 1]: scaled on the shorter side, then cropped to the centre.
 
     Raises:
-        DataError: no pictures are there.
+        DataError: there are no pictures.
         MissingExtraError: Pillow is not installed.
+
+    Example:
+        >>> from PIL import Image
+        >>> Path("pictures/cat").mkdir(parents=True)
+        >>> Image.new("RGB", (40, 30)).save("pictures/cat/a.png")
+        >>> picture, label = ImageFolder("pictures", size=16)[0]
+        >>> tuple(picture.shape), label
+        ((3, 16, 16), 0)
     """
 
     def __init__(self, folder: str | Path, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Training examples of equal length, joined from the clips of Speech Commands: words, unknown ones, silence, noise."""
+"""Training examples of equal length, joined from clips of Speech Commands: words, unknown words, silence, noise."""
 
 import numpy as np
 import torch
@@ -13,28 +13,37 @@ from fewbit.features import LogMel
 
 SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 GAP = -0.05, 0.4  # seconds between two clips
-MARGIN = 12  # frames before and after what stands out of a clip that are never cut off: words begin and end softly
+MARGIN = 12  # frames around the loud part of a clip that are never cut: words begin and end softly
 NOISY = 0.6  # of the examples have recorded noise under everything
 NOISE = -3.5, -0.4  # powers of ten of its level
 SHARE_UNKNOWN, SHARE_SILENCE, SHARE_REVERSED = 0.14, 0.08, 0.08  # of the clips that are laid
-KNOWN = 8  # frames after its end for which a word counts as just said
-MIRRORED = frozenset({"no", "on"})  # each is heard as the other when it is played backwards
+KNOWN = 8  # frames after its end in which a word is still the target
+MIRRORED = frozenset({"no", "on"})  # each sounds like the other when played backwards
 
 
 class JoinedCommands(Dataset[Example]):
     """Clips in random order, at random speed, level and noise, in the log-mel domain (see `JoinedDigits`).
 
-    The recordings of silence are clips without a word, and the noise under everything. Words played backwards are
-    unknown words: the few that were recorded do not show what all others sound like. The quiet before and after a word
-    is cut at random. A word is known from its middle on.
+    The recordings of silence serve as clips without a word and as background noise. Words played backwards are used as
+    additional unknown words, because there are few recorded ones. The silence before and after a word is cut at random.
+    The target of a word is known from its middle on.
 
-    The index of an example is the seed of all its randomness: it is the same in any process. `joined_batches` makes
-    batches of them.
+    The index of an example is the seed of all its randomness, so it is equal in any process. `joined_batches` makes
+    batches.
 
     Args:
         commands: whose `train` is used.
         features: front end of the network to be trained.
-        examples, seconds: examples an epoch, and how long each is.
+        examples, seconds: examples per epoch, and the length of each.
+
+    Example:
+        >>> from fewbit.data import Clip
+        >>> sound = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+        >>> clips = tuple(Clip(sound, text, "ann", "a") for text in ("stop", UNKNOWN, ""))
+        >>> data = JoinedCommands(SpeechCommands(clips, (), ()), LogMel(mels=20), examples=4, seconds=2.0)
+        >>> frames, labels, alignment = data[0]
+        >>> tuple(frames.shape)
+        (200, 20)
     """
 
     def __init__(self, commands: SpeechCommands, features: LogMel, examples: int, seconds: float) -> None:

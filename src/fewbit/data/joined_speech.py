@@ -1,4 +1,4 @@
-"""Training examples of equal length, joined from recorded utterances: the network hears a stream, not sentences."""
+"""Training examples of equal length, joined from recorded utterances, so that networks learn from streams."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +15,11 @@ from fewbit.features import LogMel
 
 SPEEDS = (0.85, 0.92, 1.0, 1.08, 1.17)
 QUIETEST, LOUDEST = -6.0, -2.5  # powers of ten of the hiss's amplitude
-REST = 0.3  # seconds left at the end for the network to say the last letter
+REST = 0.3  # seconds at the end in which the network can output the last letter
 
 
 def quiet_room(noise: Frames, frames: int, floor: float, rng: np.random.Generator) -> Frames:
-    """So many frames of `noise` at a random low level."""
+    """`frames` frames of `noise` at a random low level."""
     start = int(rng.integers(0, len(noise) - frames))
     level = 2 * np.log(10 ** rng.uniform(QUIETEST, LOUDEST))
     return np.asarray(np.maximum(noise[start : start + frames] + np.float32(level), floor), np.float32)
@@ -32,18 +32,18 @@ def lay_in_a_row(
     frame_rate: float,
     gap: tuple[float, float],
 ) -> list[tuple[str, int, Frames]]:
-    """Fill `frames` in place with what `draw` gives, one after the other; what that was, and the first frame of each.
+    """Fill `frames` in place with clips from `draw`, one after the other; return the clips with their first frames.
 
     Args:
-        frames: at `frame_rate` a second.
+        frames: log-mel frames.
         draw: gives a text and its frames.
-        rng: of all randomness.
-        frame_rate: frames a second.
-        gap: least and most seconds between two.
+        rng: source of all randomness.
+        frame_rate: frames per second.
+        gap: least and most seconds between two clips.
     """
     position = int(frame_rate * rng.uniform(0, 0.4))
     laid = []
-    for _ in range(20):  # draws that are too long for the room that is left cost nothing
+    for _ in range(20):  # clips that do not fit are drawn again
         text, spoken = draw(rng)
         if position + len(spoken) > len(frames) - frame_rate * REST:
             continue
@@ -56,8 +56,15 @@ def lay_in_a_row(
 class JoinedSpeech(Dataset[Example]):
     """Utterances in random order, at random speed, level and noise, in the log-mel domain (see `JoinedDigits`).
 
-    The index of an example is the seed of all its randomness: it is the same in any process. Where the letters sound
-    is not known, so the alignment is all blank.
+    The index of an example is the seed of all its randomness, so it is equal in any process. The times of the letters
+    are unknown, so the alignment is all blank.
+
+    Example:
+        >>> from fewbit.data import Clip
+        >>> speech = An4((Clip(np.zeros(16_000, np.float32), "GO", "ann", "a"),), (), ())
+        >>> frames, labels, alignment = JoinedSpeech(speech, LogMel(mels=20), examples=4, seconds=2.0)[0]
+        >>> tuple(frames.shape), len(alignment)
+        ((200, 20), 200)
     """
 
     def __init__(self, speech: An4, features: LogMel, examples: int, seconds: float) -> None:
@@ -105,8 +112,15 @@ def speech_batches(
     Args:
         speech: whose `train` is used.
         features: front end of the network to be trained.
-        examples, batch_size, seconds: examples an epoch and a batch, and how long each is.
-        seed: of all their randomness.
-        workers: processes that make batches beside the training.
+        examples, batch_size, seconds: examples per epoch and per batch, and the length of each.
+        seed: seed of all randomness.
+        workers: processes that make batches during training.
+
+    Example:
+        >>> from fewbit.data import Clip
+        >>> speech = An4((Clip(np.zeros(16_000, np.float32), "GO", "ann", "a"),), (), ())
+        >>> loader = speech_batches(speech, LogMel(mels=20), examples=4, batch_size=2, seconds=2.0)
+        >>> tuple(next(iter(loader)).inputs.shape)
+        (2, 200, 20)
     """
     return joined_batches(JoinedSpeech(speech, features, examples, seconds), examples, batch_size, seed, workers)

@@ -1,4 +1,4 @@
-"""Text as a recogniser spells it: upper-case letters, apostrophes and spaces, one paragraph after the other."""
+"""Text in the spelling of a recogniser: upper-case letters, apostrophes and spaces, paragraph by paragraph."""
 
 import re
 import unicodedata
@@ -13,13 +13,13 @@ from fewbit.errors import DataError
 from fewbit.text import Alphabet
 
 LETTERS = Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ'"))
-"""Class 0, the blank of a recogniser, is the end of a paragraph here."""
+"""Class 0, the blank of a recogniser, marks the end of a paragraph."""
 BLOCK = 50
-"""Paragraphs that go to the same part of the books; of 40 blocks one is for development and one for testing."""
+"""Paragraphs per block; of 40 blocks one is for development and one for testing."""
 
 
 def to_letters(text: str) -> str:
-    """Words of A to Z and inner apostrophes, one space between them.
+    """Reduce a text to words of A to Z and inner apostrophes, separated by one space.
 
     Example:
         >>> to_letters("It's 5 o'clock, 'Émile' -- isn't it?")
@@ -32,13 +32,21 @@ def to_letters(text: str) -> str:
 
 
 def english_books(folder: str | Path) -> Characters:
-    """Fifteen public-domain books from ``books.txt.xz`` in `folder`, as letters.
+    r"""Fifteen public-domain books from ``books.txt.xz`` in `folder`, as letters.
 
     Every 40th block of 50 paragraphs, from the 20th on, is for development, and every 40th, from the 40th on, for
-    testing: all parts have all books.
+    testing: each part contains text of all books.
 
     Raises:
-        DataError: the file is not there or is damaged.
+        DataError: the file is missing or damaged.
+
+    Example:
+        >>> import lzma
+        >>> books = "\n\n".join(["It is a quiet sea."] * 2_000)
+        >>> _ = Path("books.txt.xz").write_bytes(lzma.compress(books.encode()))
+        >>> text = english_books(".")
+        >>> "".join(text.symbols[i] for i in text.train[:17].tolist())
+        'IT IS A QUIET SEA'
     """
     paragraphs = read_text(Path(folder) / "books.txt.xz").split("\n\n")
     parts: list[list[str]] = [[], [], []]
@@ -48,7 +56,16 @@ def english_books(folder: str | Path) -> Characters:
 
 
 def wikitext2_letters(folder: str | Path) -> Characters:
-    """WikiText-2 (see `fewbit.data.wikitext2`) as letters; words that it calls unknown are left out."""
+    r"""WikiText-2 (see `fewbit.data.wikitext2`) as letters; its unknown words are left out.
+
+    Example:
+        >>> import lzma
+        >>> for name in ("train", "valid", "test"):
+        ...     _ = Path(f"{name}.txt.xz").write_bytes(lzma.compress(b"A quiet sea ."))
+        >>> text = wikitext2_letters(".")
+        >>> "".join(text.symbols[i] for i in text.train.tolist())
+        'A QUIET SEA\n'
+    """
     texts = [read_text(Path(folder) / f"{name}.txt.xz") for name in ("train", "valid", "test")]
     return _characters([text.split("\n") for text in texts])
 
@@ -59,8 +76,8 @@ def _characters(parts: list[list[str]]) -> Characters:
 
 
 def _classes(paragraphs: Iterable[str]) -> Tensor:
-    """Class numbers of all paragraphs that have words, each with its end."""
+    """Class numbers of all paragraphs with words, each with its end mark."""
     found = [[*LETTERS.encode(text), 0] for paragraph in paragraphs if (text := to_letters(paragraph))]
     if not found:
-        raise DataError("a part of the text has no words; is it English?")
+        raise DataError("a part of the text has no words of English letters")
     return torch.tensor([number for text in found for number in text])

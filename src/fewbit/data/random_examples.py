@@ -1,4 +1,4 @@
-"""Endlessly varied examples: data sets whose indices are seeds, and batches of them."""
+"""Endless random examples: data sets whose indices are seeds, and batches of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ Example = tuple[Tensor, list[int], Tensor]
 
 
 class RandomIndices(Sampler[int]):
-    """`count` new random indices for every epoch, from a generator that `fewbit.train.fit` saves and restores."""
+    """`count` new random indices per epoch, from a generator that `fewbit.train.fit` saves and restores."""
 
     def __init__(self, count: int, generator: torch.Generator) -> None:
         self.count, self.generator = count, generator
@@ -28,7 +28,18 @@ class RandomIndices(Sampler[int]):
 def joined_batches(
     dataset: Dataset[Example], examples: int, batch_size: int, seed: int, workers: int = 0
 ) -> "DataLoader[Any]":
-    """Endlessly varied batches of a data set whose indices are seeds, `examples` an epoch."""
+    """Endless batches of a data set whose indices are seeds, with `examples` examples per epoch.
+
+    Example:
+        >>> from fewbit.data import spoken_digits
+        >>> from fewbit.data.digits import JoinedDigits
+        >>> from fewbit.features import LogMel
+        >>> digits = spoken_digits()
+        >>> few = type(digits)(digits.train[:3], (), ())
+        >>> data = JoinedDigits(few, LogMel(mels=20, sample_rate=8_000), utterances=4, seconds=2.0)
+        >>> tuple(next(iter(joined_batches(data, examples=4, batch_size=2, seed=0))).inputs.shape)
+        (2, 200, 20)
+    """
     generator = torch.Generator().manual_seed(seed)
     draws: Any = {"sampler": RandomIndices(examples, generator), "generator": generator}
     return DataLoader(dataset, batch_size, collate_fn=collate, num_workers=workers, **draws)

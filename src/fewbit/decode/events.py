@@ -1,4 +1,4 @@
-"""What a stream says while it listens: frozen values, times in seconds from the start of the stream."""
+"""Events of a stream: frozen values, with times in seconds from the start of the stream."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,7 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Label:
-    """A symbol and where it was heard; `prob` in [0, 1]."""
+    """A symbol and its time span; `prob` lies in [0, 1].
+
+    Example:
+        >>> Label("seven", start=0.4, end=0.8, prob=0.9).name
+        'seven'
+    """
 
     name: str
     start: float
@@ -17,9 +22,14 @@ class Label:
 
 @dataclass(frozen=True)
 class Partial:
-    """The text of the running utterance so far; it may grow with the next event.
+    """The text of the current utterance so far; the next event may change it.
 
-    The first `stable` characters will not change any more; those after them are a guess that later sound may correct.
+    The first `stable` characters are final; the rest is a guess that later sound may correct.
+
+    Example:
+        >>> shown = Partial("one tw", time=0.7, stable=4)
+        >>> print(shown.text[: shown.stable], "|", shown.text[shown.stable :])
+        one  | tw
     """
 
     text: str
@@ -29,7 +39,13 @@ class Partial:
 
 @dataclass(frozen=True)
 class Final:
-    """An utterance that is complete and will not change; `score` is the mean probability of its symbols."""
+    """A complete utterance, which will not change; `score` is the mean probability of its symbols.
+
+    Example:
+        >>> heard = Final("one two", start=0.1, end=0.9, score=0.95)
+        >>> f"{heard.text}: {heard.end - heard.start:.1f} s"
+        'one two: 0.8 s'
+    """
 
     text: str
     start: float
@@ -40,7 +56,13 @@ class Final:
 
 @dataclass(frozen=True)
 class Keyword:
-    """A word of a list was said between `start` and `end`, known at `time`; `score` in [0, 1]."""
+    """A word of a list, spoken between `start` and `end`, reported at `time`; `score` lies in [0, 1].
+
+    Example:
+        >>> event = Keyword("stop", start=1.2, end=1.6, time=1.7, score=0.8)
+        >>> print(f"{event.word} reported {event.time - event.end:.1f} s after its end")
+        stop reported 0.1 s after its end
+    """
 
     word: str
     start: float
@@ -53,10 +75,20 @@ Event = Label | Partial | Final | Keyword
 
 
 def text_of(events: Sequence[Event], joiner: str = " ") -> str:
-    """The text that is final in `events`."""
+    """Join the texts of all `Final` events.
+
+    Example:
+        >>> text_of([Partial("one", 0.5), Final("one", 0.1, 0.6, 0.9), Final("two", 1.0, 1.4, 0.9)])
+        'one two'
+    """
     return joiner.join(event.text for event in events if isinstance(event, Final) and event.text)
 
 
 def to_dict(event: Event) -> dict[str, Any]:
-    """An event as plain values with its type under ``event``, for JSON."""
+    """Convert an event to plain values for JSON; the key ``event`` holds its type.
+
+    Example:
+        >>> to_dict(Partial("one", time=0.5))
+        {'event': 'partial', 'text': 'one', 'time': 0.5, 'stable': 0}
+    """
     return {"event": type(event).__name__.lower()} | asdict(event)

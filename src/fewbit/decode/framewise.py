@@ -1,4 +1,4 @@
-"""Framewise labels: for networks that name every frame (gestures, sleep stages) rather than spell text."""
+"""Framewise labels, for networks that classify every frame (gestures, sleep stages) instead of spelling text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,24 @@ from fewbit.decode.decoder import Scores, check_scores, softmax
 from fewbit.decode.events import Event, Label
 
 FrameState = tuple[int, int, int, float]
-"""Frame, class of the running run (-1 for none), its first frame, sum of its probabilities."""
+"""Frame number, class of the current run (-1: none), its first frame, sum of its probabilities."""
 
 
 @dataclass(frozen=True)
 class Framewise:
-    """A `Label` for every run of frames with the same best class, with its mean probability.
+    """Emits a `Label` with the mean probability for every run of frames with the same best class.
 
     Args:
-        names: of the classes, in order.
+        names: names of the classes, in order.
         frame_seconds: time between two frames of scores.
+
+    Example:
+        >>> import numpy as np
+        >>> decoder = Framewise(["rest", "left"], frame_seconds=0.1)
+        >>> scores = np.array([[3.0, 0.0], [3.0, 0.0], [0.0, 3.0]])
+        >>> events, state = decoder.step(scores, decoder.init_state())
+        >>> print([(event.name, event.end) for event in events + decoder.finish(state)])
+        [('rest', 0.2), ('left', 0.3)]
     """
 
     names: Sequence[str]
@@ -40,7 +48,7 @@ class Framewise:
         return events, (frame, running, first, total)
 
     def finish(self, state: FrameState) -> list[Event]:
-        """The label of the run that the end of the stream cuts off."""
+        """The label of the last run."""
         frame, running, first, total = state
         if running < 0:
             return []

@@ -1,7 +1,7 @@
 """Greedy CTC decoding of an endless stream: the best class of every frame, repeats and blanks removed.
 
-A symbol is said when its run begins and does not change afterwards; its end and probability are known when the run
-ends. An utterance ends after `silence` seconds of blanks, or at the next symbol after `longest` seconds.
+A symbol is emitted when its run of frames begins, and does not change afterwards; its end and probability are known
+when the run ends. An utterance ends after `silence` seconds of blanks, or at the next symbol after `longest` seconds.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from fewbit.text import BLANK, Alphabet
 
 @dataclass(frozen=True)
 class Run:
-    """Neighbouring frames with the same best class."""
+    """Consecutive frames with the same best class."""
 
     symbol: int
     first: int
@@ -23,7 +23,7 @@ class Run:
 
 @dataclass(frozen=True)
 class GreedyState:
-    """Frames seen, the runs of the utterance that is being heard, and whether its last run still goes on."""
+    """Number of frames, the runs of the current utterance, and whether the last run is still open."""
 
     frame: int = 0
     runs: tuple[Run, ...] = ()
@@ -35,10 +35,18 @@ class GreedyCTC:
     """Best-path decoder.
 
     Args:
-        alphabet: what the classes mean; class 0 is the blank.
+        alphabet: meaning of the classes; class 0 is the blank.
         frame_seconds: time between two frames of scores.
         silence: seconds of blanks that end an utterance.
-        longest: seconds after which an utterance is ended at its next symbol, so that memory stays bounded.
+        longest: seconds after which the next symbol starts a new utterance, so that memory stays bounded.
+
+    Example:
+        >>> import numpy as np
+        >>> decoder = GreedyCTC(Alphabet(("a", "b")), frame_seconds=0.1)
+        >>> path = [1, 1, 0, 1, 2]  # the best class of each frame: a, a, blank, a, b
+        >>> events, state = decoder.step(9 * np.eye(3)[path], decoder.init_state())
+        >>> print(decoder.finish(state)[0].text)
+        aab
     """
 
     alphabet: Alphabet
@@ -60,7 +68,7 @@ class GreedyCTC:
         return events, state
 
     def finish(self, state: GreedyState) -> list[Event]:
-        """The utterance that the end of the stream cuts off, if any."""
+        """The last utterance, if one is open."""
         return [self._final(state.runs)] if state.runs else []
 
     def _frame(self, symbol: int, prob: float, state: GreedyState, events: list[Event]) -> GreedyState:

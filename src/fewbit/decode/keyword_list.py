@@ -1,6 +1,6 @@
-"""A list of keywords as plain text, which may be changed while a stream runs.
+"""A list of keywords as plain text, which may change while a stream runs.
 
-# a word or phrase on each line, with a threshold of its own if it needs one
+# one word or phrase per line, optionally followed by its threshold
 rubout
 new york 0.3
 """
@@ -14,12 +14,18 @@ from fewbit.errors import ArgumentError, DecodeError
 from fewbit.text import Alphabet
 
 LOWEST = 1e-6
-"""Lowest threshold. Lower ones would let everything pass, and the product over a long word would underflow."""
+"""Lowest threshold. Below it everything would pass, and the product over a long word would underflow."""
 
 
 @dataclass(frozen=True)
 class ListedWord:
-    """A word in the letters of the alphabet, its classes, and its own threshold, if any."""
+    """A word in letters of the alphabet, its classes, and its own threshold, if any.
+
+    Example:
+        >>> words = KeywordList(Alphabet(("yes", "no"), joiner=" "), ["yes", "no 0.8"])
+        >>> words.words[1]
+        ListedWord(word='no', classes=(2,), threshold=0.8)
+    """
 
     word: str
     classes: tuple[int, ...]
@@ -27,14 +33,14 @@ class ListedWord:
 
 
 class KeywordList:
-    """The words that a `KeywordSpotter` listens for; it looks at the list at the start of every step.
+    """The words that a `KeywordSpotter` reports; it reads the list at the start of every step.
 
     Args:
-        alphabet: the words are written in its tokens; letters of the other case are changed to its own.
-        words: to begin with, each with a threshold behind it if it has one.
+        alphabet: its tokens spell the words; letters of the other case are converted.
+        words: the initial words, each optionally followed by its threshold.
 
     Raises:
-        DecodeError: a letter that the alphabet lacks, a word twice, an empty word, or a threshold out of range.
+        DecodeError: the alphabet lacks a letter, a word is empty or occurs twice, or a threshold is out of range.
 
     Example:
         >>> words = KeywordList(Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")), ["rubout", "new york 0.3"])
@@ -47,17 +53,17 @@ class KeywordList:
     def __init__(self, alphabet: Alphabet, words: Iterable[str] = ()) -> None:
         self.alphabet = alphabet
         self.words: tuple[ListedWord, ...] = ()
-        """In the order of the list. The tuple is replaced as a whole: other threads see the old list or the new one."""
+        """The words in order. A change replaces the whole tuple, so other threads see the old list or the new one."""
         self._path: Path | None = None
         self._seen: tuple[int, int] | None = None
         self.words = self._parse(words)
 
     @staticmethod
     def read(path: str | Path, alphabet: Alphabet) -> "KeywordList":
-        """The list in a text file: a word or phrase on each line, a threshold behind it or none; ``#`` opens a comment.
+        """Read a text file: one word or phrase per line, optionally followed by its threshold; ``#`` starts a comment.
 
         Raises:
-            DecodeError: as above, with the line; or the file cannot be read.
+            DecodeError: a line is wrong, or the file cannot be read.
         """
         made = KeywordList(alphabet)
         made._path = Path(path)
@@ -65,14 +71,14 @@ class KeywordList:
             made.refresh()
         except OSError as error:
             why = "there is no such keyword list" if isinstance(error, FileNotFoundError) else error.strerror
-            raise DecodeError(f"{path}: {why}; wanted a text file with a word on each line") from error
+            raise DecodeError(f"{path}: {why}; wanted a text file with one word per line") from error
         return made
 
     def refresh(self) -> bool:
-        """Read the file again if it has changed; whether it has.
+        """Reload the file if it has changed; return whether it has.
 
         Raises:
-            DecodeError: a line is wrong. The list stays as it was, and is read again when the file changes again.
+            DecodeError: a line is wrong. The list stays as it was, and is reloaded when the file changes again.
         """
         if self._path is None:
             return False
@@ -89,15 +95,15 @@ class KeywordList:
         return True
 
     def add(self, word: str, threshold: float | None = None) -> None:
-        """Listen for one more word; it is heard if it begins after this.
+        """Add a word; it is reported if it begins after this call.
 
         Raises:
-            DecodeError: as above; the list stays as it was.
+            DecodeError: the word cannot be added; the list stays as it was.
         """
         self.words = _all_different((*self.words, self._listed(word, threshold)))
 
     def remove(self, word: str) -> None:
-        """Listen for this word no more.
+        """Remove a word.
 
         Raises:
             DecodeError: it is not in the list.
@@ -127,7 +133,7 @@ class KeywordList:
         joiner = self.alphabet.joiner
         clean = " ".join(unicodedata.normalize("NFKC", text).split())
         if not clean:
-            raise DecodeError("a keyword is empty; give it letters, or remove it")
+            raise DecodeError("a keyword is empty; give it letters or remove it")
         parts = clean.split(joiner) if joiner else list(clean)
         tokens = [self._token(part, clean) for part in parts]
         return ListedWord(joiner.join(tokens), tuple(self.alphabet.encode(joiner.join(tokens))), threshold)
@@ -138,7 +144,7 @@ class KeywordList:
                 return token
         raise DecodeError(
             f"keyword {word!r}: the alphabet lacks {part!r}; it has {list(self.alphabet.tokens)}. "
-            "Spell the word with those, as the network would say it"
+            "Spell the word with those, as the network would write it"
         )
 
 

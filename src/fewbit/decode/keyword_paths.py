@@ -1,8 +1,8 @@
-"""How probable it is, frame by frame, that the text so far ends in a word: sums over all CTC paths.
+"""The probability, frame by frame, that the text so far ends in a word: sums over all CTC paths.
 
-All words lie side by side in flat arrays of nodes. A word has an opening node, its letters and, where the alphabet has
-a space, a closing one; each node has the probability of paths whose last frame is its label, and of those in blanks
-after it. Frames are independent of each other given the sound, which makes all sums below exact.
+The nodes of all words lie in flat arrays. A word has an opening node, its letters and, if the alphabet has a space, a
+closing node. Each node has the probability of the paths whose last frame is its label, and of those in blanks after it.
+Given the sound, frames are independent of each other, so all sums below are exact.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Nodes:
-    """What the nodes of a list of words are.
+    """The nodes of a list of words.
 
     Args:
         label: class of each node, ``(nodes,)``; the opening ones have -1.
@@ -48,7 +48,7 @@ class Nodes:
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """What is known after some frames; never changed in place.
+    """The probabilities after some frames; never changed in place.
 
     Args:
         label, blank: probability of each node in its label and in blanks after it, ``(nodes,)``.
@@ -73,7 +73,7 @@ class Paths:
 
     @staticmethod
     def start(nodes: Nodes, silence: int) -> "Paths":
-        """Before the first frame: the start of a stream is a boundary. A silence has `silence` frames."""
+        """The state before the first frame. The start of a stream is a boundary; a silence has `silence` frames."""
         size, words = len(nodes.label), len(nodes.last)
         blank = np.zeros(size)
         blank[nodes.opening] = 1.0
@@ -174,7 +174,7 @@ def _hear(
 
 
 def at_the_end(nodes: Nodes, paths: Paths) -> Heard:
-    """What is heard of the words if the stream ends here: its end is a boundary."""
+    """The probability of the words if the stream ends here: its end is a boundary."""
     heard = Heard(np.zeros((1, len(nodes.last))), np.zeros((2, 1, len(nodes.last)), np.int64))
     _hear(heard, 0, nodes, paths.label, paths.blank, paths.silent, paths.label_span, paths.blank_span)
     if nodes.space is None:
@@ -187,10 +187,10 @@ def at_the_end(nodes: Nodes, paths: Paths) -> Heard:
 
 
 def regroup(old: Nodes, paths: Paths, new: Nodes, origin: Sequence[int]) -> Paths:
-    """The state for another list: word ``i`` goes on as word ``origin[i]`` of the old one, or begins if that is -1."""
+    """The state for another list: word ``i`` continues word ``origin[i]`` of the old list, or is new if that is -1."""
     fresh = Paths.start(new, len(paths.quiet))
     label, blank, silent, ended = fresh.label, fresh.blank, fresh.silent, fresh.ended
-    label_span, blank_span = fresh.label_span.copy(), fresh.blank_span.copy()  # one array twice, until here
+    label_span, blank_span = fresh.label_span.copy(), fresh.blank_span.copy()  # so far both are one array
     edge, edge_blank = paths.edge
     label[new.opening], blank[new.opening] = edge, edge_blank
     label_span[:, new.opening] = blank_span[:, new.opening] = paths.frame

@@ -1,4 +1,4 @@
-"""Keyword spotting on an endless stream of CTC scores, from a list of words that may change while it runs.
+"""Keyword spotting on an endless stream of CTC scores, from a list of words that may change meanwhile.
 
 K. Hwang, M. Lee, W. Sung, "Online keyword spotting with a character-level recurrent neural network", 2015,
 arXiv 1512.08903.
@@ -21,18 +21,18 @@ SPACE = " "
 
 @dataclass(frozen=True)
 class Watch:
-    """Where a word stands: over its threshold since a frame (-1 if not), its best there, and whether it was said."""
+    """Progress of a word: since when it is above its threshold (-1: it is not), its best, whether it was reported."""
 
     since: int = -1
     best: float = 0.0
     start: int = 0
     end: int = 0
-    said: bool = False
+    reported: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class SpotterState:
-    """The list that was in force, what is known of its words, and where each stands."""
+    """The list in use, the probabilities of its words, and their progress."""
 
     words: tuple[ListedWord, ...]
     nodes: Nodes = field(repr=False)
@@ -42,23 +42,31 @@ class SpotterState:
 
 @dataclass(frozen=True)
 class KeywordSpotter:
-    """Says a `Keyword` each time that a word of a list is heard, soon after its end and once.
+    """Emits a `Keyword` once for each occurrence of a listed word, soon after its end.
 
-    The score of a word at a time is the probability that the text so far ends in it, taken to the power of one by the
-    number of its letters, so that words of any length compare. In an alphabet with a space, a word stands between
-    spaces, silences or the ends of the stream. Without one (letters only, or whole words) it may stand anywhere.
+    The score of a word is the probability that the text so far ends in it, to the power ``1 / letters``, so that scores
+    of words of different lengths compare. In an alphabet with a space, a word stands between spaces, silences or the
+    ends of the stream. Without a space (letters only, or whole words) it may stand anywhere.
 
-    Memory is bounded for ever. States never change; the words in them that are still in the list go on undisturbed
-    when the list changes.
+    Memory is bounded. States are immutable. When the list changes, words that stay in it continue undisturbed.
 
     Args:
-        keywords: the list; it may be changed between two steps.
+        keywords: the list; it may change between two steps.
         frame_seconds: time between two frames of scores.
-        threshold: score that a word must reach, for words without a threshold of their own.
-        silence: seconds of blanks that are a boundary as a space is.
-        settle: seconds for which a score may still rise before its word is said; 0 is the lowest latency.
-        hysteresis: a word may be said again once ``ln P`` has fallen by so much below the threshold.
-        boundaries: whether words stand between boundaries, if the alphabet has a space.
+        threshold: score that words without their own threshold must reach.
+        silence: seconds of blanks that count as a boundary, like a space.
+        settle: seconds for which a score may still rise before its word is reported; 0 gives the lowest latency.
+        hysteresis: a word may be reported again once ``ln P`` has fallen by this much below the threshold.
+        boundaries: whether words must stand between boundaries, if the alphabet has a space.
+
+    Example:
+        >>> from fewbit.text import Alphabet
+        >>> words = KeywordList(Alphabet(("go", "stop"), joiner=" "), ["stop"])
+        >>> spotter = KeywordSpotter(words, frame_seconds=0.1, settle=0.0)
+        >>> scores = 9 * np.eye(3)[[0, 1, 0, 2, 0, 0]]  # blank, go, blank, stop, blank, blank
+        >>> events, state = spotter.step(scores, spotter.init_state())
+        >>> print([(event.word, event.start, event.end) for event in events])
+        [('stop', 0.3, 0.4)]
     """
 
     keywords: KeywordList
@@ -86,10 +94,10 @@ class KeywordSpotter:
         return SpotterState(words, nodes, Paths.start(nodes, self._silent_frames), (Watch(),) * len(words))
 
     def step(self, scores: Scores, state: SpotterState) -> tuple[list[Event], SpotterState]:
-        """Keywords that ``scores (frames, classes)`` bring, and the new state.
+        """Keywords of ``scores (frames, classes)``, and the new state.
 
         Raises:
-            DecodeError: scores of another width, or NaN.
+            DecodeError: the scores have another width, or contain NaN.
         """
         scores = check_scores(scores, self.keywords.alphabet.classes)
         state = self._with_list(state)
@@ -100,7 +108,7 @@ class KeywordSpotter:
     def finish(self, state: SpotterState) -> list[Event]:
         """Keywords that the end of the stream completes."""
         heard = at_the_end(state.nodes, state.paths)
-        # No frame comes after this one that could say what is still to settle.
+        # No later frame can raise a score any more.
         found, _ = replace(self, settle=0.0).watch(state, heard, state.paths.frame - 1)
         return found
 
@@ -124,7 +132,7 @@ class KeywordSpotter:
         return SpotterState(words, nodes, regroup(state.nodes, state.paths, nodes, origin), watches)
 
     def watch(self, state: SpotterState, heard: Heard, first: int) -> tuple[list[Event], tuple[Watch, ...]]:
-        """Events of frames that begin with number `first`, and where the words stand after them."""
+        """Events of the frames from number `first` on, and the progress of the words after them."""
         watches = list(state.watches)
         found: list[tuple[int, int, Keyword]] = []
         thresholds = np.array([self._word_threshold(listed) for listed in state.words])
@@ -133,14 +141,14 @@ class KeywordSpotter:
         for w in busy.tolist():
             for i, p in enumerate(heard.probability[:, w].tolist()):
                 watch = self._seen(watches[w], p, heard.span[:, i, w], first + i, thresholds[w])
-                if watch.said and not watches[w].said:
+                if watch.reported and not watches[w].reported:
                     found.append((i, w, self._event(state.words[w], watch, first + i + 1)))
                 low = thresholds[w] * math.exp(-self.hysteresis)
-                watches[w] = Watch() if watch.said and p < low else watch
+                watches[w] = Watch() if watch.reported and p < low else watch
         return [event for *_, event in sorted(found, key=lambda item: item[:2])], tuple(watches)
 
     def _seen(self, watch: Watch, p: float, span: NDArray[np.int64], frame: int, threshold: float) -> Watch:
-        if watch.said:
+        if watch.reported:
             return watch
         if watch.since < 0 and p < threshold:
             return watch

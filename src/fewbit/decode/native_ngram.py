@@ -73,7 +73,7 @@ def native_words(
     unknown: float,
     word_bonus: float,
 ) -> NativeScorer | None:
-    """The scorer of `OpenVocabularyLM`, or ``None`` without the library; `spelling` must be kept by the caller."""
+    """The scorer of `OpenVocabularyLM`, or ``None`` without the library; the caller must keep `spelling`."""
     if reference_wanted() or not functions():
         return None
     ngram = _model(model)

@@ -21,15 +21,25 @@ from fewbit.text import Alphabet
 class NetworkScorer:
     """``weight * ln P(label | text)`` by a character language model, for example a packed chain of LSTM layers.
 
-    A label goes in as a vector with a 1 at its class and zeros elsewhere; class 0 says that a text starts. What comes
-    out for class 0 counts for nothing: the softmax goes over the labels.
+    The input of a label is a one-hot vector; class 0 starts a text. The output for class 0 is ignored: the softmax runs
+    over the labels.
 
     Args:
-        program: packed with an alphabet, with as many inputs as classes.
+        program: a network packed with an alphabet, with as many inputs as classes.
         weight: the alpha of the search.
 
     Raises:
-        ArgumentError: the network is of another kind.
+        ArgumentError: the network has no alphabet, or its outputs are not its inputs, frame by frame.
+
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from fewbit.speed import random_network
+        >>> letters = Alphabet(("a", "b"))
+        >>> network = replace(random_network("lstm", hidden=3, layers=1), alphabet=letters.to_dict())
+        >>> state, ln = NetworkScorer(network).start()
+        >>> round(float(np.exp(ln[1:]).sum()), 3)
+        1.0
     """
 
     program: Program
@@ -48,7 +58,7 @@ class NetworkScorer:
 
     @cached_property
     def alphabet(self) -> Alphabet:
-        """What the classes mean."""
+        """Meaning of the classes."""
         return Alphabet(**(self.program.alphabet or {}))
 
     def start(self) -> tuple[Any, LogProbs]:

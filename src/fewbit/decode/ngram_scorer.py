@@ -31,15 +31,23 @@ SPACE = " "
 
 @dataclass(frozen=True, eq=False)
 class CharNgram:
-    """An n-gram model whose symbols are the tokens of the alphabet. A state is a context of the model.
+    """An n-gram model over the tokens of the alphabet. A state is a context of the model.
 
     Args:
-        model: tokens that it does not have share the probability of ``<unk>`` equally.
-        alphabet: of the network.
+        model: tokens that it lacks share the probability of ``<unk>`` equally.
+        alphabet: that of the network.
         weight: of ln P in the search, above 0.
 
     Raises:
-        ArgumentError: a weight out of range, or a model that has none of the tokens.
+        ArgumentError: `weight` is out of range, or the model has none of the tokens.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> scorer = CharNgram(kneser_ney(["abababab"], order=2), Alphabet(("a", "b")))
+        >>> state, ln = scorer.start()
+        >>> states, ln = scorer.step([state], [1])  # the text is "a" now
+        >>> "b" if ln[0, 2] > ln[0, 1] else "a"
+        'b'
     """
 
     model: Ngram
@@ -55,11 +63,11 @@ class CharNgram:
             )
 
     def start(self) -> tuple[int, LogProbs]:
-        """State at the start of a text, and what comes first."""
+        """State at the start of a text, and log-probabilities of its first label."""
         return self.model.start, self._ln(self.model.start)
 
     def step(self, states: Sequence[int], labels: Sequence[int]) -> tuple[list[int], LogProbs]:
-        """Texts that grow by a label each."""
+        """Extend each text by a label."""
         after = [self.model.after(state, self._symbols[label]) for state, label in zip(states, labels, strict=True)]
         return after, _stack([self._ln(state) for state in after], self.alphabet)
 
@@ -73,7 +81,7 @@ class CharNgram:
 
     @cached_property
     def _symbols(self) -> list[int]:
-        """The symbol of each class; the blank never comes."""
+        """The symbol of each class; the blank is never looked up."""
         return [0, *self.model.encode(self.alphabet.tokens)]
 
     def _ln(self, state: int) -> LogProbs:
@@ -85,7 +93,7 @@ class CharNgram:
 
 
 class WordState(NamedTuple):
-    """Where a text stands: the word begun (-1: none of the vocabulary), words before, and how the word is spelled."""
+    """The state of a text: the current prefix (-1: not in the vocabulary), words before, and the spelling so far."""
 
     prefix: int
     history: int
@@ -96,17 +104,24 @@ class WordState(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class WordNgram:
-    """An n-gram model of words, which the space ends. Words that it does not know are spelled with equal letters.
+    """An n-gram model of words that end at a space. Unknown words are spelled with equally probable letters.
 
     Args:
         model: words that the alphabet cannot spell are left out.
-        alphabet: of the network; single characters, with a space among them.
+        alphabet: that of the network: single characters, including a space.
         weight: of ln P in the search, above 0.
         unknown: probability ``u`` that a word is spelled, between 0 and 1.
-        word_bonus: is added to the score for every word that ends.
+        word_bonus: added to the score for every completed word.
 
     Raises:
-        ArgumentError: a number out of range, an alphabet without space, or no word that it can spell.
+        ArgumentError: a number is out of range, or the alphabet has no space or cannot spell any word.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> words = kneser_ney([["go", "on"], ["go", "off"]], order=2)
+        >>> scorer = WordNgram(words, Alphabet(tuple(" fgno")))
+        >>> scorer.vocabulary
+        ('go', 'off', 'on')
     """
 
     model: Ngram
@@ -130,29 +145,29 @@ class WordNgram:
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
-        """The words that can be spelled, in the order of their classes."""
+        """The words that the alphabet can spell, in the order of their classes."""
         classes = {token: i for i, token in enumerate(self.alphabet.tokens) if token != SPACE}
         words = [word for word in self.model.symbols if word not in SPECIAL and word and set(word) <= set(classes)]
         return tuple(sorted(words, key=lambda word: [classes[letter] for letter in word]))
 
     @cached_property
     def trie(self) -> LetterTrie:
-        """Their spellings."""
+        """The spellings of the vocabulary."""
         return LetterTrie.build([tuple(self.alphabet.encode(word)) for word in self.vocabulary])
 
     @cached_property
     def ordered(self) -> Ngram:
-        """The model with its words in the order of the vocabulary, behind the three special symbols."""
+        """The model with its words in the order of the vocabulary, after the three special symbols."""
         known = set(self.vocabulary) | set(SPECIAL)
         rest = [symbol for symbol in self.model.symbols if symbol not in known]
         return self.model.renumbered([*SPECIAL, *self.vocabulary, *rest])
 
     def start(self) -> tuple[WordState, LogProbs]:
-        """State at the start of a text, and what comes first."""
+        """State at the start of a text, and log-probabilities of its first label."""
         return self._alone.start()
 
     def step(self, states: Sequence[WordState], labels: Sequence[int]) -> tuple[list[WordState], LogProbs]:
-        """Texts that grow by a label each."""
+        """Extend each text by a label."""
         return self._alone.step(states, labels)
 
     def native(self) -> Any:
@@ -166,14 +181,23 @@ class WordNgram:
 
 @dataclass(frozen=True, eq=False)
 class OpenVocabularyLM:
-    """Words of a vocabulary, and all others letter by letter. The weight, ``u`` and word bonus are those of `word`.
+    """Words of a vocabulary, and all others letter by letter, with the weight, ``u`` and word bonus of `word`.
 
     Args:
-        char: scorer of letters, of weight 1.
-        word: the words.
+        char: scorer of letters, with weight 1.
+        word: model of the words.
 
     Raises:
-        ArgumentError: the two have different alphabets, or `char` gives no plain probabilities.
+        ArgumentError: the alphabets differ, or the probabilities of `char` do not sum to 1.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> letters = Alphabet(tuple(" fgno"))
+        >>> char = CharNgram(kneser_ney(["go on go off"], order=3), letters)
+        >>> scorer = OpenVocabularyLM(char, WordNgram(kneser_ney([["go", "on"]], order=2), letters, unknown=0.1))
+        >>> state, ln = scorer.start()
+        >>> letters.tokens[int(ln[1:].argmax())]  # the first letter of "go"
+        'g'
     """
 
     char: Scorer
@@ -186,22 +210,22 @@ class OpenVocabularyLM:
         if total > 1.001:
             raise ArgumentError(
                 f"OpenVocabularyLM: the letters of the character model have probabilities that sum to {total:.3f}; "
-                "give it weight 1, the weight of the word model is that of both"
+                "give it weight 1; the weight of the word model applies to both"
             )
 
     @property
     def alphabet(self) -> Alphabet:
-        """That of both."""
+        """The alphabet of both models."""
         return self.word.alphabet
 
     def start(self) -> tuple[WordState, LogProbs]:
-        """State at the start of a text, and what comes first."""
+        """State at the start of a text, and log-probabilities of its first label."""
         spelling, ln_letters = self.char.start()
         state = WordState(0, self.word.ordered.start, 0.0, spelling, ln_letters)
         return state, self._ln(state)
 
     def step(self, states: Sequence[WordState], labels: Sequence[int]) -> tuple[list[WordState], LogProbs]:
-        """Texts that grow by a label each."""
+        """Extend each text by a label."""
         spellings, letters = self.char.step([state.spelling for state in states], labels)
         after = [
             WordState(*self._moved(state, label), spelling, ln)
@@ -228,7 +252,7 @@ class OpenVocabularyLM:
         return self.alphabet.tokens.index(SPACE) + 1
 
     def _moved(self, state: WordState, label: int) -> tuple[int, int, float]:
-        """The first three parts of the state when `label` has come."""
+        """The first three parts of the state after `label`."""
         prefix, history, ln_spelled = state[:3]
         trie, model = self.word.trie, self.word.ordered
         if label == self._space:
@@ -279,7 +303,7 @@ _UNKNOWN = SPECIAL.index(UNKNOWN)
 
 @dataclass(frozen=True)
 class _EqualLetters:
-    """Every label is as likely as any other."""
+    """All labels are equally probable."""
 
     alphabet: Alphabet
 

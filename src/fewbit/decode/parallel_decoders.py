@@ -1,4 +1,4 @@
-"""Several decoders on the same scores: text and keywords from one run of a network."""
+"""Several decoders on the same scores, such as text and keywords from one run of a network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from fewbit.decode.events import Event, Final, Keyword, Label, Partial
 
 @dataclass(frozen=True)
 class Member:
-    """A decoder that takes part, the frame at which it joined, and its state."""
+    """A decoder, the frame at which it joined, and its state."""
 
     decoder: Decoder
     joined: int
@@ -19,22 +19,31 @@ class Member:
 
 @dataclass(frozen=True)
 class ParallelState:
-    """Frames heard, and the decoders by name."""
+    """Number of frames, and the decoders by name."""
 
     frame: int
     members: Mapping[str, Member]
 
 
 class ParallelDecoders:
-    """A decoder made of others, each with a state of its own.
+    """A decoder that runs several others, each with its own state.
 
-    `decoders` may change between two steps: a decoder that joins starts at that frame, with its times moved to those
-    of the stream, and one that leaves is forgotten. Events come decoder by decoder within a step, so it is the order of
-    each decoder's events, not of all together, that any split of the frames keeps.
+    `decoders` may change between two steps. A decoder that joins starts at that frame, and its times are shifted to
+    those of the stream; one that leaves loses its state. Within a step, events come decoder by decoder. So any split of
+    the frames keeps the order of the events of each decoder, but not their order across decoders.
 
     Args:
         frame_seconds: time between two frames of scores.
-        decoders: by any name.
+        decoders: the decoders, by name.
+
+    Example:
+        >>> import numpy as np
+        >>> from fewbit.decode import Framewise
+        >>> moves, power = Framewise(["rest", "left"], 0.1), Framewise(["off", "on"], 0.1)
+        >>> decoder = ParallelDecoders(0.1, moves=moves, power=power)
+        >>> events, state = decoder.step(np.array([[3.0, 0.0]]), decoder.init_state())
+        >>> print([event.name for event in events + decoder.finish(state)])
+        ['rest', 'off']
     """
 
     def __init__(self, frame_seconds: float, **decoders: Decoder) -> None:
@@ -46,7 +55,7 @@ class ParallelDecoders:
         return ParallelState(0, {})
 
     def step(self, scores: Scores, state: ParallelState) -> tuple[list[Event], ParallelState]:
-        """Events that ``scores (frames, classes)`` bring to each decoder."""
+        """Events of ``scores (frames, classes)`` from each decoder."""
         events: list[Event] = []
         members = {}
         for name, decoder in self.decoders.items():
@@ -59,7 +68,7 @@ class ParallelDecoders:
         return events, ParallelState(state.frame + len(scores), members)
 
     def finish(self, state: ParallelState) -> list[Event]:
-        """Events that are left in each decoder when the stream ends."""
+        """Remaining events of each decoder at the end of the stream."""
         members = state.members.values()
         return [event for member in members for event in self._moved(member.decoder.finish(member.state), member)]
 

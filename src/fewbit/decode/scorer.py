@@ -12,14 +12,22 @@ LogProbs = NDArray[np.float32]
 
 
 class Scorer(Protocol):
-    """Says how likely each label is after a text; a text is known by its state, which never changes.
+    """Gives the probability of each label after a text. A state, which is immutable, stands for a text.
 
     Log-probabilities are natural, already weighted, in class order; class 0 (the blank) is 0.
+
+    Example:
+        >>> from fewbit.decode import CharNgram
+        >>> from fewbit.text import kneser_ney
+        >>> scorer: Scorer = CharNgram(kneser_ney(["abab"], order=2), Alphabet(("a", "b")))
+        >>> state, ln = scorer.start()
+        >>> len(ln)  # the blank, a, b
+        3
     """
 
     @property
     def alphabet(self) -> Alphabet:
-        """What the classes mean; must be that of the network."""
+        """Meaning of the classes; must be that of the network."""
         ...
 
     def start(self) -> tuple[Any, LogProbs]:

@@ -29,7 +29,14 @@ ENDLESS = 1 << 62
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A string of the beam; `score = ln P_CTC + scorer + insertion_bonus * labels` since the stream began."""
+    """A string of the beam; `score = ln P_CTC + scorer + insertion_bonus * labels` since the stream began.
+
+    Example:
+        >>> decoder = TreeBeam(Alphabet(("a", "b")), frame_seconds=0.1)
+        >>> _, state = decoder.step(np.log([[0.1, 0.6, 0.3]]), decoder.init_state())
+        >>> print([best.text for best in decoder.nbest(state)])
+        ['a', 'b', '']
+    """
 
     text: str
     score: float
@@ -37,7 +44,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class BeamState:
-    """The tree of a stream, and the text and stable characters that were shown last."""
+    """The tree of a stream, and the text and number of stable characters shown last."""
 
     tree: Any
     text: str = ""
@@ -46,27 +53,34 @@ class BeamState:
 
 @dataclass(frozen=True)
 class TreeBeam:
-    """Beam search decoder: the most probable text, summed over all its CTC paths, not the most probable path.
+    """Beam search decoder: finds the most probable text, summed over all its CTC paths, not the most probable path.
 
-    Memory and time a frame stay bounded for ever: labels that lie `depth` below the best string are committed, and what
-    contradicts them is deleted. States never change; a state that is given twice gives the same answer twice.
+    Memory and time per frame are bounded: labels further than `depth` from the end of the best string are committed,
+    and strings that contradict them are deleted. States are immutable.
 
     Args:
-        alphabet: what the classes mean; class 0 is the blank.
+        alphabet: meaning of the classes; class 0 is the blank.
         frame_seconds: time between two frames of scores.
-        scorer: language model, over the same alphabet; it brings its own weight.
-        width: strings that are followed.
+        scorer: language model over the same alphabet, with its own weight.
+        width: number of active strings.
         depth: labels of the best string that stay open to correction.
         prune_interval: frames between two commitments.
-        insertion_bonus: added to the score for every label, -50..50; a language model wants one above 0.
-        endpoint_seconds: an utterance ends when the best string has been in its blank for so long.
-        longest_seconds: an utterance is cut, at its last committed space, when it gets longer.
+        insertion_bonus: added to the score for every label, -50..50; with a language model it should be above 0.
+        endpoint_seconds: an utterance ends when the best string has been in its blank for this time.
+        longest_seconds: a longer utterance is cut at its last committed space.
         show_interval: frames between two looks at the best string.
-        blank_skip: frames whose blank is more probable make no new strings; 1 is off, 0.999 loses little.
-        label_floor: nor do labels below this natural log-probability in their frame.
+        blank_skip: frames whose blank is more probable create no new strings; 1 is off, 0.999 loses little.
+        label_floor: labels below this natural log-probability in their frame create no new strings.
 
     Raises:
         ArgumentError: a number is out of range, or the scorer has another alphabet.
+
+    Example:
+        >>> decoder = TreeBeam(Alphabet(tuple(" abc")), frame_seconds=0.1, width=8)
+        >>> scores = 9 * np.eye(5)[[2, 0, 3, 0, 4, 0]]  # a, blank, b, blank, c, blank
+        >>> events, state = decoder.step(scores, decoder.init_state())
+        >>> print(events[-1].text, "|", decoder.finish(state)[0].text)
+        abc | abc
     """
 
     alphabet: Alphabet
@@ -112,17 +126,17 @@ class TreeBeam:
         Scores are logits or log-probabilities; some, but not all, of a frame may be minus infinity.
 
         Raises:
-            DecodeError: another shape, NaN or infinity in the scores, or a language model that rules everything out.
+            DecodeError: the scores have another shape or are not finite, or the language model excludes all strings.
         """
         found, tree = self._search.step(state.tree, self._checked(scores))
         return self._events(found, BeamState(tree, state.text, state.stable))
 
     def finish(self, state: BeamState) -> list[Event]:
-        """The utterance that the end of the stream cuts off, if any."""
+        """The last utterance, if one is open."""
         return self._events(self._search.finish(state.tree), state)[0]
 
     def nbest(self, state: BeamState, count: int = 10) -> list[Hypothesis]:
-        """The best texts of the running utterance, all different, best first; spaces at their ends are kept."""
+        """The best texts of the current utterance, all different, best first, with spaces at their ends."""
         return [Hypothesis(self._text(best.labels), best.score) for best in self._search.best(state.tree, count)]
 
     def nodes(self, state: BeamState) -> int:
@@ -130,7 +144,7 @@ class TreeBeam:
         return self._search.nodes(state.tree)
 
     def save(self, state: BeamState) -> bytes:
-        """The state, exactly, for `restore` of an equal decoder; like a checkpoint, keep it where you trust it."""
+        """The exact state as bytes, for `restore` of an equal decoder. Load it only from a trusted place."""
         text = state.text.encode()
         return struct.pack("<qq", state.stable, len(text)) + text + self._search.save(state.tree)
 
@@ -138,7 +152,7 @@ class TreeBeam:
         """The state that was saved.
 
         Raises:
-            DecodeError: the bytes are damaged, or of a decoder with other arguments.
+            DecodeError: the bytes are damaged, or come from a decoder with other arguments.
         """
         if len(saved) < 16 or not 0 <= struct.unpack_from("<q", saved, 8)[0] <= len(saved) - 16:
             raise DecodeError("the saved state is damaged")
@@ -174,7 +188,7 @@ class TreeBeam:
             raise DecodeError(f"wanted scores (frames, {self.alphabet.classes}), got {scores.shape}")
         if not len(scores):
             return scores
-        # Both are NaN if any score is; rows are looked at only where something is infinite.
+        # Both are NaN if any score is; rows are checked only if something is infinite.
         finite = np.isfinite(scores.min()) and np.isfinite(scores.max())
         if not finite and not np.isfinite(scores.max(axis=1)).all():
             raise DecodeError("scores are NaN or infinite; the network or its input is broken")
@@ -221,7 +235,7 @@ class TreeBeam:
 
     @cached_property
     def _characters(self) -> NDArray[np.uint32] | None:
-        """The character of each class, where tokens are single characters; text is then made as a whole."""
+        """The character of each class if all tokens are single characters; then one array operation makes the text."""
         tokens = self.alphabet.tokens
         if self.alphabet.joiner or any(len(token) > 1 for token in tokens):
             return None

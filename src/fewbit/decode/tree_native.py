@@ -30,14 +30,14 @@ class NativeSearch:
         return self._own(self.call["beam_new"](ctypes.byref(argument), self._model))
 
     def step(self, state: Handle, scores: NDArray[np.float64]) -> tuple[list[SearchEvent], Handle]:
-        """What ``scores (frames, classes)``, before the softmax, bring, and the new state."""
+        """Events of ``scores (frames, classes)`` before the softmax, and the new state."""
         after, x = self._copy(state), np.ascontiguousarray(scores, np.float64)
         if self.call["beam_step"](after.address, x.ctypes.data, len(x)) != 0:
             raise DecodeError(last_error())
         return self._events(after), after
 
     def finish(self, state: Handle) -> list[SearchEvent]:
-        """What is left at the end of the stream."""
+        """Remaining events at the end of the stream."""
         after = self._copy(state)
         if self.call["beam_finish"](after.address) != 0:
             raise DecodeError(last_error())
@@ -56,7 +56,7 @@ class NativeSearch:
         return ranked
 
     def nodes(self, state: Handle) -> int:
-        """Strings that are held."""
+        """Number of strings in memory."""
         return int(self.call["beam_nodes"](state.address))
 
     def save(self, state: Handle) -> bytes:
@@ -68,7 +68,7 @@ class NativeSearch:
         return saved.raw[:size]
 
     def restore(self, saved: bytes) -> Handle:
-        """The state that was saved."""
+        """The saved state."""
         state = self.start()
         if self.call["beam_restore"](state.address, saved, len(saved)) != 0:
             raise DecodeError(last_error())

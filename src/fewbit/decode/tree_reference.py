@@ -1,8 +1,8 @@
-"""The slow tree beam search that says what the fast one (`csrc/beam.cpp`) computes.
+"""The slow tree beam search, which defines what the fast one (`csrc/beam.cpp`) computes.
 
-Both make the same sums and products of doubles in the same order. Probabilities are kept as they are, not as
-logarithms: after each frame all are multiplied by the power of two that brings the best string to 1..2, which rounds
-nothing, and the exponents are counted.
+Both compute the same sums and products of doubles in the same order. Probabilities are stored as they are, not as
+logarithms. After each frame all are multiplied by the power of two that brings the best string to 1..2. That causes no
+rounding, and the exponents are summed separately.
 """
 
 import math
@@ -18,7 +18,7 @@ from fewbit.decode.tree_search import Changed, Ended, Ranked, SearchEvent, Searc
 from fewbit.errors import DecodeError
 
 TINY = 1e-280
-"""Of the best string of the frame before: less is nothing."""
+"""Relative to the best string of the frame before; smaller probabilities count as 0."""
 BLANK_HOLDS = 0.99
 """Share of the best string's probability, for an endpoint."""
 
@@ -33,9 +33,9 @@ class Node:
     active: bool = False
     p_nonblank: float = 0.0  # probability that the frame is in the label
     p_blank: float = 0.0  # ... or in the blank after it
-    start: int = 0  # the frame with which most probability came in
-    last: int = 0  # the last one that held the label
-    entry: float = 0.0  # most that came in with a frame
+    start: int = 0  # the frame in which most probability entered
+    last: int = 0  # the last frame that held the label
+    entry: float = 0.0  # the most that entered in one frame
     prob: float = 0.0
     children: dict[int, int] = field(default_factory=dict)
     memory: Any = None  # the scorer's state
@@ -49,7 +49,7 @@ class Node:
 
 @dataclass
 class Tree:
-    """State of a stream; nodes are known by serial numbers, the older ones by smaller ones."""
+    """State of a stream. Nodes have serial numbers; older nodes have smaller ones."""
 
     nodes: dict[int, Node]
     active: list[int] = field(default_factory=lambda: [0])
@@ -64,7 +64,7 @@ class Tree:
     shown: tuple[int, int] = (0, 0)
 
     def copy(self) -> "Tree":
-        """One that can be changed; memories and weights never are."""
+        """A copy that may be changed; memories and weights are shared, as they never change."""
         nodes = {i: replace(node, children=dict(node.children)) for i, node in self.nodes.items()}
         return replace(self, nodes=nodes, active=list(self.active), spans=list(self.spans))
 
@@ -98,7 +98,7 @@ class ReferenceSearch:
         return Tree({0: root})
 
     def step(self, state: Tree, scores: NDArray[np.float64]) -> tuple[list[SearchEvent], Tree]:
-        """What ``scores (frames, classes)``, before the softmax, bring, and the new state."""
+        """Events of ``scores (frames, classes)`` before the softmax, and the new state."""
         tree, events = state.copy(), list[SearchEvent]()
         for y in map(_softmax, scores.tolist()):
             self._commit(tree, y, self._select(self._candidates(tree, y)))
@@ -107,7 +107,7 @@ class ReferenceSearch:
         return events, tree
 
     def finish(self, state: Tree) -> list[SearchEvent]:
-        """What is left at the end of the stream."""
+        """Remaining events at the end of the stream."""
         events: list[SearchEvent] = []
         self._finish(state.copy(), events)
         return events
@@ -123,7 +123,7 @@ class ReferenceSearch:
         return ranked
 
     def nodes(self, state: Tree) -> int:
-        """Strings that are held."""
+        """Number of strings in memory."""
         return len(state.nodes)
 
     def save(self, state: Tree) -> bytes:
@@ -134,7 +134,7 @@ class ReferenceSearch:
         return repr((tuple(asdict(self.options).values()), nodes, spans, rest)).encode()
 
     def restore(self, saved: bytes) -> Tree:
-        """The state that was saved."""
+        """The saved state."""
         try:
             options, nodes, spans, rest = literal_eval(saved.decode())
             tree = Tree({i: Node(*map(_rich, node)) for i, node in nodes.items()}, **rest)
@@ -146,7 +146,7 @@ class ReferenceSearch:
         return tree
 
     def _candidates(self, tree: Tree, y: list[float]) -> list[Candidate]:
-        """First the active strings as they would go on, then those with a label more."""
+        """First the active strings, unchanged, then those with one more label."""
         nodes, options, found = tree.nodes, self.options, list[Candidate]()
         for i in tree.active:
             node = nodes[i]
@@ -165,7 +165,7 @@ class ReferenceSearch:
             for k in labels if node.depth < deepest else []:
                 child = node.children.get(k)
                 if child is not None and nodes[child].active:
-                    continue  # has got it already
+                    continue  # already counted above
                 incoming = _incoming(node, k, y)
                 if incoming >= TINY:
                     found.append(Candidate(serial if child is None else child, i, k, incoming, 0.0, incoming))
@@ -218,7 +218,7 @@ class ReferenceSearch:
         return [math.exp(float(value) + self.options.insertion_bonus) for value in ln]
 
     def _drop(self, tree: Tree, dropped: set[int]) -> None:
-        """Strings are no longer active; those without children are deleted, and so on upwards."""
+        """Deactivate strings, and delete those without children, upwards."""
         for i in dropped:
             tree.nodes[i].active, tree.nodes[i].p_nonblank, tree.nodes[i].p_blank = False, 0.0, 0.0
         for i in dropped:
@@ -245,7 +245,7 @@ class ReferenceSearch:
             events.append(Changed(tree.frame, len(tree.spans), np.array(labels, np.int64)))
 
     def _move_root(self, tree: Tree, root: int) -> None:
-        """Commit the labels up to `root`; what does not descend from it is deleted."""
+        """Commit the labels up to `root`, and delete all strings that do not descend from it."""
         if root == tree.root:
             return
         line = path(tree, root)
@@ -265,7 +265,7 @@ class ReferenceSearch:
             tree.shown = tree.best, tree.root
 
     def _cut_long(self, tree: Tree, events: list[SearchEvent]) -> None:
-        """An utterance without end is cut at its last committed space, so that memory stays bounded."""
+        """Cut a long utterance at its last committed space, so that memory stays bounded."""
         if not tree.spans or tree.frame - tree.spans[0].start < self.options.longest:
             return
         spaces = [i for i, span in enumerate(tree.spans) if i > 0 and span.label == self.options.space]
@@ -276,7 +276,7 @@ class ReferenceSearch:
 
 
 def path(tree: Tree, i: int) -> list[int]:
-    """Nodes from the root (left out) to `i`."""
+    """Nodes from the root (exclusive) to `i`."""
     found = []
     while i != tree.root:
         found.append(i)
@@ -285,7 +285,7 @@ def path(tree: Tree, i: int) -> list[int]:
 
 
 def _softmax(x: list[float]) -> list[float]:
-    """Sums in order; `sum` does not in every version of Python."""
+    """Softmax that adds in order, unlike `sum` in some versions of Python."""
     most, total = max(x), 0.0
     e = [math.exp(value - most) for value in x]
     for value in e:
@@ -294,12 +294,12 @@ def _softmax(x: list[float]) -> list[float]:
 
 
 def _incoming(parent: Node, label: int, y: list[float]) -> float:
-    """What comes from a string into the one with a label more; the same label again needs a blank between."""
+    """Probability that a string passes to the string with one more label; a repeated label needs a blank between."""
     return (parent.p_blank if parent.label == label else parent.total) * (parent.weights[label] * y[label])
 
 
 def _plain(value: Any) -> Any:
-    """A value whose `repr` can be read again."""
+    """A value whose `repr` can be parsed."""
     if isinstance(value, np.ndarray):
         return {"array": value.tolist(), "type": value.dtype.str}
     if isinstance(value, tuple | list):

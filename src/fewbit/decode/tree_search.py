@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Numbers of a search, times in frames; `TreeBeam` says what they mean.
+    """Options of a search, with times in frames; see `TreeBeam` for their meaning.
 
     The order of the fields is that of ``fewbit_beam_options``; `space` is -1 in an alphabet without one, and `floor` a
     probability.
@@ -30,7 +30,7 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class Changed:
-    """The best string is another, or more of it is committed: `labels`, the first `committed` of them for good."""
+    """The best string has changed, or more of it is committed: `labels`, the first `committed` of them final."""
 
     frame: int
     committed: int
@@ -67,18 +67,18 @@ SearchEvent = Changed | Ended
 
 
 class Search(Protocol):
-    """A search whose states never change: each function gives a new one."""
+    """A search with immutable states: each function returns a new one."""
 
     def start(self) -> Any:
         """State at the start of a stream."""
         ...
 
     def step(self, state: Any, scores: NDArray[np.float64]) -> tuple[list[SearchEvent], Any]:
-        """What ``scores (frames, classes)``, before the softmax, bring, and the new state."""
+        """Events of ``scores (frames, classes)`` before the softmax, and the new state."""
         ...
 
     def finish(self, state: Any) -> list[SearchEvent]:
-        """What is left at the end of the stream."""
+        """Remaining events at the end of the stream."""
         ...
 
     def best(self, state: Any, count: int) -> list[Ranked]:
@@ -86,13 +86,13 @@ class Search(Protocol):
         ...
 
     def nodes(self, state: Any) -> int:
-        """Strings that are held."""
+        """Number of strings in memory."""
         ...
 
     def save(self, state: Any) -> bytes:
-        """The state, for `restore` of a search with the same options and scorer."""
+        """The state as bytes, for `restore` of a search with the same options and scorer."""
         ...
 
     def restore(self, saved: bytes) -> Any:
-        """The state that was saved."""
+        """The saved state."""
         ...

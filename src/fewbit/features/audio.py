@@ -1,8 +1,8 @@
 """Sound from files and microphones, as chunks of one channel at a wanted sample rate.
 
-Files are read by soundfile (wav, flac, ogg and whatever else libsndfile knows) and resampled by soxr, both block by
-block: an hour of sound needs no more memory than a second. Both are imported when first used: training from frames that
-are there already needs neither.
+soundfile reads the files (wav, flac, ogg and other formats of libsndfile) and soxr resamples them, both block by block:
+an hour of sound needs no more memory than a second. Both are imported on first use, because training on ready frames
+needs neither.
 """
 
 import os
@@ -19,7 +19,12 @@ CHUNK_SECONDS = 0.1
 
 
 class Resampler:
-    """Streaming change of sample rate; the same samples come out however the input is cut."""
+    """Streaming change of sample rate; any split of the input gives the same output.
+
+    Example:
+        >>> len(Resampler(16_000, 8_000).step(np.zeros(1_600, np.float32), last=True))
+        800
+    """
 
     def __init__(self, source: int, target: int) -> None:
         import soxr
@@ -29,7 +34,7 @@ class Resampler:
         self._stream = None if source == target else soxr.ResampleStream(source, target, 1, dtype="float32")
 
     def step(self, samples: Samples, last: bool = False) -> Samples:
-        """Resampled sound that is ready after `samples`; `last` flushes what the filter still holds."""
+        """The resampled sound that is ready after `samples`; `last` flushes the filter."""
         samples = check_samples(samples)
         if self._stream is None:
             return samples
@@ -37,16 +42,21 @@ class Resampler:
 
 
 def read_audio(path: str | Path, sample_rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
-    """Chunks ``(n,)`` of the file's sound, mixed to one channel, at `sample_rate` samples a second.
+    """Read a sound file as chunks ``(n,)`` of one channel, at `sample_rate` samples per second.
 
     Raises:
-        AudioError: the file is missing, is no sound that libsndfile reads, or holds NaN.
+        AudioError: the file is missing, is no sound that libsndfile can read, or contains NaN.
+
+    Example:
+        >>> chunks = list(read_audio("recording.wav", sample_rate=16_000, chunk_seconds=0.5))
+        >>> sum(map(len, chunks)) / 16_000 > 1  # seconds
+        True
     """
     import soundfile
 
     where = ""
     try:
-        if Path(path).suffix.lower() == ".raw":  # soundfile would ask for its rate with a TypeError
+        if Path(path).suffix.lower() == ".raw":  # soundfile would raise a TypeError that asks for its rate
             raise AudioError("sound without a header is not read; convert it to wav")
         with soundfile.SoundFile(os.fsencode(path)) as file:
             resampler = Resampler(file.samplerate, sample_rate)
@@ -72,13 +82,17 @@ def _why(path: Path, error: Exception) -> str:
 
 
 def microphone(sample_rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterator[Samples]:
-    """Chunks ``(n,)`` from the default microphone at `sample_rate` samples a second, until Ctrl-C.
+    """Chunks ``(n,)`` from the default microphone at `sample_rate` samples per second, until Ctrl-C.
 
-    A microphone that does not offer the rate is opened at its own and resampled.
+    If the microphone does not support that rate, it runs at its own, and the sound is resampled.
 
     Raises:
         MissingExtraError: sounddevice or the PortAudio library is not installed.
         AudioError: there is no microphone, or it fails.
+
+    Example:
+        >>> for chunk in microphone(16_000):  # doctest: +SKIP
+        ...     print(f"{abs(chunk).max():.3f}")
     """
     try:
         import sounddevice
@@ -95,13 +109,13 @@ def microphone(sample_rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterat
                 samples, _ = stream.read(block)
                 yield resampler.step(samples[:, 0].copy())
     except KeyboardInterrupt:
-        return  # the usual end: what was heard so far is still finished and summed up
+        return  # the usual end: the caller still finishes its session
     except sounddevice.PortAudioError as error:
         raise AudioError(f"the microphone cannot be used: {error}") from error
 
 
 def _microphone_rate(sounddevice: Any, sample_rate: int) -> int:
-    """`sample_rate` if the microphone offers it, else its own."""
+    """`sample_rate` if the microphone supports it, else its own."""
     try:
         sounddevice.check_input_settings(samplerate=sample_rate, channels=1, dtype="float32")
     except sounddevice.PortAudioError:

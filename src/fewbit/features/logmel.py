@@ -1,8 +1,8 @@
-"""Log-mel filter bank for streams: the same numbers however the sound is cut.
+"""Log-mel filter bank for streams: any split of the sound gives the same numbers.
 
-Frames are computed one by one by kaldi-native-fbank (Povey window, pre-emphasis 0.97, mean of the frame removed, no
-dither, no padding at the edges), so a frame depends on its own samples only. The state is the tail of samples that
-coming frames still need.
+kaldi-native-fbank computes the frames one by one (Povey window, pre-emphasis 0.97, mean of the frame removed, no
+dither, no padding at the edges), so a frame depends only on its own samples. The state is the tail of samples that the
+next frames need.
 """
 
 from collections.abc import Mapping
@@ -26,9 +26,17 @@ class LogMel:
 
     Args:
         mels: filters, evenly spaced on the mel scale from 20 Hz to half the sample rate.
-        sample_rate: samples a second.
+        sample_rate: samples per second.
         window_ms, hop_ms: length of a frame and distance of two, in milliseconds.
-        floor: smallest value that comes out; digital silence is not quieter than a quiet room.
+        floor: smallest output value, so that digital silence is not quieter than a quiet room.
+
+    Example:
+        >>> features = LogMel(mels=20, sample_rate=8_000)
+        >>> features(np.zeros(8_000, np.float32)).shape  # a second of silence
+        (98, 20)
+        >>> frames, state = features.step(np.zeros(500, np.float32), features.init_state())
+        >>> len(frames), len(state)
+        (4, 180)
     """
 
     mels: int = 40
@@ -74,10 +82,10 @@ class LogMel:
         return np.zeros(0, np.float32)
 
     def step(self, samples: Samples, state: Samples) -> tuple[NDArray[np.float32], Samples]:
-        """Frames that are complete after `samples`, and the samples that wait for more.
+        """The frames that are complete after `samples`, and the samples that the next frames need.
 
         Raises:
-            AudioError: samples are not one-dimensional, not finite, or absurdly large.
+            AudioError: the samples are not one-dimensional, not finite, or larger than 1e6.
         """
         samples = check_samples(samples)
         waiting = np.concatenate([state, samples])
@@ -93,7 +101,7 @@ class LogMel:
         return np.maximum(mel, np.float32(self.floor)), waiting[frames * self.hop :]
 
     def __call__(self, samples: Samples) -> NDArray[np.float32]:
-        """All frames of a whole recording."""
+        """The frames of a whole recording."""
         return self.step(samples, self.init_state())[0]
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,7 +136,7 @@ class LogMel:
 
 
 def check_samples(samples: Samples) -> Samples:
-    """The samples as one-dimensional float32, or an `AudioError` that says what is wrong with them."""
+    """Return the samples as one-dimensional float32, or raise an `AudioError` that says what is wrong with them."""
     samples = np.asarray(samples)
     if samples.dtype.kind == "i":  # PCM: full scale is 1.0
         samples = samples / np.float32(2 ** (8 * samples.dtype.itemsize - 1))

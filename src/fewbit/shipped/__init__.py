@@ -16,7 +16,12 @@ __all__ = ["find", "names", "pretrained"]
 
 
 def names() -> list[str]:
-    """Of the packed networks in this package."""
+    """Names of the packed networks in this package.
+
+    Example:
+        >>> names()
+        ['an4', 'commands', 'digits']
+    """
     return sorted(path.stem for path in Path(str(resources.files("fewbit.shipped"))).glob("*.fewbit"))
 
 
@@ -25,6 +30,10 @@ def pretrained(name: str = "digits") -> Path:
 
     Raises:
         ArgumentError: no network of that name ships with fewbit.
+
+    Example:
+        >>> pretrained("digits").name
+        'digits.fewbit'
     """
     if name not in names():
         raise ArgumentError(f"no network {name!r} ships with fewbit; there are {names()}")
@@ -32,10 +41,14 @@ def pretrained(name: str = "digits") -> Path:
 
 
 def find(model: str | Path) -> Path:
-    """A packed network by its path, or by the name under which it ships: ``words.fewbit``, ``digits``.
+    """Find a packed network by its path, or by its name if it ships with fewbit: ``words.fewbit``, ``digits``.
 
     Raises:
         ArgumentError: `model` has no suffix, is no file, and does not ship with fewbit.
+
+    Example:
+        >>> find("digits") == pretrained("digits"), find("words.fewbit").name
+        (True, 'words.fewbit')
     """
     path = Path(model)
     return path if path.suffix or path.is_file() or len(path.parts) > 1 else pretrained(str(model))

@@ -1,4 +1,4 @@
-"""How fast networks run on this machine: products, recurrent networks and packed files, against its own ceilings."""
+"""Speed of networks on this machine: products, recurrent networks and packed files, relative to its limits."""
 
 from fewbit.speed.blocks import BlockChoice, choose_block
 from fewbit.speed.ceilings import read_rate

@@ -1,4 +1,4 @@
-"""What the machine could do at best: reading memory, and nothing else."""
+"""Limits of the machine: the bandwidth of reading memory."""
 
 import numpy as np
 
@@ -7,10 +7,14 @@ from fewbit.speed.timing import measure
 
 
 def read_rate(size: int, target: str | None = None, seconds: float = 0.1) -> float:
-    """Bytes a second at which `size` bytes, read again and again, come to one thread.
+    """Bytes per second at which one thread reads `size` bytes repeatedly.
 
     Raises:
         TargetError: the native library is missing.
+
+    Example:
+        >>> read_rate(1 << 12) > 1e8  # bytes per second
+        True
     """
     words = max(8, size // 8)
     memory = np.ones(words, np.uint64)

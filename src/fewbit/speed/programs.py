@@ -1,4 +1,4 @@
-"""Steps of recurrent networks: random ones of a given size, and packed files."""
+"""Timing of random recurrent networks of a given size and of packed files."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,13 +20,16 @@ STEP = 1 / 64
 
 
 def random_network(cell: str, hidden: int, layers: int, format: str = "ternary", seed: int = 0) -> Program:
-    """A Program of `layers` random layers of `hidden` units, as many inputs, 8-bit signals.
-
-    cell: one of `CELLS`.
+    """A Program of random layers with `hidden` units, as many inputs, and 8-bit signals; `cell` is one of `CELLS`.
 
     Raises:
         TargetError: no such cell.
         FormatError: no such format.
+
+    Example:
+        >>> network = random_network("lstm", hidden=16, layers=2, format="int4")
+        >>> network.inputs, network.outputs
+        (16, 16)
     """
     if cell not in CELLS:
         raise TargetError(f"no cell is called {cell!r}; there are {', '.join(CELLS)}")
@@ -45,7 +48,13 @@ def time_network(
     target: str | None = None,
     seconds: float = 0.5,
 ) -> dict[str, Any]:
-    """`time_program` of a `random_network`."""
+    """`time_program` of a `random_network`.
+
+    Example:
+        >>> result = time_network("sru", hidden=16, layers=1, steps=4, seconds=0.01)
+        >>> result["cell"], result["steps"], result["step_us"] > 0
+        ('sru', 4, True)
+    """
     made = random_network(cell, hidden, layers, format)
     return {"cell": cell, "format": format, **time_program(made, steps, threads, target, seconds)}
 
@@ -57,14 +66,19 @@ def time_program(
     target: str | None = None,
     seconds: float = 0.5,
 ) -> dict[str, Any]:
-    """Time calls of `steps` frames each, floats in and out, the state handed on.
+    """Time calls of `steps` frames each, with float input and output; each call continues the stream.
 
-    Returns the timing of a call in microseconds; ``step_us``, the median for a frame; ``weight_bytes`` in memory;
-    ``gb_per_second`` of them; and ``memory_ceiling``, the share of the rate at which this machine reads so many bytes.
+    Returns the timing of a call in microseconds; ``step_us``, the median per frame; ``weight_bytes`` in memory;
+    ``gb_per_second``, the speed of reading them; and ``memory_ceiling``, its share of the bandwidth of this machine.
 
     Raises:
         FileFormatError: the file cannot be read.
         TargetError: no such target, or the native library is missing.
+
+    Example:
+        >>> result = time_program(random_network("gru", hidden=16, layers=1), steps=4, seconds=0.01)
+        >>> result["steps"], result["median_us"] > 0
+        (4, True)
     """
     program = program if isinstance(program, Program) else load(program)
     run = Native(program.ops, target, threads)

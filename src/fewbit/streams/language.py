@@ -1,8 +1,8 @@
-"""Language models that lie beside a packed network, and the beam search with the weights that were tuned for them.
+"""Language models beside a packed network, and the beam search with the weights that were tuned for them.
 
-Beside ``name.fewbit`` may lie ``name.char.ngram`` and ``name.word.ngram`` (`fewbit.text.ngram_to_bytes`) and
-``name.toml``, a table for each of `KINDS` with the arguments of the search. A packed character network
-``name.char.fewbit`` takes the place of ``name.char.ngram``.
+The folder of ``name.fewbit`` may contain ``name.char.ngram`` and ``name.word.ngram`` (`fewbit.text.ngram_to_bytes`) and
+``name.toml``, with a table of search settings for each of `KINDS`. A packed character network ``name.char.fewbit``
+replaces ``name.char.ngram``.
 """
 
 import tomllib
@@ -21,10 +21,18 @@ KINDS = ("none", "char", "word", "char+word")
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What was tuned for a kind of language model on held-out speech.
+    """Settings of a search, tuned for one kind of language model on held-out speech.
 
-    weight: of ln P of the language model; unknown: probability that a word is none of the vocabulary (with words);
-    insertion_bonus: for each label; word_bonus: for each word; width, depth: of the search.
+    Args:
+        weight: of ln P of the language model.
+        unknown: probability of a word outside the vocabulary (for kinds with words).
+        insertion_bonus: added to the score for every label.
+        word_bonus: added to the score for every word.
+        width, depth: those of `fewbit.decode.TreeBeam`.
+
+    Example:
+        >>> SearchSettings(weight=0.55, insertion_bonus=0.7).width
+        64
     """
 
     weight: float = 1.0
@@ -38,17 +46,24 @@ class SearchSettings:
 def choose_decoder(
     network: Network, model: str | Path, lm: str | None = None, search: SearchSettings | None = None
 ) -> Decoder:
-    """The decoder of a network with a language model that lies beside it.
+    """The decoder of a network, with a language model from its folder.
 
     Args:
-        network: what `model` holds.
+        network: the network in `model`.
         model: path of the packed network.
-        lm: one of `KINDS`; ``none`` is the greedy decoder; default the strongest there is.
-        search: in place of the tuned one.
+        lm: one of `KINDS`; ``none`` selects the greedy decoder. Default: the strongest available.
+        search: replaces the tuned settings.
 
     Raises:
         ArgumentError: `lm` is none of the kinds.
-        DataError: there is no such language model beside the network, or its files are damaged.
+        DataError: the language model is missing, or its files are damaged.
+
+    Example:
+        >>> import fewbit as fb
+        >>> model = fb.pretrained("an4")
+        >>> decoder = choose_decoder(fb.load(model), model, lm="char")
+        >>> print(type(decoder).__name__, decoder.scorer.weight)
+        TreeBeam 0.85
     """
     model = Path(model)
     lm = strongest(model) if lm is None else lm
@@ -65,12 +80,18 @@ def choose_decoder(
 
 
 def strongest(model: Path) -> str:
-    """The last of `KINDS` whose files lie beside a packed network."""
+    """The last of `KINDS` whose files exist beside a packed network.
+
+    Example:
+        >>> import fewbit as fb
+        >>> strongest(fb.pretrained("an4")), strongest(fb.pretrained("digits"))
+        ('char+word', 'none')
+    """
     return [kind for kind in KINDS if all(_file(model, part).is_file() for part in _parts(kind))][-1]
 
 
 def language_model(model: Path, lm: str, alphabet: Alphabet, search: SearchSettings) -> Scorer:
-    """The scorer of the kind `lm` from the files beside a packed network."""
+    """The scorer of kind `lm`, from the files beside a packed network."""
     if lm == "char":
         return _letters(model, alphabet, search.weight)
     words = WordNgram(_read(_file(model, "word")), alphabet, search.weight, search.unknown, search.word_bonus)
@@ -78,17 +99,24 @@ def language_model(model: Path, lm: str, alphabet: Alphabet, search: SearchSetti
 
 
 def tuned(model: Path, lm: str) -> SearchSettings:
-    """The arguments of the search that ``name.toml`` holds for `lm`, or the defaults where there is no such file."""
+    """The settings that ``name.toml`` contains for `lm`, or the defaults without such a file."""
     path = model.with_suffix(".toml")
     try:
         given: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return SearchSettings(**given.get(lm, {}))
     except (tomllib.TOMLDecodeError, TypeError) as error:
-        raise DataError(f"{path}: no arguments of a search: {error}") from error
+        raise DataError(f"{path}: wrong search settings: {error}") from error
 
 
 def settings_to_toml(lm: str, search: dict[str, Any]) -> str:
-    """The table of ``name.toml`` for one kind."""
+    """The table of ``name.toml`` for one kind.
+
+    Example:
+        >>> print(settings_to_toml("char", {"weight": 0.8, "width": 32}), end="")
+        ["char"]
+        weight = 0.8
+        width = 32
+    """
     return "\n".join([f'["{lm}"]', *(f"{name} = {value!r}" for name, value in search.items()), ""])
 
 

@@ -1,4 +1,4 @@
-"""A session listens to one stream: chunks of sound in, events out.
+"""A session processes one stream: chunks of sound in, events out.
 
 It is the only object that holds state. Any number of sessions share one network.
 """
@@ -15,11 +15,18 @@ from fewbit.program.numerics import Q10
 from fewbit.text import Alphabet
 
 TAIL_SECONDS = 0.5
-"""Silence added at the end of a stream, so that a network can say what it has heard last."""
+"""Silence added at the end of a stream, so that the network can output what it heard last."""
 
 
 class Network(Protocol):
-    """What a session runs: a `Program`, or anything else with its shape."""
+    """What a session runs: a `Program`, or any object with the same methods.
+
+    Example:
+        >>> import fewbit as fb
+        >>> network: Network = fb.load(fb.pretrained("digits"))
+        >>> print(network.stride, network.features["rate"])
+        4 8000
+    """
 
     @property
     def features(self) -> dict[str, Any] | None:
@@ -33,7 +40,7 @@ class Network(Protocol):
 
     @property
     def stride(self) -> int:
-        """Input frames for each output frame."""
+        """Input frames per output frame."""
         ...
 
     def init_state(self) -> Any:
@@ -46,12 +53,12 @@ class Network(Protocol):
 
 
 class Session:
-    """Listens with `network` and says what `decoder` makes of it.
+    """Runs `network` on a stream and returns the events of `decoder`.
 
     Args:
         network: usually a `Program` packed with features and an alphabet.
         decoder: default greedy CTC over the network's alphabet.
-        sample_rate: samples a second of the chunks; default that of the network's features. Other rates are resampled.
+        sample_rate: that of the chunks, which are resampled if needed. Default: that of the network's features.
 
     Raises:
         DecodeError: the network has no description of its features or of its alphabet.
@@ -71,7 +78,7 @@ class Session:
         self.network, self.decoder = network, decoder
         self.sample_rate = sample_rate or self.features.sample_rate
         self.seconds = 0.0
-        """Sound heard so far."""
+        """Seconds of sound so far."""
         self._ended = False
         self._resampler = Resampler(self.sample_rate, self.features.sample_rate)
         self._waiting = self.features.init_state()
@@ -79,10 +86,10 @@ class Session:
         self._decoder_state = decoder.init_state()
 
     def step(self, chunk: NDArray[np.float32]) -> list[Event]:
-        """Events that a chunk ``(n,)`` of samples in [-1, 1] brings; a chunk may have any length.
+        """Process a chunk ``(n,)`` of samples in [-1, 1], of any length; return its events.
 
         Raises:
-            AudioError: the chunk has another shape, or holds NaN; the session can go on with the next one.
+            AudioError: the chunk has another shape, or contains NaN. The session can continue with the next chunk.
         """
         self._demand_open()
         samples = self._resampler.step(chunk)
@@ -90,7 +97,7 @@ class Session:
         return self._hear(samples)
 
     def finish(self) -> list[Event]:
-        """Events that are left at the end of the stream; afterwards the session is closed."""
+        """End the stream and return the remaining events; afterwards the session is closed."""
         self._demand_open()
         self._ended = True
         rest = self._resampler.step(np.zeros(0, np.float32), last=True)
@@ -100,7 +107,7 @@ class Session:
 
     def _demand_open(self) -> None:
         if self._ended:
-            raise DecodeError("the session has finished; make a new one for another stream")
+            raise DecodeError("the session has finished; create a new one for another stream")
 
     def _hear(self, samples: NDArray[np.float32]) -> list[Event]:
         frames, self._waiting = self.features.step(samples, self._waiting)
@@ -110,10 +117,15 @@ class Session:
 
 
 def front_end(network: Network) -> LogMel:
-    """The features that a network listens to.
+    """The front end of a network.
 
     Raises:
-        DecodeError: it was packed without, or their description is not one of `LogMel`; or this is no network.
+        DecodeError: the network has no features, or they are not those of `LogMel`; or `network` is no network.
+
+    Example:
+        >>> import fewbit as fb
+        >>> front_end(fb.load(fb.pretrained("digits"))).sample_rate
+        8000
     """
     if not hasattr(network, "features"):
         raise DecodeError(f"{network!r} is no network; fewbit.load reads one from a file")
@@ -126,16 +138,27 @@ def front_end(network: Network) -> LogMel:
 
 
 def frame_seconds(network: Network) -> float:
-    """Time between two frames of a network's scores."""
+    """Time between two frames of a network's scores.
+
+    Example:
+        >>> import fewbit as fb
+        >>> frame_seconds(fb.load(fb.pretrained("digits")))
+        0.04
+    """
     features = front_end(network)
     return features.hop / features.sample_rate * network.stride
 
 
 def alphabet_of(network: Network) -> Alphabet:
-    """What the classes of a network mean.
+    """The meaning of the classes of a network.
 
     Raises:
-        DecodeError: it was packed without an alphabet, or its description is not one of `Alphabet`.
+        DecodeError: the network has no alphabet, or its description is wrong.
+
+    Example:
+        >>> import fewbit as fb
+        >>> alphabet_of(fb.load(fb.pretrained("digits"))).tokens[:3]
+        ('zero', 'one', 'two')
     """
     if network.alphabet is None:
         raise DecodeError("the network was packed without an alphabet; give the session a decoder")

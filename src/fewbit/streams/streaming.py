@@ -1,4 +1,4 @@
-"""Whole streams: a file or a microphone through a session, with its speed measured."""
+"""Whole streams: run a file or a microphone through a session and measure the speed."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -18,10 +18,20 @@ from fewbit.streams.session import Network, Session, front_end
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was heard in one stream.
+    """The result of one stream.
 
-    real_time_factor: seconds of work for each second of sound, from samples to events (below 1 keeps up). latency_ms:
-    median time from the last sample of a chunk to its events.
+    Args:
+        text: of all finished utterances.
+        audio_seconds: length of the sound.
+        real_time_factor: seconds of work per second of sound, from samples to events; below 1 keeps up.
+        latency_ms: median time from the last sample of a chunk to its events.
+        events: all events.
+
+    Example:
+        >>> import fewbit as fb
+        >>> heard = stream(fb.load(fb.pretrained("digits")), "recording.wav")
+        >>> print(f"{heard.audio_seconds:.1f} s, keeps up: {heard.real_time_factor < 1}")
+        3.6 s, keeps up: True
     """
 
     text: str
@@ -39,17 +49,23 @@ def stream(
     chunk_seconds: float = CHUNK_SECONDS,
     on_event: Callable[[Event], None] | None = None,
 ) -> Transcript:
-    """Listen to a file (or to chunks at the network's own rate) chunk by chunk, as if it came in live.
+    """Process a file (or chunks at the network's own sample rate) chunk by chunk, as if it arrived live.
 
     Args:
         network: usually a `Program`.
         source: path of a sound file, or chunks ``(n,)`` of samples.
         decoder: default greedy CTC.
-        chunk_seconds: sound for each step.
-        on_event: called with each event as it comes.
+        chunk_seconds: length of a chunk.
+        on_event: called with each event as it occurs.
 
     Raises:
-        AudioError: the file cannot be read, or holds NaN.
+        AudioError: the file cannot be read, or contains NaN.
+
+    Example:
+        >>> import fewbit as fb
+        >>> heard = fb.stream(fb.load(fb.pretrained("digits")), "recording.wav")
+        >>> heard.text
+        'two zero zero zero'
     """
     session = Session(network, decoder)
     events: list[Event] = []
@@ -80,11 +96,17 @@ def stream(
 
 
 def run(network: Network, source: str | Path) -> NDArray[np.float64]:
-    """Scores ``(frames, classes)`` of a whole input at once: a sound file, or ``.npy`` frames ``(time, features)``.
+    """Scores ``(frames, classes)`` of a whole input: a sound file, or a ``.npy`` file of frames ``(time, features)``.
 
     Raises:
         AudioError, DataError: the sound or the array cannot be read.
         DecodeError: the network has no features, or the frames do not fit it.
+
+    Example:
+        >>> import fewbit as fb
+        >>> scores = fb.run(fb.load(fb.pretrained("digits")), "recording.wav")
+        >>> scores.shape  # frames, classes
+        (89, 11)
     """
     if Path(source).suffix == ".npy":
         try:
@@ -94,7 +116,7 @@ def run(network: Network, source: str | Path) -> NDArray[np.float64]:
     else:
         features = front_end(network)
         frames = features(np.concatenate([np.zeros(0, np.float32), *read_audio(source, features.sample_rate)]))
-    if isinstance(network, Program):  # which may look ahead, or need its whole input
+    if isinstance(network, Program):  # it may look ahead, or need its whole input
         return np.asarray(network(frames))
     scores, _ = network.step(frames, network.init_state())
     return np.asarray(scores / Q10)

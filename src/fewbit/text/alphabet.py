@@ -1,4 +1,4 @@
-"""The symbols that a network can say.
+"""The symbols that a network outputs.
 
 Class 0 of the network is the CTC blank; class ``i`` is ``tokens[i - 1]``. Tokens may be letters (joined by nothing)
 or whole words (joined by a space).
@@ -15,7 +15,7 @@ BLANK = 0
 
 @dataclass(frozen=True)
 class Alphabet:
-    """Tokens in class order without the blank, and what stands between two of them in text.
+    """Tokens in class order without the blank, and the joiner between two of them in text.
 
     Example:
         >>> digits = Alphabet(("zero", "one", "two"), joiner=" ")
@@ -35,18 +35,18 @@ class Alphabet:
         if not self.tokens or len(set(self.tokens)) != len(self.tokens) or "" in self.tokens:
             raise ArgumentError("an alphabet needs at least one token, all different and none empty")
         if self.joiner and any(self.joiner in token for token in self.tokens):
-            raise ArgumentError(f"a token holds the joiner {self.joiner!r}; text could not be taken apart again")
+            raise ArgumentError(f"a token contains the joiner {self.joiner!r}, so text could not be split again")
 
     @property
     def classes(self) -> int:
-        """Outputs of a network for this alphabet: the tokens and the blank."""
+        """Number of classes: the tokens and the blank."""
         return len(self.tokens) + 1
 
     def encode(self, text: str) -> list[int]:
         """Classes of the tokens of `text`.
 
         Raises:
-            DecodeError: `text` holds something that is no token.
+            DecodeError: `text` contains something that is no token.
         """
         parts: Sequence[str] = text.split(self.joiner) if self.joiner else text
         places = {token: i + 1 for i, token in enumerate(self.tokens)}
@@ -59,7 +59,7 @@ class Alphabet:
         """Text of a sequence of classes; blanks are skipped.
 
         Raises:
-            DecodeError: a class is none of the alphabet's.
+            DecodeError: a class is out of range.
         """
         heard = list(classes)
         if any(not 0 <= i < self.classes for i in heard):
@@ -67,5 +67,5 @@ class Alphabet:
         return self.joiner.join(self.tokens[i - 1] for i in heard if i != BLANK)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain description, as it stands in packed files."""
+        """Plain description, as packed files hold it."""
         return asdict(self) | {"tokens": list(self.tokens)}

@@ -1,7 +1,7 @@
 """ARPA files, the text form in which n-gram models are exchanged; plain, ``.gz`` or ``.xz`` by the name.
 
-One line a gram: log10 P, a tab, the symbols with spaces between them, and, where the gram is a context, a tab and
-log10 of its back-off weight. A space that is itself a symbol is written ``<space>``.
+Each gram is a line: log10 P, a tab, the symbols separated by spaces and, if the gram is a context, a tab and log10 of
+its back-off weight. A symbol that is itself a space is written ``<space>``.
 """
 
 import gzip
@@ -23,10 +23,16 @@ _COUNT = re.compile(r"ngram\s+(\d+)\s*=\s*(\d+)")
 
 
 def write_arpa(model: Ngram, path: str | Path) -> Path:
-    """Write a model.
+    r"""Write a model as an ARPA file.
 
     Raises:
         ArgumentError: a symbol contains white space, so it could not be read again.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> path = write_arpa(kneser_ney(["abab"], order=2), "letters.arpa")
+        >>> path.read_text().splitlines()[:3]
+        ['\\data\\', 'ngram 1=5', 'ngram 2=4']
     """
     names = [SPACE if symbol == " " else symbol for symbol in model.symbols]
     broken = [symbol for symbol in names if symbol.split() != [symbol]]
@@ -51,10 +57,16 @@ def write_arpa(model: Ngram, path: str | Path) -> Path:
 
 
 def read_arpa(path: str | Path) -> Ngram:
-    """Read a model. Without ``<unk>``, ``<s>`` or ``</s>``, they are added with probability 0.
+    """Read an ARPA file. Missing ``<unk>``, ``<s>`` and ``</s>`` are added with probability 0.
 
     Raises:
         DataError: the file is missing or damaged; the message names the line.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> model = read_arpa(write_arpa(kneser_ney(["abab"], order=2), "letters.arpa.gz"))
+        >>> model.order, model.symbols[3:]
+        (2, ('a', 'b'))
     """
     path = Path(path)
     try:
@@ -113,10 +125,10 @@ class _Reader:
         for _ in range(count):
             gram, p, backoff = self._gram(length)
             if gram in places:
-                self._fault(f"the gram {self._text(gram)!r} is there twice")
+                self._fault(f"the gram {self._text(gram)!r} occurs twice")
             parent = self.places.get(gram[:-1])
             if parent is None:
-                self._fault(f"the gram {self._text(gram)!r} has no context: {self._text(gram[:-1])!r} is not there")
+                self._fault(f"the gram {self._text(gram)!r} has no context: {self._text(gram[:-1])!r} is missing")
             places[gram] = len(places)
             parents.append(parent)
             last.append(gram[-1])

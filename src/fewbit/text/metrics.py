@@ -1,4 +1,4 @@
-"""Word and character error rates: edits that turn what was heard into what was said, for each unit said."""
+"""Word and character error rates: edits between hypothesis and reference, per unit of the reference."""
 
 from collections.abc import Hashable, Iterable, Sequence
 
@@ -19,12 +19,22 @@ def edit_distance(reference: Sequence[Hashable], heard: Sequence[Hashable]) -> i
 
 
 def wer(references: Iterable[str], heard: Iterable[str]) -> float:
-    """Word error rate over a corpus: all edits by all reference words. 0.0 is perfect; above 1.0 is possible."""
+    """Word error rate of a corpus: all edits divided by all reference words. 0.0 is perfect; above 1.0 is possible.
+
+    Example:
+        >>> wer(["one two three four"], ["one too three four"])
+        0.25
+    """
     return _rate([(r.split(), h.split()) for r, h in zip(references, heard, strict=True)])
 
 
 def cer(references: Iterable[str], heard: Iterable[str]) -> float:
-    """Character error rate over a corpus, spaces counted."""
+    """Character error rate of a corpus, including spaces.
+
+    Example:
+        >>> cer(["four"], ["for"])
+        0.25
+    """
     return _rate(list(zip(references, heard, strict=True)))
 
 

@@ -1,4 +1,4 @@
-"""N-gram language models with back-off: how likely a symbol is after the few that came before it.
+"""N-gram language models with back-off: the probability of a symbol after the few before it.
 
 The grams form a trie, level by level, children in the order of their symbols. With ``h`` a context, ``h'`` the same
 without its oldest symbol, and ``b`` the back-off weight of a context:
@@ -20,7 +20,7 @@ from fewbit.errors import ArgumentError, DataError
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 SPECIAL = (UNKNOWN, BEGIN, END)
 LN_NEVER = -99 * float(np.log(10.0))
-"""ln of what stands for probability 0 in ARPA files."""
+"""ln of the value that represents probability 0 in ARPA files."""
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ class Level:
         parent: the gram without its last symbol, as its place in the level before (zeros for single symbols).
         symbol: the last symbol.
         ln_p: ln of its probability after the others.
-        ln_backoff: ln of the back-off weight of the gram as a context; 0 where it is none.
+        ln_backoff: ln of the back-off weight of the gram as a context; 0 if it is none.
     """
 
     parent: Integers
@@ -45,10 +45,10 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Ngram:
-    """A model; made by `kneser_ney`, `read_arpa` or `ngram_from_bytes`.
+    """An n-gram model, made by `kneser_ney`, `read_arpa` or `ngram_from_bytes`.
 
-    Node 0 of the trie is the empty context, node ``1 + s`` the symbol ``s`` alone. A node is also the context of what
-    follows it.
+    Node 0 of the trie is the empty context, node ``1 + s`` the symbol ``s`` alone. A node is also a context for
+    the symbols after it.
 
     Args:
         symbols: names; the first three are ``<unk>``, ``<s>`` and ``</s>``.
@@ -57,7 +57,14 @@ class Ngram:
         ln_p: its ln P after the symbols before it.
         ln_backoff: of the node as a context.
         first: children of node ``i`` are ``first[i] : first[i + 1]``; ``(nodes + 1,)``.
-        shorter: the node of the longest gram that is an end of this one.
+        shorter: the node of the longest gram that is a proper suffix of this one.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> model = kneser_ney(["abababab"], order=2)
+        >>> after_a = np.exp(model.ln_next(model.after(model.start, model.numbers["a"])))
+        >>> bool(after_a[model.numbers["b"]] > after_a[model.numbers["a"]])
+        True
     """
 
     symbols: tuple[str, ...]
@@ -70,7 +77,7 @@ class Ngram:
 
     @staticmethod
     def build(symbols: Sequence[str], levels: Sequence[Level]) -> "Ngram":
-        """The trie of all grams; the first level holds every symbol, and empty ones do not count."""
+        """Build the trie of all grams. The first level contains every symbol; empty levels are ignored."""
         size = len(symbols)
         levels = [level for level in levels if len(level.symbol)]
         places, keys = np.zeros(1, np.int64), []
@@ -116,7 +123,7 @@ class Ngram:
 
     @cached_property
     def context(self) -> Integers:
-        """The longest end of each node that says anything of what follows."""
+        """The longest suffix of each node that has children or a back-off weight."""
         says = (np.diff(self.first) > 0) | (self.ln_backoff != 0)
         found = np.where(says, np.arange(len(says)), self.shorter)
         while not (says[found] | (found == 0)).all():
@@ -133,18 +140,18 @@ class Ngram:
         return int(self.context[1 + self.numbers[BEGIN]])
 
     def encode(self, sequence: Iterable[str]) -> list[int]:
-        """Numbers of symbols; what the model does not have is ``<unk>``."""
+        """Numbers of symbols; unknown ones become ``<unk>``."""
         unknown = self.numbers[UNKNOWN]
         return [self.numbers.get(symbol, unknown) for symbol in sequence]
 
     def child(self, nodes: Integers, symbols: Integers) -> Integers:
-        """Nodes of grams that are one symbol longer, -1 where there are none; node -1 has no children."""
+        """Nodes of grams that are one symbol longer, or -1 if there is none; node -1 has no children."""
         wanted = nodes * len(self.symbols) + symbols
         places = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
         return np.where((self._keys[places] == wanted) & (nodes >= 0), places + 1, -1)
 
     def after(self, context: int, symbol: int) -> int:
-        """The context when `symbol` has followed `context`."""
+        """The context after `symbol` follows `context`."""
         while True:
             first, last = self.first[context], self.first[context + 1]
             place = first + int(np.searchsorted(self.symbol[first:last], symbol))
@@ -167,7 +174,7 @@ class Ngram:
         return ln
 
     def ln_probabilities(self, sequences: Iterable[Iterable[str]]) -> Floats:
-        """Natural log-probability of every symbol of every sequence and of its end, one after the other."""
+        """Natural log-probability of every symbol of every sequence and of its end, in order."""
         begin, end = self.numbers[BEGIN], self.numbers[END]
         text = np.array(list(chain.from_iterable([begin, *self.encode(s), end] for s in sequences)), np.int64)
         grams = [np.zeros(len(text), np.int64)]  # of each length, by where they start
@@ -233,7 +240,7 @@ class Ngram:
 
 
 def _ends(model: Ngram, nodes: Integers) -> Integers:
-    """The longest proper end of each gram; those of all shorter grams are known."""
+    """The longest proper suffix of each gram; those of all shorter grams are known."""
     symbols = model.symbol[nodes].astype(np.int64)
     context = model.parent[nodes]
     found = np.where(context == 0, 0, -1)

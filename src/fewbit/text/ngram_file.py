@@ -1,7 +1,7 @@
 """A compact form of n-gram models: the arrays of the trie in a safetensors container, logarithms as 16-bit codes.
 
-A logarithm comes back to within half a step, the range of its array over 65534 (about 0.0002 for ln P). Symbols and
-counts of children take 8, 16 or 32 bits, whatever the largest one needs.
+A logarithm is exact to half a step, where a step is the range of its array over 65534 (about 0.0002 for ln P). Symbols
+and counts of children take 8, 16 or 32 bits, as the largest one requires.
 """
 
 import json
@@ -23,7 +23,14 @@ MOST_HEADER = 1 << 28
 
 
 def ngram_to_bytes(model: Ngram) -> bytes:
-    """The model as bytes, the same for the same model."""
+    """Convert a model to bytes; equal models give equal bytes.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> data = ngram_to_bytes(kneser_ney(["abab"], order=2))
+        >>> ngram_from_bytes(data).order
+        2
+    """
     children = np.diff(model.first)
     contexts = int(np.flatnonzero((children > 0) | (model.ln_backoff != 0)).max()) + 1
     p, *p_grid = _codes(model.ln_p.astype(np.float64))
@@ -45,17 +52,22 @@ def ngram_to_bytes(model: Ngram) -> bytes:
 
 
 def ngram_from_bytes(data: bytes, where: str = "the bytes") -> Ngram:
-    """The model that `ngram_to_bytes` wrote; `where` names the bytes in messages.
+    """Read a model that `ngram_to_bytes` wrote; `where` names the bytes in messages.
 
     Raises:
-        DataError: the bytes are damaged, of a newer version, or no model.
+        DataError: the bytes are damaged, have a newer version, or contain no model.
+
+    Example:
+        >>> from fewbit.text import kneser_ney
+        >>> ngram_from_bytes(ngram_to_bytes(kneser_ney(["abab"], order=2))).symbols[3:]
+        ('a', 'b')
     """
     try:
         header = json.loads(data[8 : 8 + min(int.from_bytes(data[:8], "little"), MOST_HEADER)])
         described = json.loads(header["__metadata__"][KEY])
         if described["version"] != VERSION:
             raise DataError(
-                f"an n-gram model of version {described['version']}; this fewbit reads {VERSION}, update it"
+                f"an n-gram model of version {described['version']}; this fewbit reads version {VERSION}, so update it"
             )
         entries = deserialize(data)  # type: ignore[no-untyped-call]
         return _model(described, {name: _array(entry) for name, entry in entries})

@@ -1,7 +1,7 @@
 """Interpolated modified Kneser-Ney smoothing: an n-gram model from text.
 
-With ``a`` the adjusted count of a gram (how often it was seen, if it has full length or begins a text; else after how
-many different symbols) and ``D`` the discount for counts of 1, 2 and more:
+With ``a`` the adjusted count of a gram (how often it occurs, if it has full length or begins a text; else the number of
+different symbols before it) and ``D`` the discount for counts of 1, 2 and more:
 
     P(s | h) = max(a(h s) - D, 0) / sum of a(h .)  +  b(h) P(s | h')
     b(h)     = 1 - sum of the first terms over the grams kept
@@ -19,7 +19,7 @@ from fewbit.text.ngram import BEGIN, END, LN_NEVER, SPECIAL, UNKNOWN, Floats, In
 MOST_ORDERS = 10
 MOST_DENSE = 1 << 24  # a table is faster than sorting as long as it is small
 FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])
-"""Discounts where a text is too small, or too regular, for their estimates to exist."""
+"""Discounts for texts that are too small or too regular to estimate them."""
 
 
 @dataclass
@@ -39,20 +39,25 @@ def kneser_ney(
     symbols: Iterable[str] | None = None,
     least: Sequence[int] = (),
 ) -> Ngram:
-    """Model of `order` from texts: strings of characters, or lists of words.
+    """Learn a model from texts: strings of characters, or lists of words.
 
-    Every sequence begins with ``<s>`` and ends with ``</s>``; give an endless text as one sequence.
+    Every sequence begins with ``<s>`` and ends with ``</s>``; pass an endless text as one sequence.
 
     Args:
         sequences: the texts.
         order: length of the longest grams, 1 to 10.
-        symbols: the vocabulary; all else becomes ``<unk>``. Default: every symbol that is seen.
-        least: how often a gram of each length must be seen to be kept, from length 1 on; what is missing at the end
-            repeats the last. Single symbols are always kept. Default: once.
+        symbols: the vocabulary; all other symbols become ``<unk>``. Default: every symbol that occurs.
+        least: minimum number of occurrences for a gram of each length to be kept, from length 1 on; the last number
+            applies to all longer grams. Single symbols are always kept. Default: 1.
 
     Raises:
         DataError: there is no text.
         ArgumentError: `order` is out of range, or `least` falls with the length.
+
+    Example:
+        >>> model = kneser_ney(["the cat sat on the mat"], order=3)
+        >>> model.bits_per_symbol(["the mat"]) < model.bits_per_symbol(["tam eht"])
+        True
 
     References:
         Chen, Goodman 1998, "An empirical study of smoothing techniques for language modeling"; Heafield et al. 2013,
@@ -62,7 +67,9 @@ def kneser_ney(
         raise ArgumentError(f"kneser_ney: order must lie in 1..{MOST_ORDERS}, not {order}")
     least = [*least, *[least[-1] if least else 1] * order][:order]
     if any(a > b for a, b in pairwise(least)):
-        raise ArgumentError(f"kneser_ney: longer grams are not seen more often, so least may not fall: {least}")
+        raise ArgumentError(
+            f"kneser_ney: least must not fall with the length, since longer grams do not occur more often: {least}"
+        )
     texts = [list(sequence) for sequence in sequences]
     if not any(texts):
         raise DataError("kneser_ney: there is no text")

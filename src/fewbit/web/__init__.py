@@ -1,4 +1,4 @@
-"""The server: sound from browsers and other clients in, events out (torch-free, the extra ``web``)."""
+"""The server: sound from browsers and other clients in, events out (torch-free, extra ``web``)."""
 
 from importlib.util import find_spec
 

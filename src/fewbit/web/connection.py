@@ -1,4 +1,4 @@
-"""One WebSocket: a task reads it, one lets its sound be heard, one writes the answers."""
+"""One WebSocket, with three tasks: one reads, one runs the sound through the session, one writes the answers."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from fewbit.web.hub import Answer, Hub, Stream
 from fewbit.web.protocol import CLOSE_CODES, Ask, Fault, Message, Refused, Start, read_message
 
 CLOSING_SECONDS = 2.0
-"""For saying why a connection is closed, to a client that may not listen."""
+"""Time limit for telling a client why its connection is closed; it may not read the message."""
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 class Connection:
     """A client, from its first message to the close.
 
-    What waits is bounded on both sides: a client that sends too fast is not read for a while, one that does not read
-    is dropped.
+    Both queues are bounded: the server stops reading from a client that sends too fast, and drops a client that does
+    not read.
     """
 
     def __init__(self, socket: WebSocket, hub: Hub) -> None:
@@ -30,7 +30,7 @@ class Connection:
         self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
 
     async def run(self) -> None:
-        """Serve the client; returns when the connection is over, whatever its end."""
+        """Serve the client until its connection ends, for whatever reason."""
         try:
             await self._socket.accept()
             with self._hub.place():
@@ -44,7 +44,7 @@ class Connection:
             await self._refuse(Fault(Refused.FAILED, str(error)))
         except Exception:
             log.exception("a stream failed")
-            await self._refuse(Fault(Refused.FAILED, "the server failed; its log says why"))
+            await self._refuse(Fault(Refused.FAILED, "the server failed; see its log"))
 
     async def _listen(self) -> None:
         start = await self._receive()
@@ -69,7 +69,7 @@ class Connection:
             async with asyncio.timeout(limits.idle_seconds):
                 received = await self._socket.receive()
         except TimeoutError:
-            raise Fault(Refused.IDLE, f"nothing came for {limits.idle_seconds:g} seconds") from None
+            raise Fault(Refused.IDLE, f"no message for {limits.idle_seconds:g} seconds") from None
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", 1005))
         text, data = received.get("text"), received.get("bytes")
@@ -78,12 +78,12 @@ class Connection:
     async def _read(self, stream: Stream) -> None:
         message: Message = b""
         while message is not Ask.END:
-            while stream.full:  # not read meanwhile, so that TCP holds the client back
+            while stream.full:  # reading stops, so TCP slows the client down
                 self._room.clear()
                 await self._room.wait()
             message = await self._receive()
             if isinstance(message, Start):
-                raise Fault(Refused.MESSAGE, "the stream has started already; open another connection")
+                raise Fault(Refused.MESSAGE, "the stream has already started; open another connection")
             stream.put(message)
             self._work.set()
 
@@ -101,8 +101,8 @@ class Connection:
 
     def _say(self, answers: list[Answer]) -> None:
         waiting, limit = self._answers.qsize(), self._hub.limits.outgoing
-        if waiting > limit:  # looked at before a block's answers are added: a long block may have many
-            raise Fault(Refused.SLOW_READER, f"{waiting} events were waiting to be read, more than the {limit} allowed")
+        if waiting > limit:  # checked before the answers of a block are added, because a long block may have many
+            raise Fault(Refused.SLOW_READER, f"{waiting} events wait to be read, more than the {limit} allowed")
         for answer in answers:
             self._answers.put_nowait(answer)
 
@@ -111,7 +111,7 @@ class Connection:
         try:
             async with asyncio.timeout(CLOSING_SECONDS):
                 await self._socket.send_text(json.dumps(message, ensure_ascii=False))
-                # The reason of a close frame has 123 bytes at most.
+                # The reason in a close frame may have at most 123 bytes.
                 await self._socket.close(CLOSE_CODES[fault.why], str(fault).encode()[:120].decode(errors="ignore"))
         except (TimeoutError, WebSocketDisconnect, RuntimeError):
-            pass  # it has gone, or does not listen
+            pass  # the client has gone, or does not read

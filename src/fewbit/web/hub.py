@@ -1,4 +1,4 @@
-"""One network and many streams: what waits of each is run in turns by a few worker threads."""
+"""One network and many streams: a few worker threads process the waiting sound of each stream in turn."""
 
 import asyncio
 import time
@@ -18,10 +18,10 @@ from fewbit.web.protocol import Ask, Fault, Keywords, Limits, Message, Refused, 
 from fewbit.web.spotter import Spotter, keyword_spotter
 
 STATS_SECONDS = 1.0
-"""Sound between two reports that come unasked."""
+"""Seconds of sound between two unrequested reports."""
 
 MESSAGES = 1024
-"""That may wait of one stream, whatever their size."""
+"""Maximum number of waiting messages of a stream, of any size."""
 
 Answer = dict[str, Any]
 
@@ -29,12 +29,12 @@ Answer = dict[str, Any]
 class Stream:
     """The sound of one client on its way through a session.
 
-    `put` is called by the event loop, `work` by one worker thread at a time.
+    The event loop calls `put`; one worker thread at a time calls `work`.
     """
 
     def __init__(self, session: Session, decoders: ParallelDecoders, spotter: Spotter | None, limits: Limits) -> None:
         self.ended = False
-        """Whether the end of the stream has been heard."""
+        """Whether the stream has ended."""
         self._session, self._decoders, self._spotter = session, decoders, spotter
         self._most_bytes = int(limits.waiting_seconds * session.sample_rate) * 2
         self._lock = Lock()
@@ -45,22 +45,22 @@ class Stream:
 
     @property
     def full(self) -> bool:
-        """Whether as much waits as may."""
+        """Whether no more messages may wait."""
         return self._bytes >= self._most_bytes or len(self._waiting) >= MESSAGES
 
     def put(self, message: Message) -> None:
-        """Add a message to those that wait."""
+        """Add a message to the queue."""
         with self._lock:
             self._waiting.append((time.perf_counter(), message))
             self._bytes += len(message) if isinstance(message, bytes) else 0
 
     def work(self) -> list[Answer]:
-        """Answers to all that waits; sound that came in several messages is run as one block."""
+        """Answers to all waiting messages; the sound of consecutive messages runs as one block."""
         with self._lock:
             waiting, self._waiting, self._bytes = self._waiting, [], 0
         answers: list[Answer] = []
         asked = any(message is Ask.STATS for _, message in waiting)
-        waiting = [item for item in waiting if item[1] is not Ask.STATS]  # so that it cuts no block
+        waiting = [item for item in waiting if item[1] is not Ask.STATS]  # so that it splits no block
         for is_sound, group in groupby(waiting, key=lambda item: isinstance(item[1], bytes)):
             if is_sound:
                 arrived, chunks = zip(*group, strict=True)
@@ -73,12 +73,12 @@ class Stream:
         return answers
 
     def watch(self, words: Sequence[str]) -> list[Answer]:
-        """Watch for `words` from now on; a list that cannot be watched for leaves the old one in place."""
+        """Watch for `words` from now on. An unusable list leaves the old one in place."""
         decoders = dict(self._decoders.decoders)
         before = decoders.pop("keywords", None)
         if words:
             if self._spotter is None:
-                return [_keyword_error("this server watches for no keywords")]
+                return [_keyword_error("this server does not watch for keywords")]
             try:
                 decoders["keywords"] = self._spotter(words, before)
             except FewbitError as error:
@@ -125,19 +125,19 @@ class Stream:
 
 
 class Hub:
-    """The network and what all streams share.
+    """The network and everything else that all streams share.
 
     Args:
         network: usually a `Program`.
-        decoder: makes the decoder of a stream's text; default greedy CTC.
-        keywords: makes a decoder that watches for a list of words; default `keyword_spotter`, if the network has an
-            alphabet and the limits allow for words.
-        limits: what a client may ask.
+        decoder: creates the text decoder of a stream; default greedy CTC.
+        keywords: creates a decoder that watches for a list of words; default `keyword_spotter`, if the network has an
+            alphabet and the limits allow keywords.
+        limits: limits of a client.
         workers: threads that run the network.
 
     Raises:
-        DecodeError: the network was packed without features, or without an alphabet and there is no decoder.
-        ServerError: fewer than one worker.
+        DecodeError: the network has no features, or neither an alphabet nor a decoder.
+        ServerError: `workers` is out of range.
     """
 
     def __init__(
@@ -151,21 +151,21 @@ class Hub:
     ) -> None:
         if not 1 <= workers <= 256:
             raise ServerError(f"workers must lie in 1..256, not {workers}")
-        first = Session(network, decoder() if decoder else None)  # so that what is wrong is known before anybody calls
+        first = Session(network, decoder() if decoder else None)  # so that errors appear before the first client
         self.network, self.limits = network, limits or Limits()
         self.taken = 0
-        """Connections that are open."""
+        """Number of open connections."""
         self._decoder = decoder or (lambda: first.decoder)
         if keywords is None and network.alphabet is not None:
             keywords = keyword_spotter(network)
         self.spotter = keywords if self.limits.keywords else None
-        """What watches for words, if anything does."""
-        # A stream has one job at most, and jobs are taken in the order in which they came: so streams take turns.
+        """Makes decoders that watch for words, if the server offers that."""
+        # Each stream has at most one job, and jobs run in order of arrival, so streams take turns.
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fewbit")
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place for one connection.
+        """Reserve a place for one connection.
 
         Raises:
             Fault: all places are taken.
@@ -185,11 +185,11 @@ class Hub:
         return Stream(session, decoders, self.spotter, self.limits)
 
     async def turn(self, stream: Stream) -> list[Answer]:
-        """Let a worker thread do what waits of `stream`, when its turn has come."""
+        """Let a worker thread process the waiting messages of `stream` when its turn comes."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, stream.work)
 
     def close(self) -> None:
-        """Let the worker threads end."""
+        """Stop the worker threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 

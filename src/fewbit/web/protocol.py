@@ -1,4 +1,4 @@
-"""What clients may say to the server, and how it says no; docs/reference/web-protocol.md describes the protocol."""
+"""Messages of clients and refusals of the server; docs/reference/web-protocol.md describes the protocol."""
 
 import json
 from dataclasses import dataclass, fields
@@ -9,7 +9,7 @@ from fewbit.errors import ServerError
 
 
 class Refused(Enum):
-    """Why a connection is closed."""
+    """Reasons to close a connection."""
 
     MESSAGE = "message"
     TOO_LARGE = "too_large"
@@ -31,7 +31,7 @@ CLOSE_CODES = {
 
 
 class Fault(ServerError):
-    """What ends a connection; its message is sent to the client."""
+    """An error that ends a connection; the client receives its message."""
 
     def __init__(self, why: Refused, message: str) -> None:
         super().__init__(message)
@@ -40,18 +40,21 @@ class Fault(ServerError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one client may ask of the server, so that it cannot hurt the others.
+    """Limits of one client, so that it cannot harm the others.
 
     Args:
-        streams: connections at once, 1 .. 100,000.
-        message_bytes: of one message, 1,024 .. 16 million.
-        idle_seconds: without a message from the client, above 0.
-        waiting_seconds: of sound that may wait for its turn; then the client is held back. 0.1 .. 60.
-        outgoing: events that may wait for a client that reads slowly when the next come, 1 .. 100,000; then it is
-            dropped.
-        lowest_sample_rate, highest_sample_rate: samples a second, within 1,000 .. 192,000.
-        keywords: words in a list, 0 .. 10,000.
-        keyword_length: characters of a word, 1 .. 1,000.
+        streams: maximum number of concurrent connections, 1 .. 100,000.
+        message_bytes: maximum size of a message, 1,024 .. 16 million.
+        idle_seconds: maximum time without a message from the client, above 0.
+        waiting_seconds: sound that may wait for its turn, 0.1 .. 60; beyond it the server stops reading.
+        outgoing: events that may wait for a client that reads slowly, 1 .. 100,000; beyond it the client is dropped.
+        lowest_sample_rate, highest_sample_rate: samples per second, within 1,000 .. 192,000.
+        keywords: maximum number of words in a list, 0 .. 10,000.
+        keyword_length: maximum number of characters of a word, 1 .. 1,000.
+
+    Example:
+        >>> Limits(streams=10, idle_seconds=5.0).message_bytes
+        262144
     """
 
     streams: int = 40
@@ -84,7 +87,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Start:
-    """The first message: samples a second of the sound that follows, and words to watch for."""
+    """The first message: sample rate of the sound that follows, and words to watch for."""
 
     sample_rate: int
     keywords: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The server: the page, what it wants to know of the network, and the WebSocket."""
+"""The server: the page, the description of the network, and the WebSocket."""
 
 import asyncio
 import socket
@@ -29,7 +29,7 @@ from fewbit.web.spotter import Spotter
 STATIC = Path(__file__).parent / "static"
 LOCAL = ("127.0.0.1", "localhost", "::1")
 ABORT_SECONDS = 10.0
-"""For a client to take its last messages once its connection is over."""
+"""Time for a client to receive its last messages after its connection has ended."""
 
 
 def app(
@@ -47,17 +47,24 @@ def app(
 
     Args:
         network: usually a `Program`; all streams share it.
-        name: of the network, for the page.
-        decoder: makes the decoder of a stream's text; default greedy CTC.
-        keywords: makes a decoder that watches for a list of words; default `keyword_spotter`.
-        limits: what one client may ask.
+        name: name of the network, for the page.
+        decoder: creates the text decoder of a stream; default greedy CTC.
+        keywords: creates a decoder that watches for a list of words; default `keyword_spotter`.
+        limits: limits of one client.
         workers: threads that run the network.
-        origins: of other web pages that may connect, such as ``https://example.org``; the own one always may.
-        hosts: names by which the server may be called; default any.
+        origins: origins of other web pages that may connect, such as ``https://example.org``.
+        hosts: allowed values of the ``Host`` header; default any.
 
     Raises:
-        DecodeError: the network does not say what it listens to.
-        ServerError: an argument is out of its range.
+        DecodeError: the network has no features.
+        ServerError: an argument is out of range.
+
+    Example:
+        >>> import fewbit as fb
+        >>> from starlette.testclient import TestClient
+        >>> client = TestClient(app(fb.load(fb.pretrained("digits")), name="digits"))
+        >>> client.get("/network").json()["sample_rate"]
+        8000
     """
     hub = Hub(network, decoder=decoder, keywords=keywords, limits=limits, workers=workers)
     check = OriginCheck(origins)
@@ -67,7 +74,7 @@ def app(
         if check.allows(client.headers):
             await Connection(client, hub).run()
         else:
-            await client.close(1008)  # before it is accepted: the client sees status 403
+            await client.close(1008)  # before accepting, so the client gets status 403
 
     async def describe(_: Request) -> JSONResponse:
         return JSONResponse(about)
@@ -106,20 +113,24 @@ def serve(
 
     Args:
         network: usually a `Program`.
-        host, port: where to listen; other machines are heard only if `host` says so.
+        host, port: address to listen on; the default accepts connections from this machine only.
         certificate, key: PEM files for https, without which browsers give the microphone to local pages only.
-        log_level: of uvicorn.
-        options: those of `app`. A server on a local address answers to local names only, unless `hosts` says more.
+        log_level: that of uvicorn.
+        options: those of `app`. On a local address, `hosts` defaults to the local names.
 
     Raises:
-        ServerError: an option is out of its range.
-        OSError: the address is taken.
+        ServerError: an option is out of range.
+        OSError: the address is in use.
+
+    Example:
+        >>> import fewbit as fb
+        >>> serve(fb.load(fb.pretrained("digits")), port=8080)  # doctest: +SKIP
     """
     if host in LOCAL:
         options.setdefault("hosts", LOCAL)
     config = configuration(app(network, **options), host, port, certificate, key, log_level)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Opened here, since uvicorn would end the process if the address is taken.
+    # Opened here, because uvicorn would exit the process if the address is in use.
     with socket.create_server((host, port), family=family) as listener, suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listener])
 
@@ -132,7 +143,7 @@ def configuration(
     key: str | Path | None = None,
     log_level: str = "warning",
 ) -> uvicorn.Config:
-    """How uvicorn runs the application."""
+    """The configuration of uvicorn for the application."""
     if not 0 <= port <= 65_535:
         raise ServerError(f"port must lie in 0..65535, not {port}")
     return uvicorn.Config(
@@ -140,11 +151,11 @@ def configuration(
         host=host,
         port=port,
         ws=Protocol,
-        # Twice what is allowed, so that most clients get a sentence; beyond, the connection is cut unread.
+        # Twice the limit, so that most clients get an error message; larger messages cut the connection unread.
         ws_max_size=2 * application.state.hub.limits.message_bytes,
-        # Streams are never silent for long, and a client that is held back could not answer in time.
+        # Streams send often, and a client that the server has stopped reading could not answer in time.
         ws_ping_interval=None,
-        ws_per_message_deflate=False,  # sound does not get shorter
+        ws_per_message_deflate=False,  # sound does not compress
         ssl_certfile=certificate,
         ssl_keyfile=key,
         log_level=log_level,
@@ -154,10 +165,10 @@ def configuration(
 
 
 class Protocol(WebSocketsSansIOProtocol):
-    """Uvicorn's WebSocket, which would otherwise wait for ever for a client that does not take its last messages."""
+    """Uvicorn's WebSocket with a time limit for clients that do not receive their last messages."""
 
     async def run_asgi(self) -> None:
-        """Run the application for one connection, and see to its end."""
+        """Run the application for one connection, then close it after a delay."""
         try:
             await super().run_asgi()
         finally:
