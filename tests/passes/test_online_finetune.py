@@ -1,5 +1,7 @@
 """Online CTC as a pass: the training of `StreamTrainer`, resumable, the same each time."""
 
+import contextlib
+
 import torch
 from torch import nn
 
@@ -51,10 +53,8 @@ def test_an_interrupted_training_resumes(tmp_path):
     quantized = compress(network(), Quantize(weights="ternary"))
     whole = compress(quantized, OnlineFinetune(streams(), 20, **settings, schedule=lambda done: 1 - done))
     file = tmp_path / "half"
-    try:
+    with contextlib.suppress(Stop):
         compress(quantized, OnlineFinetune(streams(), 20, **settings, schedule=interrupted, checkpoint=file))
-    except Stop:
-        pass
     resumed = OnlineFinetune(streams(), 20, **settings, schedule=lambda done: 1 - done, checkpoint=file)
     assert file.is_file()
     assert equal(compress(quantized, resumed), whole)
