@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from fewbit.analysis.network_interior import inner_layers, outputs
 from fewbit.analysis.report import Table
+from fewbit.batches import labels_of
 from fewbit.errors import ArgumentError
 from fewbit.passes import Finetune, compress
 from fewbit.train import outputs_of
@@ -177,7 +178,7 @@ def _rms(values: Tensor) -> float:
 
 
 def _squared_error(model: nn.Module, batch: Any, progress: float) -> Tensor:
-    labels: Tensor = batch[1]
+    labels: Tensor = labels_of(batch)
     return (outputs_of(model, batch)[:, 0] - labels).square().mean()
 
 

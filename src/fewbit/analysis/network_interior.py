@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fewbit.batches import call_of, output_of
 from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
 from fewbit.passes import Quantize
@@ -109,12 +110,10 @@ def _homes(model: nn.Module) -> dict[str, list[str]]:
 
 
 def outputs(model: nn.Module, batch: Any) -> Tensor:
-    """What a network in eval mode gives for the first item of a batch, without gradient and without state."""
+    """What a network in eval mode gives for a batch, without gradient and without state."""
     with inference_mode(model):
-        result = model(batch[0] if isinstance(batch, tuple | list) else batch)
-    found = result[0] if isinstance(result, tuple) else result
-    assert isinstance(found, Tensor)
-    return found
+        args, named = call_of(model, batch)
+        return output_of(model(*args, **named))
 
 
 def _watch(name: str, seen: dict[str, bool | None]) -> Any:

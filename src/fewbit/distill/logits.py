@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fewbit.batches import first_tensor
 from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
 from fewbit.settings import curve, number
@@ -76,7 +77,7 @@ class LogitKD:
         return loss + weight * soft_loss(student[valid], teacher[valid], self.temperature)
 
     def _teach(self, batch: Any) -> Tensor:
-        teacher = self.teacher.to(batch[0].device)
+        teacher = self.teacher.to(first_tensor(batch).device)
         with inference_mode(teacher):
             return outputs_of(teacher, batch)
 

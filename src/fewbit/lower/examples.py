@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.utils import _pytree
 
 from fewbit import nn as layers
+from fewbit.batches import Call, call_of
 from fewbit.errors import LoweringError
-from fewbit.quant.calling import Call, call_of
 
 FRAMES = 48
 """Of a made-up example: what any network of a few strides takes at this length and at two thirds of it."""

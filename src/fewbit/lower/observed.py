@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree
 
+from fewbit.batches import Call
 from fewbit.errors import LoweringError
 from fewbit.lower import tracing
 from fewbit.lower.examples import Examples
 from fewbit.lower.tracing import LAYER, QUANTIZER, Traced, trace_network
 from fewbit.quant import Quantizer
-from fewbit.quant.calling import Call
 
 aten = torch.ops.aten
 

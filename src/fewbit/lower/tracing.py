@@ -18,9 +18,9 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree
 
 from fewbit import nn as layers
+from fewbit.batches import Call
 from fewbit.errors import FewbitError, LoweringError
 from fewbit.quant import Quantizer
-from fewbit.quant.calling import Call
 
 OPAQUE = (
     nn.LSTM,

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from fewbit.batches import call_of
 from fewbit.errors import QuantizationError, SelectionError
 from fewbit.inference import inference_mode
 from fewbit.quant.activation import LOOK
 from fewbit.quant.base import Quantizer, check_finite
-from fewbit.quant.calling import call_of
 from fewbit.quant.following import input_of
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
 
@@ -110,7 +110,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
     """Choose the steps of all signal quantizers from the signals of the first `limit` batches.
 
     During calibration, weights are quantized and signals are not. A batch is a tensor, a tuple whose first items are
-    the model's inputs, or a dictionary of named inputs (`fewbit.quant.calling`).
+    the model's inputs, or a dictionary of named inputs (`fewbit.batches`).
 
     A quantizer on a module that is never called (its weight is read by its parent) is removed.
 

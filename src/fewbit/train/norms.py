@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-import torch
+from accelerate.utils import send_to_device
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fewbit.batches import call_of, first_tensor
 from fewbit.errors import DataError
 from fewbit.inference import inference_mode
 
@@ -43,9 +44,9 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
                 norm.momentum = None  # a plain mean over the batches
                 norm.train()
             for batch in islice(batches, limit):
-                x = batch[0] if isinstance(batch, tuple | list) else batch
-                if not isinstance(x, torch.Tensor) or x.numel():
-                    model(x.to(home.device) if isinstance(x, torch.Tensor) and home is not None else x)
+                if first_tensor(batch).numel():
+                    args, named = call_of(model, batch if home is None else send_to_device(batch, home.device))
+                    model(*args, **named)
         if not any(norm.num_batches_tracked for norm in norms):
             raise DataError("refresh_norms: no batch norm saw a batch; wanted at least one that is not empty")
         if not all(value.isfinite().all() for norm in norms for value in norm.buffers()):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fewbit.batches import call_of, first_tensor, labels_of, output_of
 from fewbit.errors import DataError
 from fewbit.settings import curve, whole
 from fewbit.train.schedules import Schedule
@@ -73,10 +74,10 @@ class CTCBatch(NamedTuple):
 
 
 def outputs_of(model: nn.Module, batch: Any) -> Tensor:
-    """The model's output for the first item of a batch, without the state that layers return beside it.
+    """The model's scores for a batch of any kind (`fewbit.batches`), without states and other extras.
 
     Raises:
-        DataError: the batch is empty.
+        DataError: the batch is empty, or the model gives no tensor.
 
     Example:
         >>> from torch import zeros
@@ -84,10 +85,11 @@ def outputs_of(model: nn.Module, batch: Any) -> Tensor:
         >>> outputs_of(LSTM(3, 4), (zeros(2, 5, 3), "labels")).shape  # without the state
         torch.Size([2, 5, 4])
     """
-    if isinstance(batch[0], Tensor) and not batch[0].numel():
-        raise DataError(f"a batch of shape {tuple(batch[0].shape)} is empty and has no loss; leave empty batches out")
-    result = model(batch[0])
-    return cast(Tensor, result[0] if isinstance(result, tuple) else result)
+    first = first_tensor(batch)
+    if not first.numel():
+        raise DataError(f"a batch of shape {tuple(first.shape)} is empty and has no loss; leave empty batches out")
+    args, named = call_of(model, batch)
+    return output_of(model(*args, **named))
 
 
 class PartOf:
@@ -114,7 +116,7 @@ class PartOf:
 
 
 class CrossEntropy:
-    """Cross-entropy of ``outputs (..., classes)`` against ``batch[1]`` of the same leading shape.
+    """Cross-entropy of ``outputs (..., classes)`` against the labels of the batch, of the same leading shape.
 
     Args:
         ignore: label of padding, which has no loss.
@@ -133,17 +135,18 @@ class CrossEntropy:
 
     def loss(self, outputs: Tensor, batch: Any) -> Tensor:
         """Mean over all labels but `ignore`."""
-        if outputs.shape[:-1] != batch[1].shape:
+        labels = labels_of(batch)
+        if outputs.shape[:-1] != labels.shape:
             raise DataError(
                 f"CrossEntropy: outputs {tuple(outputs.shape)} need labels {tuple(outputs.shape[:-1])}, classes last; "
-                f"got {tuple(batch[1].shape)}"
+                f"got {tuple(labels.shape)}"
             )
         flat = outputs.reshape(-1, outputs.shape[-1])
-        return functional.cross_entropy(flat, batch[1].reshape(-1), ignore_index=self.ignore)
+        return functional.cross_entropy(flat, labels.reshape(-1), ignore_index=self.ignore)
 
     def valid_mask(self, outputs: Tensor, batch: Any) -> Tensor:
         """Positions whose label is not `ignore`."""
-        return cast(Tensor, batch[1] != self.ignore)
+        return cast(Tensor, labels_of(batch) != self.ignore)
 
 
 class CTC:
