@@ -23,7 +23,7 @@ from fewbit.tasks import Task
 from studies.evidence.pairs import Pairs, Rows, chosen, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.methods.size_resilience import verdict
+from studies.evidence.verdicts import verdict
 from studies.tasks.named import named_task
 
 ARMS = {
@@ -57,8 +57,17 @@ class Scale:
     recurrent_lrs: tuple[float, ...] = (2e-3,)
 
 
-SMALL = Scale(8, 8, 5, 2, 96, 8, 3)
-FULL = Scale(64, 60, 60, 2, 512, 60, 60, recurrent_lrs=(1e-3, 5e-3))
+SMALL = Scale(width=8, epochs=8, retrain_epochs=5, repeats=2, hidden=96, recurrent_epochs=8, recurrent_retrain_epochs=3)
+FULL = Scale(
+    width=64,
+    epochs=60,
+    retrain_epochs=60,
+    repeats=2,
+    hidden=512,
+    recurrent_epochs=60,
+    recurrent_retrain_epochs=60,
+    recurrent_lrs=(1e-3, 5e-3),
+)
 
 
 def run(setting: Setting) -> Study:

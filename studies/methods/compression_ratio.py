@@ -10,7 +10,8 @@ from fewbit.analysis import Capacity, Ratio, Table, capacity
 from fewbit.plot import plot_capacity
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study
-from studies.methods.size_resilience import measure, networks, rank_correlation, verdict
+from studies.evidence.verdicts import rank_correlation, verdict
+from studies.methods.size_resilience import measure, networks
 
 SPECS = ("ternary", "int3", "int4", "int8")
 RISES = 0.6

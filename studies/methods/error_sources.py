@@ -25,7 +25,7 @@ from fewbit.tasks import Task
 from studies.evidence.pairs import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.methods.size_resilience import verdict
+from studies.evidence.verdicts import verdict
 from studies.tasks.few_images import few_images_task
 from studies.tasks.named import perceptron_task
 
@@ -55,18 +55,29 @@ class Scale:
     map_epochs: int = 25
 
 
-SMALL = Scale((16, 32, 64), (2, 4, 8), 2000, (24, 3), (18, 8), 20, 10, 8000, (8, 12, 16, 20, 24, 32, 40, 48), (2, 4, 6))
+SMALL = Scale(
+    widths=(16, 32, 64),
+    depths=(2, 4, 8),
+    pictures=2000,
+    wide=(24, 3),
+    deep=(18, 8),
+    epochs=20,
+    retrain_epochs=10,
+    budget=8000,
+    design_widths=(8, 12, 16, 20, 24, 32, 40, 48),
+    design_depths=(2, 4, 6),
+)
 FULL = Scale(
-    (16, 32, 64, 128),
-    (2, 4, 8),
-    54_000,
-    (64, 3),
-    (46, 8),
-    60,
-    30,
-    40_000,
-    (16, 24, 32, 48, 64, 96, 128, 192, 256),
-    (2, 4, 6, 8),
+    widths=(16, 32, 64, 128),
+    depths=(2, 4, 8),
+    pictures=54_000,
+    wide=(64, 3),
+    deep=(46, 8),
+    epochs=60,
+    retrain_epochs=30,
+    budget=40_000,
+    design_widths=(16, 24, 32, 48, 64, 96, 128, 192, 256),
+    design_depths=(2, 4, 6, 8),
 )
 
 

@@ -24,7 +24,7 @@ from fewbit.train import CrossEntropy, TruncatedBPTT
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.methods.size_resilience import verdict
+from studies.evidence.verdicts import verdict
 from studies.tasks.named import bits_per_character
 
 DOMAINS = ("books", "encyclopaedia")
@@ -64,8 +64,17 @@ class Scale:
     retrain_lr: float = 5e-3
 
 
-SMALL = Scale(64, 32, 800_000, 1, 200_000)
-FULL = Scale(512, 128, 6_000_000, 20, 6_000_000, steps=64, lr=2e-3, retrain_lr=1e-3)
+SMALL = Scale(hidden=64, small=32, characters=800_000, epochs=1, retrain_characters=200_000)
+FULL = Scale(
+    hidden=512,
+    small=128,
+    characters=6_000_000,
+    epochs=20,
+    retrain_characters=6_000_000,
+    steps=64,
+    lr=2e-3,
+    retrain_lr=1e-3,
+)
 
 
 def run(setting: Setting) -> Study:

@@ -27,7 +27,7 @@ from fewbit.train import CrossEntropy, TruncatedBPTT, cosine, fit, linear
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.methods.size_resilience import verdict
+from studies.evidence.verdicts import verdict
 from studies.tasks.counted_text import COUNTS
 from studies.tasks.named import bits_per_character
 
@@ -53,8 +53,8 @@ class Scale:
     orders: tuple[int, ...] = (5, 7)
 
 
-SMALL = Scale(64, 8, 64, 1, 1e-2, share=0.2)
-FULL = Scale(512, 64, 128, 12, 2e-3)
+SMALL = Scale(hidden=64, streams=8, steps=64, epochs=1, lr=1e-2, share=0.2)
+FULL = Scale(hidden=512, streams=64, steps=128, epochs=12, lr=2e-3)
 ARMS = {
     "HLSTM-B": "hierarchical LSTM",
     "no reset": "its letters do not start anew",

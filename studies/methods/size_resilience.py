@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-import numpy as np
-
 from fewbit.analysis import Resilience, Table, resilience
 from fewbit.data import cifar
 from fewbit.plot import plot_resilience
 from fewbit.tasks import Task
 from studies.evidence.setting import Setting
-from studies.evidence.study import Study, Verdict, spread
+from studies.evidence.study import Study, spread
+from studies.evidence.verdicts import rank_correlation, verdict
 from studies.tasks.named import convnet_task, named_task
 
 SPECS = ("ternary", "int3")
@@ -36,8 +35,24 @@ class Scale:
     convnet_retrain_epochs: int
 
 
-SMALL = Scale(2, (4, 8, 16, 32, 64, 128), 8, 5, (1, 2, 4, 8), 3, 2)
-FULL = Scale(4, (16, 32, 64, 128, 256, 512, 1024), 60, 60, (2, 4, 8, 16, 32, 64), 60, 60)
+SMALL = Scale(
+    layers=2,
+    widths=(4, 8, 16, 32, 64, 128),
+    epochs=8,
+    retrain_epochs=5,
+    maps=(1, 2, 4, 8),
+    convnet_epochs=3,
+    convnet_retrain_epochs=2,
+)
+FULL = Scale(
+    layers=4,
+    widths=(16, 32, 64, 128, 256, 512, 1024),
+    epochs=60,
+    retrain_epochs=60,
+    maps=(2, 4, 8, 16, 32, 64),
+    convnet_epochs=60,
+    convnet_retrain_epochs=60,
+)
 
 
 def networks(setting: Setting) -> tuple[Task, Task]:
@@ -129,18 +144,6 @@ def judge(report: Resilience, spec: str) -> tuple[bool, bool, list[str]]:
             else f"{report.task}, {spec}: retraining wins back less than half of the loss at size {', '.join(half)}."
         )
     return falls, far, sentences
-
-
-def rank_correlation(x: list[int], y: list[float]) -> float:
-    """Spearman's coefficient; equal values share the mean of their ranks, 0 where all are equal."""
-    left, right = (np.array([np.mean([(b < a) + (b <= a) for b in z]) for a in z], float) for z in (x, y))
-    spreads = float(left.std() * right.std())
-    return float(((left - left.mean()) * (right - right.mean())).mean()) / spreads if spreads else 0.0
-
-
-def verdict(parts: list[bool]) -> Verdict:
-    """Of all parts of a claim."""
-    return "holds" if all(parts) else "holds in part" if any(parts) else "does not hold"
 
 
 def describe(setting: Setting) -> str:

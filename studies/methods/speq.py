@@ -21,7 +21,7 @@ from fewbit.train import Objective, linear
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.methods.size_resilience import verdict
+from studies.evidence.verdicts import verdict
 from studies.tasks.few_images import few_images_task
 from studies.tasks.named import named_task, perceptron_task
 
@@ -60,8 +60,28 @@ class Scale:
     recurrent_lr: float = 2e-3
 
 
-SMALL = Scale(2000, 16, 3, 20, 20, 2, 96, 8, 3)
-FULL = Scale(0, 64, 4, 60, 60, 2, 512, 60, 30)
+SMALL = Scale(
+    pictures=2000,
+    width=16,
+    layers=3,
+    epochs=20,
+    retrain_epochs=20,
+    repeats=2,
+    hidden=96,
+    recurrent_epochs=8,
+    recurrent_retrain_epochs=3,
+)
+FULL = Scale(
+    pictures=0,
+    width=64,
+    layers=4,
+    epochs=60,
+    retrain_epochs=60,
+    repeats=2,
+    hidden=512,
+    recurrent_epochs=60,
+    recurrent_retrain_epochs=30,
+)
 
 
 def run(setting: Setting) -> Study:

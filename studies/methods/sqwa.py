@@ -22,7 +22,7 @@ from fewbit.tasks import Task
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.methods.size_resilience import verdict
+from studies.evidence.verdicts import verdict
 from studies.tasks.few_images import few_images_task
 from studies.tasks.named import named_task
 
@@ -67,8 +67,16 @@ class Scale:
     grid: int = 21
 
 
-SMALL = Scale(2000, Cycles(16, 20, 10, 7, 2, 6, 3e-3, 2), Cycles(96, 8, 1, 3, 1, 1, 2e-3, 1))
-FULL = Scale(0, Cycles(128, 60, 30, 7, 5, 15, 1e-3, 2), Cycles(512, 60, 20, 7, 5, 10, 1e-3, 1))
+SMALL = Scale(
+    pictures=2000,
+    perceptron=Cycles(size=16, epochs=20, warmup=10, cycles=7, cycle=2, finish=6, lr=3e-3, repeats=2),
+    lstm=Cycles(size=96, epochs=8, warmup=1, cycles=3, cycle=1, finish=1, lr=2e-3, repeats=1),
+)
+FULL = Scale(
+    pictures=0,
+    perceptron=Cycles(size=128, epochs=60, warmup=30, cycles=7, cycle=5, finish=15, lr=1e-3, repeats=2),
+    lstm=Cycles(size=512, epochs=60, warmup=20, cycles=7, cycle=5, finish=10, lr=1e-3, repeats=1),
+)
 
 
 def run(setting: Setting) -> Study:

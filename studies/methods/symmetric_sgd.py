@@ -24,7 +24,7 @@ from fewbit.train import SymmetricSGD
 from studies.evidence.pairs import Pairs, Rows, chosen, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.methods.size_resilience import verdict
+from studies.evidence.verdicts import verdict
 from studies.tasks.few_images import few_images_task
 from studies.tasks.named import named_task
 

@@ -18,7 +18,7 @@ from fewbit.tasks import Task
 from studies.evidence.pairs import Rows, of, pairs
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.methods.size_resilience import verdict
+from studies.evidence.verdicts import verdict
 from studies.tasks.named import named_task
 from studies.tasks.speech import an4_task
 
@@ -41,8 +41,12 @@ class Scale:
     speech_retrain_epochs: int
 
 
-SMALL = Scale(96, 8, 3, 50, 128, 20, 4)
-FULL = Scale(512, 60, 30, 1500, 256, 120, 60)
+SMALL = Scale(
+    hidden=96, epochs=8, retrain_epochs=3, probe=50, speech_hidden=128, speech_epochs=20, speech_retrain_epochs=4
+)
+FULL = Scale(
+    hidden=512, epochs=60, retrain_epochs=30, probe=1500, speech_hidden=256, speech_epochs=120, speech_retrain_epochs=60
+)
 NAMES = {"lstm": "characters, LSTM", "gru": "characters, GRU", "sru": "characters, SRU", "speech": "speech, SRU"}
 ASSIGNED = ("lstm", "speech")
 """Networks that are assigned bits; of the others the direct sensitivity of the first seed is shown."""

@@ -20,7 +20,8 @@ from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_resilience
 from fewbit.quant import quantizer_of
 from fewbit.tasks import Task
-from studies.methods.size_resilience import judge, rank_correlation, verdict
+from studies.evidence.verdicts import rank_correlation, verdict
+from studies.methods.size_resilience import judge
 from tests.plot.drawn import drawn, legend
 
 Data = tuple[Tensor, Tensor]

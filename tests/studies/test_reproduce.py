@@ -20,23 +20,118 @@ from studies.registry import FULL_ONLY, STUDIES
 from studies.tasks import named as tasks
 
 TINY = {
-    "01": ("size_resilience", (2, (3, 4, 5), 1, 1, (1, 2, 3), 1, 1)),
-    "02": ("weight_sensitivity", (6, 1, 1, 2, 8, 1, 1)),
-    "03": ("size_resilience", (2, (3, 4, 5), 1, 1, (1, 2, 3), 1, 1)),
-    "04": ("adaptive_step_size", (4, 1, 4, 1, 6, 1, 4)),
-    "05": ("logit_distillation", (200, 4, 6, 1, 1, 1, 3e-3)),
+    "01": (
+        "size_resilience",
+        {
+            "layers": 2,
+            "widths": (3, 4, 5),
+            "epochs": 1,
+            "retrain_epochs": 1,
+            "maps": (1, 2, 3),
+            "convnet_epochs": 1,
+            "convnet_retrain_epochs": 1,
+        },
+    ),
+    "02": (
+        "weight_sensitivity",
+        {
+            "hidden": 6,
+            "epochs": 1,
+            "retrain_epochs": 1,
+            "probe": 2,
+            "speech_hidden": 8,
+            "speech_epochs": 1,
+            "speech_retrain_epochs": 1,
+        },
+    ),
+    "03": (
+        "size_resilience",
+        {
+            "layers": 2,
+            "widths": (3, 4, 5),
+            "epochs": 1,
+            "retrain_epochs": 1,
+            "maps": (1, 2, 3),
+            "convnet_epochs": 1,
+            "convnet_retrain_epochs": 1,
+        },
+    ),
+    "04": (
+        "adaptive_step_size",
+        {
+            "width": 4,
+            "epochs": 1,
+            "retrain_epochs": 4,
+            "repeats": 1,
+            "hidden": 6,
+            "recurrent_epochs": 1,
+            "recurrent_retrain_epochs": 4,
+        },
+    ),
+    "05": (
+        "logit_distillation",
+        {"pictures": 200, "width": 4, "wide": 6, "epochs": 1, "retrain_epochs": 1, "repeats": 1, "lr": 0.003},
+    ),
     "06": (
         "sqwa",
-        (200, sqwa.Cycles(4, 1, 1, 3, 1, 1, 3e-2, 1), sqwa.Cycles(6, 1, 1, 1, 1, 1, 2e-3, 1), 3),
+        {
+            "pictures": 200,
+            "perceptron": sqwa.Cycles(size=4, epochs=1, warmup=1, cycles=3, cycle=1, finish=1, lr=0.03, repeats=1),
+            "lstm": sqwa.Cycles(size=6, epochs=1, warmup=1, cycles=1, cycle=1, finish=1, lr=0.002, repeats=1),
+            "grid": 3,
+        },
     ),
-    "07": ("error_sources", ((3, 4), (2, 3), 200, (4, 3), (4, 4), 1, 1, 3000, (3, 4, 6), (2, 3), 1)),
-    "08": ("speq", (200, 4, 2, 1, 1, 1, 6, 1, 1)),
-    "09": ("symmetric_sgd", (200, 4, 1, 0.05, 1, (0.1, 0.4))),
-    "21": ("hlstm", (2, 8, 20, 1, 5e-3, 0.05, 0.5, (2,))),
-    "22": ("generative_transfer", (6, 4, 400, 1, 200, 4, 8)),
-    "resnet20": ("resnet20", (1, 1, 1, 1, 1, 1)),
-    "cifar100": ("resnet20", (1, 1, 1, 1, 1, 1)),
-    "imagenet": ("imagenet", (1, 1, 1, 1, 1, 1)),
+    "07": (
+        "error_sources",
+        {
+            "widths": (3, 4),
+            "depths": (2, 3),
+            "pictures": 200,
+            "wide": (4, 3),
+            "deep": (4, 4),
+            "epochs": 1,
+            "retrain_epochs": 1,
+            "budget": 3000,
+            "design_widths": (3, 4, 6),
+            "design_depths": (2, 3),
+            "map_epochs": 1,
+        },
+    ),
+    "08": (
+        "speq",
+        {
+            "pictures": 200,
+            "width": 4,
+            "layers": 2,
+            "epochs": 1,
+            "retrain_epochs": 1,
+            "repeats": 1,
+            "hidden": 6,
+            "recurrent_epochs": 1,
+            "recurrent_retrain_epochs": 1,
+        },
+    ),
+    "09": ("symmetric_sgd", {"pictures": 200, "width": 4, "epochs": 1, "lr": 0.05, "repeats": 1, "alphas": (0.1, 0.4)}),
+    "21": (
+        "hlstm",
+        {
+            "hidden": 2,
+            "streams": 8,
+            "steps": 20,
+            "epochs": 1,
+            "lr": 0.005,
+            "share": 0.05,
+            "retrain": 0.5,
+            "orders": (2,),
+        },
+    ),
+    "22": (
+        "generative_transfer",
+        {"hidden": 6, "small": 4, "characters": 400, "epochs": 1, "retrain_characters": 200, "streams": 4, "steps": 8},
+    ),
+    "resnet20": ("resnet20", {"epochs": 1, "retrain": 1, "warmup": 1, "cycles": 1, "cycle_epochs": 1, "finetune": 1}),
+    "cifar100": ("resnet20", {"epochs": 1, "retrain": 1, "warmup": 1, "cycles": 1, "cycle_epochs": 1, "finetune": 1}),
+    "imagenet": ("imagenet", {"epochs": 1, "retrain": 1, "warmup": 1, "cycles": 1, "cycle_epochs": 1, "finetune": 1}),
 }
 
 
@@ -85,11 +180,11 @@ def test_a_study_runs_from_the_command_line(key, data, tmp_path, monkeypatch, ca
     name, sizes = TINY[key]
     module = import_module(f"studies.methods.{name}")
     if key in FULL_ONLY:
-        monkeypatch.setattr(module, "FULL", resnet20.Scale(*sizes))
+        monkeypatch.setattr(module, "FULL", resnet20.Scale(**sizes))
         monkeypatch.setattr(resnet20, "ARMS", {arm: resnet20.ARMS[arm] for arm in ("float", "direct", "retrained")})
         monkeypatch.setattr(resnet20, "PAIRS", (("retrained", "direct"),))
     else:
-        monkeypatch.setattr(module, "SMALL", module.Scale(*sizes))
+        monkeypatch.setattr(module, "SMALL", module.Scale(**sizes))
     monkeypatch.setattr(tasks, "language_task", partial(tasks.language_task, updates=2))
     small = {"batch_size": 4, "workers": 0, "pixels": 32, "size": 0.1}
     monkeypatch.setattr(tasks, "imagenet_task", partial(tasks.imagenet_task, **small))
