@@ -93,7 +93,7 @@ def test_what_a_stream_cannot_do_is_said():
         with pytest.raises(DecodeError, match="symbol that is no integer"):
             native.step(np.full((1, 1), symbol, np.float32), start)
     _, state = native.step(np.zeros((5, 1), np.float32), start)
-    with pytest.raises(DecodeError, match="fewer positions"):
+    with pytest.raises(DecodeError, match="longer than the network's table of positions"):
         native.step(np.zeros((1, 1), np.float32), state)
     with pytest.raises(DecodeError, match="damaged, or of another"):
         Native(small(first=1)).step(np.zeros((1, 2), np.float32), state)

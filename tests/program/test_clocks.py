@@ -30,7 +30,7 @@ def test_positions_are_the_frames_of_a_table_in_pieces_too():
 def test_after_the_last_position_the_network_refuses_to_go_on_and_keeps_its_state():
     run_ = Reference((source(), ops.Positions("p", 1, points(1, 2, 3))))
     _, state = run_.step(np.zeros((2, 1), np.float32), run_.init_state())
-    with pytest.raises(DecodeError, match="p: the network knows 3 positions, and the input is longer"):
+    with pytest.raises(DecodeError, match="p: the input is longer than its table of 3 positions"):
         run_.step(np.zeros((2, 1), np.float32), state)
     assert run_.step(np.zeros((1, 1), np.float32), state)[0].tolist() == [[3]]
     with pytest.raises(DecodeError, match="3 positions"):

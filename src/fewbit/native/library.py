@@ -21,7 +21,7 @@ from fewbit.errors import ArgumentError, TargetError
 
 ABI = 3
 FILE = "lib/libfewbit_native.so"
-HOW_TO_MEND = (
+REMEDY = (
     "install a C++ compiler, then reinstall fewbit (pip install --force-reinstall --no-deps fewbit); "
     "until then networks run on the NumPy reference: the same results, tens of times slower"
 )
@@ -98,7 +98,7 @@ def library() -> Any:
     """
     opened = _opened()
     if isinstance(opened, str):
-        raise TargetError(f"{opened}; {HOW_TO_MEND}")
+        raise TargetError(f"{opened}; {REMEDY}")
     return opened
 
 
@@ -156,7 +156,7 @@ def tell_if_missing() -> None:
     """
     opened = _opened()
     if isinstance(opened, str):
-        warnings.warn(f"{opened}; {HOW_TO_MEND}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"{opened}; {REMEDY}", RuntimeWarning, stacklevel=2)
 
 
 def find_library() -> Path | None:

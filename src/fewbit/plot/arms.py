@@ -17,9 +17,9 @@ def plot_arms(
     Args:
         values: name -> the measure for each seed.
         measure: its name and unit.
-        path: where the picture goes.
-        title: above it.
-        digits: of the means after the point.
+        path: file to write.
+        title: title of the picture.
+        digits: decimals of the means.
 
     Examples:
         >>> from tempfile import mkdtemp

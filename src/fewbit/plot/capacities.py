@@ -12,7 +12,7 @@ from fewbit.plot.palette import COLOURS, MARKERS
 
 
 def plot_capacity(report: Capacity, path: str | Path) -> Path:
-    """Left the metric by bytes, one curve for each spec; right the effective compression ratio by size.
+    """Left: the metric by bytes, one curve for each spec; right: the effective compression ratio by size.
 
     Examples:
         >>> from tempfile import mkdtemp

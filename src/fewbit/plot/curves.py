@@ -19,7 +19,7 @@ class Panel:
         y: the measure and its unit.
         curves: name -> place on the x-axis -> the measure for each seed; seven at most. The first is drawn bold.
         levels: name -> the measure for each seed of what does not depend on x, drawn as a line across.
-        title: above the panel.
+        title: title of the panel.
         zero: whether the y-axis begins at 0.
 
     Examples:
@@ -48,10 +48,10 @@ def plot_curves(
     """Means with standard deviations over seeds; one legend for all panels.
 
     Args:
-        panels: from left to right, at least one.
-        x: what the x-axis is, with its unit.
-        path: where the picture goes.
-        title: above it.
+        panels: at least one, from left to right.
+        x: label of the x-axis, with its unit.
+        path: file to write.
+        title: title of the picture.
         log: whether the x-axis is logarithmic.
         same_y: whether the panels share the y-axis.
         marks: numbers on the x-axis; default every place.

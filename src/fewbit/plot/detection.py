@@ -18,8 +18,8 @@ def plot_det(curves: Mapping[str, Sequence[Detection]], path: str | Path, title:
 
     Args:
         curves: name -> points at several thresholds; those that others beat in both measures are left out.
-        path: where the picture goes.
-        title: above it.
+        path: file to write.
+        title: title of the picture.
 
     Examples:
         >>> from tempfile import mkdtemp

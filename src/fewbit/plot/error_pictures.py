@@ -11,7 +11,7 @@ NAMES = {"float": "float", "weights": "weights of {w} bits", "signals": "signals
 
 
 def plot_error_maps(report: ErrorMaps, path: str | Path) -> Path:
-    """Above what the retrained networks compute, below how it differs from the target, in one scale for all.
+    """Above: the functions of the retrained networks; below: their errors, all in one scale.
 
     A distortion shows as large smooth patches, noise as grain.
 

@@ -20,7 +20,7 @@ SYMBOLS = {"linear": "", "sigmoid": "σ", "tanh": "tanh", "relu": "relu", "softp
 def plot_graph(graph: Graph | Plan, path: str | Path, title: str = "") -> Path:
     """A graph with its plan: loops in boxes, matrix products as thick lines, delayed edges dashed.
 
-    Blue is done for all frames at once, orange once for each frame.
+    Blue runs over all frames at once, orange once for each frame.
 
     Examples:
         >>> from tempfile import mkdtemp

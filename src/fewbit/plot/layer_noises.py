@@ -10,13 +10,13 @@ from fewbit.plot.palette import BLUE, ORANGE
 
 
 def plot_noise_gain(layers: Sequence[LayerNoise], bits: int, path: str | Path, title: str = "") -> Path:
-    """Left how much of relative noise arrives at the output, right the error with that one signal in few bits.
+    """Left: the gain of relative noise up to the output; right: the error with that one signal in few bits.
 
     Args:
         layers: what `noise_gain` gave.
         bits: of the signal in the last measure.
-        path: where the picture goes.
-        title: above it; say what the network is.
+        path: file to write.
+        title: title of the picture; name the networks.
 
     Examples:
         >>> from tempfile import mkdtemp

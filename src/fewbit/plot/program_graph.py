@@ -45,8 +45,8 @@ def plot_program(program: Program, path: str | Path, title: str = "", every: boo
 
     Args:
         program: the network.
-        path: where the picture goes: ``.svg``, ``.png`` or ``.pdf``.
-        title: above it.
+        path: file to write: ``.svg``, ``.png`` or ``.pdf``.
+        title: title of the picture.
         every: draw each of several equal blocks; else networks of many ops show one of them in a box.
 
     Raises:

@@ -12,7 +12,7 @@ from fewbit.plot.palette import COLOURS, MARKERS
 
 
 def plot_resilience(report: Resilience, path: str | Path) -> Path:
-    """Left the metric by size, right the gap that retraining leaves to float; bars are standard deviations.
+    """Left: the metric by size; right: the gap to float after retraining; bars are standard deviations.
 
     Examples:
         >>> from tempfile import mkdtemp

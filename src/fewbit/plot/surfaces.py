@@ -22,8 +22,8 @@ def plot_loss_surface(report: LossSurface, path: str | Path, title: str = "") ->
 
     Args:
         report: what was measured.
-        path: where the picture goes.
-        title: above it; say what the networks are.
+        path: file to write.
+        title: title of the picture; name the networks.
 
     Examples:
         >>> from tempfile import mkdtemp
@@ -77,12 +77,12 @@ def plot_loss_surface(report: LossSurface, path: str | Path, title: str = "") ->
 
 
 def plot_sharpness(reports: Mapping[str, Sharpness], path: str | Path, title: str = "") -> Path:
-    """Left the rise of the loss by the size of the noise, right the loss along each direction, for several networks.
+    """Left: the rise of the loss by the size of the noise; right: the loss along each direction, for several networks.
 
     Args:
         reports: name -> what was measured; seven at most.
-        path: where the picture goes.
-        title: above it.
+        path: file to write.
+        title: title of the picture.
 
     Examples:
         >>> from tempfile import mkdtemp

@@ -56,7 +56,7 @@ class Positions(Op):
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
         after = state + len(xs[0])
         if after > self.frames:
-            raise DecodeError(f"{self.name}: the network knows {self.frames} positions, and the input is longer")
+            raise DecodeError(f"{self.name}: the input is longer than its table of {self.frames} positions")
         return self.points.reshape(-1, self.width)[state:after].astype(np.int64), after
 
     def is_new(self) -> bool:
