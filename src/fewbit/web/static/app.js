@@ -66,7 +66,7 @@ class Listening {
     level(peak);
     if (this.socket.readyState !== WebSocket.OPEN) return;
     if (this.socket.bufferedAmount > BEHIND_SECONDS * this.context.sampleRate * 2) {
-      trouble("The line to the server is too slow for live sound.");
+      trouble("The connection to the server is too slow for live sound.");
       return this.release();
     }
     if (pcm.byteLength) this.socket.send(pcm);
@@ -134,11 +134,11 @@ async function listen(connect, sampleRate, label) {
 }
 
 function explain(error) {
-  if (!navigator.mediaDevices) return "Browsers give the microphone to https pages and to localhost only.";
+  if (!navigator.mediaDevices) return "Browsers allow the microphone only on https pages and on localhost.";
   switch (error.name) {
-    case "NotAllowedError": return "The microphone was not allowed.";
+    case "NotAllowedError": return "Access to the microphone was denied.";
     case "NotFoundError": return "There is no microphone.";
-    case "EncodingError": return "This file is no sound that the browser can read.";
+    case "EncodingError": return "The browser cannot read this file as sound.";
     default: return error.message;
   }
 }
