@@ -27,7 +27,7 @@ def call_of(model: nn.Module, batch: Any) -> Call:
     Raises:
         DataError: the batch holds nothing that the model takes.
 
-    Example:
+    Examples:
         >>> from torch import nn, zeros
         >>> args, named = call_of(nn.Linear(2, 1), (zeros(3, 2), zeros(3)))
         >>> len(args), named
@@ -56,7 +56,7 @@ def labels_of(batch: Any) -> Any:
     Raises:
         DataError: the batch has none.
 
-    Example:
+    Examples:
         >>> labels_of(("first input", "second input", "labels")), labels_of({"x": 1, "labels": 2})
         ('labels', 2)
     """
@@ -75,7 +75,7 @@ def output_of(result: Any) -> Tensor:
     Raises:
         DataError: there is no tensor in it.
 
-    Example:
+    Examples:
         >>> from torch import zeros
         >>> output_of({"logits": zeros(2, 3), "hidden_states": ()}).shape, output_of((zeros(2, 3), None)).shape
         (torch.Size([2, 3]), torch.Size([2, 3]))

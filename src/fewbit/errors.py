@@ -37,7 +37,16 @@ __all__ = [
 
 
 class FewbitError(Exception):
-    """Root of all errors raised on purpose by fewbit."""
+    """Root of all errors raised on purpose by fewbit.
+
+    Examples:
+        >>> import fewbit
+        >>> try:
+        ...     fewbit.load("nothing.fewbit")
+        ... except fewbit.FewbitError as error:
+        ...     print(error)
+        nothing.fewbit: there is no such file
+    """
 
 
 class ArgumentError(FewbitError, ValueError):

@@ -18,7 +18,7 @@ def inference_mode(*models: object, no_grad: bool = True) -> Iterator[None]:
         models: any number of networks; they may share modules.
         no_grad: whether gradients are off and each quantizer is evaluated only once inside the block.
 
-    Example:
+    Examples:
         >>> from torch import nn, zeros
         >>> network = nn.Sequential(nn.Linear(2, 1), nn.Dropout()).train()
         >>> with inference_mode(network):

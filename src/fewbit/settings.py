@@ -36,7 +36,7 @@ def keys_of(kind: Callable[..., Any], nested: Mapping[str, Check] | None = None,
         nested: checks by name of parameter, for values that are made of settings themselves, such as an objective.
         skip: parameters that no file can give.
 
-    Example:
+    Examples:
         >>> def shrink(by: Annotated[float, number(0, 1)], name: str = "", hook: object = None) -> None: ...
         >>> found = keys_of(shrink)
         >>> list(found.checks), found.required

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
+from fewbit.demo.recipe import FEATURES, to_program
 from fewbit.models import SpeechRNN, TorchStream
 from fewbit.program import cost, load
 from fewbit.shipped import pretrained
 from fewbit.streams import Session, stream
 from fewbit.text import wer
-from fewbit.demo.recipe import FEATURES, to_program
 
 AGREEMENT = 0.995
 

@@ -107,3 +107,14 @@ def test_saved_equals_loaded(tmp_path):
         torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.model.state_dict().values(), strict=True)
     )
     assert (loaded.size, loaded.quantized, loaded.recipe) == (12, None, {"a": 1})
+
+
+def test_a_network_that_is_one_layer_comes_back_too(tmp_path):
+    task = task_of(build=lambda size: nn.Linear(6, 2))
+    train(task, tmp_path / "float", epochs=1)
+    compress(task, tmp_path / "float", tmp_path / "quantized", compression(task, epochs=0))
+    assert load_network(tmp_path / "quantized", task).quantized == {
+        "weights": {"weight": "ternary"},
+        "activations": {"": "int8"},
+    }
+    assert pack(task, tmp_path / "quantized", tmp_path / "packed.fewbit").is_file()

@@ -27,7 +27,7 @@ SLOTS = 4096
 class Candidate:
     """One choice: the spec of each group, bytes of the whole network, predicted loss, and the metric if measured.
 
-    Example:
+    Examples:
         >>> candidate = Candidate({"head": "int4", "rnn": "ternary"}, bytes=1200, predicted=0.3)
         >>> candidate.groups["rnn"]
         'ternary'
@@ -47,7 +47,7 @@ class BitAssignment:
     bytes: of the whole network (`stored_bytes`). predicted: sum of the losses of the groups. measured: the metric of
     all together. tried: what was measured together, the best by prediction first.
 
-    Example:
+    Examples:
         >>> found = BitAssignment("toy", "loss", 90, {"head.weight": "int4"}, {"head": "int4"}, 88, predicted=0.1)
         >>> found.toml().splitlines()[-1]
         '"head.weight" = "int4"'
@@ -107,7 +107,7 @@ def assign_bits(
         ArgumentError: the smallest assignment is larger than `bytes`.
         DataError: a group has no figure at all, or `measure` gives none that is finite.
 
-    Example:
+    Examples:
         >>> def cell(spec, bytes, loss):
         ...     return QuantizedGroup("head", "weights", spec, ("head.weight",), 10, bytes, 1 + loss, loss)
         >>> rows = (cell("ternary", 4, 0.5), cell("int4", 8, 0.1))
@@ -154,7 +154,7 @@ def uniform_bytes(report: Sensitivity, spec: str) -> int:
     Raises:
         ArgumentError: the spec was not measured in every group.
 
-    Example:
+    Examples:
         >>> cell = QuantizedGroup("head", "weights", "int4", ("head.weight",), 10, 8, metric=1.1, loss=0.1)
         >>> uniform_bytes(Sensitivity("toy", "loss", float_metric=1.0, float_bytes=60, rows=(cell,)), "int4")
         28

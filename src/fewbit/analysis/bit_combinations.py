@@ -32,7 +32,7 @@ Bits = int | None
 class BitCell:
     """One network of the grid; ``None`` bits are float. direct, retrained: the metric on development data.
 
-    Example:
+    Examples:
         >>> cell = BitCell(0, weight_bits=2, signal_bits=None, direct=40.0, retrained=12.0, retrained_test=13.0)
         >>> cell.direct - cell.retrained  # gained by retraining
         28.0
@@ -50,7 +50,7 @@ class BitCell:
 class BitGrid:
     """What `bit_grid` measured; `failed` names the runs that gave no figures.
 
-    Example:
+    Examples:
         >>> cells = (BitCell(0, None, None, 9.0, 9.0, 10.0), BitCell(0, 2, None, 40.0, 12.0, 13.0))
         >>> report = BitGrid("toy", "error (%)", cells)
         >>> report.weight_bits, report.loss(2, None)
@@ -115,7 +115,7 @@ def bit_grid(
         ArgumentError: ``None`` (float) is missing on one side, or the network has no layer between the first and the
             last.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> from fewbit.tasks import Task

@@ -28,7 +28,7 @@ class Ratio:
     bound), ``>=`` where none is (a lower bound). low, high: 16 % and 84 % of resampled seeds. nominal: float bytes of
     this very network by its bytes; efficiency: ratio / nominal.
 
-    Example:
+    Examples:
         >>> from fewbit.analysis import SizedNetwork, capacity
         >>> def network(size, spec, bytes, error):
         ...     return SizedNetwork(size, spec, 0, 100, bytes, 0.0, error, error, error, error)
@@ -62,7 +62,7 @@ class Design:
     of the best network measured that fits, with its bytes and metrics. largest: whether a larger network would fit,
     but none was measured.
 
-    Example:
+    Examples:
         >>> Design("ternary", 8, 9.0, 9.5, 6, 600, 10.0, 10.5, largest=False).measured  # the best network measured
         6
     """
@@ -84,7 +84,7 @@ class Capacity:
 
     Ratios are of test data; `design` chooses by development data.
 
-    Example:
+    Examples:
         >>> from fewbit.analysis import SizedNetwork, capacity
         >>> def network(size, spec, bytes, error):
         ...     return SizedNetwork(size, spec, 0, 100, bytes, 0.0, error, error, error, error)
@@ -209,7 +209,7 @@ def capacity(resilience: Resilience, budget: int | None = None, *, resamples: in
         ArgumentError: a spec has fewer than three sizes, or the budget lies outside the measured range.
         DataError: no seed has all networks.
 
-    Example:
+    Examples:
         >>> from fewbit.analysis import Resilience, SizedNetwork
         >>> def network(size, spec, bytes, error):
         ...     return SizedNetwork(size, spec, 0, 100, bytes, 0.0, error, error, error, error)

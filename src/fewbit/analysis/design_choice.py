@@ -35,7 +35,7 @@ class NetworkDesign:
     signals. bound: what keeps it from being wider: ``bytes``, or ``width`` where the widest one fits. probe: metric
     after the short recipe; dev, test: after the whole one, for the best few.
 
-    Example:
+    Examples:
         >>> NetworkDesign(4, 32, 2, 4, bytes=900, bit_operations=24_000, bound="bytes").name
         '4 x 32, W2A4'
     """
@@ -61,7 +61,7 @@ class NetworkDesign:
 class DesignChoice:
     """What `choose_design` found: all designs, best first; `dropped` says what was left out and why.
 
-    Example:
+    Examples:
         >>> design = NetworkDesign(4, 32, 2, 4, bytes=900, bit_operations=24_000, bound="bytes", dev=7.5)
         >>> DesignChoice("toy", "error (%)", 1000, (design,)).best.name
         '4 x 32, W2A4'
@@ -114,7 +114,7 @@ def choose_design(
         ArgumentError: no design fits; the message names the smallest one.
         DataError: no design could be trained.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> from fewbit.tasks import Task

@@ -38,7 +38,7 @@ class ErrorMap:
 
     smooth, rough: the difference to the float network split in two, rms of each.
 
-    Example:
+    Examples:
         >>> found = ErrorMap("weights", True, rms=0.1, roughness=0.2, smooth=0.05, rough=0.02, values=((0.0,),))
         >>> found.smooth > found.rough  # a distortion rather than noise
         True
@@ -57,7 +57,7 @@ class ErrorMap:
 class ErrorMaps:
     """What `map_errors` found; maps have a row for each x2 and a column for each x1 in -1..1.
 
-    Example:
+    Examples:
         >>> found = ErrorMap("weights", True, rms=0.1, roughness=0.2, smooth=0.05, rough=0.02, values=((0.0,),))
         >>> ErrorMaps("waves", 8, 2, 2, 3, ((0.0,),), (found,)).of("weights").rms
         0.1
@@ -124,7 +124,7 @@ def map_errors(
     Raises:
         ArgumentError: there is no such target, `grid` is below 16, or `depth` is below 2.
 
-    Example:
+    Examples:
         >>> found = map_errors(4, 2, epochs=1, grid=16)
         >>> [(m.arm, m.retrained) for m in found.maps[:3]]
         [('float', False), ('float', True), ('weights', False)]

@@ -31,7 +31,7 @@ class Sharpness:
     alphas: sizes of the noise in units of the rms of each weight tensor, negative for the mirrored side, 0 in the
     middle. profiles: for each direction the loss at these alphas.
 
-    Example:
+    Examples:
         >>> found = Sharpness(loss=1.0, alphas=(-0.1, 0.0, 0.1), profiles=((1.2, 1.0, 1.4),))
         >>> found.scales, [round(rise, 3) for rise in found.rises(0.1)]
         ((0.1,), [0.3])
@@ -99,7 +99,7 @@ def sharpness(
     Raises:
         ArgumentError: `scales` are not positive and different, `directions` is below 1, or there are no weights.
 
-    Example:
+    Examples:
         >>> import torch
         >>> found = sharpness(torch.nn.Linear(8, 1), lambda m: float(m(torch.ones(1, 8)) ** 2), scales=(0.1, 0.2))
         >>> found.alphas

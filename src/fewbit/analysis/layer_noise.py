@@ -30,7 +30,7 @@ Change = Callable[[Tensor], Tensor]
 class LayerNoise:
     """The signal that a layer reads, and the effects of noise on it, as the module defines them.
 
-    Example:
+    Examples:
         >>> noise = LayerNoise("rnn0", gain=0.8, relative=1.5, error=0.02)
         >>> noise.relative > 1  # the layers behind amplify it
         True
@@ -58,7 +58,7 @@ def noise_gain(
         ArgumentError: the network has no inner signal.
         DataError: there are no batches.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -91,7 +91,7 @@ def time_gain(
     Raises:
         ArgumentError: there is no such layer, it is not called once with all frames, or there is no such frame.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> from fewbit.nn import LSTM

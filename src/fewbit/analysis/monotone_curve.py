@@ -22,7 +22,7 @@ class MonotoneCurve:
 
     bytes: rising. metric: never rising.
 
-    Example:
+    Examples:
         >>> curve = MonotoneCurve(bytes=(100.0, 200.0, 400.0), metric=(8.0, 4.0, 2.0))
         >>> curve.at(200), curve.bytes_for(8.0), curve.spans(50)
         (4.0, 100.0, False)
@@ -97,7 +97,7 @@ def fit_monotone(sizes: Sequence[float], metrics: Sequence[float]) -> MonotoneCu
     Raises:
         ArgumentError: there are fewer than three sizes.
 
-    Example:
+    Examples:
         >>> fit_monotone([100, 200, 400, 800], [8.0, 3.0, 5.0, 2.0]).metric  # never rises
         (8.0, 4.0, 4.0, 2.0)
     """

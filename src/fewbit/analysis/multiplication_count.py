@@ -16,7 +16,7 @@ def multiplications(model: nn.Module, batch: Any) -> int:
     Counted where a module with weights is called: every weight once for each place of its output. Embeddings are
     lookups and count 0.
 
-    Example:
+    Examples:
         >>> import torch
         >>> multiplications(torch.nn.Conv2d(3, 8, 5, padding=2), torch.zeros(2, 3, 10, 10))
         60000

@@ -24,7 +24,7 @@ class InnerLayers:
 
     signed: for each of `signals`, whether negative numbers were seen in it (after ReLU there are none).
 
-    Example:
+    Examples:
         >>> inner = InnerLayers(weights=("2.weight",), signals=("2", "4"), signed=(False, False))
         >>> inner.signal_spec("2", bits=3)
         'uint3'
@@ -64,7 +64,7 @@ def inner_layers(model: nn.Module, batch: Any) -> InnerLayers:
     Raises:
         ArgumentError: there are no weights between the first and the last layer.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))

@@ -16,7 +16,7 @@ Cell = str | float | int | None
 class Table:
     """Columns (with units in their names) and rows; ``None`` stands for what was not measured.
 
-    Example:
+    Examples:
         >>> table = Table("errors", ("weights", "error (%)"), (("float", 9.5), ("ternary", None)))
         >>> len(table.rows)
         2
@@ -30,7 +30,7 @@ class Table:
 class Report(Protocol):
     """What every analysis returns: a dataclass of plain values that can be shown as tables.
 
-    Example:
+    Examples:
         >>> from dataclasses import dataclass
         >>> @dataclass(frozen=True)
         ... class Errors:
@@ -50,7 +50,7 @@ class Report(Protocol):
 def save_report(report: Report, folder: str | Path, stem: str) -> list[Path]:
     """Write ``stem.json`` (everything) and ``stem.csv``, ``stem-2.csv``, ... (the tables) and return the files.
 
-    Example:
+    Examples:
         >>> from tempfile import TemporaryDirectory
         >>> from fewbit.analysis import SizedNetwork, Resilience
         >>> report = Resilience("toy", "error (%)", (SizedNetwork(8, "float", 0, 9, 36, 0.0, 9.0, 9.0, 9.5, 9.5),))

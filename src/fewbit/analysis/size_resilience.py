@@ -38,7 +38,7 @@ class SizedNetwork:
     test data. For the spec ``float``, `direct` is the network as trained and `retrained` the same network after as
     many additional epochs as the quantized ones got.
 
-    Example:
+    Examples:
         >>> network = SizedNetwork(8, "ternary", 0, 100, 25, 40.0, 30.0, 12.0, 31.0, 13.0)
         >>> network.direct_test - network.retrained_test  # gained by retraining
         18.0
@@ -60,7 +60,7 @@ class SizedNetwork:
 class Resilience:
     """What `resilience` measured; `failed` names the runs that gave no figures.
 
-    Example:
+    Examples:
         >>> rows = (SizedNetwork(8, "float", 0, 100, 400, 0.0, 9.0, 9.0, 10.0, 10.0),)
         >>> rows += (SizedNetwork(8, "ternary", 0, 100, 25, 40.0, 30.0, 12.0, 31.0, 13.0),)
         >>> Resilience("toy", "error (%)", rows).gaps(8, "ternary")
@@ -138,7 +138,7 @@ def resilience(
         ArgumentError: there are no sizes or no specs, or two are equal.
         FormatError: a spec is not one for weights.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> from fewbit.tasks import Task

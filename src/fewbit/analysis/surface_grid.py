@@ -35,7 +35,7 @@ class SurfacePoint:
     """A network in the plane: its place (distance of weights), its loss as it is and when quantized, the second
     measure for both (where there is one), and how many of its codes differ from those of the first network.
 
-    Example:
+    Examples:
         >>> point = SurfacePoint("a1", 0.0, 0.0, 0.5, quantized_loss=0.7, metric=None, quantized_metric=None, changed=3)
         >>> round(point.quantized_loss - point.loss, 3)  # what quantization costs at this point
         0.2
@@ -58,7 +58,7 @@ class LossSurface:
     points: the three networks and their mean. x, y: places of the grid. Grids have a row for each y and a column for
     each x; `changed` counts codes that differ from those of the first network, of `codes` in all.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.analysis import loss_surface
         >>> models = [torch.nn.Linear(4, 1) for _ in range(3)]
@@ -166,7 +166,7 @@ def loss_surface(
         ArgumentError: `models` are not three networks of one architecture, or lie on a line, or have quantizers of
             different steps, or none without `weights`, or batch norm without `refresh`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> models = [torch.nn.Linear(4, 1) for _ in range(3)]
         >>> found = loss_surface(models, lambda m: float(m(torch.ones(1, 4)) ** 2), weights="ternary", grid=5)

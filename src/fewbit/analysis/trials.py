@@ -22,7 +22,7 @@ FAILED = "failed"
 class Executor(Protocol):
     """Anything that runs trials elsewhere, such as a `concurrent.futures.Executor`.
 
-    Example:
+    Examples:
         >>> from concurrent.futures import ThreadPoolExecutor
         >>> executor: Executor = ThreadPoolExecutor(2)
         >>> executor.submit(sum, [1, 2]).result()
@@ -37,7 +37,7 @@ class Executor(Protocol):
 def grid(**axes: Iterable[Any]) -> list[Config]:
     """All combinations, the last axis fastest.
 
-    Example:
+    Examples:
         >>> grid(bits=[2, 3], seed=[0])
         [{'bits': 2, 'seed': 0}, {'bits': 3, 'seed': 0}]
     """
@@ -70,7 +70,7 @@ def sweep(
         ArgumentError: two configs are equal.
         DataError: `out` is not a file of rows.
 
-    Example:
+    Examples:
         >>> def trial(bits, seed):
         ...     return {"error": 10.0 / bits + seed}
         >>> [row["error"] for row in sweep(trial, grid(bits=[2, 4], seed=[0]), progress=False)]
@@ -98,7 +98,7 @@ def ray_executor(address: str | None = None) -> Executor:
     Raises:
         MissingExtraError: Ray is not installed.
 
-    Example:
+    Examples:
         >>> executor = ray_executor("auto")  # doctest: +SKIP
         >>> rows = sweep(trial, grid(seed=range(100)), executor=executor)  # doctest: +SKIP
     """
@@ -119,7 +119,7 @@ def ray_executor(address: str | None = None) -> Executor:
 def process_executor(workers: int) -> Executor:
     """Trials in `workers` processes of this machine, each with one thread of torch.
 
-    Example:
+    Examples:
         >>> from fewbit.analysis import grid, sweep
         >>> workers = process_executor(1)
         >>> hasattr(workers, "submit")  # give it to `sweep` or an analysis as executor=

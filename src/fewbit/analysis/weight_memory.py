@@ -15,7 +15,7 @@ def stored_bytes(model: nn.Module) -> int:
     Codes are packed row by row as in a ``*.fewbit`` file (`fewbit.formats.row_bytes`). Biases, norms and running
     statistics are floats; one tensor under two names is counted once, the scales of signals are not counted.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.passes import Quantize, compress
         >>> layer = torch.nn.Linear(10, 3)  # 30 weights and 3 biases

@@ -39,7 +39,7 @@ class QuantizedGroup:
     kind: ``weights`` or ``signal``. names: of the weights, or of the module whose input is the signal. numbers: how
     many weights. bytes: packed codes and steps (0 for signals). loss: `metric` less that of the float network.
 
-    Example:
+    Examples:
         >>> cell = QuantizedGroup("head", "weights", "ternary", ("head.weight",), 10, 4, metric=1.5, loss=0.5)
         >>> cell.metric - cell.loss  # of the float network
         1.0
@@ -62,7 +62,7 @@ class Sensitivity:
     float_metric: of the float network (after the same retraining, where there is one). float_bytes: `stored_bytes` of
     the float network.
 
-    Example:
+    Examples:
         >>> cell = QuantizedGroup("head", "weights", "ternary", ("head.weight",), 10, 4, metric=1.5, loss=0.5)
         >>> report = Sensitivity("toy", "loss", float_metric=1.0, float_bytes=60, rows=(cell,))
         >>> report.of("head", "ternary").loss, report.rest_bytes
@@ -152,7 +152,7 @@ def sensitivity(
         FormatError: a spec is not one of weights, or of signals.
         QuantizationError: the network is quantized already, or signals are asked for without `calibration`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> model, x = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1)), torch.rand(16, 8)

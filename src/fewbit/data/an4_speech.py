@@ -22,7 +22,7 @@ DEV_SPEAKERS = 7
 class An4:
     """Sentences by purpose; no speaker is in two parts.
 
-    Example:
+    Examples:
         >>> silence = np.zeros(RATE, np.float32)
         >>> speech = An4(train=(Clip(silence, "GO", "ann", "a"),), dev=(), test=())
         >>> speech.alphabet.encode(speech.train[0].text)
@@ -47,7 +47,7 @@ def an4(folder: str | Path, dev_speakers: int = DEV_SPEAKERS) -> An4:
         DataError: there is no manifest, or a recording has another sample rate.
         ArgumentError: there are fewer speakers than `dev_speakers`.
 
-    Example:
+    Examples:
         >>> import soundfile
         >>> soundfile.write("a.flac", np.zeros(RATE, np.float32), RATE)
         >>> rows = ["path split speaker seconds text", "a.flac train ann 1.0 GO"]

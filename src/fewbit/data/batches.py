@@ -26,7 +26,7 @@ class TensorBatches:
     Raises:
         ArgumentError: there are no rows, or the numbers of inputs and labels differ.
 
-    Example:
+    Examples:
         >>> batches = TensorBatches(torch.randn(100, 4), torch.arange(100) % 2, batch_size=32)
         >>> inputs, labels = next(iter(batches))
         >>> len(batches), tuple(inputs.shape), tuple(labels.shape)

@@ -18,7 +18,7 @@ Frames = NDArray[np.float32]
 class Clip:
     """A recorded word or sentence: ``samples (n,)`` in [-1, 1].
 
-    Example:
+    Examples:
         >>> clip = Clip(np.zeros(8_000, np.float32), text="one", speaker="ann", name="1_ann_0")
         >>> len(clip.samples)
         8000
@@ -34,7 +34,7 @@ class Clip:
 class Spoken:
     """A text and its time span in a joined recording, in seconds.
 
-    Example:
+    Examples:
         >>> Spoken("one", start=0.2, end=0.7).text
         'one'
     """
@@ -72,7 +72,7 @@ def join(
 
     The gaps contain faint noise (-72 dBFS), like the pauses of a quiet microphone.
 
-    Example:
+    Examples:
         >>> clip = Clip(np.zeros(4_000, np.float32), text="one", speaker="ann", name="1_ann_0")
         >>> samples, spoken = join([clip, clip], sample_rate=8_000, rng=np.random.default_rng(0))
         >>> [word.text for word in spoken], spoken[0].end < spoken[1].start

@@ -24,7 +24,7 @@ DEV_EVERY = 8
 class SpeechCommands:
     """Clips by purpose; no speaker, unknown word or recording of silence is in two parts.
 
-    Example:
+    Examples:
         >>> commands = SpeechCommands(train=(), dev=(), test=())
         >>> commands.words[:3], commands.alphabet.classes  # ten words, any other word, the blank
         (('down', 'go', 'left'), 12)
@@ -51,7 +51,7 @@ def speech_commands(folder: str | Path, dev_every: int = DEV_EVERY) -> SpeechCom
         DataError: there is no manifest, a recording has another sample rate, or a word is none of the twelve.
         ArgumentError: `dev_every` is below 2.
 
-    Example:
+    Examples:
         >>> import numpy as np, soundfile
         >>> soundfile.write("a.flac", np.zeros(RATE, np.float32), RATE)
         >>> rows = ["path split speaker seconds word", "a.flac train ann 1.0 stop"]

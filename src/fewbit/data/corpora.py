@@ -18,7 +18,7 @@ OTHER = "\x00"
 class Characters:
     """Text as class numbers in 1-D long tensors, and the characters of the classes (0 is any other character).
 
-    Example:
+    Examples:
         >>> text = torch.tensor([1, 2, 0])
         >>> data = Characters(text, text, text, symbols=(OTHER, "a", "b"))
         >>> "".join(data.symbols[i] for i in data.train.tolist()[:2])
@@ -43,7 +43,7 @@ class Windows:
     Raises:
         ArgumentError: the stream is shorter than a window.
 
-    Example:
+    Examples:
         >>> windows = Windows(torch.arange(50), batch_size=2, steps=5, count=3)
         >>> inputs, targets = next(iter(windows))
         >>> tuple(inputs.shape), bool((targets == inputs + 1).all())
@@ -79,7 +79,7 @@ class TextStreams:
     Raises:
         ArgumentError: the text is too short for its windows.
 
-    Example:
+    Examples:
         >>> streams = TextStreams(torch.arange(24), streams=2, steps=4)
         >>> print([inputs[:, 0].tolist() for inputs, targets in streams])
         [[0, 12], [4, 16], [8, 20]]
@@ -113,7 +113,7 @@ def wikitext2(folder: str | Path, symbols: int = 96) -> Characters:
     Raises:
         DataError: a file is missing or damaged.
 
-    Example:
+    Examples:
         >>> for name in ("train", "valid", "test"):
         ...     _ = Path(f"{name}.txt.xz").write_bytes(lzma.compress(b"a quiet sea"))
         >>> wikitext2(".", symbols=4).symbols[1:]

@@ -38,7 +38,7 @@ SPEEDS = (0.8, 0.87, 0.93, 1.0, 1.07, 1.15, 1.25)
 class Digits:
     """Clips by purpose; `train` and `test` have the same speakers, `unseen` another one.
 
-    Example:
+    Examples:
         >>> digits = spoken_digits()
         >>> samples, text = digits.stream(digits.unseen[:3])
         >>> len(text.split()), digits.sample_rate
@@ -135,7 +135,7 @@ def spoken_digits(folder: str | Path | None = None, unseen: str = UNSEEN) -> Dig
         DataError: the folder or its manifest is missing.
         ArgumentError: there is no speaker `unseen`.
 
-    Example:
+    Examples:
         >>> digits = spoken_digits()
         >>> len(digits.train), digits.unseen[0].speaker
         (360, 'nicolas')
@@ -160,7 +160,7 @@ def is_test(name: str) -> bool:
 def data_folder(name: str) -> Path | None:
     """The folder `name` under the environment variable ``FEWBIT_DATA``, or ``None``.
 
-    Example:
+    Examples:
         >>> data_folder("no_such_data_set") is None
         True
     """

@@ -24,7 +24,7 @@ class Images:
 
     `dev` is a fixed random part of the official training images; use `test` only for reporting.
 
-    Example:
+    Examples:
         >>> part = torch.zeros(2, 1, 28, 28), torch.tensor([3, 7])
         >>> Images(part, part, part, classes=10).train[1].tolist()
         [3, 7]
@@ -42,7 +42,7 @@ def mnist(folder: str | Path) -> Images:
     Raises:
         DataError: the file is missing or not as described.
 
-    Example:
+    Examples:
         >>> x, y = np.zeros((20, 28, 28), np.uint8), np.arange(20) % 10
         >>> x[:, 14] = 255
         >>> np.savez("mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
@@ -59,7 +59,7 @@ def cifar(folder: str | Path) -> Images:
     Raises:
         DataError: the file is missing or not as described.
 
-    Example:
+    Examples:
         >>> x, y = np.zeros((20, 32, 32, 3), np.uint8), np.arange(20) % 10
         >>> x[:, 16] = 255
         >>> np.savez("cifar10.npz", x_train=x, y_train=y, x_test=x, y_test=y)
@@ -75,7 +75,7 @@ def cifar(folder: str | Path) -> Images:
 def shift_and_flip(pixels: int = 4) -> Callable[[Tensor, torch.Generator], Tensor]:
     """Augmentation of CIFAR pictures: a shift by up to `pixels` in each direction, and mirroring half of the time.
 
-    Example:
+    Examples:
         >>> augment = shift_and_flip(pixels=2)
         >>> tuple(augment(torch.randn(4, 3, 32, 32), torch.Generator().manual_seed(0)).shape)
         (4, 3, 32, 32)
@@ -106,7 +106,7 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
         DataError: there are no pictures.
         MissingExtraError: Pillow is not installed.
 
-    Example:
+    Examples:
         >>> from PIL import Image
         >>> Path("pictures/cat").mkdir(parents=True)
         >>> Image.new("RGB", (40, 30)).save("pictures/cat/a.png")

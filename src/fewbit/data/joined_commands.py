@@ -36,7 +36,7 @@ class JoinedCommands(Dataset[Example]):
         features: front end of the network to be trained.
         examples, seconds: examples per epoch, and the length of each.
 
-    Example:
+    Examples:
         >>> from fewbit.data import Clip
         >>> sound = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
         >>> clips = tuple(Clip(sound, text, "ann", "a") for text in ("stop", UNKNOWN, ""))

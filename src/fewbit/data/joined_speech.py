@@ -59,7 +59,7 @@ class JoinedSpeech(Dataset[Example]):
     The index of an example is the seed of all its randomness, so it is equal in any process. The times of the letters
     are unknown, so the alignment is all blank.
 
-    Example:
+    Examples:
         >>> from fewbit.data import Clip
         >>> speech = An4((Clip(np.zeros(16_000, np.float32), "GO", "ann", "a"),), (), ())
         >>> frames, labels, alignment = JoinedSpeech(speech, LogMel(mels=20), examples=4, seconds=2.0)[0]
@@ -116,7 +116,7 @@ def speech_batches(
         seed: seed of all randomness.
         workers: processes that make batches during training.
 
-    Example:
+    Examples:
         >>> from fewbit.data import Clip
         >>> speech = An4((Clip(np.zeros(16_000, np.float32), "GO", "ann", "a"),), (), ())
         >>> loader = speech_batches(speech, LogMel(mels=20), examples=4, batch_size=2, seconds=2.0)

@@ -21,7 +21,7 @@ BLOCK = 50
 def to_letters(text: str) -> str:
     """Reduce a text to words of A to Z and inner apostrophes, separated by one space.
 
-    Example:
+    Examples:
         >>> to_letters("It's 5 o'clock, 'Émile' -- isn't it?")
         "IT'S O'CLOCK EMILE ISN'T IT"
     """
@@ -40,7 +40,7 @@ def english_books(folder: str | Path) -> Characters:
     Raises:
         DataError: the file is missing or damaged.
 
-    Example:
+    Examples:
         >>> import lzma
         >>> books = "\n\n".join(["It is a quiet sea."] * 2_000)
         >>> _ = Path("books.txt.xz").write_bytes(lzma.compress(books.encode()))
@@ -58,7 +58,7 @@ def english_books(folder: str | Path) -> Characters:
 def wikitext2_letters(folder: str | Path) -> Characters:
     r"""WikiText-2 (see `fewbit.data.wikitext2`) as letters; its unknown words are left out.
 
-    Example:
+    Examples:
         >>> import lzma
         >>> for name in ("train", "valid", "test"):
         ...     _ = Path(f"{name}.txt.xz").write_bytes(lzma.compress(b"A quiet sea ."))

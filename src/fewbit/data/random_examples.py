@@ -30,7 +30,7 @@ def joined_batches(
 ) -> "DataLoader[Any]":
     """Endless batches of a data set whose indices are seeds, with `examples` examples per epoch.
 
-    Example:
+    Examples:
         >>> from fewbit.data import spoken_digits
         >>> from fewbit.data.digits import JoinedDigits
         >>> from fewbit.features import LogMel

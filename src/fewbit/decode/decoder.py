@@ -14,7 +14,7 @@ Scores = NDArray[np.float64]
 class Decoder(Protocol):
     """Turns frames of class scores into events; any split of the frames gives the same events.
 
-    Example:
+    Examples:
         >>> from fewbit.decode import Framewise
         >>> decoder: Decoder = Framewise(["off", "on"], frame_seconds=0.5)
         >>> events, state = decoder.step(np.array([[2.0, 0.0], [0.0, 2.0]]), decoder.init_state())

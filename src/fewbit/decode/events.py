@@ -9,7 +9,7 @@ from typing import Any
 class Label:
     """A symbol and its time span; `prob` lies in [0, 1].
 
-    Example:
+    Examples:
         >>> Label("seven", start=0.4, end=0.8, prob=0.9).name
         'seven'
     """
@@ -26,7 +26,7 @@ class Partial:
 
     The first `stable` characters are final; the rest is a guess that later sound may correct.
 
-    Example:
+    Examples:
         >>> shown = Partial("one tw", time=0.7, stable=4)
         >>> print(shown.text[: shown.stable], "|", shown.text[shown.stable :])
         one  | tw
@@ -41,7 +41,7 @@ class Partial:
 class Final:
     """A complete utterance, which will not change; `score` is the mean probability of its symbols.
 
-    Example:
+    Examples:
         >>> heard = Final("one two", start=0.1, end=0.9, score=0.95)
         >>> f"{heard.text}: {heard.end - heard.start:.1f} s"
         'one two: 0.8 s'
@@ -58,7 +58,7 @@ class Final:
 class Keyword:
     """A word of a list, spoken between `start` and `end`, reported at `time`; `score` lies in [0, 1].
 
-    Example:
+    Examples:
         >>> event = Keyword("stop", start=1.2, end=1.6, time=1.7, score=0.8)
         >>> print(f"{event.word} reported {event.time - event.end:.1f} s after its end")
         stop reported 0.1 s after its end
@@ -77,7 +77,7 @@ Event = Label | Partial | Final | Keyword
 def text_of(events: Sequence[Event], joiner: str = " ") -> str:
     """Join the texts of all `Final` events.
 
-    Example:
+    Examples:
         >>> text_of([Partial("one", 0.5), Final("one", 0.1, 0.6, 0.9), Final("two", 1.0, 1.4, 0.9)])
         'one two'
     """
@@ -87,7 +87,7 @@ def text_of(events: Sequence[Event], joiner: str = " ") -> str:
 def to_dict(event: Event) -> dict[str, Any]:
     """Convert an event to plain values for JSON; the key ``event`` holds its type.
 
-    Example:
+    Examples:
         >>> to_dict(Partial("one", time=0.5))
         {'event': 'partial', 'text': 'one', 'time': 0.5, 'stable': 0}
     """

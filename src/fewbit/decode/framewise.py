@@ -18,7 +18,7 @@ class Framewise:
         names: names of the classes, in order.
         frame_seconds: time between two frames of scores.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> decoder = Framewise(["rest", "left"], frame_seconds=0.1)
         >>> scores = np.array([[3.0, 0.0], [3.0, 0.0], [0.0, 3.0]])

@@ -40,7 +40,7 @@ class GreedyCTC:
         silence: seconds of blanks that end an utterance.
         longest: seconds after which the next symbol starts a new utterance, so that memory stays bounded.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> decoder = GreedyCTC(Alphabet(("a", "b")), frame_seconds=0.1)
         >>> path = [1, 1, 0, 1, 2]  # the best class of each frame: a, a, blank, a, b

@@ -21,7 +21,7 @@ LOWEST = 1e-6
 class ListedWord:
     """A word in letters of the alphabet, its classes, and its own threshold, if any.
 
-    Example:
+    Examples:
         >>> words = KeywordList(Alphabet(("yes", "no"), joiner=" "), ["yes", "no 0.8"])
         >>> words.words[1]
         ListedWord(word='no', classes=(2,), threshold=0.8)
@@ -42,7 +42,7 @@ class KeywordList:
     Raises:
         DecodeError: the alphabet lacks a letter, a word is empty or occurs twice, or a threshold is out of range.
 
-    Example:
+    Examples:
         >>> words = KeywordList(Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")), ["rubout", "new york 0.3"])
         >>> words.add("enter", threshold=0.6)
         >>> words.remove("Rubout")

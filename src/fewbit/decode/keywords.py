@@ -59,7 +59,7 @@ class KeywordSpotter:
         hysteresis: a word may be reported again once ``ln P`` has fallen by this much below the threshold.
         boundaries: whether words must stand between boundaries, if the alphabet has a space.
 
-    Example:
+    Examples:
         >>> from fewbit.text import Alphabet
         >>> words = KeywordList(Alphabet(("go", "stop"), joiner=" "), ["stop"])
         >>> spotter = KeywordSpotter(words, frame_seconds=0.1, settle=0.0)

@@ -32,7 +32,7 @@ class NetworkScorer:
         ArgumentError: the network has no alphabet, or its outputs are not its inputs, frame by frame.
 
 
-    Example:
+    Examples:
         >>> from dataclasses import replace
         >>> from fewbit.speed import random_network
         >>> letters = Alphabet(("a", "b"))

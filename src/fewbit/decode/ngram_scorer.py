@@ -41,7 +41,7 @@ class CharNgram:
     Raises:
         ArgumentError: `weight` is out of range, or the model has none of the tokens.
 
-    Example:
+    Examples:
         >>> from fewbit.text import kneser_ney
         >>> scorer = CharNgram(kneser_ney(["abababab"], order=2), Alphabet(("a", "b")))
         >>> state, ln = scorer.start()
@@ -116,7 +116,7 @@ class WordNgram:
     Raises:
         ArgumentError: a number is out of range, or the alphabet has no space or cannot spell any word.
 
-    Example:
+    Examples:
         >>> from fewbit.text import kneser_ney
         >>> words = kneser_ney([["go", "on"], ["go", "off"]], order=2)
         >>> scorer = WordNgram(words, Alphabet(tuple(" fgno")))
@@ -190,7 +190,7 @@ class OpenVocabularyLM:
     Raises:
         ArgumentError: the alphabets differ, or the probabilities of `char` do not sum to 1.
 
-    Example:
+    Examples:
         >>> from fewbit.text import kneser_ney
         >>> letters = Alphabet(tuple(" fgno"))
         >>> char = CharNgram(kneser_ney(["go on go off"], order=3), letters)

@@ -36,7 +36,7 @@ class ParallelDecoders:
         frame_seconds: time between two frames of scores.
         decoders: the decoders, by name.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from fewbit.decode import Framewise
         >>> moves, power = Framewise(["rest", "left"], 0.1), Framewise(["off", "on"], 0.1)

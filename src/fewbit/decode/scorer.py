@@ -16,7 +16,7 @@ class Scorer(Protocol):
 
     Log-probabilities are natural, already weighted, in class order; class 0 (the blank) is 0.
 
-    Example:
+    Examples:
         >>> from fewbit.decode import CharNgram
         >>> from fewbit.text import kneser_ney
         >>> scorer: Scorer = CharNgram(kneser_ney(["abab"], order=2), Alphabet(("a", "b")))

@@ -31,7 +31,7 @@ ENDLESS = 1 << 62
 class Hypothesis:
     """A string of the beam; `score = ln P_CTC + scorer + insertion_bonus * labels` since the stream began.
 
-    Example:
+    Examples:
         >>> decoder = TreeBeam(Alphabet(("a", "b")), frame_seconds=0.1)
         >>> _, state = decoder.step(np.log([[0.1, 0.6, 0.3]]), decoder.init_state())
         >>> print([best.text for best in decoder.nbest(state)])
@@ -75,7 +75,7 @@ class TreeBeam:
     Raises:
         ArgumentError: a number is out of range, or the scorer has another alphabet.
 
-    Example:
+    Examples:
         >>> decoder = TreeBeam(Alphabet(tuple(" abc")), frame_seconds=0.1, width=8)
         >>> scores = 9 * np.eye(5)[[2, 0, 3, 0, 4, 0]]  # a, blank, b, blank, c, blank
         >>> events, state = decoder.step(scores, decoder.init_state())

@@ -15,13 +15,6 @@ from rich.table import Table
 
 from fewbit.data import Digits, Spoken, join, spoken_digits
 from fewbit.decode import Final
-from fewbit.features import CHUNK_SECONDS
-from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
-from fewbit.passes import Recipe
-from fewbit.program import Program, cost, load
-from fewbit.quant import selection_of
-from fewbit.streams import Network, stream
-from fewbit.text import wer
 from fewbit.demo.recipe import (
     FEATURES,
     DigitsRecipe,
@@ -33,6 +26,13 @@ from fewbit.demo.recipe import (
     to_program,
     train_float,
 )
+from fewbit.features import CHUNK_SECONDS
+from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
+from fewbit.passes import Recipe
+from fewbit.program import Program, cost, load
+from fewbit.quant import selection_of
+from fewbit.streams import Network, stream
+from fewbit.text import wer
 
 PICTURE_SECONDS = 8.0
 
@@ -44,6 +44,10 @@ class Row:
     error_rate, error_rate_unseen: words wrong for each word said on the joined stream of known speakers and of the
     unseen one (0.02 is 2 %). agreement: share of frames with the same best class as the float network.
     real_time_factor: seconds of work for each second of sound.
+
+    Examples:
+        >>> Row("float", 400, 480, 0.02, 0.3, 1.0, 0.01).error_rate
+        0.02
     """
 
     name: str
@@ -57,7 +61,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo found and left behind."""
+    """What the demo found and left behind.
+
+    Examples:
+        >>> row = Row("float", 400, 480, 0.02, 0.3, 1.0, 0.01)
+        >>> Demo((row,), 12.0, 0, Path("digits.fewbit"), Path("digits.png")).to_dict()["rows"][0]["name"]
+        'float'
+    """
 
     rows: tuple[Row, ...]
     seconds: float
@@ -77,6 +87,11 @@ def demo(out: str | Path, *, seed: int = 0, recipe: DigitsRecipe | None = None) 
     Leaves in the folder `out`: the networks in torch (``float.safetensors``, ``direct.safetensors``,
     ``retrained.safetensors``), packed (``direct.fewbit``, and the retrained one as ``digits.fewbit``) and the picture
     ``digits.png``.
+
+    Examples:
+        >>> found = demo("demo")  # four minutes  # doctest: +SKIP
+        >>> [row.name for row in found.rows]  # doctest: +SKIP
+        ['float', 'direct', 'retrained']
     """
     import fewbit.plot  # noqa: F401  # say that it is missing before the work, not after
 
@@ -105,7 +120,15 @@ def demo(out: str | Path, *, seed: int = 0, recipe: DigitsRecipe | None = None) 
 
 
 def print_demo(demo: Demo, console: Console) -> None:
-    """The table of the demo for people."""
+    """The table of the demo for people.
+
+    Examples:
+        >>> row = Row("float", 400, 480, 0.02, 0.3, 1.0, 0.01)
+        >>> found = Demo((row,), 12.0, 0, Path("digits.fewbit"), Path("digits.png"))
+        >>> print_demo(found, Console(width=100))  # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
+        spoken digits, seed 0
+        ...
+    """
     table = Table(title=f"spoken digits, seed {demo.seed}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("network", no_wrap=True)
     for name in ("weights", "smaller", "file", "WER", "unseen", "as float", "RTF"):

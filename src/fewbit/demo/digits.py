@@ -1,8 +1,8 @@
 """The digit recogniser of the demo as a task for the command line.
 
-    fewbit train fewbit.demo.digits --out float.safetensors
-    fewbit compress fewbit.demo.digits float.safetensors --weights "head=int8,*=ternary" --out quantized.safetensors
-    fewbit pack fewbit.demo.digits quantized.safetensors --out digits.fewbit
+fewbit train fewbit.demo.digits --out float.safetensors
+fewbit compress fewbit.demo.digits float.safetensors --weights "head=int8,*=ternary" --out quantized.safetensors
+fewbit pack fewbit.demo.digits quantized.safetensors --out digits.fewbit
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The recipe of the digit recogniser: front end, sizes, learning rates and epochs, chosen on the training speakers only."""
+"""The recipe of the digit recogniser: front end, sizes, learning rates, epochs; chosen on the training speakers only."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +27,12 @@ HEAD = "int8"
 
 @dataclass(frozen=True)
 class DigitsRecipe:
-    """Everything that the digit recogniser depends on besides data and seed."""
+    """Everything that the digit recogniser depends on besides data and seed.
+
+    Examples:
+        >>> DigitsRecipe(hidden=48).retrain_epochs
+        32
+    """
 
     hidden: int = 96
     layers: int = 2

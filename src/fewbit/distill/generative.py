@@ -30,7 +30,7 @@ from fewbit.train import Schedule, TruncatedBPTT, constant
 def guided(progress: float) -> float:
     """Share of streams that the teachers write: all at first, none after a tenth; an untrained student writes noise.
 
-    Example:
+    Examples:
         >>> guided(0.0), guided(0.05), guided(0.5)
         (1.0, 0.5, 0.0)
     """
@@ -68,7 +68,7 @@ class GeneratedText:
     Raises:
         ArgumentError: there is no teacher, teachers differ in their symbols or classes, or a number is out of range.
 
-    Example:
+    Examples:
         >>> from fewbit.models import CharLM
         >>> text = GeneratedText(CharLM(classes=5, hidden=4), streams=2, steps=8, count=10)
         >>> batch = next(iter(text))

@@ -35,7 +35,7 @@ class LogitKD:
         weight: ``a`` in [0, 1], a number or a function of training progress such as ``linear(0.9, 0.0)``.
         hard: objective with a `loss` method; default `CrossEntropy`.
 
-    Example:
+    Examples:
         >>> from torch import nn, zeros
         >>> teacher, student = nn.Linear(4, 3), nn.Linear(4, 3)
         >>> objective = LogitKD(teacher, temperature=2.0, weight=lambda progress: 1 - progress)
@@ -85,7 +85,7 @@ class LogitKD:
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """Cross-entropy of ``(..., classes)`` logits at `temperature`, times its square, mean over all positions.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> teacher, close, far = tensor([[2.0, 0.0]]), tensor([[1.5, 0.0]]), tensor([[0.0, 2.0]])
         >>> bool(soft_loss(close, teacher, 2.0) < soft_loss(far, teacher, 2.0))

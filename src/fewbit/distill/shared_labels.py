@@ -37,7 +37,7 @@ TOLERANCE = 1e-3
 class LabelRequest(NamedTuple):
     """A request for labels: text ``(streams, steps)``, whether its streams begin here, and the request's number.
 
-    Example:
+    Examples:
         >>> import torch
         >>> request = LabelRequest(torch.zeros(2, 16, dtype=torch.long), begins=True, number=0)
         >>> request._replace(begins=False, number=1).number
@@ -61,7 +61,7 @@ class LabelDevice:
         name: its place in the order of devices; needed with secrets.
         secrets: a secret for each other device, the same on both sides; with them answers are masked.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.models import CharLM
         >>> device = LabelDevice(CharLM(classes=5, hidden=4))
@@ -123,7 +123,7 @@ class SharedLabels:
         ArgumentError: `least` is below 2, or there are too few devices, or too many for masks.
         DataError: too few answers are good, or masks do not cancel.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.models import CharLM
         >>> devices = [LabelDevice(CharLM(classes=5, hidden=4)) for _ in range(3)]

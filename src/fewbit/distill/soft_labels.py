@@ -21,7 +21,7 @@ class TextBatch(NamedTuple):
     inputs ``(streams, steps)``: classes. labels ``(streams, steps, classes)``: distribution of the symbol after each
     of them; a row of zeros is no label. begins: whether new streams start here.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from torch.nn.functional import one_hot
         >>> text = tensor([[0, 2, 1]])  # one stream; its labels are what follows
@@ -41,7 +41,7 @@ class SoftLabels:
     Its gradient on the scores is ``p - q``. It equals the Kullback-Leibler divergence of the student from the labels
     up to a constant; with one-hot labels it is plain cross-entropy.
 
-    Example:
+    Examples:
         >>> from torch import nn, tensor, zeros
         >>> batch = TextBatch(zeros(1, 2, 4), tensor([[[1.0, 0, 0, 0], [0, 0, 0, 0]]]))  # the second has no label
         >>> round(float(SoftLabels()(nn.Identity(), batch, progress=0.0)), 3)  # ln 4

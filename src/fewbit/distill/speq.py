@@ -44,7 +44,7 @@ class SPEQ:
         loss: ``cosine``, or ``kl`` for comparison.
         sites: patterns of module names whose input signals are drawn; default all.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> from fewbit.quant import attach, calibrate
@@ -95,7 +95,7 @@ class SPEQ:
 def cosine_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """``T**2 * mean(1 - cos)`` of the softmax at `temperature` of ``(..., classes)`` logits; 0 for no positions.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> a, b = tensor([[9.0, 0.0]]), tensor([[0.0, 9.0]])
         >>> [round(float(cosine_loss(a, other, 1.0)), 2) for other in (a, b)]

@@ -21,7 +21,7 @@ CHUNK_SECONDS = 0.1
 class Resampler:
     """Streaming change of sample rate; any split of the input gives the same output.
 
-    Example:
+    Examples:
         >>> len(Resampler(16_000, 8_000).step(np.zeros(1_600, np.float32), last=True))
         800
     """
@@ -47,7 +47,7 @@ def read_audio(path: str | Path, sample_rate: int, chunk_seconds: float = CHUNK_
     Raises:
         AudioError: the file is missing, is no sound that libsndfile can read, or contains NaN.
 
-    Example:
+    Examples:
         >>> chunks = list(read_audio("recording.wav", sample_rate=16_000, chunk_seconds=0.5))
         >>> sum(map(len, chunks)) / 16_000 > 1  # seconds
         True
@@ -90,7 +90,7 @@ def microphone(sample_rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterat
         MissingExtraError: sounddevice or the PortAudio library is not installed.
         AudioError: there is no microphone, or it fails.
 
-    Example:
+    Examples:
         >>> for chunk in microphone(16_000):  # doctest: +SKIP
         ...     print(f"{abs(chunk).max():.3f}")
     """

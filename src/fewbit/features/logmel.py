@@ -30,7 +30,7 @@ class LogMel:
         window_ms, hop_ms: length of a frame and distance of two, in milliseconds.
         floor: smallest output value, so that digital silence is not quieter than a quiet room.
 
-    Example:
+    Examples:
         >>> features = LogMel(mels=20, sample_rate=8_000)
         >>> features(np.zeros(8_000, np.float32)).shape  # a second of silence
         (98, 20)

@@ -25,7 +25,7 @@ class ClockSchedule:
         frames: numbers ``(ticks,)`` of the frames of the flattened chunk that tick, in the order in which they run.
         sizes: chains that run in each step.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import tensor, zeros
         >>> from fewbit.nn import LSTM

@@ -19,7 +19,7 @@ class CausalConv1d(Layer):
         kernel: frames that an output sees.
         stride: input frames for each output frame; at most `kernel`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> layer = CausalConv1d(inputs=3, outputs=4, kernel=4, stride=2)
         >>> y, tail = layer(torch.randn(1, 10, 3))

@@ -23,7 +23,7 @@ class GRU(Layer):
 
     Row blocks of `weight` and `weight_hidden`: reset gate, update gate, candidate, as in `torch.nn.GRU`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> layer = GRU(inputs=3, hidden_size=4)
         >>> y, (h, s) = layer(torch.randn(2, 10, 3))

@@ -39,7 +39,7 @@ class HLSTM(Layer):
     Raises:
         ArgumentError: `boundaries` is empty or names no feature, or `words` is below 1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.nn import OneHot
         >>> layer = HLSTM(inputs=5, hidden_size=8, boundaries=(0, 1))

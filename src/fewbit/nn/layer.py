@@ -21,7 +21,7 @@ State = Any
 class Layer(nn.Module, ABC):
     """A causal piece of a sequence network.
 
-    Example:
+    Examples:
         >>> import torch
         >>> class Sum(Layer):
         ...     def forward(self, x, state=None):
@@ -48,7 +48,7 @@ class Signal(nn.Module):
         wide: the signal is kept at 16 bits by the integer Program (cell states); a plain activation spec leaves it
             alone, a pattern that names it does not.
 
-    Example:
+    Examples:
         >>> from fewbit.nn import GRU
         >>> [name for name, module in GRU(3, 4).named_modules() if isinstance(module, Signal)]
         ['hidden', 'cell']
@@ -67,7 +67,7 @@ class Chain(nn.Sequential, Layer):
 
     The state is a tuple with one entry for each module, ``None`` for those without state.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> from fewbit.nn import SRU
@@ -94,7 +94,7 @@ class Normalize(nn.Module):
 
     In a Program this is part of the first conversion to integers and costs nothing.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> Normalize(1).fit(tensor([[1.0], [3.0], [5.0]]))(tensor([[7.0]]))
         tensor([[2.]])
@@ -122,7 +122,7 @@ class Normalize(nn.Module):
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation over ``(batch, time, features)``; folded into the layer before it when packed.
 
-    Example:
+    Examples:
         >>> import torch
         >>> y = BatchNorm(3)(5 + 2 * torch.randn(4, 10, 3))
         >>> bool(y.mean().abs() < 1e-5)

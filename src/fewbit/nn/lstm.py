@@ -23,7 +23,7 @@ class LSTM(Layer):
     Row blocks of `weight` and `weight_hidden`: input gate, forget gate, candidate, output gate, as in
     `torch.nn.LSTM`. The forget bias starts at 1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> layer, x = LSTM(inputs=3, hidden_size=4), torch.randn(2, 10, 3)
         >>> whole, _ = layer(x)

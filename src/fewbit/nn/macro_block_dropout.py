@@ -40,7 +40,7 @@ class MacroBlockDropout(nn.Module):
     Raises:
         ArgumentError: an argument is out of range or, when it runs, there are fewer features than blocks.
 
-    Example:
+    Examples:
         >>> import torch
         >>> dropout = MacroBlockDropout(p=0.5, blocks=2)
         >>> y = dropout(torch.ones(1, 3, 4))
@@ -157,7 +157,7 @@ def hold_masks(model: nn.Module, utterances: Tensor | None, seed: int = 0) -> No
             layer behind a stride of n reads every n-th. ``None`` ends the holding.
         seed: of the masks, from 0.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import ones, zeros
         >>> layer = MacroBlockDropout(p=0.5, blocks=4)

@@ -12,7 +12,7 @@ class OneHot(nn.Module):
     Args:
         classes: of the symbols.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> OneHot(3)(tensor([[2, 0]]))
         tensor([[[0., 0., 1.],

@@ -21,7 +21,7 @@ class QRNN(Layer):
 
     Weight rows of `gates`: candidate, forget gate, output gate.
 
-    Example:
+    Examples:
         >>> import torch
         >>> y, (tail, cell) = QRNN(inputs=3, hidden_size=4, kernel=2)(torch.randn(2, 10, 3))
         >>> y.shape, tail.shape, cell.shape

@@ -24,7 +24,7 @@ class SRU(Layer):
 
     Weight rows: candidate, forget gate, reset gate and, where ``inputs != hidden_size``, the skip projection.
 
-    Example:
+    Examples:
         >>> import torch
         >>> y, cell = SRU(inputs=3, hidden_size=4)(torch.randn(2, 10, 3))
         >>> y.shape, cell.shape

@@ -23,6 +23,15 @@ class Finetune:
             pull masters to 0 and codes with them).
         clip_norm, seed, checkpoint, progress, title: as in `fewbit.train.fit`.
 
+    Examples:
+        >>> import torch
+        >>> import fewbit as fb
+        >>> batches = [(torch.randn(8, 4), torch.randint(0, 2, (8,)))] * 3
+        >>> retrain = Finetune(batches, fb.CrossEntropy(), epochs=2, progress=False)
+        >>> student = fb.compress(nn.Linear(4, 2), fb.Quantize(weights="ternary"), retrain)
+        >>> len(student.weight.unique()) <= 3  # the quantizer stays on
+        True
+
     References:
         Hwang, Sung 2014; Sung, Shin, Hwang 2015 (arXiv 1511.06488).
     """

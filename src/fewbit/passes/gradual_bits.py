@@ -37,7 +37,7 @@ def gradual(
     Raises:
         QuantizationError: levels do not fall, or there are fewer epochs than stages.
 
-    Example:
+    Examples:
         >>> from fewbit.train import CrossEntropy
         >>> passes = gradual(["int8", "int4", "ternary"], Finetune([], CrossEntropy(), epochs=12))
         >>> tuple(step.epochs for step in passes if isinstance(step, Finetune))

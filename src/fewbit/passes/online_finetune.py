@@ -37,7 +37,7 @@ class OnlineFinetune:
     Raises:
         ArgumentError: when called with other batches than streams, or with numbers out of range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.nn import GRU, Chain
         >>> from fewbit.train import LabelledFrames

@@ -20,6 +20,14 @@ class Quantize:
         keep: patterns of weights that stay float.
         calibration: batches whose first item is the model's input; needed for activations.
         replace: whether a new quantizer may take the place of an old one.
+
+    Examples:
+        >>> import torch
+        >>> from fewbit.passes import compress
+        >>> x = torch.randn(16, 4)
+        >>> student = compress(nn.Linear(4, 2), Quantize(weights="int4", activations="int8", calibration=[x]))
+        >>> len(student.weight.unique()) <= 8
+        True
     """
 
     weights: Annotated[Selection, selection(weight_quantizer)] = None

@@ -14,7 +14,14 @@ from fewbit.quant import forget_flat_weights
 
 
 class Pass(Protocol):
-    """One step of a compression; may change the model it is given, and returns it."""
+    """One step of a compression; may change the model it is given, and returns it.
+
+    Examples:
+        >>> def freeze(model: nn.Module) -> nn.Module:
+        ...     return model.requires_grad_(False)
+        >>> compress(nn.Linear(2, 1), freeze).weight.requires_grad
+        False
+    """
 
     def __call__(self, model: nn.Module) -> nn.Module:
         """Run the step."""
@@ -24,7 +31,7 @@ class Pass(Protocol):
 def compress(model: nn.Module, *passes: Pass, copy: bool = True) -> nn.Module:
     """Run `passes` from first to last over a copy of `model` (or the model itself with ``copy=False``).
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.passes import Quantize
         >>> student = compress(torch.nn.Linear(8, 4), Quantize(weights="ternary"))
@@ -43,7 +50,13 @@ def compress(model: nn.Module, *passes: Pass, copy: bool = True) -> nn.Module:
 
 
 def describe(*passes: Pass) -> list[dict[str, Any]]:
-    """The passes as plain values for the record: names, numbers and texts as they are, other things by type."""
+    """The passes as plain values for the record: names, numbers and texts as they are, other things by type.
+
+    Examples:
+        >>> from fewbit.passes import Quantize
+        >>> describe(Quantize(weights="int4:row"))[0]["weights"]
+        'int4:row'
+    """
     return [{"kind": type(step).__name__} | {name: _plain(value) for name, value in _settings(step)} for step in passes]
 
 

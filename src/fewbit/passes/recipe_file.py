@@ -32,7 +32,17 @@ from fewbit.train import CrossEntropy, Objective
 
 @dataclass(frozen=True)
 class Recipe:
-    """Passes as plain values, in order; made by `read_recipe` or `from_dict`, which check them."""
+    """Passes as plain values, in order; made by `read_recipe` or `from_dict`, which check them.
+
+    Examples:
+        >>> recipe = Recipe.from_dict({"passes": [{"kind": "Quantize", "weights": "ternary"}]})
+        >>> print(recipe.to_toml(), end="")
+        [[pass]]
+        kind = "Quantize"
+        weights = "ternary"
+        >>> [type(step).__name__ for step in recipe.passes(batches=[], objective=CrossEntropy())]
+        ['Quantize']
+    """
 
     steps: tuple[dict[str, Any], ...]
 
@@ -107,6 +117,13 @@ def read_recipe(path: str | Path) -> Recipe:
 
     Raises:
         DataError: the file is not there, is not TOML, or is no recipe; the message names the pass and the key.
+
+    Examples:
+        >>> from tempfile import mkdtemp
+        >>> path = Path(mkdtemp(), "recipe.toml")
+        >>> _ = path.write_text('[[pass]]\\nkind = "Finetune"\\nepochs = 3\\n')
+        >>> read_recipe(path).steps
+        ({'kind': 'Finetune', 'epochs': 3},)
     """
     try:
         values = tomllib.loads(Path(path).read_text("utf-8"))

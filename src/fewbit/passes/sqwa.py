@@ -51,6 +51,16 @@ class SQWA:
         average: whether to stop at the mean: weights become ``intN`` with 1/m of the step, an exact sum of the codes.
         on_capture: called with (number of the capture, network) at the end of every cycle; may look, not change.
         checkpoint: a folder; a stopped pass goes on from there and ends in the same weights.
+
+    Examples:
+        >>> import fewbit as fb
+        >>> batches = [(torch.randn(8, 4), torch.randint(0, 2, (8,)))] * 3
+        >>> average = SQWA(batches, fb.CrossEntropy(), warmup_epochs=1, finetune_epochs=1, cycles=3, progress=False)
+        >>> average.epochs
+        5
+        >>> student = fb.compress(nn.Linear(4, 2), fb.Quantize(weights="ternary"), average)
+        >>> len(student.weight.unique()) <= 3
+        True
     """
 
     batches: Iterable[Any]

@@ -24,7 +24,7 @@ LOOK = "look for NaN in the data, and in the layers before it"
 class Activation(Quantizer):
     """One L2-optimal step for a whole signal, chosen by calibration.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import UInt
         >>> quantizer = Activation(UInt(2)).fit(tensor([0.0, 1.0, 2.0, 3.0]))
@@ -79,7 +79,7 @@ class Activation(Quantizer):
 class Fixed(Activation):
     """Fixed point ``Qm.n``: the step is ``2**-n`` whatever the signal; nothing to calibrate.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import FixedPoint
         >>> Fixed(FixedPoint(1, 2))(tensor([0.3, 1.0, -5.0]))
@@ -101,7 +101,7 @@ class Fixed(Activation):
 class PerTokenActivation(Quantizer):
     """A step for each time step, from the largest number in it: ``D[t] = max |x[t]| / h`` (dynamic quantization).
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import Int
         >>> PerTokenActivation(Int(8)).codes(tensor([[1.0, -0.5], [20.0, 10.0]])).values

@@ -33,7 +33,7 @@ class AdaptiveUniform(Uniform):
         estimates: number of estimates, evenly spread over progress, so that short and long trainings are treated alike.
         clip: whether masters are clipped.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.formats import Ternary
         >>> quantizer = AdaptiveUniform(Ternary(), until=0.5).fit(torch.randn(8, 4))

@@ -48,7 +48,7 @@ def attach(
         SelectionError: a pattern matches nothing, or a plain activation spec finds no signal.
         QuantizationError: a weight is quantized already (without `replace`), or not finite.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> layer = attach(nn.Linear(8, 4), weights="ternary")
         >>> len(layer.weight.unique()) <= 3
@@ -73,7 +73,7 @@ def attach(
 def detach(model: nn.Module) -> nn.Module:
     """Remove all quantizers from `model` in place; the float masters become its weights again.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> layer = detach(attach(nn.Linear(8, 4), weights="ternary"))
         >>> len(layer.weight.unique())  # the float masters again
@@ -97,12 +97,13 @@ def detach(model: nn.Module) -> nn.Module:
 def selection_of(model: nn.Module) -> dict[str, Any]:
     """The arguments of `attach` that put the quantizers of `model` on a network like it.
 
-    Example:
+    Examples:
         >>> selection_of(attach(nn.Sequential(nn.Linear(8, 4)), weights="ternary"))
         {'weights': {'0.weight': 'ternary'}, 'activations': None}
     """
     found = {name: quantizer.spec for name, quantizer in quantizers(model)}
-    signals = {name.removesuffix(".input"): found.pop(name) for name in list(found) if name.endswith(".input")}
+    ends = [name for name in found if name.rpartition(".")[2] == "input"]  # "input" alone: of the model itself
+    signals = {name.removesuffix("input").removesuffix("."): found.pop(name) for name in ends}
     return {"weights": found or None, "activations": signals or None}
 
 
@@ -117,7 +118,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
     Raises:
         QuantizationError: no quantizer saw a signal, or one saw empty signals only, or NaN.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> layer = attach(nn.Linear(8, 4), weights="ternary", activations="uint4")
@@ -160,7 +161,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
 def weight_names(model: nn.Module) -> list[str]:
     """Full names of all weights that can be quantized, one name for each tensor.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> weight_names(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.LSTM(4, 2)))
         ['0.weight', '2.weight_ih_l0', '2.weight_hh_l0']
@@ -177,7 +178,7 @@ def weight_names(model: nn.Module) -> list[str]:
 def quantizers(model: nn.Module) -> Iterator[tuple[str, Quantizer]]:
     """All attached quantizers by the name of what they quantize.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> model = attach(nn.Sequential(nn.Linear(8, 4), nn.Linear(4, 2)), {"0": "ternary", "1": "int8"})
         >>> [(name, quantizer.spec) for name, quantizer in quantizers(model)]
@@ -193,7 +194,7 @@ def quantizers(model: nn.Module) -> Iterator[tuple[str, Quantizer]]:
 def input_quantizer(module: nn.Module) -> Quantizer | None:
     """The quantizer on a module's input, or ``None``.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> layer = attach(nn.Linear(8, 4), weights="ternary", activations="int8")
         >>> input_quantizer(layer).spec, input_quantizer(nn.Linear(8, 4))
@@ -206,7 +207,7 @@ def input_quantizer(module: nn.Module) -> Quantizer | None:
 def quantizer_of(module: nn.Module, name: str = "weight") -> Quantizer | None:
     """The quantizer of a module's weight, or ``None``.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> quantizer_of(attach(nn.Linear(8, 4), weights="int4:row")).spec
         'int4:row'

@@ -25,7 +25,7 @@ class Codes:
     values: integer-valued float tensor of the shape of the quantized tensor. scale: ``()`` per tensor, ``(rows, 1,
     ...)`` per row, ``(..., 1)`` per token, ``(rows, groups)`` per group.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import Ternary
         >>> Codes(tensor([[1.0, 0.0, -1.0]]), tensor(0.5), Ternary(), PerTensor()).dequantize()
@@ -49,7 +49,7 @@ class Codes:
 class Quantizer(nn.Module, ABC):
     """Tensor to tensor on a grid; `format` says which codes there are, `per` how many scales.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import Int
         >>> class Rounded(Quantizer):
@@ -120,7 +120,7 @@ class _StraightThrough(torch.autograd.Function):
 def straight_through(x: Tensor, quantized: Tensor, ste_mask: Tensor | None = None) -> Tensor:
     """Return exactly `quantized`; the gradient is that of the identity on `x`, times `ste_mask`.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> x = tensor([0.3, 5.0], requires_grad=True)
         >>> y = straight_through(x, tensor([0.0, 1.0]), ste_mask=tensor([True, False]))
@@ -155,7 +155,7 @@ def is_checked_later(x: Tensor) -> bool:
 def check_finite(x: Tensor, where: str, advice: str = "train or load the network anew") -> None:
     """Raise `QuantizationError` if `x` holds NaN or infinity.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> check_finite(tensor([1.0, float("nan")]), "weight")
         Traceback (most recent call last):

@@ -9,7 +9,7 @@ def forget_flat_weights(model: nn.Module) -> nn.Module:
     Behind a quantizer they are results of a computation, and a network that holds such tensors cannot be copied. The
     next call renews them.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> from copy import deepcopy

@@ -13,7 +13,7 @@ class Follower:
     The network is searched once; parametrizations may not be added or removed while a follower is in use. Frozen
     weights are left alone.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> from fewbit.quant import attach
         >>> follower = Follower(attach(nn.Linear(4, 2), weights="ternary+adaptive"))

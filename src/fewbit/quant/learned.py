@@ -29,7 +29,7 @@ LEAST = 1e-3
 class LearnedUniform(Uniform):
     """Signed integer weights with learned steps; spec ``ternary+learned``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.formats import Int
         >>> quantizer = LearnedUniform(Int(4)).fit(torch.randn(8, 4))
@@ -83,7 +83,7 @@ class LearnedUniform(Uniform):
 class LearnedActivation(Activation):
     """A signal with a learned step, which is a learned clip; spec ``uint2+learned``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.formats import UInt
         >>> quantizer = LearnedActivation(UInt(2)).fit(torch.rand(100))

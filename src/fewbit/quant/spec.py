@@ -49,7 +49,7 @@ def weight_quantizer(spec: str) -> Quantizer:
     Raises:
         FormatError: the spec is not of the grammar, or is one for signals.
 
-    Example:
+    Examples:
         >>> weight_quantizer("int4/128").spec
         'int4/128'
     """
@@ -70,7 +70,7 @@ def activation_quantizer(spec: str) -> Quantizer:
     Raises:
         FormatError: the spec is not of the grammar, or is one for weights.
 
-    Example:
+    Examples:
         >>> type(activation_quantizer("uint2+learned")).__name__
         'LearnedActivation'
     """

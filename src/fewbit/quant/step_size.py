@@ -28,7 +28,7 @@ def refine_step(x: Tensor, step: Tensor, format: Format, iterations: int = 5, mo
     The alternation of `fit_step` from where `step` is, each step within ``1 - most .. 1 + most`` of it. A row whose
     codes are all zero keeps its step.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import Ternary
         >>> refine_step(tensor([[-2.0, 0.1, 2.0]]), tensor([1.8]), Ternary())
@@ -50,7 +50,7 @@ def refine_step(x: Tensor, step: Tensor, format: Format, iterations: int = 5, mo
 def fit_step(x: Tensor, format: Format) -> Tensor:
     """L2-optimal steps ``(groups,)`` for the rows of ``x: (groups, n)``; 1 for a row of zeros.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import Ternary
         >>> fit_step(tensor([[-2.0, 0.1, 2.0], [0.0, 0.0, 0.0]]), Ternary()).tolist()

@@ -23,7 +23,7 @@ class Uniform(Quantizer):
         format: the codes; `Ternary()` gives three levels.
         per: how many weights share a step.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import Ternary
         >>> w = tensor([[-2.0, 0.1, 2.0, 2.0]])
@@ -100,7 +100,7 @@ class Uniform(Quantizer):
 class BinaryMean(Uniform):
     """Two levels, ``sign(w) * mean|w|``, the L2-optimal binary code (zero counts as positive).
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import Binary
         >>> w = tensor([[1.0, -3.0]])

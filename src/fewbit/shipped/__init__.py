@@ -18,7 +18,7 @@ __all__ = ["find", "names", "pretrained"]
 def names() -> list[str]:
     """Names of the packed networks in this package.
 
-    Example:
+    Examples:
         >>> names()
         ['an4', 'commands', 'digits']
     """
@@ -31,7 +31,7 @@ def pretrained(name: str = "digits") -> Path:
     Raises:
         ArgumentError: no network of that name ships with fewbit.
 
-    Example:
+    Examples:
         >>> pretrained("digits").name
         'digits.fewbit'
     """
@@ -46,7 +46,7 @@ def find(model: str | Path) -> Path:
     Raises:
         ArgumentError: `model` has no suffix, is no file, and does not ship with fewbit.
 
-    Example:
+    Examples:
         >>> find("digits") == pretrained("digits"), find("words.fewbit").name
         (True, 'words.fewbit')
     """

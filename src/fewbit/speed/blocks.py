@@ -18,7 +18,7 @@ CLOSE = 1.05
 class BlockChoice:
     """The chosen block length, and microseconds per frame for every length that was measured.
 
-    Example:
+    Examples:
         >>> choice = BlockChoice(frames=4, step_us={1: 9.0, 2: 5.0, 4: 3.0, 8: 3.0})
         >>> choice.step_us[1] / choice.step_us[choice.frames]  # times as fast
         3.0
@@ -44,7 +44,7 @@ def choose_block(
     Raises:
         TargetError: no such target, or the native library is missing.
 
-    Example:
+    Examples:
         >>> from fewbit.speed import random_network
         >>> choice = choose_block(random_network("sru", hidden=16, layers=1), most=4, seconds=0.01)
         >>> choice.frames in choice.step_us

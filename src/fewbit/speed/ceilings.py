@@ -12,7 +12,7 @@ def read_rate(size: int, target: str | None = None, seconds: float = 0.1) -> flo
     Raises:
         TargetError: the native library is missing.
 
-    Example:
+    Examples:
         >>> read_rate(1 << 12) > 1e8  # bytes per second
         True
     """

@@ -36,7 +36,7 @@ def time_product(
         FormatError: no such format.
         TargetError: no such target, or the native library is missing.
 
-    Example:
+    Examples:
         >>> result = time_product("ternary", 64, 64, seconds=0.01)
         >>> result["shape"], result["median_us"] > 0
         ([64, 64], True)

@@ -26,7 +26,7 @@ def random_network(cell: str, hidden: int, layers: int, format: str = "ternary",
         TargetError: no such cell.
         FormatError: no such format.
 
-    Example:
+    Examples:
         >>> network = random_network("lstm", hidden=16, layers=2, format="int4")
         >>> network.inputs, network.outputs
         (16, 16)
@@ -50,7 +50,7 @@ def time_network(
 ) -> dict[str, Any]:
     """`time_program` of a `random_network`.
 
-    Example:
+    Examples:
         >>> result = time_network("sru", hidden=16, layers=1, steps=4, seconds=0.01)
         >>> result["cell"], result["steps"], result["step_us"] > 0
         ('sru', 4, True)
@@ -75,7 +75,7 @@ def time_program(
         FileFormatError: the file cannot be read.
         TargetError: no such target, or the native library is missing.
 
-    Example:
+    Examples:
         >>> result = time_program(random_network("gru", hidden=16, layers=1), steps=4, seconds=0.01)
         >>> result["steps"], result["median_us"] > 0
         (4, True)

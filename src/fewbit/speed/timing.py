@@ -14,7 +14,7 @@ SAMPLE_SECONDS = 100e-6
 class Timing:
     """Microseconds per call: the median, and the 10th and 90th percentiles of the samples.
 
-    Example:
+    Examples:
         >>> Timing(median_us=2.0, p10_us=1.9, p90_us=2.4, samples=20).median_us
         2.0
     """
@@ -28,7 +28,7 @@ class Timing:
 def measure(call: Callable[[], object], seconds: float = 0.5, samples: int = 20) -> Timing:
     """Time `call` for about `seconds`, after a warm-up of a tenth of that; take at least `samples` samples.
 
-    Example:
+    Examples:
         >>> timing = measure(lambda: sum(range(100)), seconds=0.01)
         >>> timing.p10_us <= timing.median_us <= timing.p90_us
         True

@@ -30,7 +30,7 @@ class SearchSettings:
         word_bonus: added to the score for every word.
         width, depth: those of `fewbit.decode.TreeBeam`.
 
-    Example:
+    Examples:
         >>> SearchSettings(weight=0.55, insertion_bonus=0.7).width
         64
     """
@@ -58,7 +58,7 @@ def choose_decoder(
         ArgumentError: `lm` is none of the kinds.
         DataError: the language model is missing, or its files are damaged.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> model = fb.pretrained("an4")
         >>> decoder = choose_decoder(fb.load(model), model, lm="char")
@@ -82,7 +82,7 @@ def choose_decoder(
 def strongest(model: Path) -> str:
     """The last of `KINDS` whose files exist beside a packed network.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> strongest(fb.pretrained("an4")), strongest(fb.pretrained("digits"))
         ('char+word', 'none')
@@ -111,7 +111,7 @@ def tuned(model: Path, lm: str) -> SearchSettings:
 def settings_to_toml(lm: str, search: dict[str, Any]) -> str:
     """The table of ``name.toml`` for one kind.
 
-    Example:
+    Examples:
         >>> print(settings_to_toml("char", {"weight": 0.8, "width": 32}), end="")
         ["char"]
         weight = 0.8

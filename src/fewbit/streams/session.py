@@ -21,7 +21,7 @@ TAIL_SECONDS = 0.5
 class Network(Protocol):
     """What a session runs: a `Program`, or any object with the same methods.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> network: Network = fb.load(fb.pretrained("digits"))
         >>> print(network.stride, network.features["rate"])
@@ -64,7 +64,7 @@ class Session:
         DecodeError: the network has no description of its features or of its alphabet.
         ArgumentError: `sample_rate` is not positive.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> session = fb.Session(fb.load(fb.pretrained("digits")))
         >>> session.step(np.zeros(4000, np.float32))
@@ -122,7 +122,7 @@ def front_end(network: Network) -> LogMel:
     Raises:
         DecodeError: the network has no features, or they are not those of `LogMel`; or `network` is no network.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> front_end(fb.load(fb.pretrained("digits"))).sample_rate
         8000
@@ -140,7 +140,7 @@ def front_end(network: Network) -> LogMel:
 def frame_seconds(network: Network) -> float:
     """Time between two frames of a network's scores.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> frame_seconds(fb.load(fb.pretrained("digits")))
         0.04
@@ -155,7 +155,7 @@ def alphabet_of(network: Network) -> Alphabet:
     Raises:
         DecodeError: the network has no alphabet, or its description is wrong.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> alphabet_of(fb.load(fb.pretrained("digits"))).tokens[:3]
         ('zero', 'one', 'two')

@@ -27,7 +27,7 @@ class Transcript:
         latency_ms: median time from the last sample of a chunk to its events.
         events: all events.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> heard = stream(fb.load(fb.pretrained("digits")), "recording.wav")
         >>> print(f"{heard.audio_seconds:.1f} s, keeps up: {heard.real_time_factor < 1}")
@@ -61,7 +61,7 @@ def stream(
     Raises:
         AudioError: the file cannot be read, or contains NaN.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> heard = fb.stream(fb.load(fb.pretrained("digits")), "recording.wav")
         >>> heard.text
@@ -102,7 +102,7 @@ def run(network: Network, source: str | Path) -> NDArray[np.float64]:
         AudioError, DataError: the sound or the array cannot be read.
         DecodeError: the network has no features, or the frames do not fit it.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> scores = fb.run(fb.load(fb.pretrained("digits")), "recording.wav")
         >>> scores.shape  # frames, classes

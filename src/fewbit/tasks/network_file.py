@@ -21,6 +21,14 @@ class SavedNetwork:
 
     quantized: the arguments `weights` and `activations` of `fewbit.attach`, or ``None`` for a float network.
     recipe: how the network came about, as plain values.
+
+    Examples:
+        >>> from tempfile import mkdtemp
+        >>> task = Task("one", lambda size: nn.Linear(3, 2), lambda seed: [], lambda model: 0.0, size=1)
+        >>> path = save_network(Path(mkdtemp(), "float"), task.new(0), task.size, {"seed": 0})
+        >>> saved = load_network(path, task)
+        >>> saved.quantized is None, saved.recipe
+        (True, {'seed': 0})
     """
 
     model: nn.Module
@@ -30,7 +38,15 @@ class SavedNetwork:
 
 
 def save_network(path: str | Path, model: nn.Module, size: float, recipe: dict[str, Any] | None = None) -> Path:
-    """Write a network with its quantizers; the file is complete or not there."""
+    """Write a network with its quantizers; the file is complete or not there.
+
+    Examples:
+        >>> from tempfile import mkdtemp
+        >>> task = Task("one", lambda size: nn.Linear(3, 2), lambda seed: [], lambda model: 0.0, size=1)
+        >>> path = save_network(Path(mkdtemp(), "float"), task.new(0), task.size, {"seed": 0})
+        >>> path.name
+        'float'
+    """
     found = selection_of(model)
     quantized = found if any(found.values()) else None
     # The order of patterns matters: keys are not sorted.
@@ -44,6 +60,13 @@ def load_network(path: str | Path, task: Task) -> SavedNetwork:
 
     Raises:
         FileFormatError: the file is damaged, is not made by `save_network`, or is of another task.
+
+    Examples:
+        >>> from tempfile import mkdtemp
+        >>> task = Task("one", lambda size: nn.Linear(3, 2), lambda seed: [], lambda model: 0.0, size=1)
+        >>> path = save_network(Path(mkdtemp(), "float"), task.new(0), task.size, {"seed": 0})
+        >>> load_network(path, task).model
+        Linear(in_features=3, out_features=2, bias=True)
     """
     tensors, metadata = read_tensors(path)
     if _KEY not in metadata:

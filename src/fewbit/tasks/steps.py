@@ -18,6 +18,17 @@ class Measured:
 
     held_out: the metric of the task on the data by which choices are made.
     test: the metric on data that no choice has seen; ``None`` where the task has none.
+
+    Examples:
+        >>> import torch
+        >>> from tempfile import mkdtemp
+        >>> from torch import nn
+        >>> x, y = torch.randn(32, 3), torch.randint(0, 2, (32,))
+        >>> task = Task("one", lambda size: nn.Linear(3, 2), lambda seed: [(x, y)], lambda model: 0.0, size=1)
+        >>> folder = Path(mkdtemp())
+        >>> found = train(task, folder / "float", epochs=1, progress=False)
+        >>> found.path.name, found.metric, found.held_out
+        ('float', 'error (%)', 0.0)
     """
 
     path: Path
@@ -44,6 +55,16 @@ def train(
         seed: of all randomness.
         checkpoint: a file that is written after each epoch; if it exists, training resumes from it.
         changes: settings of `fewbit.Finetune`, such as ``epochs``.
+
+    Examples:
+        >>> import torch
+        >>> from tempfile import mkdtemp
+        >>> from torch import nn
+        >>> x, y = torch.randn(32, 3), torch.randint(0, 2, (32,))
+        >>> task = Task("one", lambda size: nn.Linear(3, 2), lambda seed: [(x, y)], lambda model: 0.0, size=1)
+        >>> folder = Path(mkdtemp())
+        >>> train(task, folder / "float", epochs=1, progress=False).path.is_file()
+        True
     """
     check_target(out)
     size = task.size if size is None else size
@@ -69,6 +90,18 @@ def compress(
         out: file for the compressed network.
         how: the passes; default `compression` of the task.
         seed, checkpoint: as in `train`.
+
+    Examples:
+        >>> import torch
+        >>> from tempfile import mkdtemp
+        >>> from torch import nn
+        >>> x, y = torch.randn(32, 3), torch.randint(0, 2, (32,))
+        >>> task = Task("one", lambda size: nn.Linear(3, 2), lambda seed: [(x, y)], lambda model: 0.0, size=1)
+        >>> folder = Path(mkdtemp())
+        >>> saved = train(task, folder / "float", epochs=1, progress=False)
+        >>> how = compression(task, epochs=0)  # direct quantization
+        >>> compress(task, saved.path, folder / "ternary", how).path.name
+        'ternary'
     """
     check_target(out)
     teacher = load_network(model, task)
@@ -92,6 +125,18 @@ def pack(task: Task, model: str | Path, out: str | Path, *, seed: int = 0) -> Pa
 
     Raises:
         LoweringError: the network is float, or a part of it has no integer form.
+
+    Examples:
+        >>> import torch
+        >>> from tempfile import mkdtemp
+        >>> from torch import nn
+        >>> x, y = torch.randn(32, 3), torch.randint(0, 2, (32,))
+        >>> task = Task("one", lambda size: nn.Linear(3, 2), lambda seed: [(x, y)], lambda model: 0.0, size=1)
+        >>> folder = Path(mkdtemp())
+        >>> saved = train(task, folder / "float", epochs=1, progress=False)
+        >>> saved = compress(task, saved.path, folder / "ternary", compression(task, epochs=0))
+        >>> pack(task, saved.path, folder / "one.fewbit").stat().st_size < 4096
+        True
     """
     check_target(out)
     saved = load_network(model, task)
@@ -119,6 +164,12 @@ def compression(
         weights, activations: formats; patterns of weights may have formats of their own.
         epochs: default those of the task; 0 is direct quantization.
         temperature: of the teacher's labels.
+
+    Examples:
+        >>> from torch import nn
+        >>> task = Task("one", lambda size: nn.Linear(3, 2), lambda seed: [], lambda model: 0.0, size=1)
+        >>> [step["kind"] for step in compression(task, {"head": "int8", "*": "ternary"}).steps]
+        ['Quantize', 'Finetune']
     """
     chosen = dict(weights) if isinstance(weights, Mapping) else weights
     steps: list[dict[str, Any]] = [{"kind": "Quantize", "weights": chosen, "activations": activations}]

@@ -47,6 +47,21 @@ class Task:
         network: gives the trained float network, where you have one already; else it is trained from `build`.
         packing: arguments of `fewbit.pack` beside the model and the recipe, such as ``features`` and ``alphabet``;
             without them the network is packed with a batch as the example.
+
+    Examples:
+        >>> import torch
+        >>> x = torch.randn(32, 3)
+        >>> y = (x[:, 0] > 0).long()
+        >>> task = Task(
+        ...     name="sign",
+        ...     build=lambda size: nn.Linear(3, 2),
+        ...     batches=lambda seed: [(x, y)] * 4,
+        ...     evaluate=lambda model: 100 * float((model(x).argmax(1) != y).float().mean()),
+        ...     size=1,
+        ...     lr=0.1,
+        ... )
+        >>> task.measure(task.trained(seed=0)) < 20
+        True
     """
 
     name: str
@@ -114,6 +129,10 @@ def load_task(source: str) -> Task:
 
     Raises:
         DataError: the file or module is not there, fails, or has no such task.
+
+    Examples:
+        >>> load_task("fewbit.demo.digits").name
+        'digits'
     """
     drive = source[:2] if source[1:2] == ":" else ""  # Windows
     where, _, name = source[len(drive) :].partition(":")
@@ -162,6 +181,14 @@ def load_task(source: str) -> Task:
 def fingerprint(task: Task, measured: bool = False) -> str:
     """Tells a task from an edited one of the same name: by its new network (or the one it has) and its first batch,
     and with `measured` by its measure of that network too.
+
+    Examples:
+        >>> x, y = torch.zeros(4, 3), torch.zeros(4).long()
+        >>> def task(units: int) -> Task:
+        ...     build, batches = (lambda size: nn.Linear(3, size)), (lambda seed: [(x, y)])
+        ...     return Task("one", build, batches, lambda model: 0.0, size=units)
+        >>> fingerprint(task(2)) == fingerprint(task(2)), fingerprint(task(2)) == fingerprint(task(3))
+        (True, False)
     """
     model = task.new(0) if task.network is None else task.trained(0)
     total = crc32(str(model).encode())

@@ -17,7 +17,7 @@ BLANK = 0
 class Alphabet:
     """Tokens in class order without the blank, and the joiner between two of them in text.
 
-    Example:
+    Examples:
         >>> digits = Alphabet(("zero", "one", "two"), joiner=" ")
         >>> digits.encode("two one")
         [3, 2]

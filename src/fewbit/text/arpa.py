@@ -28,7 +28,7 @@ def write_arpa(model: Ngram, path: str | Path) -> Path:
     Raises:
         ArgumentError: a symbol contains white space, so it could not be read again.
 
-    Example:
+    Examples:
         >>> from fewbit.text import kneser_ney
         >>> path = write_arpa(kneser_ney(["abab"], order=2), "letters.arpa")
         >>> path.read_text().splitlines()[:3]
@@ -62,7 +62,7 @@ def read_arpa(path: str | Path) -> Ngram:
     Raises:
         DataError: the file is missing or damaged; the message names the line.
 
-    Example:
+    Examples:
         >>> from fewbit.text import kneser_ney
         >>> model = read_arpa(write_arpa(kneser_ney(["abab"], order=2), "letters.arpa.gz"))
         >>> model.order, model.symbols[3:]

@@ -17,7 +17,7 @@ class Timed:
     Raises:
         ArgumentError: it ends before it starts.
 
-    Example:
+    Examples:
         >>> Timed("stop", start=1.2, end=1.6).word
         'stop'
     """
@@ -35,7 +35,7 @@ class Timed:
 class Detection:
     """The counts of a spotter at one threshold, over ``keyword_hours``.
 
-    Example:
+    Examples:
         >>> point = Detection(threshold=0.5, references=10, hits=9, false_alarms=3, keyword_hours=2.0)
         >>> round(point.miss_rate, 2), point.false_alarm_rate
         (0.1, 1.5)
@@ -63,7 +63,7 @@ def count_hits(said: Iterable[Timed], heard: Iterable[Timed], tolerance: float =
 
     Each word is in at most one pair. The time of a spoken word may be wider than the word, such as its sentence.
 
-    Example:
+    Examples:
         >>> said = [Timed("one", 0.0, 2.0), Timed("one", 0.0, 2.0), Timed("two", 0.0, 2.0)]
         >>> count_hits(said, [Timed("one", 0.5, 0.7), Timed("two", 2.5, 3.0)])
         1
@@ -90,7 +90,7 @@ def score_detections(
     Raises:
         ArgumentError: `keyword_hours` is not above 0.
 
-    Example:
+    Examples:
         >>> said, heard = [Timed("one", 0.0, 1.0)], [Timed("one", 0.2, 0.6), Timed("one", 3.0, 3.4)]
         >>> point = score_detections(0.5, said, heard, keyword_hours=0.1)
         >>> point.hits, point.false_alarms
@@ -105,7 +105,7 @@ def score_detections(
 def det_curve(points: Iterable[Detection]) -> list[Detection]:
     """The points worth choosing, by increasing false alarms: each misses less than all points before it.
 
-    Example:
+    Examples:
         >>> counts = {0.9: (5, 0), 0.7: (4, 1), 0.5: (9, 2)}  # hits and false alarms at each threshold
         >>> points = [Detection(t, 10, hits, alarms, 1.0) for t, (hits, alarms) in counts.items()]
         >>> print([point.threshold for point in det_curve(points)])
@@ -123,7 +123,7 @@ def miss_rate_at(points: Iterable[Detection], false_alarm_rate: float) -> float:
 
     A spotter that never reports anything misses all words without false alarms, so 1 is always possible.
 
-    Example:
+    Examples:
         >>> points = [Detection(0.9, 10, 5, 0, 1.0), Detection(0.5, 10, 8, 2, 1.0)]
         >>> miss_rate_at(points, 1.0), round(miss_rate_at(points, 2.0), 2)
         (0.5, 0.2)

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 def edit_distance(reference: Sequence[Hashable], heard: Sequence[Hashable]) -> int:
     """Fewest substitutions, deletions and insertions between two sequences (Levenshtein).
 
-    Example:
+    Examples:
         >>> edit_distance("kitten", "sitting")
         3
     """
@@ -21,7 +21,7 @@ def edit_distance(reference: Sequence[Hashable], heard: Sequence[Hashable]) -> i
 def wer(references: Iterable[str], heard: Iterable[str]) -> float:
     """Word error rate of a corpus: all edits divided by all reference words. 0.0 is perfect; above 1.0 is possible.
 
-    Example:
+    Examples:
         >>> wer(["one two three four"], ["one too three four"])
         0.25
     """
@@ -31,7 +31,7 @@ def wer(references: Iterable[str], heard: Iterable[str]) -> float:
 def cer(references: Iterable[str], heard: Iterable[str]) -> float:
     """Character error rate of a corpus, including spaces.
 
-    Example:
+    Examples:
         >>> cer(["four"], ["for"])
         0.25
     """

@@ -59,7 +59,7 @@ class Ngram:
         first: children of node ``i`` are ``first[i] : first[i + 1]``; ``(nodes + 1,)``.
         shorter: the node of the longest gram that is a proper suffix of this one.
 
-    Example:
+    Examples:
         >>> from fewbit.text import kneser_ney
         >>> model = kneser_ney(["abababab"], order=2)
         >>> after_a = np.exp(model.ln_next(model.after(model.start, model.numbers["a"])))

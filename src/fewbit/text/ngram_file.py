@@ -25,7 +25,7 @@ MOST_HEADER = 1 << 28
 def ngram_to_bytes(model: Ngram) -> bytes:
     """Convert a model to bytes; equal models give equal bytes.
 
-    Example:
+    Examples:
         >>> from fewbit.text import kneser_ney
         >>> data = ngram_to_bytes(kneser_ney(["abab"], order=2))
         >>> ngram_from_bytes(data).order
@@ -57,7 +57,7 @@ def ngram_from_bytes(data: bytes, where: str = "the bytes") -> Ngram:
     Raises:
         DataError: the bytes are damaged, have a newer version, or contain no model.
 
-    Example:
+    Examples:
         >>> from fewbit.text import kneser_ney
         >>> ngram_from_bytes(ngram_to_bytes(kneser_ney(["abab"], order=2))).symbols[3:]
         ('a', 'b')

@@ -54,7 +54,7 @@ def kneser_ney(
         DataError: there is no text.
         ArgumentError: `order` is out of range, or `least` falls with the length.
 
-    Example:
+    Examples:
         >>> model = kneser_ney(["the cat sat on the mat"], order=3)
         >>> model.bits_per_symbol(["the mat"]) < model.bits_per_symbol(["tam eht"])
         True

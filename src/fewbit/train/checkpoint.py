@@ -92,7 +92,7 @@ def load_checkpoint(
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file, complete or not at all; tensors that share memory are stored separately.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
@@ -110,7 +110,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         FileFormatError: the file is missing or damaged.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:

@@ -35,7 +35,7 @@ LOOK = "look for NaN in the data or lower the learning rate (the checkpoint, if 
 class History:
     """What happened in training: the mean loss of each epoch.
 
-    Example:
+    Examples:
         >>> history = History(losses=[0.9, 0.5])
         >>> history.losses[-1]
         0.5
@@ -81,7 +81,7 @@ def fit(
         ArgumentError: `model` has nothing to train or is in half precision, or several processes got a list.
         DataError: there are no batches, or the loss or a parameter is no longer finite.
 
-    Example:
+    Examples:
         >>> from torch import nn, tensor
         >>> from fewbit.train import CrossEntropy
         >>> batches = [(tensor([[0.0, 1.0], [1.0, 0.0]]), tensor([0, 1]))]

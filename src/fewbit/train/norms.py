@@ -23,7 +23,7 @@ def refresh_norms(model: nn.Module, batches: Iterable[Any], limit: int = 20) -> 
     Raises:
         DataError: there is no batch, or the statistics are not finite; the old statistics are then kept.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> norm = nn.BatchNorm1d(2)

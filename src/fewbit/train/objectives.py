@@ -19,7 +19,7 @@ from fewbit.train.schedules import Schedule
 class Objective(Protocol):
     """What `fewbit.train.fit` minimises.
 
-    Example:
+    Examples:
         >>> from torch import nn, zeros
         >>> from fewbit.train import fit
         >>> def squared_error(model, batch, progress):
@@ -36,7 +36,7 @@ class Objective(Protocol):
 class HardLoss(Protocol):
     """An objective whose loss can be computed from existing outputs.
 
-    Example:
+    Examples:
         >>> from torch import tensor, zeros
         >>> hard: HardLoss = CrossEntropy()
         >>> hard.valid_mask(zeros(1, 3, 5), (None, tensor([[4, 2, -100]])))
@@ -59,7 +59,7 @@ class CTCBatch(NamedTuple):
     sequences; target_lengths ``(batch,)``. alignment: classes of the input frames ``(batch, time)`` where
     they are known, 0 between labels.
 
-    Example:
+    Examples:
         >>> from torch import tensor, zeros
         >>> batch = CTCBatch(zeros(2, 50, 8), tensor([50, 40]), tensor([1, 2, 3]), tensor([2, 1]))
         >>> batch.targets.split(batch.target_lengths.tolist())  # the labels of each sequence
@@ -79,7 +79,7 @@ def outputs_of(model: nn.Module, batch: Any) -> Tensor:
     Raises:
         DataError: the batch is empty, or the model gives no tensor.
 
-    Example:
+    Examples:
         >>> from torch import zeros
         >>> from fewbit.nn import LSTM
         >>> outputs_of(LSTM(3, 4), (zeros(2, 5, 3), "labels")).shape  # without the state
@@ -101,7 +101,7 @@ class PartOf:
         objective: what is minimised.
         start, end: progress through all trainings at which this one starts and ends, 0..1.
 
-    Example:
+    Examples:
         >>> from torch import tensor
         >>> second = PartOf(lambda model, batch, progress: tensor(progress), start=0.5, end=1.0)
         >>> second(None, None, progress=0.5)
@@ -121,7 +121,7 @@ class CrossEntropy:
     Args:
         ignore: label of padding, which has no loss.
 
-    Example:
+    Examples:
         >>> from torch import nn, zeros
         >>> round(float(CrossEntropy()(nn.Identity(), (zeros(2, 5, 4), zeros(2, 5).long()), progress=0.0)), 3)  # ln 4
         1.386
@@ -155,7 +155,7 @@ class CTC:
     The mean over sequences of ``-ln p(labels | input) / labels``. A sequence too short for its labels counts 0. If
     the model lowers the frame rate, lengths shrink in proportion (rounded up).
 
-    Example:
+    Examples:
         >>> from torch import nn, tensor, zeros
         >>> batch = CTCBatch(zeros(1, 6, 3), tensor([6]), tensor([1, 2]), tensor([2]))
         >>> round(float(CTC()(nn.Identity(), batch, progress=0.0)), 3)
@@ -200,7 +200,7 @@ class GuidedCTC:
     Args:
         weight: ``a`` as a function of training progress.
 
-    Example:
+    Examples:
         >>> from torch import nn, tensor, zeros
         >>> lengths, labels, alignment = tensor([6]), tensor([1, 2]), tensor([[1, 1, 0, 0, 2, 2]])
         >>> batch = CTCBatch(zeros(1, 6, 3), lengths, labels, tensor([2]), alignment)

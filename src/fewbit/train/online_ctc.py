@@ -39,7 +39,7 @@ class Part(NamedTuple):
 
     begins, ends: whether the first and the last of them are those of the utterance. labels: of the whole utterance.
 
-    Example:
+    Examples:
         >>> part = Part(stream=0, start=0, stop=4, begins=True, ends=False, labels=(1, 2))
         >>> part.stop - part.start  # frames of the utterance in this window
         4
@@ -60,7 +60,7 @@ class WindowErrors(NamedTuple):
     frame before the next window, float64, on the CPU. losses: ``-ln p`` of the utterances that ended among the new
     frames, infinite where an utterance is too short for its labels; ended: their parts.
 
-    Example:
+    Examples:
         >>> import torch
         >>> objective, whole = OnlineCTC(window=4), Part(0, 0, 4, begins=True, ends=True, labels=(1,))
         >>> found = objective(torch.zeros(1, 4, 3), [whole], objective.start(streams=1, most_labels=1))
@@ -88,7 +88,7 @@ class OnlineCTC:
     Raises:
         ArgumentError: an argument is out of range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> objective = OnlineCTC(window=4)
         >>> whole = Part(stream=0, start=0, stop=4, begins=True, ends=True, labels=(1,))

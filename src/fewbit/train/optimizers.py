@@ -19,7 +19,7 @@ def make_optimizer(factory: OptimizerFactory | Optimizer | None, model: nn.Modul
     Raises:
         ArgumentError: nothing can be trained, or an optimizer is given where a factory is wanted.
 
-    Example:
+    Examples:
         >>> from functools import partial
         >>> from torch.optim import SGD
         >>> make_optimizer(partial(SGD, momentum=0.9), nn.Linear(2, 1), lr=0.1).defaults["momentum"]

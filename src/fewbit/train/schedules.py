@@ -9,7 +9,7 @@ Schedule = Callable[[float], float]
 def constant(value: float) -> Schedule:
     """The same value throughout.
 
-    Example:
+    Examples:
         >>> constant(0.5)(0.9)
         0.5
     """
@@ -19,7 +19,7 @@ def constant(value: float) -> Schedule:
 def linear(start: float, end: float) -> Schedule:
     """A straight line from `start` to `end`.
 
-    Example:
+    Examples:
         >>> linear(0.9, 0.0)(0.5)
         0.45
     """
@@ -29,7 +29,7 @@ def linear(start: float, end: float) -> Schedule:
 def cosine(start: float = 1.0, end: float = 0.0, warmup: float = 0.0) -> Schedule:
     """Half a cosine from `start` to `end`, after a linear rise from 0 over the fraction `warmup`.
 
-    Example:
+    Examples:
         >>> [round(cosine(warmup=0.1)(progress), 2) for progress in (0.05, 0.1, 0.55, 1.0)]
         [0.5, 1.0, 0.5, 0.0]
     """

@@ -48,7 +48,7 @@ class StreamTrainer:
     Raises:
         ArgumentError: an argument is out of range, or there is nothing to train.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.nn import LSTM
         >>> from fewbit.train import LabelledFrames

@@ -15,7 +15,7 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 class LabelledFrames(NamedTuple):
     """An utterance: ``frames (time, features)`` and its labels, without blanks; their positions are unknown.
 
-    Example:
+    Examples:
         >>> import torch
         >>> utterance = LabelledFrames(torch.zeros(20, 8), labels=(3, 1, 2))
         >>> len(utterance.frames), len(utterance.labels)
@@ -32,7 +32,7 @@ class Placed:
 
     number: of this appearance, from 1; index: of the utterance; seed: of its variation.
 
-    Example:
+    Examples:
         >>> import torch
         >>> streams = UtteranceStreams([LabelledFrames(torch.zeros(5, 3), (1, 2))], streams=1)
         >>> frames, (first, second) = streams.read(8)
@@ -67,7 +67,7 @@ class UtteranceStreams:
         ArgumentError: there are no utterances or no streams, or `gap` is out of order.
         DataError: an utterance has no frames or another width, or a label is below 1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> utterances = [LabelledFrames(torch.zeros(length, 3), (1, 2)) for length in (5, 7, 9)]
         >>> streams = UtteranceStreams(utterances, streams=2, gap=(0, 3))

@@ -51,7 +51,7 @@ class SymmetricSGD(SGD):
     Raises:
         ArgumentError: `alpha` is below 0, or `noise` is not one of the three.
 
-    Example:
+    Examples:
         >>> import torch
         >>> model, calls = torch.nn.Linear(4, 2), []
         >>> optimizer = SymmetricSGD(model.parameters(), lr=0.1, alpha=0.2)

@@ -21,7 +21,7 @@ class TruncatedBPTT(nn.Module):
     Args:
         model: ``(x, state) -> (y, state)`` whose state starts as ``None``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.nn import LSTM
         >>> layer, x = LSTM(2, 3), torch.randn(4, 10, 2)

@@ -52,7 +52,7 @@ class Limits:
         keywords: maximum number of words in a list, 0 .. 10,000.
         keyword_length: maximum number of characters of a word, 1 .. 1,000.
 
-    Example:
+    Examples:
         >>> Limits(streams=10, idle_seconds=5.0).message_bytes
         262144
     """

@@ -59,7 +59,7 @@ def app(
         DecodeError: the network has no features.
         ServerError: an argument is out of range.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> from starlette.testclient import TestClient
         >>> client = TestClient(app(fb.load(fb.pretrained("digits")), name="digits"))
@@ -122,7 +122,7 @@ def serve(
         ServerError: an option is out of range.
         OSError: the address is in use.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> serve(fb.load(fb.pretrained("digits")), port=8080)  # doctest: +SKIP
     """

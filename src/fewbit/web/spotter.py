@@ -22,7 +22,7 @@ def keyword_spotter(network: Network, threshold: float = 0.5) -> Spotter:
         DecodeError: the network has no alphabet.
         ArgumentError: the threshold is out of range.
 
-    Example:
+    Examples:
         >>> import fewbit as fb
         >>> make = keyword_spotter(fb.load(fb.pretrained("digits")), threshold=0.6)
         >>> spotter = make(["seven", "nine 0.7"], None)

@@ -14,7 +14,7 @@ def lstm_graph(inputs: int, hidden: int, peepholes: bool = False) -> Graph:
     With peepholes the gates i and f see ``c[t-1]`` and o sees ``c[t]``, each through one number a cell. The forget bias
     starts at 1.
 
-    Example:
+    Examples:
         >>> from fewbit.nn import plan
         >>> print(plan(lstm_graph(inputs=6, hidden=5)).loops[0].nodes)
         ('gates', 'i', 'f', 'g', 'o', 'written', 'kept', 'c', 'shown', 'h')
@@ -43,7 +43,7 @@ def gru_graph(inputs: int, hidden: int) -> Graph:
 
     ``h`` is the copy of the state that is stored, multiplied and sent on, as in `fewbit.nn.GRU`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.nn import GraphRNN
         >>> y, _ = GraphRNN(gru_graph(inputs=6, hidden=5))(torch.randn(1, 20, 6))
@@ -102,7 +102,7 @@ def sru_graph(inputs: int, hidden: int) -> Graph:
 
     Its loop holds two nodes and no matrix.
 
-    Example:
+    Examples:
         >>> from fewbit.nn import plan
         >>> plan(sru_graph(inputs=6, hidden=5)).step_matmuls  # in the loop
         0

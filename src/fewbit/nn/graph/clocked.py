@@ -20,7 +20,7 @@ def clocked_lstm_graph(inputs: int, hidden: int) -> Graph:
 
     c, h = clock * LSTM(x[t], c[t-1], h[t-1]) + (1 - clock) * (c[t-1], h[t-1])
 
-    Example:
+    Examples:
         >>> import torch
         >>> from fewbit.nn import GraphRNN
         >>> layer = GraphRNN(clocked_lstm_graph(inputs=3, hidden=4))
@@ -50,7 +50,7 @@ def hierarchical_lstm_graph(inputs: int, hidden: int, direct: bool = False) -> G
         hidden: cells of each LSTM.
         direct: `low2` reads ``x[t]`` in place of ``low1[t]`` (HLSTM-A; left out, it is HLSTM-B).
 
-    Example:
+    Examples:
         >>> from fewbit.nn import GraphRNN
         >>> layer = GraphRNN(hierarchical_lstm_graph(inputs=3, hidden=4))
         >>> layer.inputs, layer.outputs, len(layer.plan.loops)

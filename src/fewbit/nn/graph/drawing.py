@@ -17,7 +17,7 @@ class Graph:
     Raises:
         GraphError: a name is unknown or used twice, sizes do not fit, or a node has nothing to read.
 
-    Example:
+    Examples:
         A leaky average of 4 features, whose input is mixed first:
 
         >>> leaky = Graph(

@@ -23,7 +23,7 @@ class GraphRNN(Layer):
     Raises:
         GraphError: a loop of the graph has no delay.
 
-    Example:
+    Examples:
         >>> from fewbit.nn import lstm_graph
         >>> layer = GraphRNN(lstm_graph(inputs=6, hidden=5))
         >>> y, state = layer(torch.randn(1, 20, 6))

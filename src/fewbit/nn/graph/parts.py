@@ -50,7 +50,7 @@ class Node:
     Raises:
         GraphError: a field is not one of these.
 
-    Example:
+    Examples:
         >>> Node("gate", 4, activation="sigmoid").computed, Node("x", 3, "input").computed
         (True, False)
     """
@@ -99,7 +99,7 @@ class Edge:
     Raises:
         GraphError: a field is not one of these.
 
-    Example:
+    Examples:
         >>> str(Edge("h", "gates", delay=1))
         'h -> gates (delay 1)'
     """

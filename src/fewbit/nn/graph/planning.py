@@ -22,7 +22,7 @@ def plan(graph: Graph) -> Plan:
     Raises:
         GraphError: a loop has no delay; the message names its nodes.
 
-    Example:
+    Examples:
         >>> from fewbit.nn import sru_graph
         >>> print(plan(sru_graph(inputs=6, hidden=6)))
         14 nodes, 20 edges, 1 loop; matrix products in a chunk of T frames: 1 + 0 T

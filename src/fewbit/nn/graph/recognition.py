@@ -24,7 +24,7 @@ class Recognised:
         inputs, hidden: its sizes.
         nodes, parameters: names in the graph of `lstm_graph` and its like -> names in this graph.
 
-    Example:
+    Examples:
         >>> from fewbit.nn import recognise
         >>> found = recognise(lstm_graph(inputs=6, hidden=5))
         >>> found.cell, found.inputs, found.hidden
@@ -41,7 +41,7 @@ class Recognised:
 def recognise(graph: Graph) -> Recognised | None:
     """The cell that a graph is, or ``None``. Names, order and initial values do not matter.
 
-    Example:
+    Examples:
         >>> recognise(sru_graph(inputs=6, hidden=5)).cell
         'SRU'
     """

@@ -69,7 +69,7 @@ class Plan:
         stages: components in order; those of one stage do not depend on one another and may run in parallel.
         past: frames that the state keeps of a node.
 
-    Example:
+    Examples:
         >>> from fewbit.nn import gru_graph, plan
         >>> found = plan(gru_graph(inputs=6, hidden=5))
         >>> found.hoisted_matmuls, found.step_matmuls, found.matmuls(frames=20)

@@ -19,7 +19,7 @@ def import_weights(layer: GraphRNN, source: nn.LSTM | nn.GRU | LSTM | GRU | SRU)
     Raises:
         GraphError: `layer` is another cell, has other sizes, or `source` is more than one plain cell.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> from fewbit.nn import gru_graph
