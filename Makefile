@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test long check speech bench kernels results docs clean
+.PHONY: demo test long check study speech recipes bench kernels results docs clean
 
 demo: $(VENV)/ready
 	$(BIN)/fewbit demo --out $(OUT)
@@ -26,6 +26,16 @@ results: $(VENV)/ready
 	$(BIN)/python -m studies all --out docs/results --cache build/studies
 	$(BIN)/python -m benchmarks.training_overhead --out build/benchmarks --results docs/results
 	$(BIN)/python -m scripts.write_measured
+
+# One study, by the number of the paper or its name: make study NN=06
+study: $(VENV)/ready
+	$(BIN)/python -m studies $(NN) --out docs/results --cache build/studies
+	$(BIN)/python -m scripts.write_measured
+
+# The networks in the package, trained again from AN4 and Speech Commands under FEWBIT_DATA; hours.
+recipes: $(VENV)/ready
+	$(BIN)/python -m recipes english --data "$$FEWBIT_DATA/an4" --out build/an4
+	$(BIN)/python -m recipes commands --data "$$FEWBIT_DATA/speech_commands" --out build/commands
 
 # The recognisers in the package and the search, with AN4 and texts under FEWBIT_DATA; half an hour on a quiet machine.
 # With SEEDS="folder folder ...", made by `python -m recipes english --seed N --out folder`, error rates are over all of them.

@@ -1,4 +1,4 @@
-"""The recipe of the digit recogniser: front end, sizes, learning rates, epochs; chosen on the training speakers only."""
+"""The recipe of the digit recogniser: front end, sizes, learning rates, epochs; chosen on training speakers only."""
 
 import os
 from collections.abc import Iterator
