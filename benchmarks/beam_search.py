@@ -194,7 +194,7 @@ def save(rows: list[dict[str, Any]], seconds: int, folder: Path) -> None:
         findings.append(
             f"Language model {lm}: {mine['frames_per_second']:,.0f} frames a second, "
             f"{mine['test_wer']:.1f} % of the words wrong, {mine['novel_wer']:.1f} % in the novel"
-            + (f"; {'; '.join(told)}." if told else "; no peer has it.")
+            + (f"; {'; '.join(told)}." if told else "; no other decoder supports this.")
         )
     width = rows[0]["width"]
     columns = (

@@ -93,7 +93,7 @@ def commands(
         out: folder for the files.
         recipe: sizes, learning rates and epochs; default those of the shipped one.
         seed: of all randomness.
-        checkpoint: file name to go on from and to save to after each epoch; two endings are added.
+        checkpoint: file name; training resumes from it and saves to it after each epoch. Two endings are added.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

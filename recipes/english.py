@@ -117,7 +117,7 @@ def english(
         out: folder for the files.
         recipe: sizes, learning rates and epochs; default those of the shipped one.
         seed: of all randomness.
-        checkpoint: file name to go on from and to save to after each epoch; three endings are added.
+        checkpoint: file name; training resumes from it and saves to it after each epoch. Three endings are added.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

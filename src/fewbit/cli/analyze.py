@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from fewbit.tasks import Task
 
 MOST_ROWS = 60
-app = typer.Typer(help="How many bits does a network need, and where? With a picture.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure how many bits a network needs, and where; each command draws a picture.", no_args_is_help=True
+)
 TaskName = Annotated[
     str,
     typer.Argument(
@@ -26,8 +28,8 @@ TaskName = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the picture, the CSV and the JSON.")]
-Seeds = Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ... over which means are taken.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes that share the trainings.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds (0, 1, ...) for means and spreads.")]
+Workers = Annotated[int, typer.Option(min=1, help="Number of processes that train in parallel.")]
 Ray = Annotated[bool, typer.Option("--ray", help="Run the trainings on a Ray cluster.")]
 
 
@@ -39,12 +41,12 @@ def find_executor(workers: int, ray: bool) -> "Executor | None":
 
 
 def rows_of(out: Path, analysis: str, task: "Task") -> Path:
-    """Where a sweep keeps its rows, so that a stopped command goes on; an edited task gets another file."""
+    """The file of the rows of a sweep, from which an interrupted command resumes; an edited task has another file."""
     from fewbit.tasks import fingerprint
 
     path = out / f"{stem(analysis, task)}-{fingerprint(task, measured=True)}.jsonl"
     if path.is_file():
-        say(f"goes on with the runs in {path}")
+        say(f"resuming with the runs in {path}")
     return path
 
 
@@ -54,7 +56,7 @@ def stem(analysis: str, task: "Task") -> str:
 
 
 def check_folder(out: Path) -> None:
-    """Refuse an `out` that cannot hold files, before anything is trained."""
+    """Refuse an `out` that cannot hold files before any training."""
     from fewbit.errors import DataError
 
     if any(part.exists() and not part.is_dir() for part in (out, *out.parents)):
@@ -63,7 +65,7 @@ def check_folder(out: Path) -> None:
 
 
 def demand_figures(report: Any, rows: Sequence[Any]) -> None:
-    """Say what failed; without any figures that is an error."""
+    """Report failed runs; if all failed, raise an error."""
     from fewbit.errors import DataError
 
     if report.failed and not rows:
@@ -73,7 +75,7 @@ def demand_figures(report: Any, rows: Sequence[Any]) -> None:
 
 
 def keep(report: "Report", out: Path, name: str, picture: Path | None) -> None:
-    """Write the tables, print those that fit a screen or two, and say where everything is."""
+    """Write the tables, print the short ones, and print the paths of all files."""
     from fewbit.analysis import save_report
 
     files = save_report(report, out, name)
@@ -85,8 +87,8 @@ def keep(report: "Report", out: Path, name: str, picture: Path | None) -> None:
     say(f"figures: {', '.join(str(file) for file in files)}")
 
 
-Specs = Annotated[str, typer.Option(help="Formats of weights to measure beside float, with commas.")]
-Sizes = Annotated[str | None, typer.Option(help="Sizes of the network, with commas; default the task's own.")]
+Specs = Annotated[str, typer.Option(help="Comma-separated formats of weights to compare with float.")]
+Sizes = Annotated[str | None, typer.Option(help="Comma-separated sizes of the network; default: those of the task.")]
 
 
 @app.command()
@@ -99,7 +101,7 @@ def resilience(
     workers: Workers = 1,
     ray: Ray = False,
 ) -> None:
-    """Is the network large enough for few bits? Several sizes in float, quantized directly, and retrained."""
+    """Compare sizes of the network in float, quantized directly and retrained: is it large enough for few bits?"""
     from fewbit.plot import plot_resilience
     from fewbit.tasks import load_task
 
@@ -112,7 +114,7 @@ def resilience(
 @app.command()
 def capacity(
     task: TaskName,
-    bytes: Annotated[int | None, typer.Option(min=1, help="Memory that the network may take.")] = None,
+    bytes: Annotated[int | None, typer.Option(min=1, help="Memory budget of the network in bytes.")] = None,
     specs: Specs = "ternary,int3,int4,int8",
     sizes: Sizes = None,
     out: Out = Path("results"),
@@ -120,7 +122,7 @@ def capacity(
     workers: Workers = 1,
     ray: Ray = False,
 ) -> None:
-    """Many weights of few bits, or few of many? What a memory gives; goes on with the rows of `resilience`."""
+    """Compare formats at equal memory: many weights of few bits, or few of many? Reuses the runs of `resilience`."""
     from fewbit import analysis
     from fewbit.plot import plot_capacity
     from fewbit.tasks import load_task

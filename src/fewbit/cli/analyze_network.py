@@ -47,16 +47,16 @@ def register(app: typer.Typer) -> None:
 
 def sensitivity(
     task: TaskName,
-    bytes: Annotated[int | None, typer.Option(min=1, help="Also assign bits to keep this memory.")] = None,
-    specs: Annotated[str, typer.Option(help="Formats of weights, with commas.")] = "ternary,int3,int4,int8",
-    signals: Annotated[str, typer.Option(help="Formats of signals, with commas; '' for none.")] = "int4,int8",
-    retrain: Annotated[int, typer.Option(min=0, help="Epochs of retraining before a group is measured.")] = 0,
+    bytes: Annotated[int | None, typer.Option(min=1, help="Also assign bits for this memory budget in bytes.")] = None,
+    specs: Annotated[str, typer.Option(help="Comma-separated formats of weights.")] = "ternary,int3,int4,int8",
+    signals: Annotated[str, typer.Option(help="Comma-separated formats of signals; '' for none.")] = "int4,int8",
+    retrain: Annotated[int, typer.Option(min=0, help="Epochs of retraining before each measurement.")] = 0,
     out: Out = Path("results"),
     seed: Seed = 0,
     workers: Workers = 1,
     ray: Ray = False,
 ) -> None:
-    """Which weights and which signals need bits? Each quantized alone; with --bytes, bits for all of them."""
+    """Quantize each weight and each signal alone to find those that need bits; --bytes assigns bits to all."""
     from fewbit import analysis
     from fewbit.passes import Quantize, compress
     from fewbit.plot import plot_sensitivity
@@ -94,14 +94,14 @@ def sensitivity(
 
 def bits(
     task: TaskName,
-    weights: Annotated[str, typer.Option(help="Bits of inner weights, with commas; float is added.")] = "8,4,3,2",
-    signals: Annotated[str, typer.Option(help="Bits of inner signals, with commas; float is added.")] = "8,4,3,2",
+    weights: Annotated[str, typer.Option(help="Comma-separated bits of inner weights; float is added.")] = "8,4,3,2",
+    signals: Annotated[str, typer.Option(help="Comma-separated bits of inner signals; float is added.")] = "8,4,3,2",
     out: Out = Path("results"),
     seeds: Seeds = 3,
     workers: Workers = 1,
     ray: Ray = False,
 ) -> None:
-    """Bits in the weights or in the signals? Both in all combinations, retrained."""
+    """Retrain all combinations of bits in weights and signals."""
     from fewbit.analysis import bit_grid
     from fewbit.plot import plot_bit_grid
     from fewbit.tasks import load_task
@@ -139,11 +139,11 @@ class NoiseReport:
 
 def noise(
     task: TaskName,
-    bits: Annotated[int, typer.Option(min=2, max=8, help="Of the signal that is quantized.")] = 3,
+    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits of the quantized signal.")] = 3,
     out: Out = Path("results"),
     seed: Seed = 0,
 ) -> None:
-    """Which signals' noise arrives at the output? Noise on one after the other."""
+    """Add noise to one signal after the other and measure it at the output."""
     from fewbit.analysis import noise_gain
     from fewbit.plot import plot_noise_gain
 
@@ -157,11 +157,11 @@ def noise(
 def surface(
     task: TaskName,
     spec: Spec = "ternary",
-    grid: Annotated[int, typer.Option(min=2, help="Points along each side.")] = 21,
+    grid: Annotated[int, typer.Option(min=2, help="Grid points along each side.")] = 21,
     out: Out = Path("results"),
     seed: Seed = 0,
 ) -> None:
-    """The loss around quantized networks: the first and the last that SQWA captures, and their average retrained."""
+    """Draw the loss in the plane of the first and the last network that SQWA captures and its result."""
     from fewbit.analysis import loss_surface
     from fewbit.passes import SQWA, Quantize, compress
     from fewbit.plot import plot_loss_surface
@@ -198,7 +198,7 @@ def sharpness(
     out: Out = Path("results"),
     seed: Seed = 0,
 ) -> None:
-    """How flat is the loss around the float network, and around the same one quantized and retrained?"""
+    """Measure how flat the loss is around the float network and around the retrained quantized one."""
     from fewbit import analysis
     from fewbit.passes import Quantize, compress
     from fewbit.plot import plot_sharpness
@@ -217,13 +217,13 @@ def sharpness(
 def errors(
     width: Annotated[int, typer.Option(min=1, help="Units of a hidden layer.")] = 64,
     depth: Annotated[int, typer.Option(min=2, help="Hidden layers.")] = 4,
-    target: Annotated[str, typer.Option(help="waves or spirals.")] = "waves",
+    target: Annotated[str, typer.Option(help="Function to learn: waves or spirals.")] = "waves",
     weights: Annotated[int, typer.Option(min=2, max=8, help="Bits of inner weights.")] = 2,
     signals: Annotated[int, typer.Option(min=2, max=8, help="Bits of inner signals.")] = 3,
     out: Out = Path("results"),
     seed: Seed = 0,
 ) -> None:
-    """What do few bits do to a function? A small network on two inputs, its errors as pictures; no data needed."""
+    """Draw the errors that few bits make in a small network of two inputs; needs no data."""
     from fewbit.analysis import map_errors
     from fewbit.plot import plot_error_maps
 
@@ -239,16 +239,16 @@ def design(
     tasks: Annotated[
         list[str], typer.Argument(metavar="DEPTH=TASK...", help="A task for each depth, such as 2=nets.py:two.")
     ],
-    bytes: Annotated[int, typer.Option(min=1, help="Memory that the network may take.")],
-    weights: Annotated[str, typer.Option(help="Bits of weights, with commas.")] = "2,3,4,8",
-    signals: Annotated[str, typer.Option(help="Bits of signals, with commas.")] = "2,3,4,8",
-    bit_operations: Annotated[float | None, typer.Option(help="Most multiplications x bits x bits.")] = None,
+    bytes: Annotated[int, typer.Option(min=1, help="Memory budget of the network in bytes.")],
+    weights: Annotated[str, typer.Option(help="Comma-separated bits of weights.")] = "2,3,4,8",
+    signals: Annotated[str, typer.Option(help="Comma-separated bits of signals.")] = "2,3,4,8",
+    bit_operations: Annotated[float | None, typer.Option(help="Maximum of multiplications x bits x bits.")] = None,
     out: Out = Path("results"),
     seed: Seed = 0,
     workers: Workers = 1,
     ray: Ray = False,
 ) -> None:
-    """Depth, width and bits together for a memory: all designs that fit briefly, the best few in full."""
+    """Choose depth, width and bits for a memory budget: train all designs briefly, the best ones fully."""
     from fewbit.analysis import choose_design
     from fewbit.plot import plot_designs
     from fewbit.tasks import load_task

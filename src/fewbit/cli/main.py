@@ -49,10 +49,10 @@ def show(
         bool, typer.Option("--recipe", help="Print the recipe that made it, as TOML for fewbit compress --recipe.")
     ] = False,
     graph: Annotated[Path | None, typer.Option(help="Also draw the ops, as .svg, .png or .pdf.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show every one of several equal blocks.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show each of several equal blocks.")] = False,
     json: Json = False,
 ) -> None:
-    """Show what a packed network is made of and what it costs, or how it was made."""
+    """Show the ops and the cost of a packed network, or the recipe that made it."""
     if recipe:
         from fewbit.passes import Recipe
 
@@ -87,7 +87,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Write the results as .npy; several as .npz.")] = None,
     json: Json = False,
 ) -> None:
-    """Run a packed network over a whole input at once and give its scores."""
+    """Run a packed network on a whole input and print its scores."""
     from fewbit.cli.whole_input import run_file, save
 
     results = run_file(fewbit.load(find(file)), source)

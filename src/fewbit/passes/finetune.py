@@ -1,4 +1,4 @@
-"""The pass that trains: what direct quantization lost is learned again."""
+"""The pass that trains: it recovers the accuracy that direct quantization loses."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from fewbit.train import Objective, OptimizerFactory, Schedule, cosine, fit
 
 @dataclass(frozen=True)
 class Finetune:
-    """Retraining with the quantizers in place: the forward pass uses codes, updates go to the float masters.
+    """Retrain with the quantizers attached: the forward pass uses codes, updates go to the float masters.
 
     Args:
         batches, objective, epochs: as in `fewbit.train.fit`.

@@ -1,4 +1,4 @@
-"""Gradual quantization: the bits go down in stages, and every stage starts from the masters of the one before.
+"""Gradual quantization: the bits fall in stages, and each stage starts from the float masters of the previous one.
 
 References:
     Shin, Boo, Sung 2017 (arXiv 1702.08171), section on gradual quantization.
@@ -28,10 +28,10 @@ def gradual(
     """Passes that quantize weights to each spec in turn and retrain after each.
 
     Args:
-        specs: of weights, each with fewer levels than the one before, such as ``["int8", "int4", "ternary"]``.
-        finetune: the retraining; its epochs are all epochs together, its objective sees one progress through all
+        specs: formats of weights, each with fewer levels than the previous one, such as ``["int8", "int4", "ternary"]``.
+        finetune: the retraining; its epochs are those of all stages, and its objective sees one progress over all
             stages. The learning rate and the optimizer start anew in each stage.
-        shares: of the epochs, one for each stage; default half for the last stage, the rest evenly.
+        shares: share of the epochs for each stage; default: half for the last stage, the rest divided equally.
         keep: as in `Quantize`.
 
     Raises:
@@ -69,6 +69,6 @@ def gradual(
 
 
 def _split(epochs: int, shares: Sequence[float]) -> list[int]:
-    """Whole epochs by share; what rounding leaves goes to the last."""
+    """Whole epochs by share; the last stage gets the remainder."""
     whole = [max(1, int(epochs * share / sum(shares))) for share in shares[:-1]]
     return [*whole, epochs - sum(whole)]

@@ -21,11 +21,11 @@ PARTS = 10
 
 @dataclass(frozen=True)
 class OnlineFinetune:
-    """Retraining with the quantizers in place by `fewbit.train.StreamTrainer`.
+    """Retrain by `fewbit.train.StreamTrainer`, with the quantizers attached.
 
     Args:
-        batches: the streams; the pass works on a copy, so it gives the same network each time.
-        updates: of the whole training.
+        batches: the streams; the pass reads a copy, so each call gives the same network.
+        updates: number of updates of the whole training.
         window, step: of `fewbit.train.OnlineCTC`, in output frames; default step: half the window.
         warmup: first updates, in which only utterances that end give errors.
         lr, optimizer: as in `fewbit.train.fit`.

@@ -13,13 +13,13 @@ from fewbit.settings import listed, selection, text
 
 @dataclass(frozen=True)
 class Quantize:
-    """Direct quantization: steps by the L2 error for weights, from `calibration` data for signals.
+    """Direct quantization: steps of weights minimise the squared error, steps of signals come from `calibration`.
 
     Args:
-        weights, activations: a spec, or patterns of which the first match wins (`fewbit.quant.attach`).
+        weights, activations: a spec, or specs by pattern; the first matching pattern wins (`fewbit.quant.attach`).
         keep: patterns of weights that stay float.
-        calibration: batches whose first item is the model's input; needed for activations.
-        replace: whether a new quantizer may take the place of an old one.
+        calibration: batches of any kind (`fewbit.batches`); required for activations.
+        replace: whether new quantizers replace those that are already attached.
 
     Examples:
         >>> import torch

@@ -14,7 +14,7 @@ from fewbit.quant import forget_flat_weights
 
 
 class Pass(Protocol):
-    """One step of a compression; may change the model it is given, and returns it.
+    """One step of a compression; it may change the model in place and returns it.
 
     Examples:
         >>> def freeze(model: nn.Module) -> nn.Module:
@@ -29,7 +29,7 @@ class Pass(Protocol):
 
 
 def compress(model: nn.Module, *passes: Pass, copy: bool = True) -> nn.Module:
-    """Run `passes` from first to last over a copy of `model` (or the model itself with ``copy=False``).
+    """Run `passes` in order on a copy of `model`, or on the model itself with ``copy=False``.
 
     Examples:
         >>> import torch
@@ -50,7 +50,7 @@ def compress(model: nn.Module, *passes: Pass, copy: bool = True) -> nn.Module:
 
 
 def describe(*passes: Pass) -> list[dict[str, Any]]:
-    """The passes as plain values for the record: names, numbers and texts as they are, other things by type.
+    """The passes as plain values for the record: numbers and texts unchanged, other values by the name of their type.
 
     Examples:
         >>> from fewbit.passes import Quantize

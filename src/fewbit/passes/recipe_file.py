@@ -1,4 +1,4 @@
-"""Recipes as TOML files: the passes of a compression in order, as plain values that can be kept and run again.
+"""Recipes as TOML files: the passes of a compression in order, as plain values that can be stored and run again.
 
     [[pass]]
     kind = "Quantize"
@@ -51,8 +51,8 @@ class Recipe:
         """The recipe that `to_dict` gave, or one written by hand as ``{"passes": [{"kind": "Quantize", ...}]}``.
 
         Args:
-            values: all other keys are left alone (a packed file has its record beside the passes).
-            name: what messages call it, such as the name of its file.
+            values: keys other than "passes" are ignored; a packed file holds its record beside them.
+            name: name in error messages, such as that of the file.
 
         Raises:
             DataError: a key, a kind or a value is not one of a recipe; the message names the pass and the key.
@@ -77,11 +77,11 @@ class Recipe:
 
         Args:
             batches: to train on.
-            objective: of the task: the hard one, wherever the recipe does not name another.
+            objective: the hard objective of the task, used where the recipe names none.
             teacher: the float network, for LogitKD.
-            calibration: batches that the steps of signals are chosen from; default `batches`.
+            calibration: batches from which the steps of signals are chosen; default `batches`.
             seed: of all randomness; each pass has its own.
-            checkpoint: to go on from and to save to: a file for Finetune, a folder for SQWA. The second training of a
+            checkpoint: to resume from and to save to: a file for Finetune, a folder for SQWA. The second training of a
                 recipe has ``-2`` in the name, and so on.
             progress: whether progress bars are shown.
 
@@ -138,7 +138,7 @@ def read_recipe(path: str | Path) -> Recipe:
 
 
 def _checked(step: Any, where: str) -> dict[str, Any]:
-    """One pass in order; it is also made once for nothing, for what only its class knows."""
+    """One checked pass; it is also made once, because some errors are found by its class only."""
     kind = step.get("kind") if isinstance(step, dict) else None
     where = f"{where} ({kind})" if isinstance(kind, str) else where
     checked: dict[str, Any] = kinded(PASS_KEYS)(step, where)

@@ -58,7 +58,7 @@ PASSES: Kinds = {
 
 @dataclass(frozen=True)
 class Given:
-    """What cannot be written in a file, for one pass of a recipe; a pass gets what it has parameters for."""
+    """What a file cannot hold, for one pass of a recipe; a pass receives those for which it has parameters."""
 
     batches: Iterable[Any]
     objective: Objective
@@ -83,7 +83,7 @@ PASS_KEYS = _PASS_KEYS | {
     for name, keys in _PASS_KEYS.items()
     if "finetune" in inspect.signature(PASSES[name]).parameters
 }
-"""The settings of each pass; one that takes a Finetune has the settings of that beside its own."""
+"""The settings of each pass; a pass that takes a Finetune also has the settings of Finetune."""
 
 
 def make_passes(settings: dict[str, Any], given: Given) -> list[Pass]:
@@ -99,7 +99,7 @@ def make_passes(settings: dict[str, Any], given: Given) -> list[Pass]:
 
 
 def _arguments(kind: Callable[..., Any], values: dict[str, Any], given: Given) -> dict[str, Any]:
-    """What a pass is called with: settings made into what they stand for, and what no file can give."""
+    """The arguments of a pass: converted settings, and what a file cannot hold."""
     found = {name: _MAKERS[name](value, given) if name in _MAKERS else value for name, value in values.items()}
     for name in inspect.signature(kind).parameters:
         if name in ("batches", "seed", "checkpoint", "progress"):
@@ -158,10 +158,10 @@ _MAKERS: dict[str, Callable[[Any, Given], Any]] = {
     "weights": _selection,
     "activations": _selection,
 }
-"""How the value of a setting becomes what a pass takes, by name of the setting."""
+"""By name of the setting: what converts its plain value to the argument of a pass."""
 
 
 def try_optimizer(make: Callable[..., Optimizer] | None) -> None:
-    """Make the optimizer of a pass once for nothing, for the errors of its settings."""
+    """Make the optimizer of a pass once, so that wrong settings raise their error."""
     if make is not None:
         make([nn.Parameter()], lr=1.0)

@@ -39,18 +39,18 @@ class SQWA:
     Args:
         batches, objective, seed, optimizer, clip_norm: as in `Finetune`; the objective sees one progress through all
             parts.
-        warmup_epochs: of plain retraining before the cycles (0: the network comes retrained).
-        cycles: networks to average; an odd number leaves no ties.
+        warmup_epochs: epochs of plain retraining before the cycles; 0 if the network is retrained already.
+        cycles: number of networks to average; an odd number avoids ties.
         cycle_epochs: epochs of a cycle.
-        finetune_epochs: of the gentle retraining at the end.
+        finetune_epochs: epochs of the last part, at a low learning rate.
         lr: peak learning rate of the warm-up.
         high: learning rate at the start of a cycle, in units of `lr`.
         low: learning rate at the end of a cycle, as a share of its start.
         final_lr_scale: peak learning rate of the last part, in units of `lr`.
-        refit: whether the step is fitted anew to the mean; else it is kept.
+        refit: whether the step is fitted to the mean; otherwise it stays as it is.
         average: whether to stop at the mean: weights become ``intN`` with 1/m of the step, an exact sum of the codes.
-        on_capture: called with (number of the capture, network) at the end of every cycle; may look, not change.
-        checkpoint: a folder; a stopped pass goes on from there and ends in the same weights.
+        on_capture: called with (number of the capture, network) at the end of every cycle; it must not change the network.
+        checkpoint: a folder; an interrupted pass resumes from it and ends in the same weights.
 
     Examples:
         >>> import fewbit as fb
@@ -91,7 +91,7 @@ class SQWA:
 
     @property
     def epochs(self) -> int:
-        """All epochs together: the budget that plain retraining should have in a comparison."""
+        """Sum of all epochs, the budget that plain retraining needs in a fair comparison."""
         return self.warmup_epochs + self.cycles * self.cycle_epochs + (0 if self.average else self.finetune_epochs)
 
     def __call__(self, model: nn.Module) -> nn.Module:
