@@ -108,7 +108,7 @@ def test_a_task_of_a_file_runs_in_other_processes_and_anew_once_it_is_edited(say
     say(*words, "--workers", 2)
     (first,) = (tmp_path / "results").glob("*.jsonl")
     kept = first.read_text()
-    assert "goes on with the runs in" in say(*words).out.replace("\n", " ")
+    assert "resuming with the runs in" in say(*words).out.replace("\n", " ")
     assert first.read_text() == kept
     (tmp_path / "toy.py").write_text(TASK.replace("+ (inputs[:, 1] > 0).long()", ""))
     say(*words)

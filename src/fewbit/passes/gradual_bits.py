@@ -28,7 +28,7 @@ def gradual(
     """Passes that quantize weights to each spec in turn and retrain after each.
 
     Args:
-        specs: formats of weights, each with fewer levels than the previous one, such as ``["int8", "int4", "ternary"]``.
+        specs: formats of weights with falling numbers of levels, such as ``["int8", "int4", "ternary"]``.
         finetune: the retraining; its epochs are those of all stages, and its objective sees one progress over all
             stages. The learning rate and the optimizer start anew in each stage.
         shares: share of the epochs for each stage; default: half for the last stage, the rest divided equally.

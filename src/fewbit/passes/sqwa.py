@@ -49,7 +49,7 @@ class SQWA:
         final_lr_scale: peak learning rate of the last part, in units of `lr`.
         refit: whether the step is fitted to the mean; otherwise it stays as it is.
         average: whether to stop at the mean: weights become ``intN`` with 1/m of the step, an exact sum of the codes.
-        on_capture: called with (number of the capture, network) at the end of every cycle; it must not change the network.
+        on_capture: called with (number of the capture, network) after each cycle; it must not change the network.
         checkpoint: a folder; an interrupted pass resumes from it and ends in the same weights.
 
     Examples:
