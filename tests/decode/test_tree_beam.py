@@ -8,6 +8,7 @@ import pytest
 
 from fewbit.decode import Final, GreedyCTC, NetworkScorer, Partial, TreeBeam, text_of
 from fewbit.decode.tree_native import NativeSearch
+from fewbit.decode.tree_search import Changed
 from fewbit.errors import ArgumentError, DecodeError
 from fewbit.formats import Int, PerTensor, default_layout, pack
 from fewbit.native import beam
@@ -230,3 +231,13 @@ def test_the_language_model_goes_on_after_an_utterance(kind):
     memory, first = scorer.start()
     _, second = scorer.step([memory], [1])
     assert decoder.nbest(state)[0].score == pytest.approx(first[1] + second[0][2], abs=1e-5)
+
+
+def test_a_committed_space_is_stable_once_something_follows_it():
+    """The space after "a" is committed, then what follows it is taken back: the stable text stays the beginning."""
+    decoder = TreeBeam(Alphabet(("a", "b", " ")), 0.02)
+    first = decoder._shown(Changed(1, 2, np.array([1, 3, 2])))
+    taken_back = decoder._shown(Changed(2, 2, np.array([1, 3])))
+    more = decoder._shown(Changed(3, 3, np.array([1, 3, 2])))
+    assert (first, taken_back, more) == (("a b", 1), ("a", 1), ("a b", 3))
+    assert taken_back[0].startswith(first[0][: first[1]])

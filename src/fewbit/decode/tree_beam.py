@@ -214,7 +214,8 @@ class TreeBeam:
         committed = news.committed if self._characters is not None else len(self._text(news.labels[: news.committed]))
         text = raw.strip(SPACE)
         before = len(raw) - len(raw.lstrip(SPACE))
-        return text, max(0, min(committed - before, len(text)))
+        # A committed space is shown as soon as something follows it, and may be last again in the next text.
+        return text, len(text[: max(0, committed - before)].rstrip(SPACE))
 
     def _final(self, news: Ended) -> list[Event]:
         spans = news.spans
