@@ -73,7 +73,6 @@ def test_partials_come_with_the_frame_and_final_with_times_and_posteriors(kind):
         ("ab", 1.5, 1),
         ("ab", 2.0, 2),
         ("ab a", 2.25, 2),
-        ("ab a", 2.5, 3),
         ("b", 3.5, 0),
     ]
     first, second = finals(events)
