@@ -1,4 +1,4 @@
-"""Floor 4: how many bits a network needs, and where."""
+"""How many bits a network needs, and where."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.analysis.bit_assignment import BitAssignment, Candidate, assign_bits, uniform_bytes

@@ -1,4 +1,4 @@
-"""Floor 5: data to train and test on."""
+"""Data to train and test on."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.data.an4_speech import An4, an4

@@ -1,4 +1,4 @@
-"""Floor 2: from class scores to events (torch-free)."""
+"""From class scores to events (torch-free)."""
 
 from fewbit.decode.decoder import Decoder
 from fewbit.decode.events import Event, Final, Keyword, Label, Partial, text_of, to_dict

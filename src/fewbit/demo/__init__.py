@@ -1,4 +1,4 @@
-"""Floor 6: the demo: a recogniser of spoken digits, trained, compressed, packed and compared with its float self."""
+"""The demo: a recogniser of spoken digits, trained, compressed, packed and compared with its float self."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.demo.demonstration import Demo, Row, demo, print_demo

@@ -1,4 +1,4 @@
-"""Floor 4: objectives that learn from another network."""
+"""Objectives that learn from another network."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.distill.generative import GeneratedText, guided

@@ -1,4 +1,4 @@
-"""Floor 2: from sound to frames (torch-free)."""
+"""From sound to frames (torch-free)."""
 
 from fewbit.features.audio import CHUNK_SECONDS, Resampler, microphone, read_audio
 from fewbit.features.logmel import LogMel, Samples

@@ -1,4 +1,4 @@
-"""Floor 0: what a code means and how codes lie in bytes (NumPy only)."""
+"""What a code means and how codes lie in bytes (NumPy only)."""
 
 from fewbit.formats.base import (
     Binary,

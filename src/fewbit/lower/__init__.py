@@ -1,4 +1,4 @@
-"""Floor 4: from torch to the integer Program."""
+"""From torch to the integer Program."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.lower.explaining import Explanation, explain

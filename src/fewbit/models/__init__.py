@@ -1,4 +1,4 @@
-"""Floor 5: ready-made networks."""
+"""Ready-made networks."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.models.charlm import CharLM, HierarchicalLM

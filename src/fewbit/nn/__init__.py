@@ -1,4 +1,4 @@
-"""Floor 3: float layers of sequence networks, all ``forward(x, state=None) -> (y, state)``."""
+"""Float layers of sequence networks, all ``forward(x, state=None) -> (y, state)``."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.nn.clock_schedule import ClockSchedule

@@ -1,4 +1,4 @@
-"""Floor 4: compression as passes over a network."""
+"""Compression as passes over a network."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.passes.finetune import Finetune

@@ -1,4 +1,4 @@
-"""Floor 5: pictures (matplotlib, the extra ``plot``).
+"""Pictures (matplotlib, the extra ``plot``).
 
 Names are loaded when first used: pictures of packed networks need no torch, most others do.
 """

@@ -1,4 +1,4 @@
-"""Floor 1: the packed network, its arithmetic, its reference executor and its file (torch-free)."""
+"""The packed network, its arithmetic, its reference executor and its file (torch-free)."""
 
 from fewbit.program.costs import Cost, OpCost, cost, show
 from fewbit.program.program import Program

@@ -1,4 +1,4 @@
-"""Floor 3: quantizers, and how they are put on any network."""
+"""Quantizers, and how they are put on any network."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.quant.activation import Activation, Fixed, PerTokenActivation

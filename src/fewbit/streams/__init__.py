@@ -1,4 +1,4 @@
-"""Floor 2: sessions, which turn a stream of sound into events (torch-free)."""
+"""Sessions, which turn a stream of sound into events (torch-free)."""
 
 from fewbit.streams.language import KINDS, SearchSettings, choose_decoder, settings_to_toml, strongest
 from fewbit.streams.session import Network, Session, alphabet_of, frame_seconds, front_end

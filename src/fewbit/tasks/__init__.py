@@ -1,4 +1,4 @@
-"""Floor 4: a user's own network with its data, from a Python file: trained, compressed and packed on files."""
+"""A user's own network with its data, from a Python file: trained, compressed and packed on files."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.tasks.network_file import SavedNetwork, load_network, save_network

@@ -1,4 +1,4 @@
-"""Floor 5: the laws, as checks for your own quantizers, layers, objectives, passes, Programs and decoders."""
+"""The laws, as checks for your own quantizers, layers, objectives, passes, Programs and decoders."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.testing.laws import (

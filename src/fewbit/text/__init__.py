@@ -1,4 +1,4 @@
-"""Floor 2: alphabets, error rates, detection rates and n-gram models (torch-free)."""
+"""Alphabets, error rates, detection rates and n-gram models (torch-free)."""
 
 from fewbit.text.alphabet import BLANK, Alphabet
 from fewbit.text.arpa import read_arpa, write_arpa

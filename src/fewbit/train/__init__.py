@@ -1,4 +1,4 @@
-"""Floor 4: the training loop, objectives and schedules."""
+"""The training loop, objectives and schedules."""
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.train.checkpoint import read_tensors, write_tensors
