@@ -3,6 +3,8 @@
 import pytest
 
 from fewbit.errors import ArgumentError
+from fewbit.passes import Recipe
+from fewbit.program import load
 from fewbit.shipped import find, pretrained
 
 
@@ -21,3 +23,10 @@ def test_a_file_is_taken_whatever_its_name(tmp_path) -> None:
 def test_an_unknown_name_is_answered_with_those_that_there_are() -> None:
     with pytest.raises(ArgumentError, match=r"there are .*digits"):
         find("nobody")
+
+
+@pytest.mark.parametrize("name", ["digits", "an4", "commands"])
+def test_a_shipped_network_tells_its_recipe(name):
+    recipe = Recipe.from_dict(load(pretrained(name)).recipe)
+    assert [step["kind"] for step in recipe.steps][:2] == ["Quantize", "Finetune"]
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
