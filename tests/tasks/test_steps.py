@@ -92,7 +92,7 @@ def test_faults_are_said_before_the_work(made, tmp_path):
         pack(task, folder / "float", tmp_path / "x")
     with pytest.raises(ArgumentError, match="is a folder; name a file to write"):
         train(task, tmp_path)
-    with pytest.raises(FileFormatError, match="do not fit the network of task 'other'"):
+    with pytest.raises(FileFormatError, match="does not fit the network that task 'other' builds now"):
         load_network(folder / "float", task_of(name="other", build=lambda size: nn.Linear(6, 2)))
     (tmp_path / "text").write_text("x")
     with pytest.raises(FileFormatError):

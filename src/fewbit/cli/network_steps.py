@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewbit.cli.output import say
+from fewbit.errors import ArgumentError, FewbitError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fewbit.tasks import Measured
 
 TaskName = Annotated[
@@ -44,7 +47,9 @@ def train(
 
 def compress(
     task: TaskName,
-    model: Annotated[Path, typer.Argument(help="A float network made by fewbit train; it is also the teacher.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A float network made by fewbit train; it is also the teacher.")
+    ],
     out: Annotated[Path, typer.Option(help="File for the quantized network.")] = Path("quantized.safetensors"),
     weights: Annotated[
         str | None,
@@ -67,10 +72,14 @@ def compress(
     """Quantize a float network and retrain it with its float self as the teacher."""
     from fewbit import tasks
     from fewbit.passes import read_recipe
+    from fewbit.quant import activation_quantizer
 
     found = tasks.load_task(task)
     if recipe is None:
-        how = tasks.compression(found, _formats(weights or "ternary"), activations or "int8", epochs=epochs)
+        signals = "int8" if activations is None else activations
+        if signals != "float":
+            _check("--activations", signals, activation_quantizer)
+        how = tasks.compression(found, _formats("ternary" if weights is None else weights), signals, epochs=epochs)
     else:
         given = {"--weights": weights, "--activations": activations, "--epochs": epochs}
         doubled = [name for name, value in given.items() if value is not None]
@@ -82,7 +91,7 @@ def compress(
 
 def pack(
     task: TaskName,
-    model: Annotated[Path, typer.Argument(help="A quantized network made by fewbit compress.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A quantized network made by fewbit compress.")],
     out: Annotated[Path, typer.Option(help="File for the packed network.")] = Path("network.fewbit"),
 ) -> None:
     """Pack a quantized network into a *.fewbit file that runs without torch."""
@@ -93,11 +102,26 @@ def pack(
 
 
 def _formats(text: str) -> Any:
-    """A format, or a dictionary of patterns in their order."""
-    if "=" not in text:
-        return text
-    pairs = [part.partition("=")[::2] for part in text.split(",")]
-    return {pattern.strip(): spec.strip() for pattern, spec in pairs}
+    """A format, or a dictionary of patterns in their order; each format is checked."""
+    from fewbit.quant import weight_quantizer
+
+    found = {}
+    for part in text.split(","):
+        pattern, given, spec = part.rpartition("=")
+        pattern = pattern.strip() or "*"
+        if "," in text and not given:
+            raise ArgumentError(f"--weights {text!r}: {part.strip()!r} has no format; wanted PATTERN=FORMAT, ...")
+        if spec.strip() != "float":
+            _check("--weights", spec.strip(), weight_quantizer)
+        found[pattern] = spec.strip()
+    return found if "=" in text else text.strip()
+
+
+def _check(option: str, spec: str, parse: "Callable[[str], Any]") -> None:
+    try:
+        parse(spec)
+    except FewbitError as error:
+        raise ArgumentError(f"{option} {spec!r}: {error}") from error
 
 
 def _say(found: "Measured") -> None:

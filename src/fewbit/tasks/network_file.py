@@ -68,6 +68,9 @@ def load_network(path: str | Path, task: Task) -> SavedNetwork:
         >>> load_network(path, task).model
         Linear(in_features=3, out_features=2, bias=True)
     """
+    if not Path(path).is_file():
+        seen = "is a folder" if Path(path).is_dir() else "there is no such file"
+        raise FileFormatError(f"{path}: {seen}; wanted a network saved by fewbit train or fewbit compress")
     tensors, metadata = read_tensors(path)
     if _KEY not in metadata:
         raise FileFormatError(f"{path}: not a network saved by fewbit train or fewbit compress")
@@ -78,5 +81,8 @@ def load_network(path: str | Path, task: Task) -> SavedNetwork:
             attach(model, **about["quantized"])
         model.load_state_dict(tensors)
     except (RuntimeError, ValueError, KeyError, TypeError, LookupError) as error:
-        raise FileFormatError(f"{path}: the tensors do not fit the network of task {task.name!r}: {error}") from error
+        raise FileFormatError(
+            f"{path}: the file does not fit the network that task {task.name!r} builds now: "
+            f"{' '.join(str(error).split())}; train it again"
+        ) from error
     return SavedNetwork(model.eval(), about["size"], about["quantized"], about["recipe"])

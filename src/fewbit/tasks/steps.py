@@ -1,15 +1,20 @@
 """The three steps on files: train -> compress -> pack."""
 
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from fewbit import passes
-from fewbit.errors import ArgumentError, LoweringError
+from fewbit.errors import ArgumentError, DataError, FewbitError, LoweringError
 from fewbit.lower import pack as pack_model
 from fewbit.tasks.network_file import load_network, save_network
-from fewbit.tasks.task import Task
+from fewbit.tasks.task import Task, check_size, told
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,14 @@ def train(
     """
     check_target(out)
     size = task.size if size is None else size
+    check_size(size, "size")
     given = {"checkpoint": checkpoint, "progress": True, "title": "float training"} | changes
-    model = task.training(seed, **given)(task.new(seed, size))
+    with user_code(task, "build"):
+        model = task.new(seed, size)
+    if not isinstance(model, nn.Module):
+        raise DataError(f"task {task.name!r}: build gave {type(model).__name__}; wanted a torch.nn.Module")
+    with user_code(task, "training"):
+        task.training(seed, **given)(model)
     return _measured(task, save_network(out, model, size, {"task": task.name, "size": size, "seed": seed}), model)
 
 
@@ -105,17 +116,15 @@ def compress(
     """
     check_target(out)
     teacher = load_network(model, task)
+    if teacher.quantized is not None:
+        raise ArgumentError(f"{model}: the network is quantized already; give the float network of fewbit train")
     how = how or compression(task)
-    student = passes.compress(
-        teacher.model,
-        *how.passes(
-            batches=task.batches(seed),
-            objective=task.retrain_objective or task.objective,
-            teacher=teacher.model,
-            seed=seed,
-            checkpoint=checkpoint,
-        ),
-    )
+    with user_code(task, "batches"):
+        batches = task.batches(seed)
+    objective = task.retrain_objective or task.objective
+    steps = how.passes(batches=batches, objective=objective, teacher=teacher.model, seed=seed, checkpoint=checkpoint)
+    with user_code(task, "compression"):
+        student = passes.compress(teacher.model, *steps)
     recipe = teacher.recipe | how.to_dict() | {"seed": seed}
     return _measured(task, save_network(out, student, teacher.size, recipe), student)
 
@@ -142,7 +151,8 @@ def pack(task: Task, model: str | Path, out: str | Path, *, seed: int = 0) -> Pa
     saved = load_network(model, task)
     if saved.quantized is None:
         raise LoweringError(f"{model}: the network is float; run fewbit compress first")
-    given = dict(task.packing) or {"example": task.batches(seed)}
+    with user_code(task, "batches"):
+        given = dict(task.packing) or {"example": task.batches(seed)}
     return pack_model(saved.model, **given, recipe=saved.recipe).save(out)
 
 
@@ -161,7 +171,8 @@ def compression(
 
     Args:
         task: epochs and learning rate of the retraining.
-        weights, activations: formats; patterns of weights may have formats of their own.
+        weights, activations: formats; patterns of weights may have formats of their own; "float" leaves signals as
+            they are.
         epochs: default those of the task; 0 is direct quantization.
         temperature: of the teacher's labels.
 
@@ -172,7 +183,9 @@ def compression(
         ['Quantize', 'Finetune']
     """
     chosen = dict(weights) if isinstance(weights, Mapping) else weights
-    steps: list[dict[str, Any]] = [{"kind": "Quantize", "weights": chosen, "activations": activations}]
+    steps: list[dict[str, Any]] = [{"kind": "Quantize", "weights": chosen}]
+    if activations != "float":
+        steps[0]["activations"] = activations
     epochs = task.retrain_epochs if epochs is None else epochs
     if epochs:
         retraining: dict[str, Any] = {"epochs": epochs, "lr": task.retrain_lr, "title": "retraining"}
@@ -187,8 +200,28 @@ def check_target(path: str | Path) -> None:
     """Refuse a file that cannot be written, before the work is done; raises `ArgumentError`."""
     if Path(path).is_dir():
         raise ArgumentError(f"{path} is a folder; name a file to write")
+    parent = next(folder for folder in Path(path).absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ArgumentError(f"{path}: {parent} is not a folder that can be written to; name another file")
+
+
+@contextmanager
+def user_code(task: Task, part: str) -> Iterator[None]:
+    """Say of which part of a task an error is that fewbit does not know; raises `DataError`."""
+    try:
+        yield
+    except (FewbitError, OSError):
+        raise
+    except Exception as error:  # whatever a user's code may raise
+        text = " ".join(told(error).split())
+        raise DataError(f"task {task.name!r}: {part} failed: {text}; --debug shows the traceback") from error
 
 
 def _measured(task: Task, path: Path, model: Any) -> Measured:
-    tested = None if task.test is None else task.score(model)
-    return Measured(path, task.metric, task.measure(model), tested)
+    with user_code(task, f"the network is in {path}, but its evaluation"):
+        held_out = task.measure(model)
+        tested = None if task.test is None else task.score(model)
+    for value in (held_out, tested):
+        if value is not None and math.isnan(value):
+            raise DataError(f"task {task.name!r}: the network is in {path}, but its evaluation gave NaN")
+    return Measured(path, task.metric, held_out, tested)

@@ -5,6 +5,7 @@ It is what the command line trains, compresses and packs, and what an analysis w
 
 import importlib
 import importlib.util
+import math
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ from zlib import crc32
 import torch
 from torch import nn
 
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.inference import inference_mode
 from fewbit.passes import Finetune
 from fewbit.train import CrossEntropy, Objective, OptimizerFactory, Schedule
@@ -83,6 +84,14 @@ class Task:
     network: Callable[[], nn.Module] | None = None
     packing: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("build", "batches", "evaluate", "test", "network"):
+            value = getattr(self, name)
+            if not callable(value) and (value is not None or name in ("build", "batches", "evaluate")):
+                raise ArgumentError(f"Task {self.name!r}: {name} is {type(value).__name__}; wanted a function")
+        for size in (self.size, *self.sizes):
+            check_size(size, f"Task {self.name!r}: size")
+
     def new(self, seed: int, size: float | None = None) -> nn.Module:
         """An untrained network."""
         torch.manual_seed(seed)
@@ -123,6 +132,12 @@ class Task:
         return _measure(self.test or self.evaluate, model)
 
 
+def check_size(size: Any, where: str) -> None:
+    """Refuse a size that is no number above 0; raises `ArgumentError`."""
+    if isinstance(size, bool) or not isinstance(size, int | float) or not 0 < size < math.inf:
+        raise ArgumentError(f"{where}: saw {size!r}; wanted a number above 0")
+
+
 def load_task(source: str) -> Task:
     """The task that `source` names: ``file.py`` or ``file.py:name``, ``package.module:name``; the name is ``task``
     where none is given.
@@ -139,6 +154,8 @@ def load_task(source: str) -> Task:
     where = drive + where
     name = name or "task"
     path = Path(where)
+    if path.is_dir():
+        raise DataError(f"{where} is a folder; wanted a Python file, or a module that defines {name!r}")
     try:
         if path.suffix == ".py":
             if not path.is_file():
@@ -164,7 +181,7 @@ def load_task(source: str) -> Task:
         raise
     except Exception as error:  # whatever a user's file may raise
         hint = f"; did you mean {where}.py?" if Path(f"{where}.py").is_file() else ""
-        raise DataError(f"{where}: cannot be imported: {_told(error)}{hint}") from error
+        raise DataError(f"{where}: cannot be imported: {told(error)}{hint}") from error
     known = [key for key, value in vars(module).items() if isinstance(value, Task)]
     if not hasattr(module, name):
         raise DataError(f"{where}: there is no {name!r} in it; it defines {', '.join(known) if known else 'no tasks'}")
@@ -172,7 +189,7 @@ def load_task(source: str) -> Task:
     try:
         task = found() if callable(found) and not isinstance(found, Task) else found
     except Exception as error:  # whatever a user's function may raise
-        raise DataError(f"{where}: {name}() failed: {_told(error)}") from error
+        raise DataError(f"{where}: {name}() failed: {told(error)}") from error
     if not isinstance(task, Task):
         raise DataError(f"{where}: {name!r} is {type(task).__name__}, wanted a fewbit.tasks.Task")
     return task
@@ -210,9 +227,9 @@ def _pickle_by_value(module: ModuleType) -> None:
         cloudpickle.register_pickle_by_value(module)
 
 
-def _told(error: Exception) -> str:
-    """An error with the place where it came from."""
-    frames = traceback.extract_tb(error.__traceback__)
+def told(error: Exception) -> str:
+    """An error with the place in a file where it came from."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{'' if isinstance(error, SyntaxError) else place}"
 

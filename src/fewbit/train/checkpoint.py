@@ -100,8 +100,12 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: dic
         ...     print(read_tensors(f"{folder}/x.safetensors"))
         ({'weight': tensor([1., 1.])}, {'made by': 'me'})
     """
-    with replacing(path) as part:
-        save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, part, metadata)
+    separate = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    try:
+        with replacing(path) as part:
+            save_file(separate, part, metadata)
+    except SafetensorError as error:  # what the library makes of an error of the file system
+        raise OSError(f"{path}: cannot be written: {error}") from error
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
