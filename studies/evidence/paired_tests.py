@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import mean, stdev
 
-from studies.gpu.rows import Row, of
+from studies.evidence.pairs import Rows, of
 
 LEVEL = 0.05
 TIE = 1e-9
@@ -52,9 +52,7 @@ class Comparison:
         )
 
 
-def compare(
-    rows: Sequence[Row], pairs: Sequence[tuple[str, str]], measure: str, names: dict[str, str]
-) -> list[Comparison]:
+def compare(rows: Rows, pairs: Sequence[tuple[str, str]], measure: str, names: dict[str, str]) -> list[Comparison]:
     """All comparisons of a study, each over the seeds that both arms have."""
     found = []
     for arm, base in pairs:

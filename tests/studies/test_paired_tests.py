@@ -2,7 +2,7 @@
 
 import pytest
 
-from studies.gpu.verdicts import Comparison, compare, flip_p, holm, student_tail, t_p
+from studies.evidence.paired_tests import Comparison, compare, flip_p, holm, student_tail, t_p
 
 NAMES = {"a": "new", "b": "old", "c": "other"}
 
