@@ -93,6 +93,18 @@ def t_p(differences: Sequence[float]) -> float:
     return student_tail(mean(differences) / (spread / math.sqrt(many)), many - 1)
 
 
+def margin_p(differences: Sequence[float], margin: float) -> float:
+    """The one-sided p of a paired t-test that the mean is `margin` or more: small where an arm is not worse by so much.
+
+    Example:
+        >>> round(margin_p([0.1, -0.2, 0.1], 1.0), 4)
+        0.0051
+    """
+    apart = [difference - margin for difference in differences]
+    both = t_p(apart)
+    return both / 2 if apart and mean(apart) < 0 else 1 - both / 2
+
+
 def student_tail(t: float, freedom: int) -> float:
     """Chance that Student's t with whole degrees of freedom is further from 0 than `t`.
 
