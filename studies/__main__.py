@@ -21,7 +21,8 @@ def study(
         str,
         typer.Argument(
             metavar="NN",
-            help="01 to 09, 21, 22, resnet20, digits, or all; cifar100 and imagenet where their data are.",
+            help="01 to 09, 21, 22, ternary-weights, resnet20, digits, or all; cifar100 and imagenet where their data "
+            "are.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for JSON, pictures and pages.")] = (Path("results")),

@@ -28,6 +28,7 @@ STUDIES: dict[str, str] = {
     "09": "symmetric_sgd",
     "21": "hlstm",
     "22": "generative_transfer",
+    "ternary-weights": "ternary_weights",
     "resnet20": "resnet20",
     "cifar100": "cifar100",
     "imagenet": "imagenet",

@@ -31,6 +31,7 @@ TOPICS = (
         "What brings a network of few bits near the accuracy of its float network: steps, teachers, averaging, noise.",
         (
             "adaptive-step-size",
+            "ternary-weights",
             "logit-distillation",
             "weight-averaging",
             "stochastic-precision",

@@ -5,13 +5,13 @@ from typing import Any
 
 from fewbit.analysis.report import Table
 from studies.evidence import Study, spread
+from studies.evidence.paired_tests import compare
 from studies.gpu import letters as letters_job
 from studies.gpu import pictures as pictures_job
 from studies.gpu import speech as speech_job
 from studies.gpu.budget import EPOCHS
 from studies.gpu.machine_words import study_of
 from studies.gpu.rows import Row, of
-from studies.gpu.verdicts import compare
 from studies.methods.resnet20 import LR, PAIRS, SUBSET
 
 PICTURE_PAIRS = (

@@ -28,6 +28,7 @@ QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
     for spec in (
         *("ternary", "binary", "int2", "int3", "int4", "int8", "int4:row", "ternary:row", "int4/3", "binary/5"),
         *("ternary+adaptive", "int4/3+adaptive", "ternary+learned", "int4:row+learned", "int4/3+learned"),
+        *("ternary+twn", "ternary:row+twn", "ternary/5+twn"),
     )
 } | {
     f"signal {spec}": (lambda spec=spec: activation_quantizer(spec))

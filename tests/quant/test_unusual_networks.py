@@ -16,7 +16,10 @@ from fewbit.passes import SQWA, Finetune, Quantize, compress, gradual
 from fewbit.quant import activation_quantizer, attach, calibrate, detach, quantizer_of, weight_names, weight_quantizer
 from fewbit.train import CrossEntropy, SymmetricSGD, refresh_norms
 
-SPECS = ("ternary", "binary", "int4:row", "int4/3", "ternary+adaptive", "int4:row+adaptive", "ternary+learned")
+SPECS = (
+    *("ternary", "binary", "int4:row", "int4/3", "ternary+adaptive", "int4:row+adaptive", "ternary+learned"),
+    "ternary+twn",
+)
 NAN = math.nan
 
 

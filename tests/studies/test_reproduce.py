@@ -129,6 +129,10 @@ TINY = {
         "generative_transfer",
         {"hidden": 6, "small": 4, "characters": 400, "epochs": 1, "retrain_characters": 200, "streams": 4, "steps": 8},
     ),
+    "ternary-weights": (
+        "ternary_weights",
+        {"pictures": 200, "width": 4, "epochs": 1, "retrain_epochs": 1, "lrs": (1e-3, 1e-2)},
+    ),
     "resnet20": ("resnet20", {"epochs": 1, "retrain": 1, "warmup": 1, "cycles": 1, "cycle_epochs": 1, "finetune": 1}),
     "cifar100": ("resnet20", {"epochs": 1, "retrain": 1, "warmup": 1, "cycles": 1, "cycle_epochs": 1, "finetune": 1}),
     "imagenet": ("imagenet", {"epochs": 1, "retrain": 1, "warmup": 1, "cycles": 1, "cycle_epochs": 1, "finetune": 1}),

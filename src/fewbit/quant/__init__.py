@@ -20,6 +20,7 @@ from fewbit.quant.following import Follower
 from fewbit.quant.learned import LearnedActivation, LearnedUniform
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
 from fewbit.quant.step_size import fit_step, refine_step
+from fewbit.quant.ternary_weights import TernaryThreshold
 from fewbit.quant.uniform import BinaryMean, Uniform
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Quantizer",
     "Selection",
     "Spec",
+    "TernaryThreshold",
     "Uniform",
     "activation_quantizer",
     "attach",

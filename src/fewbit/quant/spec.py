@@ -1,11 +1,12 @@
 """Spec strings: the one grammar in which quantizers are named.
 
-    spec        = format [ "/" size | ":row" | ":token" ] [ "+adaptive" | "+learned" ]
+    spec        = format [ "/" size | ":row" | ":token" ] [ "+adaptive" | "+learned" | "+twn" ]
     format      = "ternary" | "binary" | "int2".."int8" | "uint2".."uint8" | "qM.N"
 
 ``ternary``, ``int4``, ``int4/128`` (a step for each 128 weights), ``int4:row``, ``int8:token`` (a step for each time
 step), ``uint8``, ``q3.12``. What follows the plus says how the step moves in training: ``ternary:row+adaptive``,
-``uint2+learned``. Every quantizer prints as its spec (`Quantizer.spec`) and parses back.
+``uint2+learned``, or, of three levels, ``ternary+twn``: threshold and step of ternary weight networks. Every quantizer
+prints as its spec (`Quantizer.spec`) and parses back.
 """
 
 import re
@@ -19,6 +20,7 @@ from fewbit.formats import (
     PerRow,
     PerTensor,
     PerToken,
+    Ternary,
     UInt,
     format_from_name,
 )
@@ -26,16 +28,17 @@ from fewbit.quant.activation import Activation, Fixed, PerTokenActivation
 from fewbit.quant.adaptive import AdaptiveUniform
 from fewbit.quant.base import Quantizer
 from fewbit.quant.learned import LearnedActivation, LearnedUniform
+from fewbit.quant.ternary_weights import TernaryThreshold
 from fewbit.quant.uniform import BinaryMean, Uniform
 
 Spec = str | Quantizer
 
 
 def _split(spec: str) -> tuple[str, Granularity, str | None]:
-    match = re.fullmatch(r"([a-z0-9.]+)(?:/(\d+)|:(row|token))?(?:\+(adaptive|learned))?", spec)
+    match = re.fullmatch(r"([a-z0-9.]+)(?:/(\d+)|:(row|token))?(?:\+(adaptive|learned|twn))?", spec)
     if not match:
         raise FormatError(
-            f"spec {spec!r} is not of the form format[/size|:row|:token][+adaptive|+learned], such as int4/128"
+            f"spec {spec!r} is not of the form format[/size|:row|:token][+adaptive|+learned|+twn], such as int4/128"
         )
     name, size, per, step = match.groups()
     if size:
@@ -61,6 +64,12 @@ def weight_quantizer(spec: str) -> Quantizer:
         if step:
             raise FormatError(f"{spec!r}: a binary step is the mean of |w| and nothing else; write {name!r}")
         return BinaryMean(format, per)
+    if step == "twn":
+        if not isinstance(format, Ternary):
+            raise FormatError(
+                f"{spec!r}: +twn is the threshold of three levels; write {spec.replace(name, 'ternary')!r}"
+            )
+        return TernaryThreshold(per)
     return {None: Uniform, "adaptive": AdaptiveUniform, "learned": LearnedUniform}[step](format, per)
 
 
@@ -76,7 +85,7 @@ def activation_quantizer(spec: str) -> Quantizer:
     """
     name, per, step = _split(spec)
     format = format_from_name(name)
-    if step == "adaptive":
+    if step in ("adaptive", "twn"):
         raise FormatError(f"{spec!r} is a spec of weights; the step of a signal is fixed or +learned")
     if isinstance(format, Binary) or isinstance(per, PerRow | PerGroup):
         raise FormatError(f"{spec!r} is a spec of weights; signals take intN, uintN, ternary, qM.N or intN:token")

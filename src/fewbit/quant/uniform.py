@@ -67,14 +67,17 @@ class Uniform(Quantizer):
         return round_half_away(x / unit).clamp(self.format.lo, self.format.hi)
 
     def _scales(self, x: Tensor) -> Tensor:
+        return self._shaped(self._fit_rows(self._rows(x)), x)
+
+    def _shaped(self, steps: Tensor, x: Tensor) -> Tensor:
+        """One number for each step, ``(steps,)``, in the shape that scales of `x` have."""
         match self.per:
             case PerRow():
-                shape = (-1, *[1] * (x.dim() - 1))
+                return steps.view(-1, *[1] * (x.dim() - 1))
             case PerGroup():
-                shape = (len(x), -1)
+                return steps.view(len(x), -1)
             case _:
-                shape = ()
-        return self._fit_rows(self._rows(x)).view(shape)
+                return steps.view(())
 
     def _rows(self, x: Tensor) -> Tensor:
         """Numbers that share a step, side by side: ``(steps, n)``; a last group is filled with zeros."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import mean, stdev
 
-from studies.gpu.rows import Row, of
+from studies.evidence.pairs import Rows, of
 
 LEVEL = 0.05
 TIE = 1e-9
@@ -52,9 +52,7 @@ class Comparison:
         )
 
 
-def compare(
-    rows: Sequence[Row], pairs: Sequence[tuple[str, str]], measure: str, names: dict[str, str]
-) -> list[Comparison]:
+def compare(rows: Rows, pairs: Sequence[tuple[str, str]], measure: str, names: dict[str, str]) -> list[Comparison]:
     """All comparisons of a study, each over the seeds that both arms have."""
     found = []
     for arm, base in pairs:
@@ -93,6 +91,18 @@ def t_p(differences: Sequence[float]) -> float:
     if spread <= TIE:
         return 0.0
     return student_tail(mean(differences) / (spread / math.sqrt(many)), many - 1)
+
+
+def margin_p(differences: Sequence[float], margin: float) -> float:
+    """The one-sided p of a paired t-test that the mean is `margin` or more: small where an arm is not worse by so much.
+
+    Example:
+        >>> round(margin_p([0.1, -0.2, 0.1], 1.0), 4)
+        0.0051
+    """
+    apart = [difference - margin for difference in differences]
+    both = t_p(apart)
+    return both / 2 if apart and mean(apart) < 0 else 1 - both / 2
 
 
 def student_tail(t: float, freedom: int) -> float:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studies.gpu.verdicts import Comparison, compare, flip_p, holm, student_tail, t_p
+from studies.evidence.paired_tests import Comparison, compare, flip_p, holm, margin_p, student_tail, t_p
 
 NAMES = {"a": "new", "b": "old", "c": "other"}
 
@@ -30,6 +30,14 @@ def test_pairs_without_spread_or_without_difference():
     assert t_p([0.0, 0.0, 0.0]) == 1.0
     assert t_p([-1.0]) == 1.0
     assert t_p([-1.0, -1.0, -1.0]) == 0.0
+
+
+def test_a_margin_is_kept_only_where_pairs_agree_on_it():
+    assert margin_p([0.1, -0.1, 0.2, 0.0], 1.0) < 0.005
+    assert margin_p([3.0, -3.0, 2.0, -2.0], 1.0) > 0.2
+    assert margin_p([1.9, 2.0, 2.1], 1.0) > 0.99
+    assert margin_p([1.0, 1.0], 1.0) == 0.5
+    assert margin_p([0.0], 1.0) == 0.5  # a single pair says nothing
 
 
 def test_holm_holds_all_comparisons_together():
