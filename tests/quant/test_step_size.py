@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fewbit.formats import Int, Ternary
-from fewbit.quant import fit_step
+from fewbit.quant import fit_step, weight_quantizer
 
 # Optimal uniform symmetric quantizers of unit-variance densities (digest of arXiv 1511.06488, Max 1960).
 GAUSS = {2: 1.224, 3: 0.651, 4: 0.354}
@@ -53,3 +53,14 @@ def test_rows_are_fitted_independently_and_zeros_get_one():
     assert steps[1] == 1
     for i in (0, 2):
         assert steps[i] == fit_step(x[i : i + 1], Int(3))[0]
+
+
+@pytest.mark.parametrize("spec", ["binary", "ternary", "int3", "ternary{}+twn"])
+def test_the_step_of_a_last_group_is_that_of_its_own_numbers(spec):
+    grouped = f"{spec}/5" if "{}" not in spec else spec.format("/5")
+    alone = spec.replace("{}", "")
+    weight = torch.randn(3, 13, generator=torch.Generator().manual_seed(0))
+    steps = weight_quantizer(grouped).fit(weight).step
+    for row, of_row in zip(weight, steps, strict=True):
+        for start, step in zip((0, 5, 10), of_row, strict=True):
+            torch.testing.assert_close(step, weight_quantizer(alone).fit(row[None, start : start + 5]).step)

@@ -123,7 +123,7 @@ def show(path: str | Path) -> Cost:
         >>> import fewbit as fb
         >>> from fewbit.program import show
         >>> show(fb.pretrained("digits")).file_bytes
-        25320
+        25272
     """
     return cost(load(path))
 

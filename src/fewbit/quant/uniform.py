@@ -117,6 +117,7 @@ class BinaryMean(Uniform):
     def _round(self, x: Tensor, unit: Tensor) -> Tensor:
         return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
 
-    def _fit_rows(self, rows: Tensor) -> Tensor:
-        mean = rows.abs().mean(1)
-        return torch.where(mean > 0, mean, 1.0)
+    def _scales(self, x: Tensor) -> Tensor:
+        numbers = self._rows(torch.ones_like(x)).sum(1)  # a last group may have fewer than the others
+        mean = self._rows(x.abs()).sum(1) / numbers
+        return self._shaped(torch.where(mean > 0, mean, 1.0), x)

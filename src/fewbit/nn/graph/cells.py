@@ -17,7 +17,7 @@ def lstm_graph(inputs: int, hidden: int, peepholes: bool = False) -> Graph:
     Examples:
         >>> from fewbit.nn import plan
         >>> print(plan(lstm_graph(inputs=6, hidden=5)).loops[0].nodes)
-        ('gates', 'i', 'f', 'g', 'o', 'written', 'kept', 'c', 'shown', 'h')
+        ('gates', 'i', 'f', 'g', 'o', 'kept', 'written', 'c', 'shown', 'h')
 
     References:
         Hochreiter, Schmidhuber 1997; Gers, Schmidhuber 2000, "Recurrent nets that time and count" (peepholes).
