@@ -11,6 +11,8 @@ import typer
 
 from fewbit.cli.output import print_table, say
 from fewbit.cli.running import run_app
+from studies.evidence import Setting, write_results
+from studies.registry import FULL_ONLY, STUDIES, reproduce
 
 app = typer.Typer(add_completion=False)
 
@@ -21,8 +23,8 @@ def study(
         str,
         typer.Argument(
             metavar="NN",
-            help="01 to 09, 21, 22, ternary-weights, resnet20, digits, or all; cifar100 and imagenet where their data "
-            "are.",
+            help=f"{', '.join(key for key in STUDIES if key not in FULL_ONLY)}, or all; "
+            f"{' and '.join(FULL_ONLY)} where their data are.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for JSON, pictures and pages.")] = (Path("results")),
@@ -33,9 +35,6 @@ def study(
     cache: Annotated[Path | None, typer.Option(help="Folder for rows of stopped runs; default OUT/cache.")] = None,
 ) -> None:
     """Reproduce a method's claim on real data, and write what came of it."""
-    from studies.evidence import Setting, write_results
-    from studies.registry import FULL_ONLY, STUDIES, reproduce
-
     setting = Setting(out, cache or out / "cache", tuple(range(seeds)), data, full, workers)
     for key in [key for key in STUDIES if key not in FULL_ONLY] if number == "all" else [number]:
         found = reproduce(key, setting)

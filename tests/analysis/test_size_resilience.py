@@ -213,5 +213,5 @@ def test_the_commands_write_pictures_and_share_rows(task_file: Path) -> None:
     assert (out / "capacity-mine.csv").read_text().startswith("weights,size,dev,test")
     assert all((out / f"{name}-mine.png").is_file() for name in ("resilience", "capacity"))
     wrong = runner.invoke(app, ["resilience", *options, "--sizes", "2;3"])
-    assert isinstance(wrong.exception, DataError)
+    assert isinstance(wrong.exception, ArgumentError)
     assert "--sizes 2;3: wanted numbers with commas" in str(wrong.exception)

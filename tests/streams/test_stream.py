@@ -99,7 +99,7 @@ def test_a_refused_chunk_leaves_no_trace(rate, broken, listener):
     ("part", "fault"),
     [
         ("features", r"packed without features; pack it with features=LogMel\(\.\.\.\) to listen"),
-        ("alphabet", "packed without an alphabet; give the session a decoder"),
+        ("alphabet", "packed without an alphabet; pack it with features and alphabet, or give"),
     ],
 )
 def test_a_network_that_does_not_say_what_it_hears_is_refused(part, fault, listener):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewbit.cli.output import print_table, say
+from fewbit.errors import ArgumentError
 
 if TYPE_CHECKING:
     from fewbit.analysis import Executor, Report, Resilience
@@ -57,19 +58,15 @@ def stem(analysis: str, task: "Task") -> str:
 
 def check_folder(out: Path) -> None:
     """Refuse an `out` that cannot hold files before any training."""
-    from fewbit.errors import DataError
-
     if any(part.exists() and not part.is_dir() for part in (out, *out.parents)):
-        raise DataError(f"--out {out}: is a file or lies in one; wanted a folder")
+        raise ArgumentError(f"--out {out}: is a file or lies in one; wanted a folder")
     out.mkdir(parents=True, exist_ok=True)
 
 
 def demand_figures(report: Any, rows: Sequence[Any]) -> None:
     """Report failed runs; if all failed, raise an error."""
-    from fewbit.errors import DataError
-
     if report.failed and not rows:
-        raise DataError(f"no run gave figures; the first: {report.failed[0]}")
+        raise ArgumentError(f"no run gave figures; the first: {report.failed[0]}")
     for line in report.failed:
         say(f"failed: {line}", style="red")
 
@@ -128,6 +125,8 @@ def capacity(
     from fewbit.tasks import load_task
 
     found = load_task(task)
+    if len(_sizes(sizes) or found.sizes) < 3:
+        raise ArgumentError(f"task {found.name!r}: a curve over memory needs at least 3 sizes; give --sizes 8,16,32")
     report = analysis.capacity(_resilience(found, specs, sizes, out, seeds, find_executor(workers, ray)), bytes)
     name = stem("capacity", found)
     keep(report, out, name, plot_capacity(report, out / f"{name}.png"))
@@ -138,17 +137,20 @@ def _resilience(
 ) -> "Resilience":
     from fewbit.analysis import resilience
     from fewbit.analysis.size_resilience import FLOAT
-    from fewbit.errors import DataError
 
-    try:
-        numbers = None if sizes is None else [float(size) for size in sizes.split(",")]
-    except ValueError as error:
-        raise DataError(f"--sizes {sizes}: wanted numbers with commas between, such as 8,16,32") from error
+    numbers = _sizes(sizes)
     names = [spec.strip() for spec in specs.split(",")]
     if len(set(names)) < len(names):
-        raise DataError(f"--specs {specs}: a format is named twice")
+        raise ArgumentError(f"--specs {specs}: a format is named twice")
     check_folder(out)
     rows = rows_of(out, "resilience", task)
     report = resilience(task, names, numbers, range(seeds), executor=executor, out=rows)
     demand_figures(report, [row for row in report.rows if row.spec == FLOAT])
     return report
+
+
+def _sizes(text: str | None) -> list[float] | None:
+    try:
+        return None if text is None else [float(size) for size in text.split(",")]
+    except ValueError as error:
+        raise ArgumentError(f"--sizes {text}: wanted numbers with commas between, such as 8,16,32") from error

@@ -27,7 +27,7 @@ from fewbit.cli.analyze import (
     stem,
 )
 from fewbit.cli.output import say
-from fewbit.errors import DataError
+from fewbit.errors import ArgumentError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -257,7 +257,7 @@ def design(
     for given in tasks:
         depth, _, name = given.partition("=")
         if not depth.isdecimal() or not name:
-            raise DataError(f"{given!r}: wanted DEPTH=TASK, such as 2=nets.py:two")
+            raise ArgumentError(f"{given!r}: wanted DEPTH=TASK, such as 2=nets.py:two")
         families[int(depth)] = load_task(name)
     check_folder(out)
     first = next(iter(families.values()))
@@ -313,4 +313,4 @@ def _numbers(option: str, text: str) -> list[int]:
     try:
         return [int(part) for part in _names(text)]
     except ValueError as error:
-        raise DataError(f"{option} {text}: wanted whole numbers with commas between, such as 8,4,2") from error
+        raise ArgumentError(f"{option} {text}: wanted whole numbers with commas between, such as 8,4,2") from error

@@ -161,7 +161,9 @@ def alphabet_of(network: Network) -> Alphabet:
         ('zero', 'one', 'two')
     """
     if network.alphabet is None:
-        raise DecodeError("the network was packed without an alphabet; give the session a decoder")
+        raise DecodeError(
+            "the network was packed without an alphabet; pack it with features and alphabet, or give the session a decoder"
+        )
     try:
         return Alphabet(**network.alphabet)
     except (TypeError, ArgumentError) as error:
