@@ -3,7 +3,7 @@
     python -m scripts.write_measured [--check]
 
 A page says where. Between the lines `<!-- measured:NN -->` and `<!-- /measured -->` stands a whole study, between
-`<!-- verdicts -->` and `<!-- /verdicts -->` how many claims are confirmed, and between
+`<!-- verdicts -->` and `<!-- /verdicts -->` how many claims hold, and between
 `<!-- cell:STUDY; ROW + ROW; COLUMN -->` and `<!-- /cell -->` one figure: that of the only row of the study that has
 these cells (or `COLUMN=CELL`). With --check nothing is written, and the exit code says whether all pages are as they
 would be.

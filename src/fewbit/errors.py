@@ -18,6 +18,8 @@
 A message says where, what was seen, what was wanted, and what to do.
 """
 
+from typing import Self
+
 __all__ = [
     "ArgumentError",
     "AudioError",
@@ -99,3 +101,14 @@ class ServerError(FewbitError, ValueError):
 
 class MissingExtraError(FewbitError, ImportError):
     """An optional library is not installed; the message names the extra that brings it."""
+
+    @classmethod
+    def for_extra(cls, extra: str, need: str, hint: str = "") -> Self:
+        """The error that says what needs which library (`need`), and how the extra is installed.
+
+        Examples:
+            >>> print(MissingExtraError.for_extra("plot", "pictures need matplotlib"))
+            pictures need matplotlib; install the extra plot: pip install 'fewbit[plot]', or '.[plot]' in a clone
+        """
+        install = f"install the extra {extra}: pip install 'fewbit[{extra}]', or '.[{extra}]' in a clone"
+        return cls(f"{need}; {install}{f' ({hint})' if hint else ''}")

@@ -6,7 +6,6 @@ from fewbit.errors import MissingExtraError
 
 _missing = [name for name in ("torch", "accelerate", "tqdm") if find_spec(name) is None]
 if _missing:
-    raise MissingExtraError(
-        f"training and compressing need {' and '.join(_missing)}: pip install 'fewbit[train]' "
-        "(running packed networks does not)"
+    raise MissingExtraError.for_extra(
+        "train", f"training and compressing need {' and '.join(_missing)}", "running packed networks does not"
     )

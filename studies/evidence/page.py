@@ -10,7 +10,7 @@ from studies.evidence.topics import Topic, by_topic
 
 HEAD = """# Results
 
-What was measured, by topic; each line leads to its tables, its pictures and the command that measures it again. Figures
+What was measured, by topic; each line leads to its tables, its pictures and the command that reproduces it. Figures
 are means and standard deviations over the seeds named. Unless a section says otherwise, settings were chosen on
 development data and figures were measured on test data.
 
@@ -51,10 +51,11 @@ def result_pages(studies: Sequence[Study]) -> dict[str, str]:
 
 
 def summarize_verdicts(studies: Sequence[Study]) -> str:
-    """How many of the measured claims are confirmed, in one sentence."""
+    """How many of the measured claims hold, in one sentence."""
     verdicts: list[str] = [study.verdict for study in studies if study.claim]
-    counts = ", ".join(f"{verdicts.count(verdict)} {words}" for verdict, words in _COUNTED.items())
-    return f"{len(verdicts)} claims were measured: {counts}."
+    counted = [(verdicts.count(verdict), words) for verdict, words in _COUNTED.items()]
+    counts = ", ".join(f"{count} {words[count != 1]}" for count, words in counted)
+    return f"{len(verdicts)} {'claim was' if len(verdicts) == 1 else 'claims were'} measured: {counts}."
 
 
 def _heading(study: Study) -> str:
@@ -70,7 +71,7 @@ def section(study: Study, pictures: str = "", level: int = 2) -> str:
     """A study as Markdown; `pictures` is the path from the page to the folder of its pictures, with the last slash."""
     lines = [f"{'#' * level} {_heading(study)}", ""]
     if study.claim:
-        lines += [f"**Claim.** {study.claim}", "", f"**Here.** It {_VERDICTS[study.verdict]}.", ""]
+        lines += [f"**Claim.** {study.claim}", "", f"**Result:** {study.verdict}.", ""]
     lines += [*(f"- {finding}" for finding in study.findings), ""]
     for table in study.tables:
         lines += [f"{table.title}:", "", *_table(table), ""]
@@ -78,17 +79,18 @@ def section(study: Study, pictures: str = "", level: int = 2) -> str:
         lines += [f"![{caption}]({pictures}{file})", ""]
     seeds = ", ".join(map(str, study.seeds))
     took = f"{study.seconds:,.0f} s on " if study.seconds >= LEAST_SECONDS else ""
-    lines += [f"{study.setting} Seeds {seeds}; {took}{study.machine}. Again: `{study.command}`.", ""]
+    lines += [f"{study.setting} Seeds {seeds}; {took}{study.machine}.", ""]
+    lines += [f"Reproduce with `{study.command}`. Data: [`{study.stem}.json`]({pictures}{study.stem}.json).", ""]
     return "\n".join(lines)
 
 
-_COUNTED = {"holds": "confirmed", "holds in part": "confirmed in part", "does not hold": "not confirmed"}
-_VERDICTS = {
-    "holds": "holds",
-    "holds in part": "holds in part",
-    "does not hold": "does not hold",
-    "no claim": "is no claim that can hold or not",
+_COUNTED = {
+    "holds": ("holds", "hold"),
+    "holds in part": ("holds in part", "hold in part"),
+    "does not hold": ("does not hold", "do not hold"),
 }
+_FIGURE = re.compile(r"[-+]?\d[\d,.]*( ± \d[\d,.]*)?( \S{1,8})?")
+"""A number, perhaps with its deviation and a unit."""
 
 
 def _overview(topic: Topic, studies: Sequence[Study]) -> str:
@@ -101,16 +103,16 @@ def _overview(topic: Topic, studies: Sequence[Study]) -> str:
 
 
 def _table(table: Table) -> list[str]:
-    numeric = [
+    right = [
         all(
-            row[place] == "" or isinstance(row[place], int | float | None) or "±" in str(row[place])
+            row[place] == "" or isinstance(row[place], int | float | None) or _FIGURE.fullmatch(str(row[place]))
             for row in table.rows
         )
         for place in range(len(table.columns))
     ]
     lines = [
         f"| {' | '.join(table.columns)} |",
-        f"| {' | '.join('---:' if right else '---' for right in numeric)} |",
+        f"| {' | '.join('---:' if numbers else '---' for numbers in right)} |",
     ]
     return [*lines, *(f"| {' | '.join(cell_text(cell) for cell in row)} |" for row in table.rows)]
 

@@ -139,15 +139,15 @@ for name in sys.argv[1:]:
 @pytest.mark.parametrize("name", sorted([*TORCH_SIDE, *ABOVE]))
 def test_without_torch_the_message_names_the_extra(name: str, messages: dict[str, str]) -> None:
     assert messages[name] == (
-        "MissingExtraError: training and compressing need torch and accelerate and tqdm: pip install 'fewbit[train]' "
-        "(running packed networks does not)"
+        "MissingExtraError: training and compressing need torch and accelerate and tqdm; install the extra train: "
+        "pip install 'fewbit[train]', or '.[train]' in a clone (running packed networks does not)"
     )
 
 
 def test_without_matplotlib_the_message_names_the_extra() -> None:
     result = python(f"{BLOCK}\nimport fewbit.plot")
     assert result.returncode == 1
-    assert "fewbit.errors.MissingExtraError: pictures need matplotlib: pip install 'fewbit[plot]'" in result.stderr
+    assert "fewbit.errors.MissingExtraError: pictures need matplotlib; install the extra plot: pip" in result.stderr
 
 
 def test_without_torch_a_packed_network_runs(listener: Program, tmp_path: Path) -> None:

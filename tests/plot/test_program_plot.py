@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from fewbit.errors import MissingExtraError
 from fewbit.plot import plot_program
 from fewbit.plot.program_columns import columns
 from fewbit.plot.program_graph import FAMILIES, HEIGHT, PITCH, WIDTH
@@ -59,7 +60,7 @@ def test_other_endings_give_other_files(ending, every_op, tmp_path):
     ("missing", "code", "said"),
     [
         (["torch", "accelerate", "tqdm"], 0, ""),
-        (["matplotlib"], 1, "error: pictures need matplotlib: pip install 'fewbit[plot]'\n"),
+        (["matplotlib"], 1, f"error: {MissingExtraError.for_extra('plot', 'pictures need matplotlib')}\n"),
     ],
 )
 def test_drawing_needs_matplotlib_and_no_torch(missing, code, said, every_op, tmp_path):

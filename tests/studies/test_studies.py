@@ -52,7 +52,7 @@ def test_the_pages_show_everything(tmp_path):
     assert [path.name for path in (overview, retraining, sizes)] == ["index.md", "retraining.md", "bits-and-sizes.md"]
     for part in (
         "## 03 Effective",
-        "It holds in part.",
+        "**Result:** holds in part.",
         "| 2 | 1.0 ± 0.1 | 1,234 |",
         "(03-compression-ratio.png)",
         "0, 1, 2",
@@ -62,7 +62,7 @@ def test_the_pages_show_everything(tmp_path):
     assert f"| {link} | Fewer bits are better. | holds in part |" in overview.read_text()
     assert "| [ResNet-20](retraining.md#resnet-20) | One thing. | no claim |" in overview.read_text()
     assert summarize_verdicts([read_study(path) for path in tmp_path.glob("*.json")]) == (
-        "1 claims were measured: 0 confirmed, 1 confirmed in part, 0 not confirmed."
+        "1 claim was measured: 0 hold, 1 holds in part, 0 do not hold."
     )
 
 

@@ -105,7 +105,7 @@ def ray_executor(address: str | None = None) -> Executor:
     try:
         import ray
     except ImportError as error:
-        raise MissingExtraError("a sweep on a cluster needs Ray: pip install 'fewbit[cluster]'") from error
+        raise MissingExtraError.for_extra("cluster", "a sweep on a cluster needs Ray") from error
     ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
 
     class _Ray:

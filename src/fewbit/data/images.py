@@ -119,7 +119,7 @@ class ImageFolder(Dataset[tuple[Tensor, int]]):
         try:
             from PIL import Image  # noqa: F401
         except ImportError as error:
-            raise MissingExtraError("pictures from files need Pillow: pip install 'fewbit[plot]'") from error
+            raise MissingExtraError.for_extra("plot", "pictures from files need Pillow") from error
         self.size = size
         names = sorted(path.name for path in Path(folder).glob("*") if path.is_dir())
         self.files = [

@@ -97,9 +97,8 @@ def microphone(sample_rate: int, chunk_seconds: float = CHUNK_SECONDS) -> Iterat
     try:
         import sounddevice
     except (ImportError, OSError) as error:
-        raise MissingExtraError(
-            "the microphone needs sounddevice and PortAudio: pip install 'fewbit[mic]' "
-            "(on Debian also: apt install libportaudio2)"
+        raise MissingExtraError.for_extra(
+            "mic", "the microphone needs sounddevice and PortAudio", "on Debian also: apt install libportaudio2"
         ) from error
     try:
         native = _microphone_rate(sounddevice, sample_rate)

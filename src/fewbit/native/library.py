@@ -22,7 +22,7 @@ from fewbit.errors import ArgumentError, TargetError
 ABI = 3
 FILE = "lib/libfewbit_native.so"
 REMEDY = (
-    "install a C++ compiler, then reinstall fewbit (pip install --force-reinstall --no-deps fewbit); "
+    "install a C++ compiler, then reinstall fewbit (in a clone: pip install --force-reinstall --no-deps .); "
     "until then networks run on the NumPy reference: the same results, tens of times slower"
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fewbit.errors import MissingExtraError
 
 if find_spec("matplotlib") is None:
-    raise MissingExtraError("pictures need matplotlib: pip install 'fewbit[plot]'")
+    raise MissingExtraError.for_extra("plot", "pictures need matplotlib")
 
 if TYPE_CHECKING:
     from fewbit.plot.arms import plot_arms as plot_arms

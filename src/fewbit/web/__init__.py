@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from fewbit.errors import MissingExtraError
 
 if any(find_spec(name) is None for name in ("starlette", "uvicorn", "websockets")):
-    raise MissingExtraError("the server needs starlette, uvicorn and websockets: pip install 'fewbit[web]'")
+    raise MissingExtraError.for_extra("web", "the server needs starlette, uvicorn and websockets")
 
 from fewbit.web.protocol import Limits
 from fewbit.web.server import app, serve
