@@ -162,7 +162,8 @@ def alphabet_of(network: Network) -> Alphabet:
     """
     if network.alphabet is None:
         raise DecodeError(
-            "the network was packed without an alphabet; pack it with features and alphabet, or give the session a decoder"
+            "the network was packed without an alphabet; pack it with features and alphabet, or give the session a "
+            "decoder"
         )
     try:
         return Alphabet(**network.alphabet)
