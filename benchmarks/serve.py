@@ -211,11 +211,11 @@ def save(found: list[dict[str, Any]], arguments: argparse.Namespace, folder: Pat
     from studies.evidence import Study
 
     findings = [
-        f"{one['model']}: {one['most_streams_within_bound']} streams at once have 99 % of their answers within "
+        f"{one['model']}: {one['most_streams_within_bound']} streams at once: p99 latency is below "
         f"{arguments.bound:g} ms; {sum(row['never_answered'] for row in one['loads'])} of "
         f"{sum(row['chunks'] for row in one['loads'])} chunks were lost, "
         f"{sum(row['broken_connections'] for row in one['loads'])} connections broke. "
-        f"{one['connects']['connects']} connects, a third of them broken off: memory of "
+        f"{one['connects']['connects']:,} connections, a third dropped by the client: memory of "
         f"{one['connects']['memory_mb_before']} MB before, {one['connects']['memory_mb_after']} MB after, "
         f"{one['connects']['streams_left']} streams left."
         for one in found

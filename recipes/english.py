@@ -87,7 +87,7 @@ def train_float(speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path 
 def retrain(
     teacher: SpeechRNN, speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None
 ) -> SpeechRNN:
-    """The ternary recogniser that learns from its float self."""
+    """The ternary recogniser that learns from the float network."""
     return ternary_rounds(
         teacher,
         lambda i: recipe.batches(speech, seed + 100 + i),

@@ -93,7 +93,7 @@ def ternary_rounds(
     seed: int,
     checkpoint: Path | None = None,
 ) -> SpeechRNN:
-    """The student that learns from its float self: `how` (see `distilled`), with its training in rounds."""
+    """The student that learns from the float network: `how` (see `distilled`), with its training in rounds."""
     quantize, finetune = how.steps
     student: nn.Module = teacher
     for i in range(rounds):

@@ -137,7 +137,7 @@ def test_many_equal_blocks_are_one_box(tmp_path):
     said = texts(plot_program(program, tmp_path / "deep.svg"))
     assert "20 times: layers.0 to layers.19" in said
     assert "layers.7.act" not in said
-    every = texts(plot_program(program, tmp_path / "every.svg", every=True))
+    every = texts(plot_program(program, tmp_path / "every.svg", expand_blocks=True))
     assert all(op.name in every for op in program.ops)
 
 

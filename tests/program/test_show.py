@@ -60,16 +60,16 @@ def encoder():
     return packed(Encoder(), (6, 4))
 
 
-def lines(program, width=80, every=False):
-    return [line for line, _ in network_lines(program.graph, cost(program), overview(program), width, every)]
+def lines(program, width=80, expand_blocks=False):
+    return [line for line, _ in network_lines(program.graph, cost(program), overview(program), width, expand_blocks)]
 
 
-@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("expand_blocks", [False, True])
 @pytest.mark.parametrize("name", ["resnet", "encoder"])
-def test_a_deep_network_fits_80_columns(name, every, request):
-    found = lines(request.getfixturevalue(name), every=every)
+def test_a_deep_network_fits_80_columns(name, expand_blocks, request):
+    found = lines(request.getfixturevalue(name), expand_blocks=expand_blocks)
     assert max(map(len, found)) <= 80
-    wide = lines(request.getfixturevalue(name), 200, every)
+    wide = lines(request.getfixturevalue(name), 200, expand_blocks)
     assert not any("…" in line for line in wide)
 
 
@@ -88,7 +88,7 @@ def test_a_resnet_says_how_it_runs_and_folds_its_blocks(resnet):
 
 
 def test_every_op_has_a_row_if_asked_for(resnet):
-    found = lines(resnet, 200, every=True)
+    found = lines(resnet, 200, expand_blocks=True)
     start = next(i for i, line in enumerate(found) if " layer " in line) + 1
     rows = found[start : start + len(resnet.ops)]
     assert [row.split()[1] for row in rows] == [

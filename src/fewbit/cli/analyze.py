@@ -25,7 +25,7 @@ TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="file.py:name or module:name of a fewbit.tasks.Task.",
+        help="FILE.py[:NAME] or MODULE[:NAME] with a fewbit.tasks.Task; NAME defaults to task.",
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the picture, the CSV and the JSON.")]

@@ -49,7 +49,7 @@ def show(
         bool, typer.Option("--recipe", help="Print the recipe that made it, as TOML for fewbit compress --recipe.")
     ] = False,
     graph: Annotated[Path | None, typer.Option(help="Also draw the ops, as .svg, .png or .pdf.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show each of several equal blocks.")] = False,
+    expand_blocks: Annotated[bool, typer.Option("--all", help="Show repeated blocks in full.")] = False,
     json: Json = False,
 ) -> None:
     """Show the ops and the cost of a packed network, or the recipe that made it."""
@@ -66,11 +66,11 @@ def show(
     if graph is not None:
         from fewbit.plot import plot_program
 
-        plot_program(program, graph, title=Path(file).name, every=every)
+        plot_program(program, graph, title=Path(file).name, expand_blocks=expand_blocks)
     if json:
         print_json({"file": file} | seen.to_dict() | cost.to_dict())
     else:
-        print_network(program, cost, seen, file, every)
+        print_network(program, cost, seen, file, expand_blocks)
 
 
 @app.command()
@@ -108,7 +108,7 @@ def demo(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Train, compress, pack and stream a recogniser of spoken digits, and compare it with its float self."""
+    """Train, compress, pack and stream a recogniser of spoken digits, and compare it with the float network."""
     from fewbit.demo import demo, print_demo
 
     result = demo(out, seed=seed)

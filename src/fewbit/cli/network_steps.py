@@ -17,7 +17,7 @@ TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="file.py or module that defines a fewbit.tasks.Task; :NAME behind it if it is not called task.",
+        help="FILE.py[:NAME] or MODULE[:NAME] with a fewbit.tasks.Task; NAME defaults to task.",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all randomness.")]
@@ -69,7 +69,7 @@ def compress(
     seed: Seed = 0,
     checkpoint: Checkpoint = None,
 ) -> None:
-    """Quantize a float network and retrain it with its float self as the teacher."""
+    """Quantize a float network and retrain it with the float network as the teacher."""
     from fewbit import tasks
     from fewbit.passes import read_recipe
     from fewbit.quant import activation_quantizer

@@ -1,4 +1,4 @@
-"""A packed network as text: what goes in and out, a row for each op, equal blocks once, and the totals."""
+"""A packed network as text: what goes in and out, a row for each op, repeated blocks once, and the totals."""
 
 from dataclasses import dataclass
 
@@ -29,18 +29,22 @@ class Row:
     heading: str = ""
 
 
-def network_lines(graph: Graph, cost: Cost, seen: Overview, width: int, every: bool = False) -> list[tuple[str, str]]:
+def network_lines(
+    graph: Graph, cost: Cost, seen: Overview, width: int, expand_blocks: bool = False
+) -> list[tuple[str, str]]:
     """Lines of at most `width` characters (80 or more) with their styles.
 
-    every: show each of several equal blocks.
+    expand_blocks: show repeated blocks in full.
     """
-    repeats = [] if every else find_repeats(graph, cost)
+    repeats = [] if expand_blocks else find_repeats(graph, cost)
     root = root_of([op.name for op in cost.ops])
     lines = [(line, "") for line in _outside(seen, width)]
     if root:
         lines.append((f"names   of layers begin with {cut(root, width - 28)}", ""))
-    key = "numbers: of a frame of the result; bits: of each; reads: if not the op above"
     table = _fit(graph, cost, seen, repeats, root, width)
+    key = "numbers, bits: size and width of one output frame"
+    if "reads" in table[0].split():
+        key += "; reads: if not the op above"
     lines += [("", ""), (table[0], "bold"), *((line, "") for line in table[1:]), (key, "dim"), ("", "")]
     return lines + [(line, "") for line in _totals(cost, seen)]
 
@@ -169,8 +173,7 @@ def _totals(cost: Cost, seen: Overview) -> list[str]:
         lines.append(f"{cost.weights:,} weights, {stored:.2f} bits for each with scales and biases")
     lines.append(macs)
     if seen.native_value_bytes is not None:
-        lines.append(
-            f"native  {seen.native_weight_bytes:,} bytes of weights, {seen.native_value_bytes:,} of values of a frame"
-        )
+        held = f"{seen.native_weight_bytes:,} bytes of weights, {seen.native_value_bytes:,} bytes of values{per}"
+        lines.append(f"native memory: {held}")
     lines.append(f"file {cost.file_bytes:,} bytes = header {cost.header_bytes:,} + payload {cost.payload_bytes:,}")
     return lines

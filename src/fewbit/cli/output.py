@@ -40,10 +40,13 @@ def print_note(message: str) -> None:
     errors.print(Text.assemble(("note: ", "bold yellow"), message), soft_wrap=True)
 
 
-def print_network(program: Program, cost: Cost, seen: Overview, title: str, every: bool = False) -> None:
-    """Print a packed network: its inputs and outputs, then its ops. `every` shows each of several equal blocks."""
+def print_network(program: Program, cost: Cost, seen: Overview, title: str, expand_blocks: bool = False) -> None:
+    """Print a packed network: its inputs and outputs, then its ops.
+
+    expand_blocks: show repeated blocks in full.
+    """
     say(title, "bold")
-    for line, style in network_lines(program.graph, cost, seen, max(console.width, 80), every):
+    for line, style in network_lines(program.graph, cost, seen, max(console.width, 80), expand_blocks):
         say(line, style)
 
 

@@ -113,7 +113,7 @@ def run(
     seed: int,
     checkpoint: str | Path | None = None,
 ) -> SpeechRNN:
-    """The student that the passes of `how` make of its float self."""
+    """The student that the passes of `how` make of the float network."""
     given: dict[str, Any] = {"batches": loader, "objective": CTC(), "teacher": teacher}
     student = passes.compress(teacher, *how.passes(**given, seed=seed, checkpoint=checkpoint))
     assert isinstance(student, SpeechRNN)

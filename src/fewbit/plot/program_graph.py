@@ -40,14 +40,14 @@ WIDE = ("black", "more than 16 bits")
 ENDINGS = (".svg", ".png", ".pdf")
 
 
-def plot_program(program: Program, path: str | Path, title: str = "", every: bool = False) -> Path:
+def plot_program(program: Program, path: str | Path, title: str = "", expand_blocks: bool = False) -> Path:
     """The ops of a packed network from top to bottom, in several columns if it is deep.
 
     Args:
         program: the network.
         path: file to write: ``.svg``, ``.png`` or ``.pdf``.
         title: title of the picture.
-        every: draw each of several equal blocks; else networks of many ops show one of them in a box.
+        expand_blocks: draw repeated blocks in full; else networks of many ops show one of them in a box.
 
     Raises:
         ArgumentError: the name has another ending.
@@ -63,7 +63,7 @@ def plot_program(program: Program, path: str | Path, title: str = "", every: boo
         raise ArgumentError(
             f"{path}: a picture is written as {', '.join(ENDINGS)}, not as {Path(path).suffix or 'nothing'!r}"
         )
-    net = network(program, every)
+    net = network(program, expand_blocks)
     layout = arrange([node.reads for node in net.nodes], WIDTH)
     place = columns(layout, net, WIDTH, PITCH)
     size = (place.width + PANEL + 2 * MARGIN, max(place.height + HEAD + MARGIN, 5.6))

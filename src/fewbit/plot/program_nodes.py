@@ -44,10 +44,10 @@ class Network:
         return max(node.bytes for node in self.nodes)
 
 
-def network(program: Program, every: bool = False) -> Network:
-    """The nodes of a Program; `every` keeps each of several equal blocks."""
+def network(program: Program, expand_blocks: bool = False) -> Network:
+    """The nodes of a Program; `expand_blocks` keeps repeated blocks in full."""
     graph, counted, seen = program.graph, cost(program), overview(program)
-    repeats = [] if every or len(graph.ops) <= FOLD_FROM else find_repeats(graph, counted)
+    repeats = [] if expand_blocks or len(graph.ops) <= FOLD_FROM else find_repeats(graph, counted)
     root = root_of([op.name for op in graph.ops])
     nodes: list[Node] = []
     ports = program.signature.inputs if program.signature else None
