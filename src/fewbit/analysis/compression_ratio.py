@@ -1,8 +1,9 @@
 """A small network with many bits, or a large one with few? What a compressed network is worth in float bytes.
 
 With `F` the metric of float networks by their bytes, a network of `n` bytes with metric `m` is as good as a float
-network of ``F^-1(m)`` bytes; its *effective compression ratio* is ``F^-1(m) / n``. The nominal ratio of its formats,
-say 32 bits to 2, is reached only if quantization loses nothing, because a float network could be made smaller too.
+network of ``F^-1(m)`` bytes; its *effective compression ratio* (ECR) is ``F^-1(m) / n``. The nominal ratio of its
+formats, say 32 bits to 2, is reached only if quantization loses nothing, because a float network could be made
+smaller too.
 
 References:
     Shin, Hwang, Sung 2016 (arXiv 1611.06342); Sung, Shin, Hwang 2015 (arXiv 1511.06488).

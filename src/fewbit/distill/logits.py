@@ -3,8 +3,8 @@
     soft = T**2 * mean of  - sum_c softmax(teacher / T)_c * log softmax(student / T)_c
     L    = (1 - a) * hard + a * soft
 
-with a weight ``a`` that may fall during training: soft labels lead, hard labels finish ("gradual soft loss reducing").
-The factor T**2 keeps the size of the gradient, so that ``a`` means the same at every temperature.
+with a weight ``a`` that may fall during training: soft labels lead, hard labels finish (gradual soft loss reducing,
+GSLR). The factor T**2 keeps the size of the gradient, so that ``a`` means the same at every temperature.
 
 References:
     Hinton, Vinyals, Dean 2015; Shin, Boo, Sung 2019, "Knowledge distillation for optimization of quantized deep

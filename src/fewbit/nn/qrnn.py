@@ -4,9 +4,12 @@
     c[t] = f * c[t-1] + (1 - f) * z          ("fo-pooling"; f near 1 remembers)
     h[t] = o * c[t]
 
+Only the elementwise recurrence goes step by step, so the layer suits multi-step execution: several frames for one read
+of the weights.
+
 References:
     Bradbury, Merity, Xiong, Socher 2016, "Quasi-recurrent neural networks" (arXiv 1611.01576);
-    Sung, Park 2018 (arXiv 1803.11389).
+    Sung, Park 2018, "Single stream parallelization of recurrent neural networks" (arXiv 1803.11389).
 """
 
 from torch import Tensor

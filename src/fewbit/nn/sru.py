@@ -4,7 +4,8 @@
     c[t] = f * c[t-1] + (1 - f) * xt
     h[t] = r * tanh(c[t]) + (1 - r) * skip[t]
 
-``skip`` is ``x`` itself, or a fourth projection of it where the widths differ.
+``skip`` is ``x`` itself, or a fourth projection of it where the widths differ. A call with several frames is the
+multi-step execution of the paper below.
 
 References:
     Lei, Zhang, Artzi 2017, "Training RNNs as fast as CNNs" (the 2017 form of the cell);

@@ -1,4 +1,8 @@
-"""The fast executor: the ops of a Program in the native runtime, with the integers of the reference."""
+"""The fast executor: the ops of a Program in the native runtime, with the integers of the reference.
+
+A call with several frames is a multi-step execution: each matrix is read once for all of them (Sung, Park 2018, "Single
+stream parallelization of recurrent neural networks", arXiv 1803.11389).
+"""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The number of frames that a network should process in one call.
+"""The number of frames that a network should process in one call: the block length of multi-step execution.
 
 A block of any length reads every weight once, so longer blocks cost less per frame, until arithmetic is the limit. But
 a stream must wait until a block is full. (Sung, Park 2018, arXiv 1803.11389.)
