@@ -71,9 +71,9 @@ class Numbers:
 
     def gates(self, accumulators, rows):
         wild = self.pick((False, False, False, True))
-        return self.rescale(accumulators, rows, INT16) if wild else self.gentle(accumulators, rows)
+        return self.rescale(accumulators, rows, INT16) if wild else self.safe_rescale(accumulators, rows)
 
-    def gentle(self, accumulators, rows):
+    def safe_rescale(self, accumulators, rows):
         usual = float(np.sqrt(np.mean(np.square(accumulators, dtype=np.float64)))) if np.size(accumulators) else 1.0
         return rescale_from(self.rng.uniform(0.3, 2, rows) * 4096 / max(usual, 1.0), *INT16)
 

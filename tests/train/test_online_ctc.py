@@ -18,7 +18,7 @@ from fewbit.train.online_ctc import _native, recursions
 CLASSES = 4
 
 
-class Said(NamedTuple):
+class SpokenUtterance(NamedTuple):
     stream: int
     start: int
     stop: int
@@ -65,7 +65,9 @@ def streams_of_utterances(draw, frames):
         while end < frames:
             start = end + draw(st.sampled_from([0, 0, 0, 1, 4]))
             end = start + draw(st.one_of(st.integers(1, 6), st.integers(1, 40)))
-            said.append(Said(stream, start, end, tuple(draw(st.lists(st.integers(1, CLASSES - 1), max_size=5)))))
+            said.append(
+                SpokenUtterance(stream, start, end, tuple(draw(st.lists(st.integers(1, CLASSES - 1), max_size=5))))
+            )
     return said
 
 
@@ -105,7 +107,7 @@ def by_enumeration(y, labels, forced, prefixes):
 def test_errors_are_the_gradients_of_enumerated_probabilities(labels, forced, ends):
     torch.manual_seed(0)
     logits = torch.randn(1, 6, 3, dtype=torch.float64, requires_grad=True)
-    said = [Said(0, 0, 6 if ends else 9, labels)]
+    said = [SpokenUtterance(0, 0, 6 if ends else 9, labels)]
     objective = OnlineCTC(window=4, step=2, force_blank_first=forced)
     _, _, losses = run(objective, logits, said)
     if ends:
@@ -133,7 +135,7 @@ def test_em_errors_are_gradients_of_ln_sum_alpha_with_the_look_ahead_held(step, 
     window = 2 * step + more
     frames = -(-length // step) * step
     logits = torch.randn(1, frames, CLASSES, dtype=torch.float64)
-    found, _, _ = run(OnlineCTC(window, step, forced), logits, [Said(0, 0, frames + 1, tuple(labels))])
+    found, _, _ = run(OnlineCTC(window, step, forced), logits, [SpokenUtterance(0, 0, frames + 1, tuple(labels))])
     wanted = torch.zeros_like(found)
     for tau in range(step, frames + 1, step):
         oldest = slice(max(0, tau - window), max(0, tau - window + step))
@@ -149,7 +151,7 @@ def test_em_errors_are_gradients_of_ln_sum_alpha_with_the_look_ahead_held(step, 
 @given(labels=st.lists(st.integers(1, 3), max_size=8), spare=st.integers(0, 9), seed=st.integers(0, 9999))
 def test_an_utterance_in_one_window_is_the_ctc_of_torch(labels, spare, seed):
     torch.manual_seed(seed)
-    said = Said(0, 0, 1, tuple(labels))
+    said = SpokenUtterance(0, 0, 1, tuple(labels))
     said = said._replace(stop=max(1, said.shortest(False) + spare))
     logits = torch.randn(1, said.stop, CLASSES, dtype=torch.float64, requires_grad=True)
     objective = OnlineCTC(2 * said.stop, said.stop, force_blank_first=False)
