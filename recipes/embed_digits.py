@@ -6,8 +6,8 @@ Takes, for each of three speakers and each digit, recordings 0-4 (test) and 5-16
 recordings 0-9: 610 clips. They are joined to one FLAC file a speaker (lossless), with an index of where each begins.
 """
 
+import argparse
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,4 +39,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    main(given.folder)

@@ -5,9 +5,9 @@
 The first argument holds the rows of `python -m studies digits`, the second is the folder that one of its demos left.
 """
 
+import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 
 from fewbit.program import show
@@ -45,4 +45,8 @@ A streaming recogniser of the English words "zero" to "nine", one speaker at a t
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    main(given.results, given.folder)

@@ -8,7 +8,7 @@ every byte and every integer. The files of version 1, `every_op_v1` and `hierarc
 torch; nothing makes them anew.
 """
 
-import sys
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -223,4 +223,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    main(given.folder)
