@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from documented import DESCRIBED, DOCS, METHODS, PAGES, ROOT, page_of, public
 from numpy.typing import NDArray
 
 import fewbit
@@ -20,6 +19,7 @@ from fewbit.program import ops
 from fewbit.program.fields import own_fields
 from fewbit.program.numerics import Integers, Points, Rescale
 from fewbit.program.ops import KINDS
+from tests.docs.documented import DESCRIBED, DOCS, METHODS, PAGES, ROOT, page_of, public
 
 NAME = re.compile(r"(?<![\w./*-])(?<!\]\()fewbit(?:\.[A-Za-z_]\w*)+")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)\s]*)?\)")

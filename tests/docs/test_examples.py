@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from documented import DESCRIBED, public
+
+from tests.docs.documented import DESCRIBED, public
 
 
 def has_example(value: Any) -> bool:

@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 import pytest
-from documented import ROOT
 
 from fewbit.analysis import Table
 from fewbit.errors import DataError
 from scripts.write_measured import find_figure
 from studies.evidence import Study
+from tests.docs.documented import ROOT
 
 ROWS = (("float", 1, "7.1"), ("ternary", 1, "7.2"), ("ternary", 2, "7.25"), (2, 3, "9.0"))
 TABLE = Table("T", ("net", "threads", "%"), ROWS)

@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from documented import DOCS, METHODS, ROOT
 
 from studies.registry import STUDIES
+from tests.docs.documented import DOCS, METHODS, ROOT
 
 INDEX = (DOCS / "methods" / "index.md").read_text()
 ROWS = [line.split(" | ") for line in INDEX.splitlines() if line.startswith("| [")]

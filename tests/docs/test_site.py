@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import typer
-from documented import DESCRIBED, DOCS, ROOT, page_of, public
 
 from fewbit.cli.main import app
 from recipes.__main__ import app as recipes_app
 from studies.__main__ import app as studies_app
 from studies.evidence import read_study
+from tests.docs.documented import DESCRIBED, DOCS, ROOT, page_of, public
 
 INTO_DOCS = re.compile(r"\]\((docs/[\w/.-]+)\.md#([\w-]+)\)")
 
