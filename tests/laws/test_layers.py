@@ -9,12 +9,19 @@ from fewbit.testing import check_layer
 from tests.laws.cases import FEATURES, LAYERS
 
 
+CLOCKED = ("GraphRNN clocked", "GraphRNN hierarchical")
+"""Layers whose last feature is a clock."""
+
+
 @pytest.mark.parametrize("name", LAYERS)
 @settings(max_examples=15, deadline=None)
 @given(frames=st.integers(2, 23), cuts=st.lists(st.integers(0, 23), max_size=6), seed=st.integers(0, 1000))
 def test_laws(name, frames, cuts, seed):
     torch.manual_seed(seed)
-    check_layer(LAYERS[name](), torch.randn(2, frames, FEATURES), cuts)
+    layer, x = LAYERS[name](), torch.randn(2, frames, FEATURES)
+    if name in CLOCKED:  # a clock beyond 0 to 1 makes the state grow, and rounding with it
+        x[..., -1] = x[..., -1].sigmoid()
+    check_layer(layer, x, cuts)
 
 
 @pytest.mark.parametrize("name", LAYERS)
