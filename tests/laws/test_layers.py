@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from fewbit.testing import check_layer
 from tests.laws.cases import FEATURES, LAYERS
 
-
 CLOCKED = ("GraphRNN clocked", "GraphRNN hierarchical")
 """Layers whose last feature is a clock."""
 
