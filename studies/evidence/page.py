@@ -87,6 +87,7 @@ def section(study: Study, pictures: str = "", level: int = 2) -> str:
 _COUNTED = {
     "holds": ("holds", "hold"),
     "holds in part": ("holds in part", "hold in part"),
+    "undecided": ("is undecided", "are undecided"),
     "does not hold": ("does not hold", "do not hold"),
 }
 _FIGURE = re.compile(r"[-+]?\d[\d,.]*( ± \d[\d,.]*)?( \S{1,8})?")

@@ -1,67 +1,148 @@
 """What pairs of runs say: a difference counts only where a paired test says that chance does not explain it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import mean, stdev
+from typing import Literal
 
-from studies.evidence.pairs import Rows, of
+from studies.evidence.rows import Rows, of
 
 LEVEL = 0.05
 TIE = 1e-9
+Outcome = Literal["better", "worse", "tie"]
+"""A tie is what chance explains, and what is not measured."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """An arm against a base: differences of a measure by seed, below 0 where the arm is better.
+class Difference:
+    """A measure of an arm minus that of a base, by seed: below 0 where the arm is better.
 
-    held: the p of the paired t-test after Holm's correction for all comparisons made beside it.
+    Args:
+        arm, base: what they are called, for people.
+        unit: of the measure.
+        seeds: of the pairs; each has networks and batches of its own.
+        values: one for each seed.
+        digits: that a sentence shows.
     """
 
     arm: str
     base: str
-    differences: tuple[float, ...]
+    unit: str
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    digits: int = 2
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An arm against a base, tested together with others.
+
+    Args:
+        difference: the pairs.
+        p: of the two-sided paired t-test.
+        held: the same after Holm's correction for all comparisons made beside it.
+    """
+
+    difference: Difference
     p: float
     held: float
 
     @property
-    def word(self) -> str:
-        """What may be said of it."""
-        if not self.differences:
-            return "not measured"
-        if len(self.differences) < 2:
-            return "a single pair, nothing to test"
-        if self.held >= LEVEL:
-            return "no difference beyond chance"
-        return "better" if mean(self.differences) < 0 else "worse"
+    def mean(self) -> float:
+        """Of the differences; 0 for none."""
+        return mean(self.difference.values) if self.difference.values else 0.0
 
-    def sentence(self, unit: str, digits: int) -> str:
-        """The differences, both tests, and what they allow to say."""
-        if not self.differences:
-            return f"{self.arm} against {self.base}: not measured."
-        many = len(self.differences)
-        apart = f"{self.arm} against {self.base}: {mean(self.differences):+.{digits}f}"
-        if many == 1:
-            return f"{apart} {unit} ({self.word})."
-        lower, ties = sum(gap < -TIE for gap in self.differences), sum(abs(gap) <= TIE for gap in self.differences)
+    @property
+    def outcome(self) -> Outcome:
+        """What the corrected test allows to say."""
+        if len(self.difference.values) < 2 or self.held >= LEVEL:
+            return "tie"
+        return "better" if self.mean < 0 else "worse"
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of the mean difference by Student's t, without correction; none for one pair."""
+        values = self.difference.values
+        if len(values) < 2:
+            return None
+        reach = student_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+        return self.mean - reach, self.mean + reach
+
+    @property
+    def word(self) -> str:
+        """The outcome for people."""
+        many = len(self.difference.values)
+        if many < 2:
+            return "a single pair, nothing to test" if many else "not measured"
+        return "no difference beyond chance" if self.outcome == "tie" else self.outcome
+
+    @property
+    def sentence(self) -> str:
+        """The differences, their interval and tests, and what they allow to say; without a full stop."""
+        told, values = self.difference, self.difference.values
+        if not values:
+            return f"{told.arm} against {told.base}: not measured"
+        apart = f"{told.arm} against {told.base}: {self.mean:+.{told.digits}f}"
+        interval = self.interval
+        if interval is None:
+            return f"{apart} {told.unit} ({self.word})"
+        low, high = (f"{end:+.{told.digits}f}" for end in interval)
         return (
-            f"{apart} ± {stdev(self.differences):.{digits}f} {unit}, lower in {lower} of {many} pairs"
-            f"{f', {ties} tied' if ties else ''} (paired t-test p = {told(self.p)}, {told(self.held)} after Holm; sign "
-            f"flips p = {told(flip_p(self.differences))}): {self.word}."
+            f"{apart} ± {stdev(values):.{told.digits}f} {told.unit} over {len(values)} seeds (95 % interval {low} to "
+            f"{high}, paired t-test p = {digits_of(self.p)}, {digits_of(self.held)} after Holm): {self.word}"
         )
 
 
-def compare(rows: Rows, pairs: Sequence[tuple[str, str]], measure: str, names: dict[str, str]) -> list[Comparison]:
-    """All comparisons of a study, each over the seeds that both arms have."""
+def difference(
+    arm: tuple[str, Rows],
+    base: tuple[str, Rows],
+    measure: str | Callable[[Mapping[str, float]], float] = "test",
+    *,
+    unit: str = "points",
+    digits: int = 2,
+) -> Difference:
+    """The pairs of two arms by seed, over the seeds that both have; an arm is its name and its rows.
+
+    Raises:
+        ValueError: an arm has two rows of one seed, which are no independent pairs.
+
+    Example:
+        >>> rows = [{"seed": 0, "test": 1.0}], [{"seed": 0, "test": 3.0}]
+        >>> difference(("new", rows[0]), ("old", rows[1])).values
+        (-2.0,)
+    """
+    get = measure if callable(measure) else lambda row: row[measure]
     found = []
-    for arm, base in pairs:
-        known = {row["seed"]: row[measure] for row in of(rows, arm=base)}
-        mine = sorted(of(rows, arm=arm), key=lambda row: row["seed"])
-        gaps = tuple(row[measure] - known[row["seed"]] for row in mine if row["seed"] in known)
-        found.append((names[arm], names[base], gaps))
-    ps = [t_p(gaps) for _, _, gaps in found]
-    return [Comparison(*one, p, held) for one, p, held in zip(found, ps, holm(ps), strict=True)]
+    for name, rows in (arm, base):
+        by_seed = {row["seed"]: float(get(row)) for row in rows}
+        if len(by_seed) < len(rows):
+            raise ValueError(f"{name}: {len(rows)} rows of {len(by_seed)} seeds; wanted one row a seed")
+        found.append(by_seed)
+    mine, theirs = found
+    seeds = tuple(sorted(mine.keys() & theirs.keys()))
+    return Difference(arm[0], base[0], unit, seeds, tuple(mine[seed] - theirs[seed] for seed in seeds), digits)
+
+
+def tested(differences: Sequence[Difference]) -> list[Comparison]:
+    """All comparisons of a claim, each with its test and Holm's correction for all of them."""
+    ps = [t_p(one.values) for one in differences]
+    return [Comparison(*one) for one in zip(differences, ps, holm(ps), strict=True)]
+
+
+def compare(
+    rows: Rows,
+    pairs: Sequence[tuple[str, str]],
+    measure: str,
+    names: Mapping[str, str],
+    *,
+    unit: str = "points",
+    digits: int = 2,
+) -> list[Comparison]:
+    """`tested` for pairs of values of ``arm``, each over the seeds that both arms have."""
+    arms = {arm: (names[arm], of(rows, arm=arm)) for pair in pairs for arm in pair}
+    return tested([difference(arms[arm], arms[base], measure, unit=unit, digits=digits) for arm, base in pairs])
 
 
 def flip_p(differences: Sequence[float]) -> float:
@@ -124,6 +205,20 @@ def student_tail(t: float, freedom: int) -> float:
     return max(0.0, 1 - inside)
 
 
+def student_quantile(freedom: int, chance: float = LEVEL) -> float:
+    """The t that Student's t is further from 0 than with this chance.
+
+    Example:
+        >>> round(student_quantile(4), 3)
+        2.776
+    """
+    low, high = 0.0, 1e6
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_tail(middle, freedom) > chance else (low, middle)
+    return high
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """The p of each of several tests, corrected so that one false alarm among all is as rare as each was.
 
@@ -138,6 +233,6 @@ def holm(ps: Sequence[float]) -> list[float]:
     return held
 
 
-def told(p: float) -> str:
+def digits_of(p: float) -> str:
     """A p with two digits."""
     return f"{p:.2g}" if p >= 1e-4 else "below 0.0001"

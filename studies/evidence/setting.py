@@ -12,6 +12,7 @@ from fewbit.analysis.float_store import kept_network
 from fewbit.analysis.trials import FAILED, Executor, Trial, process_executor, sweep
 from fewbit.errors import DataError
 from fewbit.tasks import Task
+from studies.evidence.rows import SealedRows
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Setting:
         """Where trials run."""
         return process_executor(self.workers) if self.workers > 1 else None
 
-    def sweep(self, trial: Trial, configs: Sequence[dict[str, Any]], rows: str, title: str) -> list[dict[str, Any]]:
-        """`fewbit.analysis.sweep` where and how this setting says.
+    def sweep(self, trial: Trial, configs: Sequence[dict[str, Any]], rows: str, title: str) -> SealedRows:
+        """`fewbit.analysis.sweep` where and how this setting says; test figures come when all choices are made.
 
         Raises:
             DataError: a run gave no figures, so the study has none either; what worked is kept.
@@ -65,7 +66,7 @@ class Setting:
         lost = [row for row in found if FAILED in row]
         if lost:
             raise DataError(f"{title}: {len(lost)} of {len(found)} runs failed, the first with {lost[0][FAILED]}")
-        return found
+        return SealedRows(found, title)
 
     def network(self, task: Task, seed: int, size: float | None = None) -> nn.Module:
         """The float network of a task, trained once and kept in the cache for all studies."""

@@ -3,17 +3,18 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, Literal
+from typing import Any
 
 from fewbit.analysis.report import Table
 from fewbit.atomic_file import write_atomically
 from fewbit.errors import FileFormatError
-
-Verdict = Literal["holds", "holds in part", "does not hold", "no claim"]
+from studies.evidence.paired_tests import Comparison, Difference
+from studies.evidence.rows import Rows
+from studies.evidence.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Study:
         seeds: over which means and spreads are taken.
         tables: the figures.
         pictures: files beside the study's own, with a caption for each.
+        comparisons: the pairs behind the findings, as numbers, with their tests.
+        rows: every run that was measured, by the name of its sweep; what the verdict is a function of.
     """
 
     number: str
@@ -45,6 +48,8 @@ class Study:
     seeds: tuple[int, ...]
     tables: tuple[Table, ...]
     pictures: tuple[tuple[str, str], ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    rows: Mapping[str, Rows] = field(default_factory=dict)
     seconds: float = 0.0
     machine: str = field(default_factory=lambda: f"{_processor()}, {os.cpu_count()} cores")
 
@@ -54,9 +59,17 @@ class Study:
         return "-".join(part for part in (self.number, self.name) if part)
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``NN-name.json`` into `folder`."""
-        text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
-        return write_atomically(Path(folder) / f"{self.stem}.json", f"{text}\n")
+        """Write ``NN-name.json`` into `folder`; a row of a sweep is a line."""
+        values = asdict(self)
+        sweeps = values.pop("rows")
+        text = json.dumps(values, indent=1, ensure_ascii=False).removesuffix("\n}")
+        lines = {
+            name: ",\n".join(f"   {json.dumps(row, ensure_ascii=False)}" for row in rows)
+            for name, rows in sweeps.items()
+        }
+        kept = ",\n".join(f"  {json.dumps(name)}: [\n{rows}\n  ]" for name, rows in lines.items())
+        text += f',\n "rows": {{\n{kept}\n }}\n}}\n'
+        return write_atomically(Path(folder) / f"{self.stem}.json", text)
 
 
 def read_study(path: str | Path) -> Study:
@@ -72,8 +85,9 @@ def read_study(path: str | Path) -> Study:
             for table in values.pop("tables")
         )
         pictures = tuple((file, caption) for file, caption in values.pop("pictures"))
+        comparisons = tuple(_comparison(one) for one in values.pop("comparisons", []))
         lists: dict[str, Any] = {name: tuple(values.pop(name)) for name in ("findings", "seeds")}
-        return Study(**values, **lists, tables=tables, pictures=pictures)
+        return Study(**values, **lists, tables=tables, pictures=pictures, comparisons=comparisons)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileFormatError(f"{path}: no study: {error}") from error
 
@@ -90,6 +104,12 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     if len(values) == 1:
         return f"{values[0]:.{digits}f}"
     return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}"
+
+
+def _comparison(values: Mapping[str, Any]) -> Comparison:
+    pairs = values["difference"]
+    lists: dict[str, Any] = {name: tuple(pairs[name]) for name in ("seeds", "values")}
+    return Comparison(Difference(**{**pairs, **lists}), values["p"], values["held"])
 
 
 def _processor() -> str:

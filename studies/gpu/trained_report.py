@@ -30,14 +30,14 @@ def pictures(result: dict[str, Any]) -> Study | None:
     if not rows:
         return None
     names = pictures_job.NAMES
-    found = compare(rows, PICTURE_PAIRS, "test", names)
+    found = compare(rows, PICTURE_PAIRS, "test", names, unit="points of test error")
     scale = pictures_job.scale_of(rows[0]["epochs"])
     return _study(
         result,
         rows,
         "gpu-resnet20",
         "ResNet-20 with 2-bit weights on a GPU, all methods at one longer budget",
-        [comparison.sentence("points of test error", 2) for comparison in found],
+        [f"{comparison.sentence}." for comparison in found],
         f"{SUBSET}, moved and mirrored; batches of 128, SGD with momentum. {scale.epochs} epochs of float training at "
         f"rate {LR}, then as many of retraining for every row but the direct ones (SQWA: {scale.warmup} "
         f"to warm up, {scale.cycles} cycles of {scale.cycle_epochs}, {scale.finetune} at a low rate). Training with "
@@ -53,13 +53,13 @@ def letters(result: dict[str, Any]) -> Study | None:
     rows = of(result["rows"], kind="hierarchical")
     if not rows:
         return None
-    found = compare(rows, LETTER_PAIRS, "test", letters_job.NAMES)
+    found = compare(rows, LETTER_PAIRS, "test", letters_job.NAMES, unit="bits per character", digits=4)
     return _study(
         result,
         rows,
         "gpu-hierarchical",
         "Hierarchical character language models on a GPU, at the size of the paper",
-        [comparison.sentence("bits per character", 4) for comparison in found],
+        [f"{comparison.sentence}." for comparison in found],
         f"Fifteen English books as upper-case letters (29 symbols), passes over them: "
         f"{rows[0]['passes']}, {letters_job.STREAMS} "
         f"endless streams, truncated BPTT of {letters_job.STEPS} characters, Adam at {letters_job.LR:g} along a "
@@ -78,7 +78,7 @@ def speech(result: dict[str, Any]) -> Study | None:
         return None
     findings = []
     for measure, unit in (("test wer", "points of WER"), ("test cer", "points of CER")):
-        findings += [one.sentence(unit, 2) for one in compare(rows, SPEECH_PAIRS, measure, speech_job.NAMES)]
+        findings += [f"{one.sentence}." for one in compare(rows, SPEECH_PAIRS, measure, speech_job.NAMES, unit=unit)]
     how = "fused" if rows[0]["fused"] else "in loops"
     return _study(
         result,

@@ -15,14 +15,17 @@ from fewbit.passes import Quantize, compress
 from fewbit.plot import Panel, plot_curves
 from fewbit.tasks import Task
 from fewbit.train import linear
-from studies.evidence.pairs import Rows, chosen, of, pairs
+from studies.evidence.paired_tests import Comparison, difference, tested
+from studies.evidence.rows import Rows, SealedRows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.evidence.verdicts import verdict
+from studies.evidence.verdicts import Part, as_good, better, comparisons_of, verdict
 from studies.tasks.few_images import few_images_task
 from studies.tasks.named import named_task
 
 FALLING = "1 to 0"
+MARGIN = 0.5
+"""Points of test error: an arm is as good as its base if it is not worse by so much."""
 TEACHERS = {"own": "the student's own float network", "wide": "a wider float network"}
 
 
@@ -35,14 +38,13 @@ class Scale:
     wide: int
     epochs: int
     retrain_epochs: int
-    repeats: int
     lr: float
     temperatures: tuple[float, ...] = (1, 2, 4, 8)
     coefficients: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 1.0)
 
 
-SMALL = Scale(pictures=2000, width=16, wide=128, epochs=20, retrain_epochs=20, repeats=2, lr=3e-3)
-FULL = Scale(pictures=0, width=64, wide=512, epochs=60, retrain_epochs=60, repeats=2, lr=1e-3)
+SMALL = Scale(pictures=2000, width=16, wide=128, epochs=20, retrain_epochs=20, lr=3e-3)
+FULL = Scale(pictures=0, width=64, wide=512, epochs=60, retrain_epochs=60, lr=1e-3)
 
 
 def run(setting: Setting) -> Study:
@@ -50,18 +52,15 @@ def run(setting: Setting) -> Study:
     scale = FULL if setting.full else SMALL
     soft = grid(teacher=TEACHERS, temperature=scale.temperatures, coefficient=[*map(str, scale.coefficients), FALLING])
     cells = [{"teacher": "none", "temperature": 0, "coefficient": "0"}, *soft]
-    runs = grid(seed=setting.seeds, repeat=range(scale.repeats))
-    rows = setting.sweep(
+    runs = setting.sweep(
         partial(_trial, setting, scale),
-        [run | cell for run in runs for cell in cells],
+        [{"seed": seed} | cell for seed in setting.seeds for cell in cells],
         "soft-labels",
         "soft labels",
     )
-    parts, findings = [], []
-    for teacher in TEACHERS:
-        for judged, sentence in judge(rows, teacher, scale):
-            parts.append(judged)
-            findings.append(sentence)
+    best = choose(runs)
+    rows = runs.open()
+    parts = judge(rows, best, scale)
     picture = setting.out / "05-logit-distillation.png"
     plot_curves(
         [_panel(rows, teacher, scale) for teacher in TEACHERS],
@@ -71,6 +70,7 @@ def run(setting: Setting) -> Study:
         log=True,
         same_y=True,
     )
+    size = sizes(rows, best)
     return Study(
         number="05",
         name="logit-distillation",
@@ -80,62 +80,81 @@ def run(setting: Setting) -> Study:
             "retraining gives at least what the best fixed one gives, and makes the choice of temperature uncritical."
         ),
         verdict=verdict(parts),
-        findings=(*findings, sizes(rows)),
+        findings=(*(part.finding for part in parts), *reaches(rows, scale), f"Size of the teacher: {size.sentence}."),
         setting=_describe(scale),
-        command="python -m studies 05",
+        command=f"python -m studies 05 --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
         tables=tuple(_table(rows, teacher, scale) for teacher in TEACHERS),
         pictures=((picture.name, "Test error by temperature for each coefficient; the falling one is bold."),),
+        comparisons=(*comparisons_of(parts), size),
+        rows={"soft labels": rows},
     )
 
 
-def judge(rows: Rows, teacher: str, scale: Scale) -> list[tuple[bool, str]]:
-    """The three parts of the claim for one teacher: better than hard labels, than fixed coefficients, uncritical."""
-    hard, falling, fixed = arms(rows, teacher)
-    helped, against = pairs(falling, hard), pairs(falling, fixed)
-    every = [pairs(_cell(rows, teacher, t, FALLING), hard) for t in scale.temperatures]
-    reach = {c: _reach(rows, teacher, c, scale) for c in (*map(str, scale.coefficients), FALLING)}
-    others = [reach[str(c)] for c in scale.coefficients if c >= 0.5]
-    worst = max(every, key=lambda pair: pair.mean)
-    where = f"Teacher: {TEACHERS[teacher]}."
-    beaten = ""
-    if against.worse:
-        cells, mine = len(scale.temperatures) * len(scale.coefficients), len(scale.temperatures)
-        beaten = (
-            f" That fixed cell is the best of {cells} on development data, the falling one the best of {mine}: tuning "
-            f"both knobs gains {against.mean:.2f} points at the price of {cells - mine} more trainings."
-        )
-    return [
-        (helped.better, f"{where} {helped.sentence('points')}."),
-        (not against.worse, f"{where} {against.sentence('points')}.{beaten}"),
-        (
-            not worst.worse and reach[FALLING] < min(others),
-            f"{where} From the best to the worst temperature, the falling coefficient loses {reach[FALLING]:.2f} "
-            f"points, fixed ones from 0.5 on lose {min(others):.2f} to {max(others):.2f}; at its worst temperature "
-            f"the falling one is {worst.mean:+.2f} points from hard labels.",
-        ),
-    ]
+@dataclass(frozen=True)
+class Best:
+    """What development data choose for a teacher: the temperature of the falling coefficient, and a fixed cell."""
+
+    falling: float
+    temperature: float
+    coefficient: str
 
 
-def arms(rows: Rows, teacher: str) -> list[tuple[str, Rows]]:
-    """Hard labels; the falling and the best fixed coefficient, both with what is best on development data."""
+def choose(runs: SealedRows) -> dict[str, Best]:
+    """The best settings of each teacher by development data."""
+    found = {}
+    for teacher in TEACHERS:
+        mine = [row for row in of(runs.dev, teacher=teacher) if row["coefficient"] != FALLING]
+        cells = SealedRows([{**row, "cell": (row["temperature"], row["coefficient"])} for row in mine], runs.title)
+        falling = runs.choose("temperature", teacher=teacher, coefficient=FALLING)
+        found[teacher] = Best(falling, *cells.choose("cell"))
+    return found
+
+
+def judge(rows: Rows, best: dict[str, Best], scale: Scale) -> list[Part]:
+    """The parts of the claim for both teachers: better than hard labels, as good as the best fixed coefficient, and
+    less changed by the temperature than fixed coefficients from 0.5 on.
+    """
     hard = ("hard labels only", of(rows, teacher="none"))
-    mine = of(rows, teacher=teacher)
-    temperature = chosen(of(mine, coefficient=FALLING), "temperature")
-    cells = [{**row, "cell": (row["temperature"], row["coefficient"])} for row in mine if row["coefficient"] != FALLING]
-    best = chosen(cells, "cell")
-    return [hard, _cell(rows, teacher, temperature, FALLING), _cell(rows, teacher, *best)]
+    helped, near, calm = [], [], []
+    for teacher, told in TEACHERS.items():
+        chosen = best[teacher]
+        falling = _cell(rows, teacher, chosen.falling, FALLING)
+        fixed = _cell(rows, teacher, chosen.temperature, chosen.coefficient)
+        helped.append(
+            (f"Soft labels with a falling coefficient improve on hard ones ({told})", difference(falling, hard))
+        )
+        near.append((f"A falling coefficient is as good as the best fixed one ({told})", difference(falling, fixed)))
+        mine, others = _reach_rows(rows, teacher, scale)
+        says = f"The temperature changes less with a falling coefficient than with fixed ones from 0.5 on ({told})"
+        calm.append(
+            (says, difference(("reach of the falling coefficient", mine), ("mean reach of the fixed ones", others)))
+        )
+    decided = better([*helped, *calm])
+    return [*decided[: len(helped)], *as_good(near, MARGIN), *decided[len(helped) :]]
 
 
-def sizes(rows: Rows) -> str:
+def reaches(rows: Rows, scale: Scale) -> list[str]:
+    """How much the temperature changes with each coefficient, by mean test errors."""
+    found = []
+    for teacher, told in TEACHERS.items():
+        reach = {c: _reach(rows, teacher, c, scale) for c in (*map(str, scale.coefficients), FALLING)}
+        text = ", ".join(f"{value:.2f} at {name}" for name, value in reach.items())
+        found.append(
+            f"Teacher: {told}. From the best to the worst temperature the mean error changes by (points): {text}."
+        )
+    return found
+
+
+def sizes(rows: Rows, best: dict[str, Best]) -> Comparison:
     """Whether a larger teacher is a better one, each with a falling coefficient at its best temperature."""
-    own, wide = (arms(rows, teacher)[1] for teacher in TEACHERS)
-    pair = pairs((f"wider teacher, {wide[0]}", wide[1]), (f"own float network, {own[0]}", own[1]))
-    floats = ", ".join(
-        f"{TEACHERS[teacher]} {mean(row['teacher test'] for row in of(rows, teacher=teacher)):.2f} %"
-        for teacher in TEACHERS
-    )
-    return f"Size of the teacher: {pair.sentence('points')}. Errors of the teachers themselves: {floats}."
+    arms = []
+    for teacher, told in TEACHERS.items():
+        error = mean(row["test of the teacher"] for row in of(rows, teacher=teacher))
+        name, mine = _cell(rows, teacher, best[teacher].falling, FALLING)
+        arms.append((f"{told} (itself {error:.2f} %), {name}", mine))
+    own, wide = arms
+    return tested([difference(wide, own)])[0]
 
 
 def _cell(rows: Rows, teacher: str, temperature: float, coefficient: str) -> tuple[str, Rows]:
@@ -151,30 +170,41 @@ def _reach(rows: Rows, teacher: str, coefficient: str, scale: Scale) -> float:
     return max(means) - min(means)
 
 
+def _reach_rows(rows: Rows, teacher: str, scale: Scale) -> tuple[Rows, Rows]:
+    """By seed, from the best to the worst temperature: of the falling coefficient, and of fixed ones on average."""
+    seeds = sorted({row["seed"] for row in rows})
+    fixed = [str(c) for c in scale.coefficients if c >= 0.5]
+    mine, others = [], []
+    for seed in seeds:
+        one = of(rows, seed=seed)
+        mine.append({"seed": seed, "test": _reach(one, teacher, FALLING, scale)})
+        others.append({"seed": seed, "test": mean(_reach(one, teacher, c, scale) for c in fixed)})
+    return mine, others
+
+
 def _trial(
     setting: Setting,
     scale: Scale,
     seed: int,
-    repeat: int,
     teacher: str,
     temperature: float,
     coefficient: str,
 ) -> dict[str, Any]:
-    task = _task(setting, scale)
+    task = _task(setting, scale, seed)
     model = setting.network(task, seed)
-    retraining = task.retraining(1000 * repeat + seed)
-    taught: dict[str, Any] = {"teacher test": None}
+    retraining = task.retraining(seed)
+    taught: dict[str, Any] = {"test of the teacher": None}
     if teacher != "none":
         master = model if teacher == "own" else setting.network(task, seed, scale.wide)
         weight = linear(1.0, 0.0) if coefficient == FALLING else float(coefficient)
         objective = LogitKD(master, temperature, weight)
-        retraining = task.retraining(1000 * repeat + seed, objective=objective)
-        taught = {"teacher test": task.score(master)}
+        retraining = task.retraining(seed, objective=objective)
+        taught = {"test of the teacher": task.score(master)}
     result = compress(model, Quantize("ternary+adaptive"), retraining)
     return {"dev": task.measure(result), "test": task.score(result)} | taught
 
 
-def _task(setting: Setting, scale: Scale) -> Task:
+def _task(setting: Setting, scale: Scale, seed: int) -> Task:
     settings: dict[str, Any] = {
         "size": scale.width,
         "epochs": scale.epochs,
@@ -182,7 +212,7 @@ def _task(setting: Setting, scale: Scale) -> Task:
         "retrain_lr": scale.lr,
     }
     if scale.pictures:
-        return few_images_task(setting, scale.pictures, **settings)
+        return few_images_task(setting, scale.pictures, seed, **settings)
     return named_task("perceptron", setting, **settings)
 
 
@@ -211,7 +241,7 @@ def _describe(scale: Scale) -> str:
     return (
         f"{data}, perceptron of 2 hidden layers of {scale.width} units (the wider teacher: {scale.wide}), "
         f"{scale.epochs} epochs in float and {scale.retrain_epochs} of retraining at rate {scale.lr:g} with ternary "
-        f"weights and adaptive steps, {scale.repeats} retrainings a seed. The coefficient is the share of soft labels "
-        "in the loss. The best cell of fixed ones and the best temperature of falling ones are chosen on development "
-        "data."
+        f"weights and adaptive steps; a seed has training pictures and float networks of its own. The coefficient is "
+        "the share of soft labels in the loss. The best cell of fixed ones and the best temperature of falling ones "
+        f"are chosen on development data. As good means: not worse by {MARGIN:g} point, set before the runs."
     )

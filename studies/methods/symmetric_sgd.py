@@ -4,7 +4,6 @@ References:
     Sung, Choi, Park, Choi, Shin 2020 (arXiv 2009.02479).
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +15,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fewbit.analysis import Table, grid, sharpness
+from fewbit.analysis import Table, sharpness
 from fewbit.passes import Quantize, compress
 from fewbit.plot import Panel, plot_curves
 from fewbit.tasks import Task
 from fewbit.train import SymmetricSGD
-from studies.evidence.pairs import Pairs, Rows, chosen, of, pairs
+from studies.evidence.paired_tests import Comparison, difference, tested
+from studies.evidence.rows import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.evidence.verdicts import verdict
+from studies.evidence.verdicts import Part, better, comparisons_of, verdict
 from studies.tasks.few_images import few_images_task
 from studies.tasks.named import named_task
 
@@ -36,14 +36,10 @@ KINDS: dict[str, dict[str, Any]] = {
 MEASURES = {
     "test": "test error (%)",
     "rise": "rise of the training loss under noise of 0.4 rms",
-    "int3": "test error at int3, direct (%)",
-    "ternary": "test error in ternary weights, direct (%)",
+    "test int3": "test error at int3, direct (%)",
+    "test ternary": "test error in ternary weights, direct (%)",
 }
 NOISE = 0.4
-SMALL_GAIN = (
-    " In so small a network the gain in error is within the spread of the seeds; what the noise buys shows in flatness "
-    "and in direct quantization."
-)
 
 
 @dataclass(frozen=True)
@@ -54,26 +50,31 @@ class Scale:
     width: int
     epochs: int
     lr: float
-    repeats: int
     alphas: tuple[float, ...] = (0.1, 0.2, 0.4)
 
 
-SMALL = Scale(pictures=2000, width=64, epochs=30, lr=0.05, repeats=2)
-FULL = Scale(pictures=0, width=256, epochs=100, lr=0.05, repeats=2)
+SMALL = Scale(pictures=2000, width=64, epochs=30, lr=0.05)
+FULL = Scale(pictures=0, width=256, epochs=100, lr=0.05)
 
 
 def run(setting: Setting) -> Study:
     """Train with every kind and size of noise at equal updates, and SGD at equal gradients as well."""
     scale = FULL if setting.full else SMALL
     arms = [("SGD", 0.0, 1), ("SGD", 0.0, 2), *((kind, alpha, 1) for kind in KINDS for alpha in scale.alphas)]
-    runs = grid(seed=setting.seeds, repeat=range(scale.repeats))
-    rows = setting.sweep(
+    runs = setting.sweep(
         partial(_trial, setting, scale),
-        [one | {"kind": kind, "alpha": alpha, "times": times} for one in runs for kind, alpha, times in arms],
+        [
+            {"seed": seed, "kind": kind, "alpha": alpha, "times": times}
+            for seed in setting.seeds
+            for kind, alpha, times in arms
+        ],
         "weight-noise",
         "weight noise",
     )
-    judged = judge(rows, scale)
+    best = {kind: runs.choose("alpha", kind=kind) for kind in KINDS}
+    rows = runs.open()
+    parts = judge(rows, best, scale)
+    beside = one_sided(rows, scale)
     picture = setting.out / "09-symmetric-weight-noise.png"
     plot_curves(
         [_panel(rows, measure, scale) for measure in MEASURES],
@@ -89,45 +90,55 @@ def run(setting: Setting) -> Study:
             "Gradients at two points mirrored around the weights lead to flatter minima that generalise better than "
             "those of SGD and of one-sided noise; networks from there bear direct quantization to few bits better."
         ),
-        verdict=verdict([part for part, _ in judged]),
-        findings=tuple(sentence for _, sentence in judged),
+        verdict=verdict(parts),
+        findings=(*(part.finding for part in parts), *(f"{one.sentence}." for one in beside)),
         setting=_describe(scale),
-        command="python -m studies 09",
+        command=f"python -m studies 09 --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
         tables=(_table(rows, arms),),
         pictures=((picture.name, "Error, flatness and direct quantization by the size of the noise in training."),),
+        comparisons=(*comparisons_of(parts), *beside),
+        rows={"weight noise": rows},
     )
 
 
-def judge(rows: Rows, scale: Scale) -> list[tuple[bool, str]]:
-    """The parts of the claim: flatter, better than SGD and one-sided noise, and better when quantized directly."""
+def judge(rows: Rows, best: dict[str, float], scale: Scale) -> list[Part]:
+    """The parts of the claim: flatter and better than SGD, than SGD of as many gradients and than one-sided noise, and
+    better than SGD when quantized directly.
+    """
     most = max(scale.alphas)
-    sgd, longer = _arm(rows, "SGD", 0.0), _arm(rows, "SGD", 0.0, 2)
-    rises = [mean(row["rise"] for row in _arm(rows, kind, a)[1]) for kind, a in _by_size(scale)]
-    falls = all(a > b for a, b in itertools.pairwise(rises))
-    told = ", ".join(f"{rise:.4f} at alpha {alpha:g}" for (_, alpha), rise in zip(_by_size(scale), rises, strict=True))
-    found = [(falls, f"Rise of the training loss under random-sign noise of {NOISE:g} rms: {told}.")]
-    best = _arm(rows, "symmetric", chosen(of(rows, kind="symmetric"), "alpha"))
-    for base in (sgd, longer):
-        pair = pairs(best, base)
-        found.append((pair.better, f"Test error, {pair.sentence('points')}.{'' if pair.better else SMALL_GAIN}"))
-    pair = pairs(best, _arm(rows, "one-sided", chosen(of(rows, kind="one-sided"), "alpha")))
-    found.append((pair.better, f"Test error, {pair.sentence('points')}."))
-    for spec in ("int3", "ternary"):
-        pair = pairs(_arm(rows, "symmetric", most), sgd, spec)
-        found.append((pair.better, f"Directly quantized to {spec}, {pair.sentence('points')}."))
-        found[-1] = (pair.better, found[-1][1] + _beside(rows, spec, most, pair))
-    return found
+    sgd = _arm(rows, "SGD", 0.0)
+    mirrored = _arm(rows, "symmetric", best["symmetric"])
+    bases = {
+        "SGD": sgd,
+        "SGD of as many gradients": _arm(rows, "SGD", 0.0, 2),
+        "one-sided noise": _arm(rows, "one-sided", best["one-sided"]),
+    }
+    unit = f"of rise of the loss under noise of {NOISE:g} rms"
+    statements = [
+        (f"Symmetric noise ends flatter than {name}", difference(mirrored, base, "rise", unit=unit, digits=4))
+        for name, base in bases.items()
+    ]
+    statements += [
+        (f"Symmetric noise generalises better than {name}", difference(mirrored, base)) for name, base in bases.items()
+    ]
+    statements += [
+        (
+            f"Networks of symmetric noise bear direct quantization to {spec} better",
+            difference(_arm(rows, "symmetric", most), sgd, f"test {spec}", unit=f"points at {spec}"),
+        )
+        for spec in ("int3", "ternary")
+    ]
+    return better(statements)
 
 
-def _beside(rows: Rows, spec: str, alpha: float, pair: Pairs) -> str:
-    """How one-sided noise of the same size compares."""
-    other = pairs(_arm(rows, "one-sided", alpha), _arm(rows, "SGD", 0.0), spec)
-    return f" One-sided noise of this size: {other.mean:+.2f} points (symmetric {pair.mean:+.2f})."
-
-
-def _by_size(scale: Scale) -> list[tuple[str, float]]:
-    return [("SGD", 0.0), *(("symmetric", alpha) for alpha in scale.alphas)]
+def one_sided(rows: Rows, scale: Scale) -> list[Comparison]:
+    """How networks of one-sided noise of the same size bear direct quantization, beside symmetric ones."""
+    most = max(scale.alphas)
+    mirrored, single = (_arm(rows, kind, most) for kind in ("symmetric", "one-sided"))
+    return tested(
+        [difference(mirrored, single, f"test {spec}", unit=f"points at {spec}") for spec in ("int3", "ternary")]
+    )
 
 
 def _arm(rows: Rows, kind: str, alpha: float, times: int = 1) -> tuple[str, Rows]:
@@ -135,17 +146,14 @@ def _arm(rows: Rows, kind: str, alpha: float, times: int = 1) -> tuple[str, Rows
     return names[times], of(rows, kind=kind, alpha=alpha, times=times)
 
 
-def _trial(
-    setting: Setting, scale: Scale, seed: int, repeat: int, kind: str, alpha: float, times: int
-) -> dict[str, Any]:
-    task = _task(setting, scale)
-    start = 1000 * repeat + seed
-    noise = partial(SymmetricSGD, alpha=alpha, momentum=0.9, weight_decay=1e-4, seed=start, **KINDS.get(kind, {}))
+def _trial(setting: Setting, scale: Scale, seed: int, kind: str, alpha: float, times: int) -> dict[str, Any]:
+    task = _task(setting, scale, seed)
+    noise = partial(SymmetricSGD, alpha=alpha, momentum=0.9, weight_decay=1e-4, seed=seed, **KINDS.get(kind, {}))
     epochs = times * scale.epochs
-    model = task.trained(start, task.size, epochs=epochs, lr=scale.lr, optimizer=noise, clip_norm=math.inf)
-    x, y = next(iter(task.batches(start))) if not scale.pictures else _all(task)
+    model = task.trained(seed, task.size, epochs=epochs, lr=scale.lr, optimizer=noise, clip_norm=math.inf)
+    x, y = next(iter(task.batches(seed))) if not scale.pictures else _all(task)
     found = sharpness(model.eval(), partial(_loss, x, y), scales=(0.1, 0.2, NOISE), directions=4)
-    direct = {spec: task.score(compress(model, Quantize(spec))) for spec in ("int4", "int3", "ternary")}
+    direct = {f"test {spec}": task.score(compress(model, Quantize(spec))) for spec in ("int4", "int3", "ternary")}
     return {
         "dev": task.measure(model),
         "test": task.score(model),
@@ -155,9 +163,9 @@ def _trial(
     } | direct
 
 
-def _task(setting: Setting, scale: Scale) -> Task:
+def _task(setting: Setting, scale: Scale, seed: int) -> Task:
     if scale.pictures:
-        return few_images_task(setting, scale.pictures, size=scale.width)
+        return few_images_task(setting, scale.pictures, seed, size=scale.width)
     return named_task("perceptron", setting, size=scale.width)
 
 
@@ -189,7 +197,7 @@ def _table(rows: Rows, arms: Sequence[tuple[str, float, int]]) -> Table:
         values = [spread([row[key] for row in mine]) for key in ("dev", "test")]
         values += [spread([row[key] for row in mine], 4) for key in ("loss", "rise")]
         values.append(spread([row["curvature"] for row in mine], 3))
-        values += [spread([row[key] for row in mine]) for key in ("int4", "int3", "ternary")]
+        values += [spread([row[f"test {spec}"] for row in mine]) for spec in ("int4", "int3", "ternary")]
         gradients = (1 if kind == "one-sided" or kind == "SGD" else 2) * times
         cells.append((name, gradients, *values))
     columns = (
@@ -203,7 +211,7 @@ def _describe(scale: Scale) -> str:
     data = f"{scale.pictures:,} training pictures of MNIST" if scale.pictures else "MNIST"
     return (
         f"{data}, perceptron of 2 hidden layers of {scale.width} units, {scale.epochs} epochs of SGD (momentum 0.9, "
-        f"weight decay 1e-4) at rate {scale.lr:g} along half a cosine, {scale.repeats} trainings a seed. Noise "
+        f"weight decay 1e-4) at rate {scale.lr:g} along half a cosine; a seed has training pictures of its own. Noise "
         "is in units of the rms of each weight tensor, of random signs where not said otherwise. The best size of "
         "noise is chosen on development data; direct quantization is compared at the largest."
     )

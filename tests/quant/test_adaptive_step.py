@@ -12,6 +12,7 @@ from fewbit.formats import Binary, Int, PerRow, Ternary
 from fewbit.models import CharLM
 from fewbit.passes import Finetune, Quantize, compress
 from fewbit.quant import AdaptiveUniform, activation_quantizer, attach, fit_step, quantizer_of, quantizers, refine_step
+from fewbit.quant.adaptive import FROZEN
 from fewbit.train import CrossEntropy, fit
 
 FORMATS = (Ternary(), Int(3), Int(4), Int(8))
@@ -99,6 +100,51 @@ def test_steps_move_in_the_first_part_and_then_stand_still():
     assert float(quantizer.fit(x).follow(2 * x, 0.5)[0, 0]) != seen[-1]  # type: ignore[index]
 
 
+def test_by_default_there_is_one_estimate_at_the_end_of_each_epoch_of_the_first_half():
+    seen = []
+
+    class Watch(AdaptiveUniform):
+        def follow(self, x, progress, epoch_ended=False):
+            before = self.step.clone()
+            limit = super().follow(x, progress, epoch_ended)
+            if not torch.equal(before, self.step):
+                seen.append(round(progress, 9))
+            return limit
+
+    model = compress(
+        network(),
+        Finetune(batches(), CrossEntropy(), 4, 1e-2, progress=False),
+        Quantize({"0": Watch(Ternary()), "*": "ternary"}),
+        Finetune(batches(), CrossEntropy(), 8, 1e-2, progress=False),
+    )
+    assert seen == [1 / 8, 2 / 8, 3 / 8, 4 / 8]
+    assert int(quantizer_of(model[0]).estimated) == FROZEN
+    again = compress(model, Finetune(batches(), CrossEntropy(), 4, 1e-2, progress=False))
+    assert len(seen) == 4
+    assert torch.equal(quantizer_of(again[0]).step, quantizer_of(model[0]).step)
+
+
+def test_no_estimate_moves_the_step_by_more_than_a_fifth():
+    """The guard against an estimate that runs away, in one call and from masters of any size."""
+    x = torch.randn(20, 20, generator=torch.Generator().manual_seed(0))
+    for factor in (0.6, 10.0, 1e6):
+        quantizer = AdaptiveUniform(Ternary()).fit(x)
+        before = float(quantizer.step)
+        quantizer.follow(factor * x, 0.1, epoch_ended=True)
+        assert 0.8 * before * (1 - 1e-6) <= float(quantizer.step) <= 1.2 * before * (1 + 1e-6)
+        assert float(quantizer.step) != before
+
+
+def test_batch_statistics_are_measured_anew_when_the_steps_are_frozen(monkeypatch):
+    seen = []
+    monkeypatch.setattr("fewbit.train.loop.refresh_norms", lambda model, batches: seen.append(len(batches)))
+    data = batches()
+    for spec, times in (("ternary+adaptive", 1), ("ternary", 0)):
+        compress(network(), Quantize(spec), Finetune(data, CrossEntropy(), 4, 1e-2, progress=False))
+        assert seen == [len(data)] * times
+        seen.clear()
+
+
 @pytest.mark.parametrize("quiet", [{"until": 0.0}, {"estimates": 0}])
 def test_without_estimates_it_is_a_fixed_step_with_a_clip(quiet):
     x = torch.randn(5, 7)
@@ -156,9 +202,9 @@ def test_the_freeze_lets_the_error_settle_on_a_grid_that_was_trained_on():
     class Watch(AdaptiveUniform):
         moved = 0.0
 
-        def follow(self, x, progress):
+        def follow(self, x, progress, epoch_ended=False):
             before = self.codes(x).dequantize() if self.step.numel() else x
-            limit = super().follow(x, progress)
+            limit = super().follow(x, progress, epoch_ended)
             if progress > 0.5 + 1e-9:
                 self.moved += float((self.codes(x).dequantize() - before).abs().sum())
             return limit
@@ -207,11 +253,11 @@ def test_it_works_on_recurrent_weights():
     )
     found = list(quantizers(model))
     assert {name.split(".")[0] for name, _ in found} == {"embedding", "rnn0", "rnn1", "head"}
-    assert all(int(quantizer.estimated) == quantizer.estimates for _, quantizer in found)
+    assert all(int(quantizer.estimated) == FROZEN for _, quantizer in found)
 
 
 def test_faults_are_said():
-    with pytest.raises(QuantizationError, match=r"until=1\.5, estimates=20; wanted 0\.\.1"):
+    with pytest.raises(QuantizationError, match=r"until=1\.5, estimates=None; wanted 0\.\.1"):
         AdaptiveUniform(until=1.5)
     with pytest.raises(QuantizationError, match="a binary step is the mean"):
         AdaptiveUniform(Binary())

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fewbit.errors import ArgumentError, DataError, FileFormatError
+from fewbit.formats import Ternary
 from fewbit.models import SpeechRNN
 from fewbit.nn import SRU, CausalConv1d, Chain, MacroBlockDropout
-from fewbit.quant import attach
+from fewbit.quant import AdaptiveUniform, attach
 from fewbit.text import edit_distance
 from fewbit.train import LabelledFrames, OnlineCTC, Part, StreamTrainer, SymmetricSGD, UtteranceStreams, linear
 
@@ -197,7 +198,7 @@ def test_a_speech_network_with_quantizers_trains_on_streams():
     torch.manual_seed(0)
     model = SpeechRNN(WIDTH, 12, 2, SYMBOLS + 1, kernel=4, stride=2)
     model.norm.fit(torch.cat([u.frames for u in utterances()]))
-    student = attach(model, {"head": "int8", "*": "ternary+adaptive"})
+    student = attach(model, {"head": "int8", "*": AdaptiveUniform(Ternary(), estimates=20)})
     quantizer = student.rnn0.parametrizations.weight[0]
     calls, before = [], quantizer.scale.clone() if hasattr(quantizer, "scale") else None
     quantizer.register_forward_hook(lambda *_: calls.append(1))

@@ -1,5 +1,6 @@
 """Truncated back-propagation through time on text streams."""
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from fewbit.data import TextStreams
 from fewbit.errors import ArgumentError, DataError
 from fewbit.models import CharLM
-from fewbit.train import CrossEntropy, TruncatedBPTT, fit
+from fewbit.train import CrossEntropy, SymmetricSGD, TruncatedBPTT, fit, one_update, trajectory
+from fewbit.train.truncated_bptt import detached
 
 
 def test_pieces_give_the_outputs_of_the_whole() -> None:
@@ -22,11 +24,99 @@ def test_pieces_give_the_outputs_of_the_whole() -> None:
         carried.restart()
 
 
-def test_the_same_batch_again_begins_where_it_began() -> None:
-    carried = TruncatedBPTT(CharLM(5, 8, 1))
+def test_passes_of_one_update_begin_where_it_began_and_the_first_is_carried_on() -> None:
+    model = CharLM(5, 8, 1)
+    carried, alone = TruncatedBPTT(model), TruncatedBPTT(model)
+    first, second, third = torch.randint(5, (3, 2, 6))
+    carried(first), alone(first)
+    with one_update():
+        y = carried(second)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(2)
+        assert not torch.equal(carried(second), y)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(0.5)
+        assert torch.equal(carried(second), y)
+    assert torch.equal(alone(second), y)
+    assert torch.equal(carried(third), alone(third))
+
+
+def test_the_same_batch_in_the_next_update_goes_on() -> None:
+    """Nothing is told by the identity of a tensor: a list of one batch is a stream too."""
+    model = CharLM(5, 8, 1)
+    carried, x = TruncatedBPTT(model), torch.randint(5, (2, 6))
+    states = []
+    for _ in range(3):
+        with one_update():
+            states.append(carried(x))
+    whole, _ = model(torch.cat([x, x, x], 1))
+    torch.testing.assert_close(torch.cat(states, 1), whole)
+
+
+def test_trajectories_have_states_of_their_own() -> None:
+    model = CharLM(5, 8, 1)
+    carried, one, other = TruncatedBPTT(model), TruncatedBPTT(model), TruncatedBPTT(model)
+    for x in torch.randint(5, (4, 2, 6)):
+        with one_update():
+            assert torch.equal(carried(x), one(x))
+            with trajectory("teacher"):
+                assert torch.equal(carried(x + 0), other(x))
+    carried.restart()
+    with trajectory("teacher"):
+        assert torch.equal(carried(x), model(x)[0])
+
+
+def test_a_restart_counts_once_in_an_update() -> None:
+    """A second pass over a batch that begins streams does not take the state from the first."""
+    model = CharLM(5, 8, 1)
+    carried, alone = TruncatedBPTT(model), TruncatedBPTT(model)
     first, second = torch.randint(5, (2, 2, 6))
     carried(first)
-    assert torch.equal(carried(second), carried(second))
+    with one_update():
+        for factor in (1.0, 3.0):
+            carried.restart()
+            scale(model, factor)
+            carried(first)
+            scale(model, 1 / factor)
+    alone(first)
+    torch.testing.assert_close(carried(second), alone(second))
+
+
+def scale(model: CharLM, factor: float) -> None:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(factor)
+
+
+class Recorded(TruncatedBPTT):
+    """Keeps the outputs of the passes that carry the state on."""
+
+    def __init__(self, model: CharLM) -> None:
+        super().__init__(model)
+        self.weights: list[list[torch.Tensor]] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.weights.append([parameter.detach().clone() for parameter in self.model.parameters()])
+        return super().forward(x)
+
+
+def test_the_state_of_symmetric_noise_comes_from_its_plus_point() -> None:
+    torch.manual_seed(0)
+    model = CharLM(5, 8, 1)
+    carried = Recorded(model)
+    batches = [(x, x) for x in torch.randint(5, (3, 2, 6))]
+    fit(carried, batches, CrossEntropy(), epochs=1, lr=0.1, optimizer=partial(SymmetricSGD, alpha=0.5), progress=False)
+    assert len(carried.weights) == 6
+    state = None
+    for (x, _), weights in zip(batches, carried.weights[::2], strict=True):  # the first of the two points
+        with torch.no_grad():
+            for parameter, value in zip(model.parameters(), weights, strict=True):
+                parameter.copy_(value)
+            _, state = model(x, state)
+    found = carried._tracks[""].after
+    torch.testing.assert_close(found, detached(state))
 
 
 def test_no_gradient_reaches_an_earlier_batch() -> None:

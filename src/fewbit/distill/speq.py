@@ -23,7 +23,7 @@ from fewbit.errors import ArgumentError, SelectionError
 from fewbit.formats import Format, Int, Ternary, UInt
 from fewbit.quant import Activation, PerTokenActivation, Quantizer, input_quantizer
 from fewbit.settings import curve, listed, number, text, whole
-from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of
+from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of, trajectory
 from fewbit.train.randomness import random_state, set_random_state
 
 Loss = Literal["cosine", "kl"]
@@ -33,7 +33,8 @@ class SPEQ:
     """A hard objective plus the cosine loss against the same network with randomly finer signals.
 
     The network must have quantized signals of fewer than `bits` bits (`fewbit.quant.attach`, ``activations=``). The
-    teacher's forward pass leaves running statistics unchanged and sees the same dropout masks as the student's.
+    teacher's forward pass leaves running statistics unchanged and sees the same dropout masks as the student's. In a
+    `fewbit.train.TruncatedBPTT` the teacher's states are carried on beside the student's.
 
     Args:
         temperature: T > 0.
@@ -84,7 +85,7 @@ class SPEQ:
         student = outputs_of(model, batch)
         after = random_state()
         set_random_state(before)
-        with torch.no_grad(), unchanged_buffers(model), finer_signals(chosen, self.bits):
+        with torch.no_grad(), unchanged_buffers(model), finer_signals(chosen, self.bits), trajectory("finer signals"):
             teacher = outputs_of(model, batch)
         set_random_state(after)
         valid = self.hard.valid_mask(student, batch)

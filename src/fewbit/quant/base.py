@@ -73,8 +73,13 @@ class Quantizer(nn.Module, ABC):
     def codes(self, x: Tensor) -> Codes:
         """The integers for `x`; raises `QuantizationError` if `x` is not finite or no scale was chosen."""
 
-    def follow(self, x: Tensor, progress: float) -> Tensor | None:
+    until: float = 0.0
+    """Progress of training at which `follow` stops to move the scale; batch statistics are then measured anew."""
+
+    def follow(self, x: Tensor, progress: float, epoch_ended: bool = False) -> Tensor | None:
         """Called by `fewbit.train.fit` after every update, with the float weights `x` and `progress`, 0..1.
+
+        `epoch_ended` tells that the update was the last one of an epoch.
 
         May move the scale. Returns the largest size that weights keep (a tensor that broadcasts to them), or
         ``None`` for no limit. The default does nothing.

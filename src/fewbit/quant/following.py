@@ -34,13 +34,17 @@ class Follower:
                     if isinstance(step, Quantizer) and type(step).follow is not Quantizer.follow and not known:
                         self.found.append((step, stack))
 
+    def freezes(self, before: float, after: float) -> bool:
+        """Whether a quantizer stops to move its scale between two points of progress."""
+        return any(before < quantizer.until <= after for quantizer, _ in self.found)
+
     @torch.no_grad()
-    def __call__(self, progress: float) -> None:
+    def __call__(self, progress: float, epoch_ended: bool = False) -> None:
         """Let the quantizers follow, and clip the float masters to the limits that they return."""
         for quantizer, stack in self.found:
             master = stack.original
             assert isinstance(master, Tensor)
-            limit = quantizer.follow(input_of(quantizer, stack), progress)
+            limit = quantizer.follow(input_of(quantizer, stack), progress, epoch_ended)
             if limit is not None:
                 torch.clamp(master, -limit, limit, out=master)
 

@@ -58,7 +58,7 @@ class TernaryThreshold(Uniform):
     def freeze(self) -> None:
         self.frozen.fill_(True)
 
-    def follow(self, x: Tensor, progress: float) -> None:
+    def follow(self, x: Tensor, progress: float, epoch_ended: bool = False) -> None:
         threshold, step = self._estimate(x)
         # Reading `frozen` in Python after every update would wait for the GPU.
         self.threshold = torch.where(self.frozen, self.threshold, threshold)

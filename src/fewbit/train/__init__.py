@@ -20,7 +20,7 @@ from fewbit.train.schedules import Schedule, constant, cosine, linear
 from fewbit.train.stream_trainer import StreamTrainer
 from fewbit.train.streams import LabelledFrames, Placed, UtteranceStreams
 from fewbit.train.symmetric_sgd import SymmetricSGD
-from fewbit.train.truncated_bptt import TruncatedBPTT
+from fewbit.train.truncated_bptt import TruncatedBPTT, one_update, trajectory
 
 __all__ = [
     "CTC",
@@ -47,8 +47,10 @@ __all__ = [
     "fit",
     "linear",
     "make_optimizer",
+    "one_update",
     "outputs_of",
     "read_tensors",
     "refresh_norms",
+    "trajectory",
     "write_tensors",
 ]

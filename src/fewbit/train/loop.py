@@ -24,9 +24,11 @@ from fewbit.errors import ArgumentError, DataError, QuantizationError
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.quant.base import checked_later
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
+from fewbit.train.norms import refresh_norms
 from fewbit.train.objectives import Objective
-from fewbit.train.optimizers import OptimizerFactory, make_optimizer
+from fewbit.train.optimizers import OptimizerFactory, loop_clip, make_optimizer
 from fewbit.train.schedules import Schedule
+from fewbit.train.truncated_bptt import one_update
 
 LOOK = "look for NaN in the data or lower the learning rate (the checkpoint, if there is one, holds the epoch before)"
 
@@ -93,6 +95,7 @@ def fit(
     _seed(seed)
     _demand_float32(model)
     made = make_optimizer(optimizer, model, lr)
+    clip_norm = loop_clip(made, clip_norm)
     if not isinstance(batches, Sized) or len(batches) == 0:
         raise DataError("fit: there are no batches to train on; wanted a DataLoader or a list of batches, not empty")
     if accelerator.num_processes > 1 and not isinstance(batches, DataLoader):
@@ -132,18 +135,21 @@ def fit(
                 return seen[-1]  # of this call: an optimizer may call more than once
 
             try:
-                optimizer_.step(closure)
+                with one_update():
+                    optimizer_.step(closure)
             except QuantizationError:  # often the consequence of an earlier update that went wrong
                 _demand_finite(model, epoch, epochs)
                 raise
-            follower((step + 1) / steps)
-            total += accelerator.reduce(torch.stack(seen).mean(), "mean")
             step += 1
+            follower(step / steps, epoch_ended=step % len(batches) == 0)
+            total += accelerator.reduce(torch.stack(seen).mean(), "mean")
             bar.update()
         history.losses.append(float(total) / len(batches))
         if not math.isfinite(history.losses[-1]):
             raise DataError(f"fit: the loss became {history.losses[-1]} in epoch {epoch + 1} of {epochs}; {LOOK}")
         _demand_finite(model, epoch, epochs)
+        if follower.freezes(epoch / epochs, (epoch + 1) / epochs):
+            refresh_norms(accelerator.unwrap_model(wrapped), loader)
         bar.set_postfix(loss=f"{history.losses[-1]:.4f}")
         if checkpoint is not None and accelerator.is_main_process:
             save_checkpoint(checkpoint, model, made, generator, epoch + 1, history.losses)

@@ -23,7 +23,7 @@ from fewbit.nn import CausalConv1d, hold_masks
 from fewbit.quant import Follower, forget_flat_weights
 from fewbit.train.checkpoint import load_checkpoint, save_checkpoint
 from fewbit.train.online_ctc import OnlineCTC, Part, WindowErrors
-from fewbit.train.optimizers import OptimizerFactory, make_optimizer
+from fewbit.train.optimizers import OptimizerFactory, loop_clip, make_optimizer
 from fewbit.train.schedules import Schedule
 from fewbit.train.streams import Placed, UtteranceStreams
 from fewbit.train.truncated_bptt import detached
@@ -107,8 +107,9 @@ class StreamTrainer:
         self.model.train()
         follower = Follower(self.model)
         for _ in tqdm(range(left if updates is None else min(updates, left)), unit="update", disable=not progress):
+            epochs = int(self.streams.epochs)
             self._update()
-            follower(self.done / self.updates)
+            follower(self.done / self.updates, epoch_ended=int(self.streams.epochs) > epochs)
         forget_flat_weights(self.model)
         return self.losses[first:]
 
@@ -137,6 +138,7 @@ class StreamTrainer:
         numbers = self._numbers(placed, inputs.shape[1], start * self.stride)
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             group["lr"] = lr * (self.schedule(self.done / self.updates) if self.schedule else 1.0)
+        clip = loop_clip(self.optimizer, self.clip_norm)
         results: list[tuple[Any, WindowErrors]] = []
 
         def closure() -> Tensor:
@@ -145,12 +147,12 @@ class StreamTrainer:
                 logits, state = self._forward(inputs, numbers, leaving * self.stride, frames)
                 result = objective(logits.detach(), parts, self.alphas, em=self.done >= self.warmup)
                 logits.backward(result.errors.to(logits) * scale)  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-            results.append((state, result))  # an optimizer may call more than once
+            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+            results.append((state, result))  # an optimizer may call more than once: the first one carries the state on
             return result.losses[result.losses.isfinite()].sum() * scale
 
         self.optimizer.step(closure)  # type: ignore[arg-type]
-        self.state, result = results[-1]
+        self.state, result = results[0]
         self.alphas = result.alphas
         self.inputs = inputs[:, leaving * self.stride :].clone()
         self.placed = [one for one in placed if one.stop > (start + leaving) * self.stride]

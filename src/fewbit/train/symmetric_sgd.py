@@ -44,8 +44,7 @@ class SymmetricSGD(SGD):
         noise: ``sign`` (every element the same size), ``sphere`` (every tensor the same norm) or ``gauss``.
         symmetric: ``False`` gives one-sided noise, at half the cost.
         warmup: steps over which alpha rises linearly from 0.
-        clip_norm: largest norm of the mean gradient. Give `fewbit.train.fit` ``clip_norm=math.inf`` with it, or each
-            of the two gradients is clipped before the mean.
+        clip_norm: largest norm of the mean gradient; `fewbit.train.fit` lowers it to its own ``clip_norm``.
         seed: of the noise.
 
     Raises:
