@@ -20,10 +20,12 @@ from fewbit.passes import Finetune, Pass, Quantize, compress, gradual
 from fewbit.plot import plot_arms
 from fewbit.quant import AdaptiveUniform, Spec, Uniform, fit_step
 from fewbit.tasks import Task
-from studies.evidence.pairs import Pairs, Rows, chosen, of, pairs
+from studies.evidence.paired_tests import Comparison, compare, difference
+from studies.evidence.rows import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.evidence.verdicts import verdict
+from studies.evidence.verdicts import Part, better, comparisons_of, verdict
+from studies.tasks.few_images import few_images_task
 from studies.tasks.named import named_task
 
 ARMS = {
@@ -33,37 +35,61 @@ ARMS = {
     "adaptive": "adaptive step",
     "clipped": "fixed step, masters clipped",
     "unclipped": "adaptive step, no clip",
+    "often": "adaptive, 20 estimates in the first half",
+    "often, unclipped": "adaptive, 20 estimates, no clip",
     "unfrozen": "adaptive to the very end, no clip",
     "learned": "learned step (LSQ)",
     "gradual": "fixed step, int4, int3, ternary",
     "gradual, adaptive": "adaptive step, int4, int3, ternary",
 }
-RECURRENT_ARMS = ("float", "direct", "fixed", "adaptive", "clipped", "unclipped", "gradual, adaptive")
+RECURRENT_ARMS = tuple(arm for arm in ARMS if arm not in ("unfrozen", "learned", "gradual"))
 STAGES = ("int4", "int3", "ternary")
+BESIDE = (
+    ("clipped", "fixed"),
+    ("unclipped", "adaptive"),
+    ("often", "adaptive"),
+    ("often, unclipped", "often"),
+    ("unfrozen", "adaptive"),
+    ("learned", "adaptive"),
+    ("gradual", "fixed"),
+    ("adaptive", "float"),
+)
+"""What is compared beside the claim: the parts of the method, one at a time, and other methods."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Networks and epochs of a run."""
+    """Networks and epochs of a run; `pictures` 0 stands for all, `updates` are those of an epoch of text."""
 
+    pictures: int
     width: int
     epochs: int
     retrain_epochs: int
-    repeats: int
     hidden: int
+    updates: int
     recurrent_epochs: int
     recurrent_retrain_epochs: int
     lrs: tuple[float, ...] = (1e-3, 5e-3)
     recurrent_lrs: tuple[float, ...] = (2e-3,)
 
 
-SMALL = Scale(width=8, epochs=8, retrain_epochs=5, repeats=2, hidden=96, recurrent_epochs=8, recurrent_retrain_epochs=3)
+SMALL = Scale(
+    pictures=5000,
+    width=8,
+    epochs=20,
+    retrain_epochs=12,
+    hidden=96,
+    updates=50,
+    recurrent_epochs=16,
+    recurrent_retrain_epochs=6,
+)
 FULL = Scale(
+    pictures=0,
     width=64,
     epochs=60,
     retrain_epochs=60,
-    repeats=2,
     hidden=512,
+    updates=150,
     recurrent_epochs=60,
     recurrent_retrain_epochs=60,
     recurrent_lrs=(1e-3, 5e-3),
@@ -73,20 +99,10 @@ FULL = Scale(
 def run(setting: Setting) -> Study:
     """Retrain every arm from the same float networks, for as many epochs, and compare."""
     scale = FULL if setting.full else SMALL
-    images = _sweep(setting, scale, "perceptron", tuple(ARMS), scale.lrs, scale.repeats)
-    text = _sweep(setting, scale, "lstm", RECURRENT_ARMS, scale.recurrent_lrs, 1)
-    parts, findings = [], []
-    for name, rows, unit, digits in (("perceptron", images, "points", 2), ("LSTM", text, "bits", 3)):
-        following, staged = against(rows, "adaptive", "fixed"), against(rows, "gradual, adaptive", "adaptive")
-        parts += [following.better, staged.better]
-        findings += [f"{name}: {pair.sentence(unit, digits)}." for pair in (following, staged)]
-    drift = setting.sweep(
-        partial(_drift, setting, scale),
-        grid(seed=setting.seeds, arm=("adaptive", "unclipped"), lr=scale.recurrent_lrs[:1]),
-        "step-drift",
-        "where steps end",
-    )
-    findings += [*details(images), clipping(text, drift)]
+    images = _sweep(setting, scale, "perceptron", tuple(ARMS), scale.lrs)
+    text = _sweep(setting, scale, "lstm", RECURRENT_ARMS, scale.recurrent_lrs)
+    parts = judge(images, text)
+    beside = {"Perceptron": compare_beside(images, "points", 2), "LSTM": compare_beside(text, "bits", 3)}
     tables = (_table("Perceptron", "test error (%)", images, 2), _table("LSTM", "test (bits per character)", text, 3))
     pictures = []
     for name, rows, measure, digits in (
@@ -106,76 +122,78 @@ def run(setting: Setting) -> Study:
             "as it was fitted to the float weights, and going down in bits gradually gives better ones still."
         ),
         verdict=verdict(parts),
-        findings=tuple(findings),
+        findings=(
+            *(part.finding for part in parts),
+            *(f"{name}: {one.sentence}." for name, found in beside.items() for one in found),
+        ),
         setting=_describe(scale),
-        command="python -m studies 04",
+        command=f"python -m studies 04 --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
         tables=tables,
         pictures=tuple(pictures),
+        comparisons=(*comparisons_of(parts), *(one for found in beside.values() for one in found)),
+        rows={"perceptron": images, "LSTM": text},
     )
 
 
-def against(rows: Rows, arm: str, base: str) -> Pairs:
-    """Two arms, each at the learning rate that was chosen for it."""
-    return pairs((ARMS[arm], of(rows, arm=arm)), (ARMS[base], of(rows, arm=base)))
+def judge(images: Rows, text: Rows) -> list[Part]:
+    """The parts of the claim for both networks: adaptive steps are better than fixed ones, stages better still."""
+    statements = []
+    for name, rows, unit, digits in (("perceptron", images, "points", 2), ("LSTM", text, "bits", 3)):
+        for says, arm, base in (
+            ("A step that follows the weights is better than a fixed one", "adaptive", "fixed"),
+            ("Stages with steps that follow are better still", "gradual, adaptive", "adaptive"),
+        ):
+            gap = difference(_arm(rows, arm), _arm(rows, base), unit=unit, digits=digits)
+            statements.append((f"{says} ({name})", gap))
+    return better(statements)
 
 
-def clipping(rows: Rows, drift: Rows) -> str:
-    """What the two halves of the method, estimates and clip, do to the LSTM alone and together."""
-    clip, estimates = against(rows, "clipped", "fixed"), against(rows, "unclipped", "fixed")
-    text = f"LSTM, the two halves of the method apart: {clip.sentence('bits', 3)}; {estimates.sentence('bits', 3)}."
-    if against(rows, "adaptive", "fixed").worse and not clip.worse and not estimates.worse:
-        both, free = (mean(row["drift"] for row in of(drift, arm=arm)) for arm in ("adaptive", "unclipped"))
-        text += (
-            " Neither does harm alone; together they do. Masters that were cut at the border of the last step bring "
-            f"about a smaller next step, and so on: the steps end at {both:.2f} of their first value (mean over "
-            f"layers), without the clip at {free:.2f}. For recurrent networks use `AdaptiveUniform(clip=False)`."
-        )
-    return text
+def compare_beside(rows: Rows, unit: str, digits: int) -> list[Comparison]:
+    """The parts of the method one at a time, and other methods, tested together."""
+    known = [(arm, base) for arm, base in BESIDE if of(rows, arm=arm) and of(rows, arm=base)]
+    return compare(rows, known, "test", ARMS, unit=unit, digits=digits)
 
 
-def details(rows: Rows) -> list[str]:
-    """What else the perceptron shows: the freeze, learned steps, stages alone, and how good the steps are."""
-    found = [against(rows, arm, base) for arm, base in (("unfrozen", "adaptive"), ("learned", "adaptive"))]
-    found += [against(rows, "gradual", "fixed"), against(rows, "adaptive", "float")]
-    sentences = [f"Perceptron: {pair.sentence('points')}." for pair in found]
-    if found[0].worse:
-        sentences[0] += " The last estimate makes a network that was never trained: the freeze is needed."
-    if not found[2].better:
-        sentences[2] += (
-            " The stages take epochs from the last one, which needs them where direct quantization is not hopeless."
-        )
-    excess = {arm: mean(row["excess"] for row in of(rows, arm=arm)) for arm in ("fixed", "adaptive", "unfrozen")}
-    told = ", ".join(f"{ARMS[arm]} {value:.2f}" for arm, value in excess.items())
-    return [*sentences, f"Squared error of the weights over that at their best step, mean over layers: {told}."]
+def _arm(rows: Rows, arm: str) -> tuple[str, Rows]:
+    return ARMS[arm], of(rows, arm=arm)
 
 
-def _sweep(
-    setting: Setting, scale: Scale, network: str, arms: Sequence[str], lrs: Sequence[float], repeats: int
-) -> Rows:
+def _sweep(setting: Setting, scale: Scale, network: str, arms: Sequence[str], lrs: Sequence[float]) -> Rows:
     """Rows of every arm at the learning rate that is best for it on development data."""
-    rows = setting.sweep(
+    runs = setting.sweep(
         partial(_trial, setting, scale),
-        grid(network=(network,), seed=setting.seeds, repeat=range(repeats), arm=arms, lr=lrs),
+        grid(network=(network,), seed=setting.seeds, arm=arms, lr=lrs),
         "adaptive-steps",
         f"steps of a {network}",
     )
-    best = {arm: chosen(of(rows, arm=arm), "lr") for arm in arms}
-    return [row for row in rows if row["lr"] == best[row["arm"]]]
+    best = {arm: runs.choose("lr", arm=arm) for arm in arms}
+    return runs.open(lambda row: row["lr"] == best[row["arm"]])
 
 
-def _trial(setting: Setting, scale: Scale, network: str, seed: int, repeat: int, arm: str, lr: float) -> dict[str, Any]:
-    task = _task(setting, scale, network)
+def _trial(setting: Setting, scale: Scale, network: str, seed: int, arm: str, lr: float) -> dict[str, Any]:
+    task = _task(setting, scale, network, seed)
     model = setting.network(task, seed)
-    result = compress(model, *passes(arm, task.retraining(1000 * repeat + seed, lr=lr)))
-    return {"dev": task.measure(result), "test": task.score(result), "excess": _excess(result)}
+    result = compress(model, *passes(arm, task.retraining(seed, lr=lr)))
+    measured = {"dev": task.measure(result), "test": task.score(result), "excess": _excess(result), "drift": None}
+    if arm != "float":
+        first = _steps(compress(model, *passes("direct", task.retraining(seed, lr=lr))))
+        measured["drift"] = mean(b / a for a, b in zip(first, _steps(result), strict=True))
+    return measured
 
 
-def _task(setting: Setting, scale: Scale, network: str) -> Task:
+def _task(setting: Setting, scale: Scale, network: str, seed: int) -> Task:
     if network == "lstm":
         epochs = {"epochs": scale.recurrent_epochs, "retrain_epochs": scale.recurrent_retrain_epochs}
-        return named_task("lstm", setting, size=scale.hidden, **epochs)
-    return named_task("perceptron", setting, size=scale.width, epochs=scale.epochs, retrain_epochs=scale.retrain_epochs)
+        return named_task("lstm", setting, size=scale.hidden, updates=scale.updates, **epochs)
+    settings: dict[str, Any] = {
+        "size": scale.width,
+        "epochs": scale.epochs,
+        "retrain_epochs": scale.retrain_epochs,
+    }
+    if scale.pictures:
+        return few_images_task(setting, scale.pictures, seed, **settings)
+    return named_task("perceptron", setting, **settings)
 
 
 def passes(arm: str, finetune: Finetune) -> list[Pass]:
@@ -192,19 +210,12 @@ def passes(arm: str, finetune: Finetune) -> list[Pass]:
         "adaptive": "ternary+adaptive",
         "clipped": AdaptiveUniform(Ternary(), until=0.0),
         "unclipped": AdaptiveUniform(Ternary(), clip=False),
+        "often": AdaptiveUniform(Ternary(), estimates=20),
+        "often, unclipped": AdaptiveUniform(Ternary(), estimates=20, clip=False),
         "unfrozen": AdaptiveUniform(Ternary(), until=1.0, clip=False),
         "learned": "ternary+learned",
     }
     return [Quantize(steps[arm]), finetune]
-
-
-def _drift(setting: Setting, scale: Scale, seed: int, arm: str, lr: float) -> dict[str, Any]:
-    """Steps of the LSTM after retraining over those before, mean over layers."""
-    task = _task(setting, scale, "lstm")
-    model = setting.network(task, seed)
-    first = _steps(compress(model, *passes("direct", task.retraining(seed, lr=lr))))
-    last = _steps(compress(model, *passes(arm, task.retraining(seed, lr=lr))))
-    return {"drift": mean(b / a for a, b in zip(first, last, strict=True))}
 
 
 def _steps(model: nn.Module) -> list[float]:
@@ -233,19 +244,23 @@ def _table(network: str, measure: str, rows: Rows, digits: int) -> Table:
     cells = []
     for arm in [arm for arm in ARMS if of(rows, arm=arm)]:
         mine = of(rows, arm=arm)
-        excess = None if mine[0]["excess"] is None else round(mean(row["excess"] for row in mine), 2)
+        about = (
+            None if mine[0][key] is None else round(mean(row[key] for row in mine), 2) for key in ("excess", "drift")
+        )
         values = (spread([row[part] for row in mine], digits) for part in ("dev", "test"))
-        cells.append((ARMS[arm], f"{mine[0]['lr']:g}", *values, excess))
-    columns = ("weights", "rate", measure.replace("test", "dev"), measure, "squared error / best")
-    return Table(f"{network}, all arms at equal epochs", columns, tuple(cells))
+        cells.append((ARMS[arm], f"{mine[0]['lr']:g}", *values, *about))
+    columns = ("weights", "rate", measure.replace("test", "dev"), measure, "squared error / best", "step / first step")
+    return Table(f"{network}, all arms at equal epochs; last columns are means over layers", columns, tuple(cells))
 
 
 def _describe(scale: Scale) -> str:
+    data = f"{scale.pictures:,} training pictures of MNIST, others for each seed," if scale.pictures else "MNIST"
     return (
-        f"MNIST with a perceptron of 2 hidden layers of {scale.width} units, {scale.epochs} epochs in float and "
-        f"{scale.retrain_epochs} of retraining, {scale.repeats} retrainings with other batches a seed, at the rate "
-        f"best on development data of {', '.join(f'{lr:g}' for lr in scale.lrs)} for each row; WikiText-2 with "
+        f"{data} with a perceptron of 2 hidden layers of {scale.width} units, {scale.epochs} epochs in float and "
+        f"{scale.retrain_epochs} of retraining, at the rate best on development data of "
+        f"{', '.join(f'{lr:g}' for lr in scale.lrs)} for each row; WikiText-2 with "
         f"an LSTM of 2 layers of {scale.hidden} units, {scale.recurrent_epochs} and {scale.recurrent_retrain_epochs} "
-        "epochs of 150 updates. All weights are ternary with one step a tensor, signals stay float. Rows of several "
-        "stages share the epochs, the last stage has half."
+        f"epochs of {scale.updates} updates. All weights are ternary with one step a tensor, signals stay float. "
+        "Adaptive steps are estimated after each epoch of the first half. Rows of several stages share the epochs, the "
+        "last stage has half."
     )

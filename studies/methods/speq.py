@@ -11,17 +11,18 @@ from typing import Any
 
 import torch
 
-from fewbit.analysis import Table, grid
+from fewbit.analysis import Table
 from fewbit.distill import SPEQ, LogitKD
 from fewbit.distill.speq import finer_signals, finer_sites
 from fewbit.passes import Quantize, compress
 from fewbit.plot import Panel, plot_arms, plot_curves
 from fewbit.tasks import Task
 from fewbit.train import Objective, linear
-from studies.evidence.pairs import Rows, of, pairs
+from studies.evidence.paired_tests import Comparison, compare, difference
+from studies.evidence.rows import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.evidence.verdicts import verdict
+from studies.evidence.verdicts import Part, as_good, better, comparisons_of, verdict
 from studies.tasks.few_images import few_images_task
 from studies.tasks.named import named_task, perceptron_task
 
@@ -35,25 +36,27 @@ ARMS = {
     "fixed": "cosine, u = 1: a fixed fine teacher",
     "kl": "KL divergence, u = 0.5",
 }
-HELD_BACK = (
-    " Probably because so short a retraining is far from fitting its data: a pull towards outputs that are one's own "
-    "and unfinished slows it down."
-)
 CHANCES = (0.0, 0.25, 0.5, 0.75, 1.0)
 RECURRENT = ("float", "direct", "plain", "teacher", "SPEQ")
 
 
+MARGINS = {"perceptron": 0.5, "LSTM": 0.005}
+"""Points of test error and bits per character: an arm is as good as its base if it is not worse by so much."""
+BESIDE = (("SPEQ", "longer"), ("SPEQ", "fixed"), ("SPEQ", "kl"), ("teacher", "plain"))
+"""What is compared beside the claim: equal gradients, other forms of the method, and the teacher itself."""
+
+
 @dataclass(frozen=True)
 class Scale:
-    """Networks and epochs of a run; `pictures` 0 stands for all."""
+    """Networks and epochs of a run; `pictures` 0 stands for all, `updates` are those of an epoch of text."""
 
     pictures: int
     width: int
     layers: int
     epochs: int
     retrain_epochs: int
-    repeats: int
     hidden: int
+    updates: int
     recurrent_epochs: int
     recurrent_retrain_epochs: int
     lr: float = 3e-3
@@ -66,10 +69,10 @@ SMALL = Scale(
     layers=3,
     epochs=20,
     retrain_epochs=20,
-    repeats=2,
     hidden=96,
-    recurrent_epochs=8,
-    recurrent_retrain_epochs=3,
+    updates=50,
+    recurrent_epochs=16,
+    recurrent_retrain_epochs=6,
 )
 FULL = Scale(
     pictures=0,
@@ -77,8 +80,8 @@ FULL = Scale(
     layers=4,
     epochs=60,
     retrain_epochs=60,
-    repeats=2,
     hidden=512,
+    updates=150,
     recurrent_epochs=60,
     recurrent_retrain_epochs=30,
 )
@@ -87,19 +90,11 @@ FULL = Scale(
 def run(setting: Setting) -> Study:
     """Retrain every arm from the same quantized networks for as many updates, and compare."""
     scale = FULL if setting.full else SMALL
-    images = _sweep(setting, scale, "perceptron", [(arm, None) for arm in ARMS], scale.repeats)
-    chances = _sweep(setting, scale, "perceptron", [("chance", chance) for chance in CHANCES], scale.repeats)
-    text = _sweep(setting, scale, "lstm", [(arm, None) for arm in RECURRENT], 1)
-    parts, findings = [], []
-    for name, rows, unit, digits in (("perceptron", images, "points", 2), ("LSTM", text, "bits", 3)):
-        for base, least in (("plain", True), ("teacher", False)):
-            pair = pairs((ARMS["SPEQ"], of(rows, arm="SPEQ")), (ARMS[base], of(rows, arm=base)))
-            parts.append(pair.better if least else not pair.worse)
-            findings.append(f"{name}: {pair.sentence(unit, digits)}.{HELD_BACK if least and pair.worse else ''}")
-    for base in ("longer", "fixed", "kl"):
-        pair = pairs((ARMS["SPEQ"], of(images, arm="SPEQ")), (ARMS[base], of(images, arm=base)))
-        findings.append(f"perceptron: {pair.sentence('points')}.")
-    findings.append(ordering(of(images, arm="SPEQ")))
+    images = _sweep(setting, scale, "perceptron", [(arm, None) for arm in ARMS])
+    chances = _sweep(setting, scale, "perceptron", [("chance", chance) for chance in CHANCES])
+    text = _sweep(setting, scale, "lstm", [(arm, None) for arm in RECURRENT])
+    parts = judge(images, text)
+    beside = {"Perceptron": compare_beside(images, "points", 2), "LSTM": compare_beside(text, "bits", 3)}
     tables = (_table("Perceptron", "test error (%)", images, 2), _table("LSTM", "test (bits per character)", text, 3))
     pictures = []
     for name, rows, measure, digits in (
@@ -125,18 +120,48 @@ def run(setting: Setting) -> Study:
             "retrained plainly, and needs no teacher network to be as good as with one."
         ),
         verdict=verdict(parts),
-        findings=tuple(findings),
+        findings=(
+            *(part.finding for part in parts),
+            *(f"{name}: {one.sentence}." for name, found in beside.items() for one in found),
+            ordering(of(images, arm="SPEQ")),
+        ),
         setting=_describe(scale),
-        command="python -m studies 08",
+        command=f"python -m studies 08 --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
         tables=(*tables, _chances(chances)),
         pictures=tuple(pictures),
+        comparisons=(*comparisons_of(parts), *(one for found in beside.values() for one in found)),
+        rows={"perceptron": images, "chances": chances, "LSTM": text},
     )
+
+
+def judge(images: Rows, text: Rows) -> list[Part]:
+    """The parts of the claim for both networks: better than plain retraining, as good as with a float teacher."""
+    families = (("perceptron", images, "points", 2), ("LSTM", text, "bits", 3))
+    gaps = {
+        (name, base): difference(_arm(rows, "SPEQ"), _arm(rows, base), unit=unit, digits=digits)
+        for name, rows, unit, digits in families
+        for base in ("plain", "teacher")
+    }
+    parts = better([(f"SPEQ is better than plain retraining ({name})", gaps[name, "plain"]) for name, *_ in families])
+    for name, *_ in families:
+        parts += as_good([(f"SPEQ is as good as a float teacher ({name})", gaps[name, "teacher"])], MARGINS[name])
+    return parts
+
+
+def compare_beside(rows: Rows, unit: str, digits: int) -> list[Comparison]:
+    """Other forms of the method and other budgets, tested together."""
+    known = [(arm, base) for arm, base in BESIDE if of(rows, arm=arm) and of(rows, arm=base)]
+    return compare(rows, known, "test", ARMS, unit=unit, digits=digits)
+
+
+def _arm(rows: Rows, arm: str) -> tuple[str, Rows]:
+    return ARMS[arm], of(rows, arm=arm)
 
 
 def ordering(rows: Rows) -> str:
     """How good the network is as its own teacher: at fine signals everywhere."""
-    fine = [row["fine"] for row in rows]
+    fine = [row["test at fine signals"] for row in rows]
     coarse = [row["test"] for row in rows]
     return (
         f"The perceptron after SPEQ with its signals at 8 bits, as it taught itself: {spread(fine)} % test error "
@@ -144,38 +169,36 @@ def ordering(rows: Rows) -> str:
     )
 
 
-def _sweep(
-    setting: Setting, scale: Scale, network: str, arms: list[tuple[str, float | None]], repeats: int
-) -> list[dict[str, Any]]:
-    runs = grid(network=(network,), seed=setting.seeds, repeat=range(repeats))
+def _sweep(setting: Setting, scale: Scale, network: str, arms: list[tuple[str, float | None]]) -> Rows:
     return setting.sweep(
         partial(_trial, setting, scale),
-        [one | {"arm": arm, "chance": chance} for one in runs for arm, chance in arms],
+        [
+            {"network": network, "seed": seed, "arm": arm, "chance": chance}
+            for seed in setting.seeds
+            for arm, chance in arms
+        ],
         "self-distillation",
         f"precision, {network}",
-    )
+    ).open()
 
 
-def _trial(
-    setting: Setting, scale: Scale, network: str, seed: int, repeat: int, arm: str, chance: float | None
-) -> dict[str, Any]:
-    task = _task(setting, scale, network)
+def _trial(setting: Setting, scale: Scale, network: str, seed: int, arm: str, chance: float | None) -> dict[str, Any]:
+    task = _task(setting, scale, network, seed)
     model = setting.network(task, seed)
-    start = 1000 * repeat + seed
     result = model
     if arm != "float":
         calibration = list(islice(task.batches(seed), 4))
         result = compress(model, Quantize(*_specs(network), calibration=calibration))
-    finetune = task.retraining(start)
+    finetune = task.retraining(seed)
     if arm == "longer":
         finetune = replace(finetune, epochs=3 * finetune.epochs // 2)
     taught = replace(finetune, objective=_objective(arm, chance, task, model))
     result = result if arm == "direct" else compress(result, taught)
-    fine = None
+    measured: dict[str, Any] = {"dev": task.measure(result), "test": task.score(result)}
     if arm == "SPEQ":
         with finer_signals(finer_sites(result, 8), 8):
-            fine = task.score(result)
-    return {"dev": task.measure(result), "test": task.score(result), "fine": fine}
+            measured["test at fine signals"] = task.score(result)
+    return measured
 
 
 def _objective(arm: str, chance: float | None, task: Task, model: torch.nn.Module) -> Objective:
@@ -197,12 +220,13 @@ def _specs(network: str) -> tuple[Any, Any]:
     return {"embedding": "int8", "head": "int8", "*": "int4+adaptive"}, {"*.cell": None, "*": "int2+learned"}
 
 
-def _task(setting: Setting, scale: Scale, network: str) -> Task:
+def _task(setting: Setting, scale: Scale, network: str, seed: int) -> Task:
     if network == "lstm":
         return named_task(
             "lstm",
             setting,
             size=scale.hidden,
+            updates=scale.updates,
             epochs=scale.recurrent_epochs,
             retrain_epochs=scale.recurrent_retrain_epochs,
             retrain_lr=scale.recurrent_lr,
@@ -215,7 +239,7 @@ def _task(setting: Setting, scale: Scale, network: str) -> Task:
         "layers": scale.layers,
     }
     if scale.pictures:
-        task = few_images_task(setting, scale.pictures, make=perceptron_task, **settings)
+        task = few_images_task(setting, scale.pictures, seed, make=perceptron_task, **settings)
     else:
         task = named_task("perceptron", setting, **settings)
     return replace(task, name=f"{task.name}, {scale.layers} layers")
@@ -243,8 +267,9 @@ def _describe(scale: Scale) -> str:
     return (
         f"{data}, perceptron of {scale.layers} hidden layers of {scale.width} units, weights int4 (first layer int8), "
         f"hidden signals 2 bits with learned clips, {scale.epochs} epochs in float and {scale.retrain_epochs} of "
-        f"retraining, {scale.repeats} retrainings a seed; WikiText-2 characters, LSTM of 2 layers of {scale.hidden} "
+        f"retraining, training pictures of its own for each seed; WikiText-2 characters, LSTM of 2 layers of {scale.hidden} "
         f"units, weights int4, inputs and hidden signals 2 bits, cells float, {scale.recurrent_epochs} and "
-        f"{scale.recurrent_retrain_epochs} epochs. The float teacher has the coefficient that falls from 1 to 0 at "
-        "T = 2. SPEQ computes one more forward pass an update than plain retraining."
+        f"{scale.recurrent_retrain_epochs} epochs of {scale.updates} updates. The float teacher has the coefficient that falls from 1 to 0 at "
+        "T = 2. SPEQ computes one more forward pass an update than plain retraining. As good means: not worse by "
+        f"{MARGINS['perceptron']:g} points or {MARGINS['LSTM']:g} bits, set before the runs."
     )
