@@ -4,7 +4,7 @@ References:
     Shin, Boo, Sung 2020 (arXiv 2002.00343).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -19,10 +19,11 @@ from fewbit.analysis import LossSurface, Table, grid, loss_surface
 from fewbit.passes import SQWA, Quantize, compress
 from fewbit.plot import plot_arms, plot_loss_surface
 from fewbit.tasks import Task
-from studies.evidence.pairs import Rows, of, pairs
+from studies.evidence.paired_tests import difference
+from studies.evidence.rows import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.evidence.verdicts import verdict
+from studies.evidence.verdicts import Part, better, comparisons_of, verdict
 from studies.tasks.few_images import few_images_task
 from studies.tasks.named import named_task
 
@@ -49,7 +50,6 @@ class Cycles:
     cycle: int
     finish: int
     lr: float
-    repeats: int
 
     @property
     def retrain(self) -> int:
@@ -69,44 +69,36 @@ class Scale:
 
 SMALL = Scale(
     pictures=2000,
-    perceptron=Cycles(size=16, epochs=20, warmup=10, cycles=7, cycle=2, finish=6, lr=3e-3, repeats=2),
-    lstm=Cycles(size=96, epochs=8, warmup=1, cycles=3, cycle=1, finish=1, lr=2e-3, repeats=1),
+    perceptron=Cycles(size=16, epochs=20, warmup=10, cycles=7, cycle=2, finish=6, lr=3e-3),
+    lstm=Cycles(size=96, epochs=8, warmup=1, cycles=3, cycle=1, finish=1, lr=2e-3),
 )
 FULL = Scale(
     pictures=0,
-    perceptron=Cycles(size=128, epochs=60, warmup=30, cycles=7, cycle=5, finish=15, lr=1e-3, repeats=2),
-    lstm=Cycles(size=512, epochs=60, warmup=20, cycles=7, cycle=5, finish=10, lr=1e-3, repeats=1),
+    perceptron=Cycles(size=128, epochs=60, warmup=30, cycles=7, cycle=5, finish=15, lr=1e-3),
+    lstm=Cycles(size=512, epochs=60, warmup=20, cycles=7, cycle=5, finish=10, lr=1e-3),
 )
 
 
 def run(setting: Setting) -> Study:
     """Retrain both families both ways at equal updates, and draw the loss between captured networks and the result."""
     scale = FULL if setting.full else SMALL
-    parts, findings, tables, pictures = [], [], [], []
-    for name, cycles in (("perceptron", scale.perceptron), ("lstm", scale.lstm)):
-        rows = setting.sweep(
+    measured, tables, pictures = {}, [], []
+    for name, measure, digits in (("perceptron", "test error (%)", 2), ("lstm", "test, bits per character", 3)):
+        measured[name] = setting.sweep(
             partial(_trial, setting, scale),
-            grid(network=(name,), seed=setting.seeds, repeat=range(cycles.repeats), arm=("plain", "average", "sqwa")),
+            grid(network=(name,), seed=setting.seeds, arm=("plain", "average", "sqwa")),
             "averaged-weights",
             f"SQWA, {name}",
-        )
-        spread_out = expand(rows)
-        unit, digits = ("points", 2) if name == "perceptron" else ("bits", 3)
-        for judged, sentence in judge(spread_out, name, unit, digits):
-            parts.append(judged)
-            findings.append(sentence)
-        measure = "test error (%)" if name == "perceptron" else "test, bits per character"
-        tables.append(_table(name, measure, spread_out, digits))
+        ).open()
+        arms = expand(measured[name])
+        tables.append(_table(name, measure, arms, digits))
         path = setting.out / f"06-weight-averaging-{name}.png"
-        values = {told: [row["test"] for row in of(spread_out, arm=arm)] for arm, told in ARMS.items()}
+        values = {told: [row["test"] for row in of(arms, arm=arm)] for arm, told in ARMS.items()}
         values = {told: found for told, found in values.items() if found}
         plot_arms(values, measure, path, f"Ternary {name}: averaging against plain retraining", digits - 1)
         pictures.append((path.name, f"A ternary {name} by how it was retrained, at equal updates."))
-        if name == "perceptron":
-            judged, sentence = flatness(of(rows, arm="sqwa"))
-            parts.append(judged)
-            findings.append(sentence)
-    _, surface = surface_of(setting, scale, setting.seeds[0], 0)
+    parts = judge(measured)
+    _, surface = surface_of(setting, scale, setting.seeds[0])
     path = setting.out / "06-loss-surface.png"
     plot_loss_surface(surface, path, "Training loss between the first and the last captured network and SQWA")
     pictures.append((path.name, "The loss in the plane of two captured networks and the result, float and quantized."))
@@ -119,12 +111,14 @@ def run(setting: Setting) -> Study:
             "gently, is better than plain retraining and lies in the middle of a flat region of the loss."
         ),
         verdict=verdict(parts),
-        findings=tuple(findings),
+        findings=(*(part.finding for part in parts), rises(of(measured["perceptron"], arm="sqwa"))),
         setting=_describe(scale),
-        command="python -m studies 06",
+        command=f"python -m studies 06 --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
         tables=tuple(tables),
         pictures=tuple(pictures),
+        comparisons=comparisons_of(parts),
+        rows=measured,
     )
 
 
@@ -132,82 +126,86 @@ def expand(rows: Rows) -> list[dict[str, Any]]:
     """One row for each arm of `ARMS`: what was measured on the way becomes an arm of its own."""
     found = []
     for row in rows:
-        base = {key: row[key] for key in ("network", "seed", "repeat")}
+        base = {key: row[key] for key in ("network", "seed")}
         found.append(base | {"arm": row["arm"], "dev": row["dev"], "test": row["test"], "bits": row["bits"]})
         if row["arm"] == "average":
-            snapshots = row["snapshots"]
+            snapshots = row["test of snapshots"]
             found.append(base | {"arm": "snapshots", "test": mean(snapshots), "bits": 2})
             found.append(base | {"arm": "last", "test": snapshots[-1], "bits": 2})
-            found.append(base | {"arm": "requantized", "test": row["requantized"], "bits": 2})
+            found.append(base | {"arm": "requantized", "test": row["test, requantized"], "bits": 2})
     return found
 
 
-def judge(rows: Rows, network: str, unit: str, digits: int) -> list[tuple[bool, str]]:
-    """The parts of the claim: the average beats its members, the result beats them too, and plain retraining."""
-    found = []
-    for arm, base in (("average", "snapshots"), ("sqwa", "snapshots"), ("sqwa", "plain")):
-        pair = pairs((ARMS[arm], of(rows, arm=arm)), (ARMS[base], of(rows, arm=base)))
-        found.append((pair.better, f"{network}: {pair.sentence(unit, digits)}."))
-    if not found[-1][0]:
-        pair = pairs((ARMS["snapshots"], of(rows, arm="snapshots")), (ARMS["plain"], of(rows, arm="plain")))
-        found[-1] = (
-            False,
-            f"{found[-1][1]} The captured networks are {pair.mean:+.{digits}f} {unit} from plain retraining: cycles of "
-            "so few epochs do not come as far as one long decay, and the average wins back only a part.",
-        )
-    return found
-
-
-def flatness(rows: Rows) -> tuple[bool, str]:
-    """Whether the result lies in the middle of a low region: least mean loss in the disc around it. Beside it, how
-    far the loss rises there above the own loss of each network.
+def judge(measured: Mapping[str, Rows]) -> list[Part]:
+    """The parts of the claim: in both families the average beats its members, the result beats them too, and plain
+    retraining of as many updates; and the result of the perceptron lies lower than the captured networks around it.
     """
-    around = {name: [row["around"][name] for row in rows] for name in AROUND}
-    rises = {name: [row["rises"][name] for row in rows] for name in AROUND}
-    least = sum(row["around"]["SQWA"] == min(row["around"][name] for name in AROUND) for row in rows)
-    holds = mean(around["SQWA"]) < min(mean(around["first"]), mean(around["last"]))
-    told, rise = (
-        ", ".join(f"{name} {spread(values, 4)}" for name, values in found.items()) for found in (around, rises)
-    )
-    return holds, (
-        f"perceptron, quantized training loss within half the distance of the networks, mean over the disc: {told}; "
-        f"least around SQWA in {least} of {len(rows)} runs. Above the own loss of each: {rise}."
-    )
+    statements = []
+    for network, rows in measured.items():
+        arms = expand(rows)
+        about: dict[str, Any] = (
+            {"unit": "points", "digits": 2} if network == "perceptron" else {"unit": "bits", "digits": 3}
+        )
+        for says, arm, base in (
+            ("The average is better than the captured networks", "average", "snapshots"),
+            ("SQWA is better than the captured networks", "sqwa", "snapshots"),
+            ("SQWA is better than plain retraining", "sqwa", "plain"),
+        ):
+            gap = difference((ARMS[arm], of(arms, arm=arm)), (ARMS[base], of(arms, arm=base)), **about)
+            statements.append((f"{says} ({network})", gap))
+    around = of(measured["perceptron"], arm="sqwa")
+    for name in AROUND[:2]:
+        low, high = ([{"seed": row["seed"], "loss": row["around"][each]} for row in around] for each in ("SQWA", name))
+        gap = difference(
+            ("around SQWA", low),
+            (f"around the {name} captured network", high),
+            "loss",
+            unit="of quantized training loss in the disc of half their distance",
+            digits=4,
+        )
+        statements.append((f"The loss around SQWA is lower than around the {name} captured network", gap))
+    return better(statements)
 
 
-def _trial(setting: Setting, scale: Scale, network: str, seed: int, repeat: int, arm: str) -> dict[str, Any]:
-    task, cycles = _task(setting, scale, network)
+def rises(rows: Rows) -> str:
+    """How far the loss rises around each network above its own."""
+    found = {name: [row["rises"][name] for row in rows] for name in AROUND}
+    told = ", ".join(f"{name} {spread(values, 4)}" for name, values in found.items())
+    return f"Perceptron, rise of the quantized training loss in the disc above the own loss of each: {told}."
+
+
+def _trial(setting: Setting, scale: Scale, network: str, seed: int, arm: str) -> dict[str, Any]:
+    task, cycles = _task(setting, scale, network, seed)
     model = setting.network(task, seed)
-    start = 1000 * repeat + seed
     more: dict[str, Any] = {"bits": 2}
     if arm == "plain":
-        result = compress(model, Quantize("ternary+adaptive"), task.retraining(start))
+        result = compress(model, Quantize("ternary+adaptive"), task.retraining(seed))
     elif arm == "average":
         snapshots: list[float] = []
-        averaged = _sqwa(task, cycles, start, on_capture=lambda _, net: snapshots.append(task.score(net)))
+        averaged = _sqwa(task, cycles, seed, on_capture=lambda _, net: snapshots.append(task.score(net)))
         result = compress(model, Quantize("ternary+adaptive"), averaged(average=True))
         again = compress(model, Quantize("ternary+adaptive"), averaged(finetune_epochs=0))
         count = cycles.cycles
         more = {
             "bits": (2 * count).bit_length(),
-            "snapshots": snapshots[:count],
-            "requantized": task.score(again),
+            "test of snapshots": snapshots[:count],
+            "test, requantized": task.score(again),
         }
     elif network == "perceptron":
-        result, surface = surface_of(setting, scale, seed, repeat)
+        result, surface = surface_of(setting, scale, seed)
         rises = surface.flatness()
         around = {point.name: point.quantized_loss + rises[point.name] for point in surface.points}
         more |= {"rises": rises, "around": around}
     else:
-        result = compress(model, Quantize("ternary+adaptive"), _sqwa(task, cycles, start)())
+        result = compress(model, Quantize("ternary+adaptive"), _sqwa(task, cycles, seed)())
     return {"dev": task.measure(result), "test": task.score(result)} | more
 
 
-def surface_of(setting: Setting, scale: Scale, seed: int, repeat: int) -> tuple[nn.Module, LossSurface]:
+def surface_of(setting: Setting, scale: Scale, seed: int) -> tuple[nn.Module, LossSurface]:
     """The perceptron that SQWA makes, and the loss around it on the training data."""
-    task, cycles = _task(setting, scale, "perceptron")
+    task, cycles = _task(setting, scale, "perceptron", seed)
     captured: list[nn.Module] = []
-    sqwa = _sqwa(task, cycles, 1000 * repeat + seed, on_capture=lambda _, net: captured.append(deepcopy(net)))()
+    sqwa = _sqwa(task, cycles, seed, on_capture=lambda _, net: captured.append(deepcopy(net)))()
     result = compress(setting.network(task, seed), Quantize("ternary+adaptive"), sqwa)
     batches: Any = task.batches(0)
     loss = partial(_loss, batches.inputs[:5000], batches.labels[:5000])
@@ -227,7 +225,7 @@ def _sqwa(task: Task, cycles: Cycles, seed: int, **fixed: Any) -> Callable[..., 
     return make
 
 
-def _task(setting: Setting, scale: Scale, network: str) -> tuple[Task, Cycles]:
+def _task(setting: Setting, scale: Scale, network: str, seed: int) -> tuple[Task, Cycles]:
     cycles = scale.perceptron if network == "perceptron" else scale.lstm
     settings: dict[str, Any] = {
         "size": cycles.size,
@@ -236,7 +234,7 @@ def _task(setting: Setting, scale: Scale, network: str) -> tuple[Task, Cycles]:
         "retrain_lr": cycles.lr,
     }
     if network == "perceptron" and scale.pictures:
-        return few_images_task(setting, scale.pictures, **settings), cycles
+        return few_images_task(setting, scale.pictures, seed, **settings), cycles
     return named_task(network, setting, **settings), cycles
 
 
@@ -263,6 +261,6 @@ def _describe(scale: Scale) -> str:
     data = f"{scale.pictures:,} training pictures of MNIST" if scale.pictures else "MNIST"
     return (
         f"{data}, perceptron of 2 hidden layers of {scale.perceptron.size} units: {told(scale.perceptron)}, "
-        f"{scale.perceptron.repeats} retrainings a seed. WikiText-2 characters, LSTM of 2 layers of {scale.lstm.size} "
+        "training pictures of its own for each seed. WikiText-2 characters, LSTM of 2 layers of {scale.lstm.size} "
         f"units: {told(scale.lstm)}. All weights ternary with adaptive steps, frozen after the warm-up; signals float."
     )

@@ -47,6 +47,9 @@ class Signal(nn.Module):
     Args:
         wide: the signal is kept at 16 bits by the integer Program (cell states); a plain activation spec leaves it
             alone, a pattern that names it does not.
+        saturates: size from which on what reads the signal no longer changes; calibration chooses no wider range, so
+            that few bits are spent where they are read. An LSTM's cell is read by tanh but grows to many times that
+            size, and a step fitted to its largest values could not be moved by one update of at most 1.
 
     Examples:
         >>> from fewbit.nn import GRU
@@ -54,9 +57,9 @@ class Signal(nn.Module):
         ['hidden', 'cell']
     """
 
-    def __init__(self, wide: bool = False) -> None:
+    def __init__(self, wide: bool = False, saturates: float | None = None) -> None:
         super().__init__()
-        self.wide = wide
+        self.wide, self.saturates = wide, saturates
 
     def forward(self, x: Tensor) -> Tensor:
         return x

@@ -43,7 +43,7 @@ class LSTM(Layer):
         with torch.no_grad():
             self.bias[hidden_size : 2 * hidden_size] = 1.0
         self.hidden = Signal()
-        self.cell = Signal(wide=True)
+        self.cell = Signal(wide=True, saturates=3.0)  # tanh(3) = 0.995
 
     def forward(self, x: Tensor, state: State = None, clock: ClockSchedule | None = None) -> tuple[Tensor, State]:
         """Run a chunk ``(batch, time, inputs)``; in every frame, or in those of `clock`, and hold in the others."""

@@ -51,6 +51,10 @@ class Activation(Quantizer):
         self.step = check_step(step, "signal to calibrate with")
         return self
 
+    def saturate(self, limit: float) -> None:
+        """Let the range end at `limit`, if it is wider: what reads the signal does not change beyond."""
+        self.step = self.step.clamp(max=limit / self.format.hi)
+
     @property
     def scale(self) -> Tensor:
         """The step in use."""
@@ -93,6 +97,9 @@ class Fixed(Activation):
     def fit(self, x: Tensor) -> Self:
         check_finite(x, "signal to calibrate with", LOOK)
         return self
+
+    def saturate(self, limit: float) -> None:
+        return
 
     def at(self, format: Format) -> Activation:
         raise QuantizationError(f"{self.spec} is fixed point; its range is part of its format")

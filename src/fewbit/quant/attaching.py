@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 from fewbit.batches import call_of
 from fewbit.errors import QuantizationError, SelectionError
 from fewbit.inference import inference_mode
-from fewbit.quant.activation import LOOK
+from fewbit.quant.activation import LOOK, Activation
 from fewbit.quant.base import Quantizer, check_finite
 from fewbit.quant.following import input_of
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
@@ -155,6 +155,9 @@ def calibrate(model: nn.Module, batches: Iterable[Any], limit: int = 8) -> nn.Mo
             quantizer.fit(signal)
         except QuantizationError as error:
             raise QuantizationError(f"{name}: {error}") from error
+        saturates = getattr(watched[name], "saturates", None)
+        if saturates is not None and isinstance(quantizer, Activation):
+            quantizer.saturate(saturates)
     return model
 
 
