@@ -41,7 +41,7 @@ AROUND = ("first", "last", "SQWA")
 
 @dataclass(frozen=True)
 class Cycles:
-    """Epochs of a family: in float, to warm up, cycles, of a cycle, to finish."""
+    """Epochs of a family: in float, to warm up, cycles, of a cycle, to finish; `updates` are those of one of text."""
 
     size: int
     epochs: int
@@ -50,6 +50,7 @@ class Cycles:
     cycle: int
     finish: int
     lr: float
+    updates: int = 0
 
     @property
     def retrain(self) -> int:
@@ -70,12 +71,12 @@ class Scale:
 SMALL = Scale(
     pictures=2000,
     perceptron=Cycles(size=16, epochs=20, warmup=10, cycles=7, cycle=2, finish=6, lr=3e-3),
-    lstm=Cycles(size=96, epochs=8, warmup=1, cycles=3, cycle=1, finish=1, lr=2e-3),
+    lstm=Cycles(size=96, epochs=16, warmup=3, cycles=4, cycle=2, finish=3, lr=2e-3, updates=50),
 )
 FULL = Scale(
     pictures=0,
     perceptron=Cycles(size=128, epochs=60, warmup=30, cycles=7, cycle=5, finish=15, lr=1e-3),
-    lstm=Cycles(size=512, epochs=60, warmup=20, cycles=7, cycle=5, finish=10, lr=1e-3),
+    lstm=Cycles(size=512, epochs=60, warmup=20, cycles=7, cycle=5, finish=10, lr=1e-3, updates=150),
 )
 
 
@@ -235,6 +236,8 @@ def _task(setting: Setting, scale: Scale, network: str, seed: int) -> tuple[Task
     }
     if network == "perceptron" and scale.pictures:
         return few_images_task(setting, scale.pictures, seed, **settings), cycles
+    if cycles.updates:
+        settings["updates"] = cycles.updates
     return named_task(network, setting, **settings), cycles
 
 
@@ -262,5 +265,5 @@ def _describe(scale: Scale) -> str:
     return (
         f"{data}, perceptron of 2 hidden layers of {scale.perceptron.size} units: {told(scale.perceptron)}, "
         "training pictures of its own for each seed. WikiText-2 characters, LSTM of 2 layers of {scale.lstm.size} "
-        f"units: {told(scale.lstm)}. All weights ternary with adaptive steps, frozen after the warm-up; signals float."
+        f"units: {told(scale.lstm)}, {scale.lstm.updates} updates an epoch. All weights ternary with adaptive steps, frozen after the warm-up; signals float."
     )

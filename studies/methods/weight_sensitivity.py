@@ -31,7 +31,7 @@ BUDGETS = ("int3",)
 
 @dataclass(frozen=True)
 class Scale:
-    """Networks of a run: width, updates of an epoch, epochs in float, of the last retraining, and updates of a probe."""
+    """Networks of a run: width, updates of an epoch, epochs in float and of the last retraining, updates of a probe."""
 
     hidden: int
     updates: int

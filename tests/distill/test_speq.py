@@ -1,6 +1,7 @@
 """SPEQ: what is drawn, that the teacher leaves no trace, and the cosine loss."""
 
 import math
+from contextlib import nullcontext
 from copy import deepcopy
 
 import pytest
@@ -16,7 +17,7 @@ from fewbit.models import CharLM
 from fewbit.nn import SRU, Chain
 from fewbit.passes import Finetune, Quantize, compress
 from fewbit.quant import input_quantizer
-from fewbit.train import CTC, CrossEntropy, CTCBatch
+from fewbit.train import CTC, CrossEntropy, CTCBatch, TruncatedBPTT, one_update
 
 X = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
 Y = (X[:, :3].sum(1) > 0).long() + (X[:, 3] > 0).long()
@@ -222,3 +223,44 @@ def test_faults_are_said():
         SPEQ(sites=["head"])(network(), BATCH, 0.0)
     with pytest.raises(SelectionError, match="no signal of fewer than 2 bits"):
         SPEQ(bits=2)(network(), BATCH, 0.0)
+
+
+def carried_states(objective, block=one_update, updates=4):
+    """The student's states after each update of streams that continue, without learning."""
+    torch.manual_seed(0)
+    model = CharLM(7, 6, 2, "lstm")
+    text = [torch.randint(7, (3, 8), generator=torch.Generator().manual_seed(i)) for i in range(updates)]
+    model = compress(model, Quantize("ternary", {"*.hidden": "int2"}, calibration=[(text[0], text[0])]))
+    carried, states = TruncatedBPTT(model.train()), []
+    for x in text:
+        with block():
+            objective(carried, (x, x), 0.0)
+        states.append(carried._tracks[""].after)
+    return states
+
+
+@pytest.mark.parametrize("block", [one_update, nullcontext])  # in `fit`, and in a loop of one's own
+@pytest.mark.parametrize("chance", [0.5, 1.0])
+def test_the_trajectory_of_the_student_is_the_one_it_has_alone(chance, block):
+    alone, taught = carried_states(CrossEntropy()), carried_states(SPEQ(chance=chance), block)
+    for one, other in zip(alone, taught, strict=True):
+        for (h, c), (hidden, cell) in zip(one[1:3], other[1:3], strict=True):
+            assert torch.equal(h, hidden)
+            assert torch.equal(c, cell)
+            assert len(hidden.unique()) <= 3  # int2: the student's own levels
+
+
+def test_the_teacher_carries_its_own_states_at_fine_signals():
+    torch.manual_seed(0)
+    x = torch.randint(7, (3, 8))
+    model = compress(CharLM(7, 6, 1, "lstm"), Quantize("ternary", {"*.hidden": "int2"}, calibration=[(x, x)]))
+    carried, alone = TruncatedBPTT(model.train()), TruncatedBPTT(model)
+    seen = []
+    objective = SPEQ(chance=1.0)
+    objective.soft = lambda student, teacher, temperature: seen.append(teacher) or student.sum()
+    for _ in range(3):
+        with one_update():
+            objective(carried, (x, x), 0.0)
+    with torch.no_grad(), finer_signals(finer_sites(model, 8), 8):
+        wanted = [alone(x) for _ in range(3)]
+    assert all(torch.equal(a, b.flatten(0, -2)) for a, b in zip(seen, wanted, strict=True))

@@ -9,7 +9,8 @@ from torch.nn.utils import parametrize
 
 from fewbit import nn as layers
 from fewbit.errors import FormatError, QuantizationError, SelectionError
-from fewbit.quant import attach, calibrate, detach, quantizer_of, quantizers, weight_names
+from fewbit.nn import LSTM
+from fewbit.quant import attach, calibrate, detach, input_quantizer, quantizer_of, quantizers, weight_names
 
 
 def mlp():
@@ -247,3 +248,29 @@ def test_loaded_steps_keep_the_dtype_of_the_model():
     half = attach(mlp(), "ternary").half()
     half.load_state_dict(source.state_dict())
     assert half(torch.randn(2, 6).half()).dtype == torch.half
+
+
+@pytest.mark.parametrize("spec", ["int3", "int4", "int8"])
+def test_the_range_of_a_cell_ends_where_its_reader_saturates(spec):
+    """Cells of counters grow far beyond what tanh reads; a range of their size could not be moved by one update."""
+    torch.manual_seed(0)
+    layer = LSTM(1, 4)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight_hidden.zero_()
+        layer.bias.fill_(6.0)  # all gates open: each update adds nearly 1, and nothing is forgotten
+    x = torch.zeros(2, 60, 1)
+    model = calibrate(attach(layer, activations={"cell": spec}), [x])
+    quantizer = input_quantizer(model.cell)
+    assert quantizer.step * quantizer.format.hi == pytest.approx(3.0)
+    _, (_, cell) = model(x[:, :1])
+    assert (cell > 0).all()  # one update moves the code away from zero
+    _, (_, cell) = model(x)
+    assert float(cell.max()) == pytest.approx(3.0)
+
+
+def test_a_small_cell_keeps_its_fitted_range():
+    layer, x = LSTM(2, 4), 0.01 * torch.randn(2, 5, 2)
+    model = calibrate(attach(layer, activations={"cell": "int8"}), [x])
+    assert float(input_quantizer(model.cell).step) * 127 < 0.5
+    calibrate(attach(LSTM(2, 4), activations={"cell": "q3.4"}), [x])  # fixed point stays as it is said
