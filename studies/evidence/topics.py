@@ -36,6 +36,7 @@ TOPICS = (
             "weight-averaging",
             "stochastic-precision",
             "symmetric-weight-noise",
+            "macro-block-dropout",
             "resnet20",
             "cifar100",
             "imagenet",

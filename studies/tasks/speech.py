@@ -141,6 +141,11 @@ def an4_task(data: Setting, **settings: Any) -> Task:
     return speech_task(_once(read_an4, data.folder("an4")), **settings)
 
 
+def training_part(data: Setting, utterances: int = 200) -> tuple[Utterance, ...]:
+    """Some of the utterances that the task learns from, as they were recorded."""
+    return _once(read_an4, data.folder("an4")).train[:utterances]
+
+
 def _varied(frames: Tensor, rng: np.random.Generator) -> Tensor:
     """Another voice, microphone and level, with bands and spans blanked out."""
     louder = frames.numpy() + np.float32(rng.uniform(-1, 1))
