@@ -17,6 +17,8 @@ development data and figures were measured on test data.
 `make results`, `make speech` and `make kernels` write these pages; do not edit them by hand.
 
 """
+EARLIER = "This verdict is older than the rule: it counts a difference beyond one standard error, without a test."
+"""Said of a claim whose runs are not in its file."""
 LEAST_SECONDS = 60
 """A study that took less found its rows in the cache, so its time says nothing."""
 
@@ -55,7 +57,9 @@ def summarize_verdicts(studies: Sequence[Study]) -> str:
     verdicts: list[str] = [study.verdict for study in studies if study.claim]
     counted = [(verdicts.count(verdict), words) for verdict, words in _COUNTED.items()]
     counts = ", ".join(f"{count} {words[count != 1]}" for count, words in counted)
-    return f"{len(verdicts)} {'claim was' if len(verdicts) == 1 else 'claims were'} measured: {counts}."
+    older = sum(not study.rows for study in studies if study.claim)
+    rest = f" Of these verdicts, {older} are older than the rule and rest on no test." if older else ""
+    return f"{len(verdicts)} {'claim was' if len(verdicts) == 1 else 'claims were'} measured: {counts}.{rest}"
 
 
 def _heading(study: Study) -> str:
@@ -71,7 +75,8 @@ def section(study: Study, pictures: str = "", level: int = 2) -> str:
     """A study as Markdown; `pictures` is the path from the page to the folder of its pictures, with the last slash."""
     lines = [f"{'#' * level} {_heading(study)}", ""]
     if study.claim:
-        lines += [f"**Claim.** {study.claim}", "", f"**Result:** {study.verdict}.", ""]
+        old = "" if study.rows else f" {EARLIER}"
+        lines += [f"**Claim.** {study.claim}", "", f"**Result:** {study.verdict}.{old}", ""]
     lines += [*(f"- {finding}" for finding in study.findings), ""]
     for table in study.tables:
         lines += [f"{table.title}:", "", *_table(table), ""]

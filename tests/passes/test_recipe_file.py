@@ -74,8 +74,8 @@ def test_a_file_gives_the_passes_it_names(tmp_path):
     assert isinstance(sqwa.objective.hard, CTC)
     optimizer = sqwa.optimizer([nn.Parameter(torch.ones(2, 2))], lr=0.5)
     assert isinstance(optimizer, SymmetricSGD)
-    assert (optimizer.param_groups[0]["alpha"], optimizer.clip_norm, optimizer.seed) == (0.2, 1.0, 11)
-    assert sqwa.clip_norm == math.inf  # the optimizer clips the mean of its two gradients
+    assert (optimizer.param_groups[0]["alpha"], optimizer.clip_norm, optimizer.seed) == (0.2, math.inf, 11)
+    assert sqwa.clip_norm == 1.0  # `fit` lets the optimizer clip the mean of its two gradients
     assert isinstance(finetune.objective, SPEQ)
     assert (finetune.objective.bits, finetune.objective.sites) == (4, ("rnn*",))
     assert (finetune.schedule(0.05), finetune.schedule(1.0)) == (0.5, 0.1)

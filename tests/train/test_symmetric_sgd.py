@@ -244,6 +244,19 @@ def test_the_same_seed_and_step_give_the_same_noise_also_after_a_resume(tmp_path
     assert not equal(one.values(), other.values())
 
 
+def test_the_clip_of_fit_acts_on_the_mean_of_both_gradients():
+    def train(clip_norm, **settings):
+        model = network()
+        noisy = functools.partial(SymmetricSGD, alpha=0.4, **settings)
+        fit(model, batches(), CrossEntropy(), epochs=2, lr=0.5, optimizer=noisy, clip_norm=clip_norm, progress=False)
+        return clone(model)
+
+    by_loop, by_optimizer = train(0.05), train(math.inf, clip_norm=0.05)
+    assert equal(by_loop, by_optimizer)
+    assert not equal(by_loop, train(math.inf))
+    assert equal(train(1.0, clip_norm=0.05), by_loop)  # the smaller one counts
+
+
 def test_it_trains_networks_of_every_kind():
     torch.manual_seed(0)
     settings = {"optimizer": functools.partial(SymmetricSGD, alpha=0.2, momentum=0.9), "clip_norm": math.inf}

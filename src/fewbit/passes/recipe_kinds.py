@@ -5,7 +5,6 @@ A new kind is one entry in a table here. Its settings, with their checks, are th
 """
 
 import inspect
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -74,7 +73,7 @@ def _keys(kinds: Kinds, nested: Mapping[str, Any] | None = None) -> dict[str, Ke
 
 
 _OBJECTIVE_KEYS = _keys(OBJECTIVES, {"hard": kinded(_keys(HARD))})
-# The pass clips the mean of the two gradients of SymmetricSGD, and gives it the seed.
+# The pass gives SymmetricSGD its clip and its seed.
 _OPTIMIZER_KEYS = _keys(OPTIMIZERS)
 _PASS_KEYS = _keys(PASSES, {"objective": kinded(_OBJECTIVE_KEYS), "optimizer": kinded(_OPTIMIZER_KEYS)})
 _FINETUNE = _PASS_KEYS["Finetune"]
@@ -108,9 +107,6 @@ def _arguments(kind: Callable[..., Any], values: dict[str, Any], given: Given) -
             found[name] = given.objective
         elif name == "calibration" and "activations" in found:
             found[name] = given.calibration
-    if values.get("optimizer", {}).get("kind") == "SymmetricSGD":  # it clips the mean of both gradients itself
-        found["optimizer"] = partial(found["optimizer"], clip_norm=found.get("clip_norm", Finetune.clip_norm))
-        found["clip_norm"] = math.inf
     return found
 
 
