@@ -264,12 +264,13 @@ def _chances(rows: Rows) -> Table:
 
 def _describe(scale: Scale) -> str:
     data = f"{scale.pictures:,} training pictures of MNIST" if scale.pictures else "MNIST"
+    recurrent = f"{scale.recurrent_epochs} and {scale.recurrent_retrain_epochs} epochs of {scale.updates} updates"
     return (
         f"{data}, perceptron of {scale.layers} hidden layers of {scale.width} units, weights int4 (first layer int8), "
         f"hidden signals 2 bits with learned clips, {scale.epochs} epochs in float and {scale.retrain_epochs} of "
         "retraining, training pictures of its own for each seed; WikiText-2 characters, LSTM of 2 layers of "
-        f"{scale.hidden} units, weights int4, inputs and hidden signals 2 bits, cells float, {scale.recurrent_epochs} and "
-        f"{scale.recurrent_retrain_epochs} epochs of {scale.updates} updates. The float teacher has the coefficient that "
-        "falls from 1 to 0 at T = 2. SPEQ computes one more forward pass an update than plain retraining. As good means: not worse by "
-        f"{MARGINS['perceptron']:g} points or {MARGINS['LSTM']:g} bits, set before the runs."
+        f"{scale.hidden} units, weights int4, inputs and hidden signals 2 bits, cells float, {recurrent}. The float "
+        "teacher has the coefficient that falls from 1 to 0 at T = 2. SPEQ computes one more forward pass an update "
+        f"than plain retraining. As good means: not worse by {MARGINS['perceptron']:g} points or {MARGINS['LSTM']:g} "
+        "bits, set before the runs."
     )
