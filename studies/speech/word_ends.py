@@ -79,7 +79,7 @@ def accuracy(errors: Sequence[float]) -> dict[str, float]:
     sizes = np.abs(errors)
     return {
         "words": len(errors),
-        "median": round(float(np.median(errors)), 3),
+        "median": round(float(np.median(errors)), 3) + 0.0,  # no -0
         "median_size": round(float(np.median(sizes)), 3),
         "p95_size": round(float(np.percentile(sizes, 95)), 3),
     }
@@ -121,6 +121,7 @@ def main() -> None:
     made = {
         "command": "python -m studies.speech.word_ends",
         "aligner": f"pocketsphinx {version('pocketsphinx')}, its model en-us, pronunciations of an4.dic",
+        "corpus": "CMU AN4, copyright 1991-2005 Carnegie Mellon University, free for any use under its terms",
         "times": "seconds from the start of the recording; [word, start, end]",
     }
     # One recording a line, so that a change shows where it is.

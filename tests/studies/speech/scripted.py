@@ -19,6 +19,7 @@ class Scripted:
 
     scores: np.ndarray
     stride: int = 1
+    tokens: Alphabet = ALPHABET
 
     @property
     def features(self):
@@ -26,13 +27,13 @@ class Scripted:
 
     @property
     def alphabet(self):
-        return ALPHABET.to_dict()
+        return self.tokens.to_dict()
 
     def init_state(self):
         return 0
 
     def step(self, x, state):
-        rows = np.zeros((len(x), ALPHABET.classes))
+        rows = np.zeros((len(x), self.tokens.classes))
         rows[:, 0] = 12
         known = self.scores[state : state + len(x)]
         rows[: len(known)] = known
