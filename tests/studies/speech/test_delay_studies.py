@@ -84,8 +84,7 @@ def test_keywords_are_measured_in_all_joinings_against_the_aligned_words():
     script, said = say("seven go yes")
     clip = Clip(silence(script), "SEVEN GO YES", "ann", "a")
     times = WordTimes({"a": tuple(type(w)(w.word.upper(), w.start, w.end) for w in said)}, {})
-    # What the clip says in the first joining is where its frames begin behind the first pause; the network is scripted
-    # from the start of the stream, so its words come before those of the sound by the length of the pause.
+    # The script starts with the stream, and not behind the first pause: its words are told early, some before their start.
     rows = keyword_spotting.delays(script, (clip,), times, 0.5, 0.0)
     late = keyword_spotting.delays(script, (clip,), times, 0.5, 1.0)
     assert [row.word for row in rows] == ["seven", "yes"] * len(keyword_spotting.JOININGS)  # go is not in the list
