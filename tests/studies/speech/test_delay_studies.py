@@ -84,7 +84,7 @@ def test_keywords_are_measured_in_all_joinings_against_the_aligned_words():
     script, said = say("seven go yes")
     clip = Clip(silence(script), "SEVEN GO YES", "ann", "a")
     times = WordTimes({"a": tuple(type(w)(w.word.upper(), w.start, w.end) for w in said)}, {})
-    # The script starts with the stream, and not behind the first pause: its words are told early, some before their start.
+    # The script starts with the stream and not behind the first pause, so its words are told early, some too early.
     rows = keyword_spotting.delays(script, (clip,), times, 0.5, 0.0)
     late = keyword_spotting.delays(script, (clip,), times, 0.5, 1.0)
     assert [row.word for row in rows] == ["seven", "yes"] * len(keyword_spotting.JOININGS)  # go is not in the list
