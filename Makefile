@@ -44,6 +44,7 @@ speech: $(VENV)/ready
 	$(BIN)/python -m studies.speech.english_delays --out build/benchmarks --results docs/results
 	$(BIN)/python -m studies.speech.english_hour --out build/benchmarks --results docs/results
 	$(BIN)/python -m studies.speech.keyword_spotting --model src/fewbit/shipped/an4.fewbit --out build/benchmarks --results docs/results
+	$(BIN)/python -m studies.speech.command_delays --out build/benchmarks --results docs/results
 	$(BIN)/python -m benchmarks.beam_search --install --out build/benchmarks --results docs/results
 	$(BIN)/python -m benchmarks.serve --out build/benchmarks --results docs/results
 	$(BIN)/python -m benchmarks.online_ctc --out build/benchmarks

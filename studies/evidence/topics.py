@@ -65,7 +65,7 @@ TOPICS = (
         "keyword-spotting",
         "Keyword spotting",
         "Words of a list in endless sound: words missed, false alarms and delays.",
-        ("keywords", "commands"),
+        ("keywords", "commands", "command-delays"),
     ),
     Topic(
         "whole-networks",

@@ -56,12 +56,15 @@ class Final:
 
 @dataclass(frozen=True)
 class Keyword:
-    """A word of a list, spoken between `start` and `end`, reported at `time`; `score` lies in [0, 1].
+    """A word of a list, reported at `time`; `score` lies in [0, 1].
+
+    `start` and `end` are where the scores of the network have the word, which is later than it sounded if the network
+    is late. So ``time - end`` is how long the decoder waited, and no measure of how late the word was reported.
 
     Examples:
         >>> event = Keyword("stop", start=1.2, end=1.6, time=1.7, score=0.8)
-        >>> print(f"{event.word} reported {event.time - event.end:.1f} s after its end")
-        stop reported 0.1 s after its end
+        >>> print(f"{event.word}: the decoder waited {event.time - event.end:.1f} s")
+        stop: the decoder waited 0.1 s
     """
 
     word: str
