@@ -1,21 +1,25 @@
 """The figures of `kernels.py` as a part of the page of results.
 
     python -m benchmarks.kernel_results build/benchmarks/kernels.json [more.json ...] --results docs/results
+    python -m benchmarks.kernel_results --results docs/results
 
-Several files are runs of several settings on one machine.
+Several files are runs of several settings on one machine. Without a file the sentences and their table
+are made again from the rows of `kernels.json` among the results.
 """
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kernel_findings import TITLE, counts, findings
 from benchmarks.peers.ratios import MOST_ERROR
 from fewbit.analysis.report import Table
-from studies.evidence import Study
+from studies.evidence import Study, read_study
 
 FORMATS = ("ternary", "int3", "int4", "int6", "int8")
-PUBLISHED = {4: "3.0", 16: "9.3"}  # digest 30, Intel
 
 
 def spread(case: dict[str, Any]) -> str:
@@ -55,7 +59,7 @@ def products(records: list[dict[str, Any]]) -> Table:
 def networks(records: list[dict[str, Any]]) -> Table:
     columns = (
         "cell", "hidden", "layers", "frames a call", "format", "microseconds a frame", "10 to 90 % a call",
-        "best peer", "times as fast", "times as fast as frame by frame", "published",
+        "best peer", "times as fast", "times as fast as frame by frame",
     )  # fmt: skip
     single = {
         (record["cell"], record["hidden"], record["layers"], name): case["median_us"]
@@ -79,58 +83,27 @@ def networks(records: list[dict[str, Any]]) -> Table:
                     best(record, case, record["steps"]),
                     times(case, "any_width"),
                     round(alone / frame, 2) if alone else "-",
-                    PUBLISHED.get(record["steps"], "-") if record["cell"] in ("sru", "qrnn") else "-",
                 )
             )
     return Table("A recurrent network, floats in and out, one thread", columns, tuple(rows))
 
 
-def findings(matmul: list[dict[str, Any]], rnn: list[dict[str, Any]]) -> list[str]:
-    found = []
-    ternary = [record["fewbit"]["ternary"] for record in matmul if "ternary" in record["fewbit"]]
-    for title, cases in (
-        ("a vector", [case for case in ternary if case["frames"] == 1]),
-        ("a block of frames", [case for case in ternary if case["frames"] > 1]),
-    ):
-        if cases:
-            any_width = sorted(case["times_best_any_width"] for case in cases)
-            int8 = sorted(case["times_best_int8"] for case in cases)
-            found.append(
-                f"Ternary weights times {title}: {any_width[0]:.2f} to {any_width[-1]:.2f} times as fast as the "
-                f"fastest peer of any width, {int8[0]:.2f} to {int8[-1]:.2f} times as fast as the fastest of 8 bits."
-            )
-    for cells in (("lstm", "gru"), ("sru", "qrnn")):
-        ratios = sorted(
-            (record["fewbit"]["ternary"]["times_best_any_width"], record["cell"], record["steps"])
-            for record in rnn
-            if record["cell"] in cells and "times_best_any_width" in record["fewbit"].get("ternary", {})
-        )
-        if ratios:
-            found.append(
-                f"Ternary {' and '.join(cell.upper() for cell in cells)}: {ratios[0][0]:.2f} to {ratios[-1][0]:.2f} "
-                f"times as fast as the best peer (least: {ratios[0][1].upper()}, {ratios[0][2]} frames a call)."
-            )
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--results", type=Path, required=True)
-    arguments = parser.parse_args()
-    runs = [json.loads(file.read_text(encoding="utf-8")) for file in arguments.files]
+def from_runs(files: Sequence[Path]) -> Study:
+    """The study of one or more runs of `kernels.py`."""
+    runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     matmul = [record for run in runs for record in run.get("matmul", [])]
     rnn = [record for run in runs for record in run.get("rnn", [])]
     machine, versions = runs[0]["machine"], runs[0]["versions"]
     target = next(iter((matmul or rnn)[0]["fewbit"].values()))["target"]
     names = ", ".join(f"{name} {version.split('-')[0]}" for name, version in versions.items())
-    Study(
+    tables = tuple(table for table in (products(matmul), networks(rnn)) if table.rows)
+    return Study(
         number="",
         name="kernels",
         title="Native kernels beside other libraries",
         claim="",
         verdict="no claim",
-        findings=tuple(findings(matmul, rnn)),
+        findings=findings(tables),
         setting=(
             f"{machine['cpu']} (family, model, stepping {machine['family_model_stepping']}), {machine['cores']} cores, "
             f"fewbit's target `{target}`; {names}. Kernels take turns in bursts of {runs[0]['settings']['seconds']} s "
@@ -140,8 +113,22 @@ def main() -> None:
         ),
         command="make kernels",
         seeds=(0,),
-        tables=tuple(table for table in (products(matmul), networks(rnn)) if table.rows),
-    ).save(arguments.results)
+        tables=(counts(tables), *tables),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--results", type=Path, required=True)
+    arguments = parser.parse_args()
+    if arguments.files:
+        study = from_runs(arguments.files)
+    else:
+        study = read_study(arguments.results / "kernels.json")
+        tables = tuple(table for table in study.tables if table.title != TITLE)
+        study = replace(study, findings=findings(tables), tables=(counts(tables), *tables))
+    study.save(arguments.results)
 
 
 if __name__ == "__main__":

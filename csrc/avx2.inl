@@ -8,6 +8,8 @@ struct Registers32 {
     static constexpr int panels() { return 4 / kT; }
 
     static Sums zero() { return _mm256_setzero_si256(); }
+    template <class Register>
+    static void keep(Register& v) { asm volatile("" : "+x"(v)); }
     static Words load(const uint8_t* line) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(line)); }
 
     template <int kBits, int kField>

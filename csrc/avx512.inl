@@ -9,6 +9,8 @@ struct Avx512 {
     static constexpr int panels() { return kT > 4 ? 2 : 4; }
 
     static Sums zero() { return _mm512_setzero_si512(); }
+    template <class Register>
+    static void keep(Register& v) { asm volatile("" : "+v"(v)); }
     static Words load(const uint8_t* line) { return _mm512_load_si512(line); }
 
     template <int kBits, int kField>

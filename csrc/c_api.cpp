@@ -112,8 +112,24 @@ int32_t fewbit_matrix_apply(const fewbit_matrix* matrix, const char* target, con
     });
 }
 
-uint64_t fewbit_read(const char* target, const uint64_t* memory, int64_t words) {
-    return guarded(uint64_t(0), [&] { return find_kernels(target).read(memory, words); });
+int32_t fewbit_read(const char* target, const void* memory, int64_t bytes, int64_t repeats) {
+    return guarded(-1, [&] {
+        const Kernels& kernels = find_kernels(target);
+        const int64_t before = -int64_t(reinterpret_cast<uintptr_t>(memory)) & (kLineBytes - 1);
+        const auto* lines = static_cast<const uint8_t*>(memory) + before;
+        for (int64_t i = 0; i < repeats; ++i) kernels.read(lines, (bytes - before) / kLineBytes);
+        return 0;
+    });
+}
+
+int32_t fewbit_matrix_part(const fewbit_matrix* matrix, const char* target, int32_t part, int64_t frames,
+                           int64_t repeats, int32_t threads) {
+    return guarded(-1, [&] {
+        demand(part >= int32_t(Part::read) && part <= int32_t(Part::multiply), "there are parts 0, 1 and 2");
+        const Kernels& kernels = find_kernels(target);
+        for (int64_t i = 0; i < repeats; ++i) do_part(kernels, *matrix->matrix, Part(part), frames, threads);
+        return 0;
+    });
 }
 
 fewbit_network* fewbit_network_new(const char* target, int64_t features) {

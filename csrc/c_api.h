@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define FEWBIT_ABI 3
+#define FEWBIT_ABI 4
 #define FEWBIT_API __attribute__((visibility("default")))
 
 typedef struct fewbit_matrix fewbit_matrix;
@@ -57,8 +57,12 @@ FEWBIT_API int32_t fewbit_matrix_multiply(const fewbit_matrix*, const char* targ
 FEWBIT_API int32_t fewbit_matrix_apply(const fewbit_matrix*, const char* target, const float* x, int64_t frames,
                             const float* scale, int32_t threads, float* y);
 
-/* Reads `words` words of memory, to measure the speed of reading; returns their exclusive or. */
-FEWBIT_API uint64_t fewbit_read(const char* target, const uint64_t* memory, int64_t words);
+/* Reads `bytes` bytes of memory `repeats` times, to measure the speed of reading; whole lines of 64 bytes only. */
+FEWBIT_API int32_t fewbit_read(const char* target, const void* memory, int64_t bytes, int64_t repeats);
+/* Does one part of the work of a product with `frames` frames `repeats` times, to measure it: 0 reads the weights, 1 reads
+ * and unpacks them, 2 multiplies as often as the product does, from registers. */
+FEWBIT_API int32_t fewbit_matrix_part(const fewbit_matrix*, const char* target, int32_t part, int64_t frames, int64_t repeats,
+                           int32_t threads);
 
 /* target: a name, or NULL for the best. features: of a frame, which the sources read. */
 FEWBIT_API fewbit_network* fewbit_network_new(const char* target, int64_t features);

@@ -232,9 +232,3 @@ int32_t quantize(const float* x, int64_t n, float inverse_step, int8_t* __restri
 void dequantize(const int32_t* x, const float* scale, float factor, int64_t n, float* __restrict y) {
     for (int64_t i = 0; i < n; ++i) y[i] = float(x[i]) * (scale[i] * factor);
 }
-
-uint64_t read(const uint64_t* x, int64_t n) {
-    uint64_t all = 0;
-    for (int64_t i = 0; i < n; ++i) all ^= x[i];
-    return all;
-}

@@ -32,6 +32,14 @@ struct Product {
     bool fresh = false;  // y is written, not added to
 };
 
+// One part of the work of a product, see parts.inl; all planes of strips first..last.
+enum class Part { read, unpack, multiply };
+struct PartOfProduct {
+    const Matrix* matrix;
+    Part part;
+    int64_t first, last, frames;
+};
+
 // Where the products with one part of the activations start, modulo 2**32: y = [256 y +] row_sums * by - offset * sums[t].
 struct Start {
     const int32_t* row_sums;  // (rows,)
@@ -224,8 +232,9 @@ struct Kernels {
     int32_t (*quantize)(const float* x, int64_t n, float inverse_step, int8_t* y);
     // y = x * scale of the row * factor, as floats.
     void (*dequantize)(const int32_t* x, const float* scale, float factor, int64_t n, float* y);
-    // All words of a memory, exclusive or: how fast it can be read at all.
-    uint64_t (*read)(const uint64_t* x, int64_t n);
+    // Lines of memory, to measure how fast they can be read at all.
+    void (*read)(const uint8_t* lines, int64_t count);
+    void (*part)(const PartOfProduct&);
     // Between numbers in memory and integers of 32 bits.
     void (*widen)(const uint8_t* x, Storage, int64_t n, int32_t* y);
     void (*pack)(const int32_t* x, int64_t n, Storage, uint8_t* y);

@@ -156,6 +156,12 @@ void multiply(const Kernels& kernels, const Matrix& matrix, const Activations& x
     });
 }
 
+void do_part(const Kernels& kernels, const Matrix& matrix, Part part, int64_t frames, int threads) {
+    each_strip(matrix, frames, threads, [&](int64_t first, int64_t last) {
+        kernels.part({&matrix, part, first, last, frames});
+    });
+}
+
 void multiply_bytes(const Kernels& kernels, const Matrix& matrix, const Activations& x, int threads, int32_t* y,
                     int64_t y_stride) {
     each_strip(matrix, x.frames, threads, [&](int64_t first, int64_t last) {

@@ -85,4 +85,7 @@ void multiply(const Kernels&, const Matrix&, const Activations&, int threads, in
 // matrix.row_sums[r] * x.offset - matrix.offset * x.sums(0, 0)[t].
 void multiply_bytes(const Kernels&, const Matrix&, const Activations&, int threads, int32_t* y, int64_t y_stride);
 
+// One part of that work, to measure it.
+void do_part(const Kernels&, const Matrix&, Part, int64_t frames, int threads);
+
 }  // namespace fewbit

@@ -13,6 +13,8 @@ struct Neon {
     static constexpr int panels() { return 4 / kT; }
 
     static Sums zero() { return vdupq_n_s32(0); }
+    template <class Register>
+    static void keep(Register& v) { asm volatile("" : "+w"(v)); }
     static Words load(const uint8_t* line) { return vld1q_u8(line); }
 
     template <int kBits, int kField>

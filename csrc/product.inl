@@ -7,6 +7,7 @@
 //   mask<bits, f>(v)   the same times 2**(bits f), where kScaled says that dot() can take that
 //   dot<bits>(s, u, x) s + sums of four products of unsigned bytes u and signed bytes at x
 //   add(y, s, shift, fresh)  y[...] += s << shift, or = if fresh;  right(s, shift): s >> shift;  plus(s, t): s + t
+//   keep(v)            the compiler takes v for used and changed (parts.inl)
 //   kSums              registers to use for sums;  kFrames: most frames of a tile
 //
 // Included in the unnamed namespace of each target file: no code here is shared between instruction sets.

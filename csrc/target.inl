@@ -7,8 +7,8 @@
 #include "attention.inl"
 #include "places.inl"
 
-#define FEWBIT_KERNELS(name, product)                                                                               \
+#define FEWBIT_KERNELS(name, product, part, read)                                                                   \
     {name,    runs_here, product,  rescale,    sru,      qrnn,        lstm,      gru,    start,                       \
-     features, largest,  quantize, dequantize, read,     widen,       pack,      byte_sum, row_sums,                  \
+     features, largest,  quantize, dequantize, read,     part,        widen,     pack,     byte_sum, row_sums,                  \
      window_sums, split, requantize,   sum,        mul,      map,         norm,      softmax, magnitude,                  \
      attend,  weigh,     blend,    depthwise,  gather}

@@ -12,6 +12,7 @@ namespace {
 #include "unrolled.inl"
 #include "avx512.inl"
 #include "product.inl"
+#include "parts.inl"
 #include "target.inl"
 
 // Fewer frames are faster without tiles: of whole bytes, and of fields that must be spread first.
@@ -204,16 +205,43 @@ void fill_zeros(const Product& job) {
         __builtin_memset(job.y + t * job.y_stride + row, 0, size_t(end - row) * sizeof(int32_t));
 }
 
+// Whether tiles multiply so many frames.
+bool uses_tiles(const Matrix& matrix, int64_t frames) {
+    const bool bytes = matrix.planes.front().bits == 8;
+    return !(bytes && matrix.planes.size() > 1) && frames >= (bytes ? kFewestFrames : kFewestSpread);
+}
+
 void tiled_product(const Product& job) {
-    const std::vector<Plane>& planes = job.matrix->planes;
-    const bool bytes = planes.front().bits == 8;
+    const bool bytes = job.matrix->planes.front().bits == 8;
     const int64_t tiled = job.segment->padded / kTileColumns * kTileColumns, rest = job.segment->padded - tiled;
-    const bool is_plain = job.runs.count == 1 && !(bytes && planes.size() > 1);
-    if (!is_plain || tiled == 0 || job.frames < (bytes ? kFewestFrames : kFewestSpread)) return product<Avx512>(job);
+    if (job.runs.count != 1 || tiled == 0 || !uses_tiles(*job.matrix, job.frames)) return product<Avx512>(job);
     Segment segment;
     if (job.fresh) fill_zeros(job);
     multiply_strips(some_columns(job, segment, 0, tiled), bytes);
     if (rest > 0) product<Avx512>(some_columns(job, segment, tiled, rest));
+}
+
+// Tiles of weights with each tile of frames, from registers; see parts.inl.
+void tiled_part(const PartOfProduct& job) {
+    if (job.part != Part::multiply || !uses_tiles(*job.matrix, job.frames)) return product_part<Avx512>(job);
+    const int64_t most = job.matrix->panels(), last = job.last * kStripPanels < most ? job.last * kStripPanels : most;
+    const int64_t tiles = (last - job.first * kStripPanels) * (job.matrix->padded_columns() / kTileColumns);
+    for (int64_t t = 0; t < job.frames; t += kTileRows) {
+        shape_tiles(job.frames - t < kTileRows ? job.frames - t : kTileRows);
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        _tile_zero(4);
+        _tile_zero(6);
+        for (int64_t i = 0; i + 4 <= tiles; i += 4) {
+            _tile_dpbsud(0, 4, 6);
+            _tile_dpbsud(1, 4, 6);
+            _tile_dpbsud(2, 4, 6);
+            _tile_dpbsud(3, 4, 6);
+        }
+    }
+    _tile_release();
 }
 
 bool runs_here() {
@@ -227,6 +255,6 @@ bool runs_here() {
 }  // namespace
 
 extern const Kernels amx_kernels;
-const Kernels amx_kernels FEWBIT_KERNELS("amx", tiled_product);
+const Kernels amx_kernels FEWBIT_KERNELS("amx", tiled_product, tiled_part, read_lines<Avx512>);
 
 }  // namespace fewbit

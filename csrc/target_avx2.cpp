@@ -42,6 +42,7 @@ struct Avx2 : Registers32 {
 };
 
 #include "product.inl"
+#include "parts.inl"
 #include "target.inl"
 
 bool runs_here() { return __builtin_cpu_supports("avx2"); }
@@ -49,6 +50,6 @@ bool runs_here() { return __builtin_cpu_supports("avx2"); }
 }  // namespace
 
 extern const Kernels avx2_kernels;
-const Kernels avx2_kernels FEWBIT_KERNELS("avx2", product<Avx2>);
+const Kernels avx2_kernels FEWBIT_KERNELS("avx2", product<Avx2>, product_part<Avx2>, read_lines<Avx2>);
 
 }  // namespace fewbit

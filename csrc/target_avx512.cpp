@@ -9,6 +9,7 @@ namespace {
 #include "unrolled.inl"
 #include "avx512.inl"
 #include "product.inl"
+#include "parts.inl"
 #include "target.inl"
 
 bool runs_here() {
@@ -20,6 +21,6 @@ bool runs_here() {
 }  // namespace
 
 extern const Kernels avx512_kernels;
-const Kernels avx512_kernels FEWBIT_KERNELS("avx512", product<Avx512>);
+const Kernels avx512_kernels FEWBIT_KERNELS("avx512", product<Avx512>, product_part<Avx512>, read_lines<Avx512>);
 
 }  // namespace fewbit

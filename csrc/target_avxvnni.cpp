@@ -20,6 +20,7 @@ struct AvxVnni : Registers32 {
 };
 
 #include "product.inl"
+#include "parts.inl"
 #include "target.inl"
 
 bool runs_here() {
@@ -30,6 +31,6 @@ bool runs_here() {
 }  // namespace
 
 extern const Kernels avxvnni_kernels;
-const Kernels avxvnni_kernels FEWBIT_KERNELS("avxvnni", product<AvxVnni>);
+const Kernels avxvnni_kernels FEWBIT_KERNELS("avxvnni", product<AvxVnni>, product_part<AvxVnni>, read_lines<AvxVnni>);
 
 }  // namespace fewbit

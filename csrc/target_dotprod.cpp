@@ -27,6 +27,7 @@ struct DotProduct : Neon {
 };
 
 #include "product.inl"
+#include "parts.inl"
 #include "target.inl"
 
 bool runs_here() {
@@ -40,6 +41,6 @@ bool runs_here() {
 }  // namespace
 
 extern const Kernels dotprod_kernels;
-const Kernels dotprod_kernels FEWBIT_KERNELS("dotprod", product<DotProduct>);
+const Kernels dotprod_kernels FEWBIT_KERNELS("dotprod", product<DotProduct>, product_part<DotProduct>, read_lines<DotProduct>);
 
 }  // namespace fewbit

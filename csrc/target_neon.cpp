@@ -26,6 +26,7 @@ struct Widening : Neon {
 };
 
 #include "product.inl"
+#include "parts.inl"
 #include "target.inl"
 
 bool runs_here() { return true; }
@@ -33,6 +34,6 @@ bool runs_here() { return true; }
 }  // namespace
 
 extern const Kernels neon_kernels;
-const Kernels neon_kernels FEWBIT_KERNELS("neon", product<Widening>);
+const Kernels neon_kernels FEWBIT_KERNELS("neon", product<Widening>, product_part<Widening>, read_lines<Widening>);
 
 }  // namespace fewbit

@@ -17,6 +17,8 @@ struct Scalar {
     static constexpr int panels() { return 1; }
 
     static Sums zero() { return 0; }
+    template <class Register>
+    static void keep(Register& v) { asm volatile("" : "+r"(v)); }
     static Words load(const uint8_t* line) {
         Words v;
         __builtin_memcpy(&v, line, 4);
@@ -46,6 +48,7 @@ struct Scalar {
 };
 
 #include "product.inl"
+#include "parts.inl"
 #include "target.inl"
 
 bool runs_here() { return true; }
@@ -53,6 +56,6 @@ bool runs_here() { return true; }
 }  // namespace
 
 extern const Kernels scalar_kernels;
-const Kernels scalar_kernels FEWBIT_KERNELS("scalar", product<Scalar>);
+const Kernels scalar_kernels FEWBIT_KERNELS("scalar", product<Scalar>, product_part<Scalar>, read_lines<Scalar>);
 
 }  // namespace fewbit

@@ -50,6 +50,13 @@ void check_matrix_refusals() {
     refused(fewbit_matrix_multiply(small.get(), nullptr, x, 1, 0, 65535, 1, y), -1, "16 bits");
     refused(fewbit_matrix_multiply(small.get(), nullptr, x, 1, -32769, 0, 1, y), -1, "16 bits");
     demand(fewbit_matrix_multiply(small.get(), nullptr, x, -5, 0, 4, -3, y) <= 0, "frames fewer than none");
+    refused(fewbit_matrix_part(small.get(), "sparc", 0, 1, 1, 1), -1, "'sparc'");
+    refused(fewbit_matrix_part(small.get(), nullptr, -1, 1, 1, 1), -1, "parts 0, 1 and 2");
+    refused(fewbit_matrix_part(small.get(), nullptr, 3, 1, 1, 1), -1, "parts 0, 1 and 2");
+    for (int32_t part = 0; part < 3; ++part)
+        demand(fewbit_matrix_part(small.get(), nullptr, part, 5, 2, 2) == 0, fewbit_error());
+    refused(fewbit_read("sparc", x, sizeof(x), 1), -1, "'sparc'");
+    demand(fewbit_read(nullptr, x, sizeof(x), 1) == 0, fewbit_error());
     float values[4] = {1, 2, NAN, 0}, results[3];
     const float ones[4] = {1, 1, 1, 1};
     refused(fewbit_matrix_apply(small.get(), nullptr, values, 1, ones, 1, results), -1, "NaN or infinite");

@@ -94,12 +94,19 @@ def _print(result: dict[str, Any], json: bool, title: str) -> None:
         ("target", f"{result['target']}, threads {result['threads']}"),
         ("weights in memory", f"{result['weight_bytes']:,} bytes"),
         ("weights read", f"{result['gb_per_second']:.1f} GB/s"),
-        ("share of the memory bandwidth", f"{result['memory_ceiling']:.0%}"),
     ]
     if "gops" in result:
         rows += [
             ("operations", f"{result['gops']:.0f} GOP/s"),
-            ("share of the speed from the first cache", f"{result['arithmetic_ceiling']:.0%}"),
+            ("only reading the weights", f"{result['read_us']:.2f} µs"),
+            ("only reading and unpacking them", f"{result['unpack_us']:.2f} µs"),
+            ("only multiplying, from registers", f"{result['multiply_us']:.2f} µs"),
+            ("share of the time that the longest of these takes", f"{result['share']:.0%} ({result['bound']})"),
             ("relative error of 8-bit activations", f"{result['relative_error']:.4f}"),
+        ]
+    else:
+        rows += [
+            ("only reading as many bytes", f"{result['read_us']:.2f} µs"),
+            ("share of the time that this takes", f"{result['share']:.0%}"),
         ]
     print_table(title, ("", ""), rows)

@@ -7,7 +7,7 @@ import ctypes
 import os
 import warnings
 from collections.abc import Mapping
-from ctypes import POINTER, Structure, c_char_p, c_int16, c_int32, c_int64, c_uint64, c_void_p
+from ctypes import POINTER, Structure, c_char_p, c_int16, c_int32, c_int64, c_void_p
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fewbit.errors import ArgumentError, TargetError
 
-ABI = 3
+ABI = 4
 FILE = "lib/libfewbit_native.so"
 REMEDY = (
     "install a C++ compiler, then reinstall fewbit (in a clone: pip install --force-reinstall --no-deps .); "
@@ -54,7 +54,8 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fewbit_matrix_bytes": (_I64, [c_void_p]),
     "fewbit_matrix_multiply": (_I32, [c_void_p, c_char_p, c_void_p, _I64, _I32, _I32, _I32, c_void_p]),
     "fewbit_matrix_apply": (_I32, [c_void_p, c_char_p, c_void_p, _I64, c_void_p, _I32, c_void_p]),
-    "fewbit_read": (c_uint64, [c_char_p, c_void_p, _I64]),
+    "fewbit_matrix_part": (_I32, [c_void_p, c_char_p, _I32, _I64, _I64, _I32]),
+    "fewbit_read": (_I32, [c_char_p, c_void_p, _I64, _I64]),
     "fewbit_network_new": (c_void_p, [c_char_p, _I64]),
     "fewbit_network_part": (c_void_p, [c_void_p, _I64, _I32, _I32]),
     "fewbit_network_free": (None, [c_void_p]),

@@ -10,13 +10,14 @@ import numpy as np
 from fewbit.errors import TargetError
 from fewbit.formats import Format, PerTensor, default_layout, format_from_name, pack
 from fewbit.program import Program, load, ops
-from fewbit.program.native_run import Native
+from fewbit.program.native_run import BLOCK, Native
 from fewbit.program.numerics import INT16, Rescale, rescale_from
-from fewbit.speed.ceilings import read_rate
-from fewbit.speed.timing import measure
+from fewbit.speed.ceilings import read_call
+from fewbit.speed.timing import measure_in_turns
 
 CODES = (-127, 127)
 STEP = 1 / 64
+LINE_BYTES = 64
 
 
 def random_network(cell: str, hidden: int, layers: int, format: str = "ternary", seed: int = 0) -> Program:
@@ -69,7 +70,8 @@ def time_program(
     """Time calls of `steps` frames each, with float input and output; each call continues the stream.
 
     Returns the timing of a call in microseconds; ``step_us``, the median per frame; ``weight_bytes`` in memory;
-    ``gb_per_second``, the speed of reading them; and ``memory_ceiling``, its share of the bandwidth of this machine.
+    ``gb_per_second``, the speed of reading them; ``read_us``, the time that only reading as many bytes takes, once for
+    each `BLOCK` of frames; and ``share``, the part of the median that this is.
 
     Raises:
         FileFormatError: the file cannot be read.
@@ -90,7 +92,9 @@ def time_program(
         scores, state = run.step(x, state)
         np.multiply(scores, np.float32(STEP), dtype=np.float32)
 
-    timing = measure(call, seconds)
+    read, repeats = read_call(max(run.bytes, LINE_BYTES), run.target)
+    timings = measure_in_turns({"call": (call, 1, seconds), "read": (read, repeats, seconds / 4)})
+    timing, read_us = timings["call"], timings["read"].least_us * -(-steps // BLOCK)
     rate = run.bytes / (timing.median_us * 1e-6)
     return {
         **asdict(timing),
@@ -100,7 +104,9 @@ def time_program(
         "target": run.target,
         "weight_bytes": run.bytes,
         "gb_per_second": rate / 1e9,
-        "memory_ceiling": rate / read_rate(run.bytes, run.target),
+        "read_us": read_us,
+        "bound": "read",
+        "share": read_us / timing.median_us,
     }
 
 
