@@ -79,20 +79,22 @@ class Comparison:
         return "no difference beyond chance" if self.outcome == "tie" else self.outcome
 
     @property
-    def sentence(self) -> str:
-        """The differences, their interval and tests, and what they allow to say; without a full stop."""
+    def figures(self) -> str:
+        """The mean difference, its interval and its corrected test, in one phrase."""
         told, values = self.difference, self.difference.values
         if not values:
             return f"{told.arm} against {told.base}: not measured"
-        apart = f"{told.arm} against {told.base}: {self.mean:+.{told.digits}f}"
+        apart = f"{told.arm} against {told.base}: {self.mean:+.{told.digits}f} {told.unit}"
         interval = self.interval
         if interval is None:
-            return f"{apart} {told.unit} ({self.word})"
+            return f"{apart}, {self.word}"
         low, high = (f"{end:+.{told.digits}f}" for end in interval)
-        return (
-            f"{apart} ± {stdev(values):.{told.digits}f} {told.unit} over {len(values)} seeds (95 % interval {low} to "
-            f"{high}, paired t-test p = {digits_of(self.p)}, {digits_of(self.held)} after Holm): {self.word}"
-        )
+        return f"{apart}, 95 % interval {low} to {high}, p = {digits_of(self.held)} after Holm"
+
+    @property
+    def sentence(self) -> str:
+        """The figures and what they allow to say; without a full stop."""
+        return self.figures if self.interval is None else f"{self.figures}: {self.word}"
 
 
 def difference(
@@ -116,11 +118,30 @@ def difference(
     get = measure if callable(measure) else lambda row: row[measure]
     found = []
     for name, rows in (arm, base):
-        by_seed = {row["seed"]: float(get(row)) for row in rows}
-        if len(by_seed) < len(rows):
-            raise ValueError(f"{name}: {len(rows)} rows of {len(by_seed)} seeds; wanted one row a seed")
-        found.append(by_seed)
+        values = {row["seed"]: float(get(row)) for row in rows}
+        if len(values) < len(rows):
+            raise ValueError(f"{name}: {len(rows)} rows of {len(values)} seeds; wanted one row a seed")
+        found.append(values)
     mine, theirs = found
+    return by_seed((arm[0], mine), (base[0], theirs), unit=unit, digits=digits)
+
+
+def by_seed(
+    arm: tuple[str, Mapping[int, float]],
+    base: tuple[str, Mapping[int, float] | float],
+    *,
+    unit: str = "points",
+    digits: int = 2,
+) -> Difference:
+    """The pairs of two numbers that seeds have, or of one number and a bound that was set before the runs.
+
+    Example:
+        >>> by_seed(("gap", {0: 0.5, 1: 0.7}), ("1 point", 1.0)).values
+        (-0.5, -0.30000000000000004)
+    """
+    mine, theirs = arm[1], base[1]
+    if not isinstance(theirs, Mapping):
+        theirs = dict.fromkeys(mine, theirs)
     seeds = tuple(sorted(mine.keys() & theirs.keys()))
     return Difference(arm[0], base[0], unit, seeds, tuple(mine[seed] - theirs[seed] for seed in seeds), digits)
 
