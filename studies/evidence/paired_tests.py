@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from statistics import mean, stdev
 from typing import Literal
 
@@ -164,19 +163,6 @@ def compare(
     """`tested` for pairs of values of ``arm``, each over the seeds that both arms have."""
     arms = {arm: (names[arm], of(rows, arm=arm)) for pair in pairs for arm in pair}
     return tested([difference(arms[arm], arms[base], measure, unit=unit, digits=digits) for arm, base in pairs])
-
-
-def flip_p(differences: Sequence[float]) -> float:
-    """The exact two-sided p of a sign-flip permutation test of mean 0: at least ``2 / 2**n``.
-
-    Example:
-        >>> flip_p([-1.0, -2.0, -1.5])
-        0.25
-    """
-    seen = abs(sum(differences)) - TIE
-    signs = list(product((1, -1), repeat=len(differences)))
-    flips = [abs(sum(sign * gap for sign, gap in zip(chosen, differences, strict=True))) for chosen in signs]
-    return sum(flip >= seen for flip in flips) / len(flips)
 
 
 def t_p(differences: Sequence[float]) -> float:
