@@ -173,7 +173,9 @@ def describe_gaps(reports: Sequence[Resilience], parts: Sequence[Part]) -> list[
         )
         less = [f"{s:g}" for s, gap, loss in zip(sizes, gaps, direct, strict=True) if loss <= FAR * mean(gap)]
         if less:
-            found.append(f"{where}: the mean is less than half of the loss at size {', '.join(less)}.")
+            found.append(
+                f"{where}: retraining wins back less than half of the loss, by means, at size {', '.join(less)}."
+            )
         if part.outcome != "shown":
             found += _why_not(report, spec)
     return found
