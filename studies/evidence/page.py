@@ -95,7 +95,8 @@ def _tests(comparisons: Sequence[Comparison]) -> list[Table]:
     if not comparisons:
         return []
     columns = ("arm", "against", "difference", "seeds", "95 % interval", "p", "p after Holm", "the test says")
-    return [Table("Paired t-tests, arm less base by seed", columns, tuple(_tested(one) for one in comparisons))]
+    title = "Paired t-tests of arm less base by seed, below 0 where the arm is better"
+    return [Table(title, columns, tuple(_tested(one) for one in comparisons))]
 
 
 def _tested(one: Comparison) -> tuple[Cell, ...]:

@@ -79,11 +79,11 @@ class Comparison:
 
     @property
     def figures(self) -> str:
-        """The mean difference, its interval and its corrected test, in one phrase."""
+        """The mean difference, its interval and its corrected test, as a phrase."""
         told, values = self.difference, self.difference.values
         if not values:
-            return f"{told.arm} against {told.base}: not measured"
-        apart = f"{told.arm} against {told.base}: {self.mean:+.{told.digits}f} {told.unit}"
+            return self.word
+        apart = f"{self.mean:+.{told.digits}f} {told.unit}"
         interval = self.interval
         if interval is None:
             return f"{apart}, {self.word}"
@@ -92,8 +92,9 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """The figures and what they allow to say; without a full stop."""
-        return self.figures if self.interval is None else f"{self.figures}: {self.word}"
+        """Both arms, the figures and what they allow to say; without a full stop."""
+        pair = f"{self.difference.arm} against {self.difference.base}: {self.figures}"
+        return pair if self.interval is None else f"{pair}: {self.word}"
 
 
 def difference(

@@ -104,17 +104,17 @@ def judge(rows: Rows) -> list[Part]:
         (
             "The ratio of ternary networks is higher at the largest size than at the smallest",
             by_seed(
-                ("memory at the largest size, relative to float", ends[0]),
-                ("at the smallest", ends[1]),
+                ("ternary memory relative to float, largest size", ends[0]),
+                ("the same, smallest size", ends[1]),
                 unit="doublings",
             ),
         ),
         (
             f"The ratio of ternary networks grows with size, with a rank correlation above {RISES:g}",
             by_seed(
-                ("rank correlation of size and relative memory", _orders(rows, "ternary", sizes)),
+                ("rank correlation of size and ternary memory relative to float", _orders(rows, "ternary", sizes)),
                 (f"{-RISES:g}", -RISES),
-                unit="",
+                unit="of correlation",
             ),
         ),
     ]

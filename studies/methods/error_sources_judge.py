@@ -49,7 +49,7 @@ def widths(rows: Rows) -> list[tuple[str, Difference]]:
         (
             f"Wider networks bear few-bit {arm} better, beyond their float error ({depth} layers)",
             by_seed(
-                (f"width {wide}", _added(rows, arm, depth=depth, width=wide)),
+                (f"width {wide}, {depth} layers, few-bit {arm}", _added(rows, arm, depth=depth, width=wide)),
                 (f"width {narrow}", _added(rows, arm, depth=depth, width=narrow)),
                 unit="of added error (rms)",
                 digits=3,
@@ -68,7 +68,10 @@ def depths(rows: Rows) -> list[tuple[str, Difference]]:
         (
             f"{deep} layers bear coarse signals worse than {shallow}, beyond their float error (width {width})",
             by_seed(
-                (f"{shallow} layers", _added(rows, "signals, direct", depth=shallow, width=width)),
+                (
+                    f"{shallow} layers, width {width}, coarse signals",
+                    _added(rows, "signals, direct", depth=shallow, width=width),
+                ),
                 (f"{deep} layers", _added(rows, "signals, direct", depth=deep, width=width)),
                 unit="of added error (rms)",
                 digits=3,

@@ -131,7 +131,7 @@ def judge(rows: Rows) -> list[Part]:
     ]
     statements.append(
         (
-            f"Generated text recovers more than {RECOVERED:.0%} of what real text recovers in ternary weights",
+            f"Generated text recovers more than {100 * RECOVERED:.0f} % of what real text recovers in ternary weights",
             _recovers(rows),
         )
     )
@@ -156,7 +156,7 @@ def _near(rows: Rows, arm: str, base: str) -> tuple[str, Difference]:
     """Whether an arm takes at most `NEAR` times the bits of a base."""
     bound = {seed: NEAR * bits for seed, bits in _bits_of(rows, base).items()}
     return (
-        f"{ARMS[arm][0].upper()}{ARMS[arm][1:]} comes within {NEAR - 1:.0%} of {ARMS[base]}",
+        f"{ARMS[arm][0].upper()}{ARMS[arm][1:]} comes within {100 * (NEAR - 1):.0f} % of {ARMS[base]}",
         by_seed((ARMS[arm], _bits_of(rows, arm)), (f"{NEAR:g} times {ARMS[base]}", bound), unit=UNIT, digits=3),
     )
 
@@ -169,7 +169,7 @@ def _recovers(rows: Rows) -> Difference:
     }
     return by_seed(
         (ARMS["ternary generated"], generated),
-        (f"{RECOVERED:.0%} of the way from direct to real text", allowed),
+        (f"{100 * RECOVERED:.0f} % of the way from direct to real text", allowed),
         unit=UNIT,
         digits=3,
     )

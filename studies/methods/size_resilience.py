@@ -136,10 +136,10 @@ def judge(reports: Sequence[Resilience]) -> list[Part]:
             first = {seed: LEFT * gap for seed, gap in _gaps(report, small, spec).items()}
             shrink.append(
                 (
-                    f"In large networks less than {LEFT:.0%} of the gap of small ones is left ({told})",
+                    f"In large networks less than {100 * LEFT:.0f} % of the gap of small ones is left ({told})",
                     by_seed(
-                        (f"gap at size {large:g}", _gaps(report, large, spec)),
-                        (f"{LEFT:.0%} of the gap at size {small:g}", first),
+                        (f"{told}, gap at size {large:g}", _gaps(report, large, spec)),
+                        (f"{100 * LEFT:.0f} % of the gap at size {small:g}", first),
                     ),
                 )
             )
@@ -147,7 +147,10 @@ def judge(reports: Sequence[Resilience]) -> list[Part]:
                 (
                     f"Direct quantization loses more than {FAR} times what is lost after retraining ({told})",
                     by_seed(
-                        (f"{FAR} times the gap after retraining, mean over sizes", _over_sizes(report, spec, FAR)),
+                        (
+                            f"{told}, {FAR} times the gap after retraining, mean over sizes",
+                            _over_sizes(report, spec, FAR),
+                        ),
                         ("gap of direct quantization, mean over sizes", _over_sizes(report, spec, 1, direct=True)),
                     ),
                 )

@@ -64,7 +64,7 @@ def test_the_page_shows_each_test():
     page = section(
         replace(STUDY, comparisons=tuple(paired_tests.tested([PAIRS, by_seed(("new", {}), ("other", 0.0))])))
     )
-    assert "Paired t-tests, arm less base by seed:" in page
+    assert "Paired t-tests of arm less base by seed, below 0 where the arm is better:" in page
     assert "| new | old | -2.1 ± 0.1 points | 3 | -2.2 to -1.9 | 0.0002" in page
     assert "| new | other |  | 0 |  |  |  | not measured |" in page
     assert "Paired t-tests" not in section(STUDY)

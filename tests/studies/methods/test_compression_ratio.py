@@ -47,14 +47,14 @@ def test_each_outcome_follows_from_the_ratios(ratio, found, wanted):
 def test_the_network_that_is_worth_least_counts():
     parts = judge(rows(lambda size, seed: 0.8 + NOISE[seed] if size == 8 else growing(size, seed)))
     assert outcomes(parts)[:4] == ["refuted"] * 4
-    assert "of size 8, the one that is worth least" in parts[0].sentence
+    assert "of size 8, the one that is worth least" in parts[0].comparison.sentence
 
 
 def test_sizes_with_an_upper_bound_only_are_left_out():
     parts = judge(rows(growing, lambda spec, size: "<" if size == SIZES[0] and spec == "ternary" else ""))
     assert outcomes(parts) == ["shown"] * 6
-    assert "ternary network of size 8" in parts[0].sentence
-    assert "int3 network of size 4" in parts[1].sentence
+    assert "ternary network of size 8" in parts[0].comparison.sentence
+    assert "int3 network of size 4" in parts[1].comparison.sentence
     assert outcomes(judge(rows(growing, lambda spec, size: "<"))) == ["open"] * 6
 
 
