@@ -1,9 +1,13 @@
 """What study 22 says of made-up rows."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+import torch
+
+from fewbit.errors import DataError
 from studies.evidence import verdict
-from studies.methods.generative_transfer import ARMS, BOOKS, MIXED, judge, recovered
+from studies.methods.generative_transfer import ARMS, BOOKS, MIXED, Scale, _streams, judge, recovered
 from tests.studies.made_up import WILD, around, outcomes
 
 GOOD = dict.fromkeys(ARMS, 2.0) | {"hard": 2.2, "other soft": 2.3, "ensemble": 1.8, "direct": 4.0}
@@ -57,3 +61,19 @@ def test_nothing_is_decided_by_wild_seeds_and_nothing_holds_of_bad_students():
 def test_the_share_that_is_recovered_is_that_of_each_seed():
     found = recovered(rows(direct=[4.0] * 5, **{"ternary real": [2.0] * 5, "ternary generated": [2.5] * 5}))
     assert found.endswith("recovers 75.0 ± 0.0 %.")
+
+
+def test_no_two_seeds_read_the_same_real_text():
+    scale = Scale(hidden=2, small=2, characters=20, epochs=1, retrain_characters=10, streams=2, steps=3)
+    read = [
+        {int(letter) for batch in _streams(torch.arange(60), scale, 20, seed) for letter in batch[0].flatten()}
+        for seed in range(3)
+    ]
+    assert all(read)
+    assert not read[0] & read[1]
+    assert not read[1] & read[2]
+    with pytest.raises(DataError, match="seed 3: a text of 60 characters has no 20 for it; give fewer seeds"):
+        _streams(torch.arange(60), scale, 20, 3)
+    together = replace(scale, apart=False)
+    first, fourth = (next(iter(_streams(torch.arange(60), together, 20, seed)))[0] for seed in (0, 3))
+    assert torch.equal(first, fourth)

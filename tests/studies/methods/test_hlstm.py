@@ -1,8 +1,14 @@
 """What study 21 says of made-up rows."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import torch
+
+from fewbit.data import Characters
+from fewbit.errors import DataError
 from studies.evidence import verdict
+from studies.methods import hlstm
 from studies.methods.hlstm import judge
 from tests.studies.made_up import WILD, around, outcomes
 
@@ -46,3 +52,16 @@ def test_each_base_has_its_part():
 
 def test_arms_that_change_places_change_the_outcome():
     assert outcomes(judged(OTHERS[0], around(2.0), *OTHERS[1:]))[0] == "refuted"
+
+
+def test_no_two_seeds_read_the_same_training_text(monkeypatch):
+    whole = Characters(torch.arange(10), torch.arange(3), torch.arange(4), "ab")
+    monkeypatch.setattr(hlstm, "_whole", lambda folder: whole)
+    parts = [hlstm._books(Path(), 0.4, seed) for seed in range(2)]
+    assert [part.train.tolist() for part in parts] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert all(part.test is whole.test for part in parts)
+    with pytest.raises(
+        DataError, match="seed 2: each seed reads 40% of the training text for itself; give fewer seeds"
+    ):
+        hlstm._books(Path(), 0.4, 2)
+    assert hlstm._books(Path(), 1.0, 5) is whole
