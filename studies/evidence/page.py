@@ -59,7 +59,8 @@ def summarize_verdicts(studies: Sequence[Study]) -> str:
     counted = [(verdicts.count(verdict), words) for verdict, words in _COUNTED.items()]
     counts = ", ".join(f"{count} {words[count != 1]}" for count, words in counted)
     older = sum(not study.rows for study in studies if study.claim)
-    rest = f" Of these verdicts, {older} are older than the rule and rest on no test." if older else ""
+    words = "is older than the rule and rests" if older == 1 else "are older than the rule and rest"
+    rest = f" Of these verdicts, {older} {words} on no test." if older else ""
     return f"{len(verdicts)} {'claim was' if len(verdicts) == 1 else 'claims were'} measured: {counts}.{rest}"
 
 

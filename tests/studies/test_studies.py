@@ -95,9 +95,11 @@ def test_the_pages_show_everything(tmp_path):
     link = "[03 Effective compression ratio](bits-and-sizes.md#03-effective-compression-ratio)"
     assert f"| {link} | Fewer bits are better. | holds in part |" in overview.read_text()
     assert "| [ResNet-20](retraining.md#resnet-20) | One thing. | no claim |" in overview.read_text()
+    counts = "1 claim was measured: 0 hold, 1 holds in part, 0 are undecided, 0 do not hold."
     assert summarize_verdicts([read_study(path) for path in tmp_path.glob("*.json")]) == (
-        "1 claim was measured: 0 hold, 1 holds in part, 0 are undecided, 0 do not hold."
+        f"{counts} Of these verdicts, 1 is older than the rule and rests on no test."
     )
+    assert summarize_verdicts([replace(STUDY, rows={"toy": ROWS})]) == counts
 
 
 def test_a_study_of_no_topic_is_refused(tmp_path):
