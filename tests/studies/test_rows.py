@@ -4,9 +4,10 @@ import pytest
 
 from fewbit.errors import DataError
 from studies.evidence import SealedRows, Setting, of
+from studies.evidence.rows import is_test
 
 ROWS = [
-    {"seed": seed, "arm": arm, "lr": lr, "dev": dev, "test": test, "ternary test": test, "test of the teacher": test}
+    {"seed": seed, "arm": arm, "lr": lr, "dev": dev, "test": test, "test, direct": test, "test of the teacher": test}
     for seed in range(2)
     for arm, lr, dev, test in (("new", 1, 3.0, 0.0), ("new", 2, 1.0, 9.0), ("old", 1, 1.0, 5.0), ("old", 2, 2.0, 1.0))
 ]
@@ -25,6 +26,13 @@ def test_rows_before_they_are_opened_have_no_figure_of_test_data():
     assert [set(row) for row in runs.dev] == [{"seed", "arm", "lr", "dev"}] * len(ROWS)
     assert not hasattr(runs, "__iter__")
     assert not hasattr(runs, "__getitem__")
+
+
+@pytest.mark.parametrize("key", ["test", "ternary test", "test, requantized", "direct_test", "test int3"])
+def test_a_figure_of_test_data_is_known_by_the_word(key):
+    assert SealedRows([{key: 1.0, "dev": 2.0}], "toy").dev == [{"dev": 2.0}]
+    assert not is_test("latest")
+    assert not is_test("tests_of_nothing")
 
 
 def test_a_choice_on_test_figures_is_impossible():
