@@ -187,7 +187,7 @@ def margin_p(differences: Sequence[float], margin: float) -> float:
 
     Example:
         >>> round(margin_p([0.1, -0.2, 0.1], 1.0), 4)
-        0.0051
+        0.0049
     """
     apart = [difference - margin for difference in differences]
     both = t_p(apart)
