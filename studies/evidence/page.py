@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fewbit.analysis.report import Cell, Table
-from studies.evidence.study import Study, read_study
+from studies.evidence.paired_tests import Comparison, digits_of
+from studies.evidence.study import Study, read_study, spread
 from studies.evidence.topics import Topic, by_topic
 
 HEAD = """# Results
@@ -58,7 +59,8 @@ def summarize_verdicts(studies: Sequence[Study]) -> str:
     counted = [(verdicts.count(verdict), words) for verdict, words in _COUNTED.items()]
     counts = ", ".join(f"{count} {words[count != 1]}" for count, words in counted)
     older = sum(not study.rows for study in studies if study.claim)
-    rest = f" Of these verdicts, {older} are older than the rule and rest on no test." if older else ""
+    words = "is older than the rule and rests" if older == 1 else "are older than the rule and rest"
+    rest = f" Of these verdicts, {older} {words} on no test." if older else ""
     return f"{len(verdicts)} {'claim was' if len(verdicts) == 1 else 'claims were'} measured: {counts}.{rest}"
 
 
@@ -78,7 +80,7 @@ def section(study: Study, pictures: str = "", level: int = 2) -> str:
         old = "" if study.rows else f" {EARLIER}"
         lines += [f"**Claim.** {study.claim}", "", f"**Result:** {study.verdict}.{old}", ""]
     lines += [*(f"- {finding}" for finding in study.findings), ""]
-    for table in study.tables:
+    for table in (*study.tables, *_tests(study.comparisons)):
         lines += [f"{table.title}:", "", *_table(table), ""]
     for file, caption in study.pictures:
         lines += [f"![{caption}]({pictures}{file})", ""]
@@ -87,6 +89,34 @@ def section(study: Study, pictures: str = "", level: int = 2) -> str:
     lines += [f"{study.setting} Seeds {seeds}; {took}{study.machine}.", ""]
     lines += [f"Reproduce with `{study.command}`. Data: [`{study.stem}.json`]({pictures}{study.stem}.json).", ""]
     return "\n".join(lines)
+
+
+def _tests(comparisons: Sequence[Comparison]) -> list[Table]:
+    """What was tested, if anything was."""
+    if not comparisons:
+        return []
+    columns = ("arm", "against", "difference", "seeds", "95 % interval", "p", "p after Holm", "the test says")
+    title = "Paired t-tests of arm less base by seed, below 0 where the arm is better"
+    return [Table(title, columns, tuple(_tested(one) for one in comparisons))]
+
+
+def _tested(one: Comparison) -> tuple[Cell, ...]:
+    pairs = one.difference
+    if one.interval is None:
+        return (
+            pairs.arm,
+            pairs.base,
+            f"{one.mean:+.{pairs.digits}f} {pairs.unit}" if pairs.values else "",
+            len(pairs.values),
+            "",
+            "",
+            "",
+            one.word,
+        )
+    low, high = (f"{end:+.{pairs.digits}f}" for end in one.interval)
+    apart = f"{spread(pairs.values, pairs.digits)} {pairs.unit}"
+    ps = (digits_of(p) for p in (one.p, one.held))
+    return (pairs.arm, pairs.base, apart, len(pairs.values), f"{low} to {high}", *ps, one.word)
 
 
 _COUNTED = {

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from statistics import mean, stdev
 from typing import Literal
 
@@ -79,20 +78,23 @@ class Comparison:
         return "no difference beyond chance" if self.outcome == "tie" else self.outcome
 
     @property
-    def sentence(self) -> str:
-        """The differences, their interval and tests, and what they allow to say; without a full stop."""
+    def figures(self) -> str:
+        """The mean difference, its interval and its corrected test, as a phrase."""
         told, values = self.difference, self.difference.values
         if not values:
-            return f"{told.arm} against {told.base}: not measured"
-        apart = f"{told.arm} against {told.base}: {self.mean:+.{told.digits}f}"
+            return self.word
+        apart = f"{self.mean:+.{told.digits}f} {told.unit}"
         interval = self.interval
         if interval is None:
-            return f"{apart} {told.unit} ({self.word})"
+            return f"{apart}, {self.word}"
         low, high = (f"{end:+.{told.digits}f}" for end in interval)
-        return (
-            f"{apart} ± {stdev(values):.{told.digits}f} {told.unit} over {len(values)} seeds (95 % interval {low} to "
-            f"{high}, paired t-test p = {digits_of(self.p)}, {digits_of(self.held)} after Holm): {self.word}"
-        )
+        return f"{apart}, 95 % interval {low} to {high}, p = {digits_of(self.held)} after Holm"
+
+    @property
+    def sentence(self) -> str:
+        """Both arms, the figures and what they allow to say; without a full stop."""
+        pair = f"{self.difference.arm} against {self.difference.base}: {self.figures}"
+        return pair if self.interval is None else f"{pair}: {self.word}"
 
 
 def difference(
@@ -116,11 +118,30 @@ def difference(
     get = measure if callable(measure) else lambda row: row[measure]
     found = []
     for name, rows in (arm, base):
-        by_seed = {row["seed"]: float(get(row)) for row in rows}
-        if len(by_seed) < len(rows):
-            raise ValueError(f"{name}: {len(rows)} rows of {len(by_seed)} seeds; wanted one row a seed")
-        found.append(by_seed)
+        values = {row["seed"]: float(get(row)) for row in rows}
+        if len(values) < len(rows):
+            raise ValueError(f"{name}: {len(rows)} rows of {len(values)} seeds; wanted one row a seed")
+        found.append(values)
     mine, theirs = found
+    return by_seed((arm[0], mine), (base[0], theirs), unit=unit, digits=digits)
+
+
+def by_seed(
+    arm: tuple[str, Mapping[int, float]],
+    base: tuple[str, Mapping[int, float] | float],
+    *,
+    unit: str = "points",
+    digits: int = 2,
+) -> Difference:
+    """The pairs of two numbers that seeds have, or of one number and a bound that was set before the runs.
+
+    Example:
+        >>> by_seed(("gap", {0: 0.5, 1: 0.7}), ("1 point", 1.0)).values
+        (-0.5, -0.30000000000000004)
+    """
+    mine, theirs = arm[1], base[1]
+    if not isinstance(theirs, Mapping):
+        theirs = dict.fromkeys(mine, theirs)
     seeds = tuple(sorted(mine.keys() & theirs.keys()))
     return Difference(arm[0], base[0], unit, seeds, tuple(mine[seed] - theirs[seed] for seed in seeds), digits)
 
@@ -145,19 +166,6 @@ def compare(
     return tested([difference(arms[arm], arms[base], measure, unit=unit, digits=digits) for arm, base in pairs])
 
 
-def flip_p(differences: Sequence[float]) -> float:
-    """The exact two-sided p of a sign-flip permutation test of mean 0: at least ``2 / 2**n``.
-
-    Example:
-        >>> flip_p([-1.0, -2.0, -1.5])
-        0.25
-    """
-    seen = abs(sum(differences)) - TIE
-    signs = list(product((1, -1), repeat=len(differences)))
-    flips = [abs(sum(sign * gap for sign, gap in zip(chosen, differences, strict=True))) for chosen in signs]
-    return sum(flip >= seen for flip in flips) / len(flips)
-
-
 def t_p(differences: Sequence[float]) -> float:
     """The two-sided p of a paired t-test of mean 0; 1 for fewer than two pairs.
 
@@ -179,7 +187,7 @@ def margin_p(differences: Sequence[float], margin: float) -> float:
 
     Example:
         >>> round(margin_p([0.1, -0.2, 0.1], 1.0), 4)
-        0.0051
+        0.0049
     """
     apart = [difference - margin for difference in differences]
     both = t_p(apart)

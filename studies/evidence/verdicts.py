@@ -18,7 +18,7 @@ class Part:
     Args:
         says: the statement.
         outcome: ``shown``, ``refuted``, or ``open`` where chance explains what was seen.
-        sentence: the figures and their test, without a full stop.
+        sentence: the figures and their test, as a phrase.
         comparison: the pairs behind it, if it is about pairs.
     """
 
@@ -30,7 +30,7 @@ class Part:
     @property
     def finding(self) -> str:
         """The part as the page tells it."""
-        return f"{self.says}: {self.outcome}. {self.sentence}."
+        return f"{self.says}: {self.outcome} ({self.sentence})."
 
 
 def verdict(parts: Sequence[Part]) -> Verdict:
@@ -50,7 +50,7 @@ def better(statements: Sequence[tuple[str, Difference]]) -> list[Part]:
     outcomes: dict[str, Literal["shown", "refuted", "open"]] = {"better": "shown", "worse": "refuted", "tie": "open"}
     found = tested([gap for _, gap in statements])
     return [
-        Part(says, outcomes[one.outcome], one.sentence, one) for (says, _), one in zip(statements, found, strict=True)
+        Part(says, outcomes[one.outcome], one.figures, one) for (says, _), one in zip(statements, found, strict=True)
     ]
 
 
@@ -71,10 +71,8 @@ def as_good(statements: Sequence[tuple[str, Difference]], margin: float) -> list
             outcome = "shown"
         elif enough and q < LEVEL:
             outcome = "refuted"
-        test = (
-            f"one-sided paired t-test that it is worse by {margin:g} {gap.unit} or more: p = {digits_of(p)} after Holm"
-        )
-        parts.append(Part(says, outcome, f"{one.sentence} ({test})", one))
+        test = f", p = {digits_of(p)} that it is worse by {margin:g} {gap.unit} or more" if enough else ""
+        parts.append(Part(says, outcome, f"{one.figures}{test}", one))
     return parts
 
 

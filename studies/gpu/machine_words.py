@@ -1,10 +1,11 @@
 """A result on a GPU as a study: how it is made again, and the machine in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fewbit.analysis.report import Table
-from studies.evidence import Study
+from studies.evidence import Rows, Study
+from studies.evidence.paired_tests import Comparison
 
 COMMAND = "python -m studies.gpu.run --out build/gpu/out"
 
@@ -26,8 +27,23 @@ def study_of(
     findings: Sequence[str],
     setting: str,
     tables: tuple[Table, ...],
+    rows: Mapping[str, Rows],
     seeds: tuple[int, ...] = (0,),
+    comparisons: Sequence[Comparison] = (),
 ) -> Study:
     """A study without a claim of a paper."""
-    words = machine(result)
-    return Study("", name, title, "", "no claim", tuple(findings), setting, COMMAND, seeds, tables, machine=words)
+    return Study(
+        number="",
+        name=name,
+        title=title,
+        claim="",
+        verdict="no claim",
+        findings=tuple(findings),
+        setting=setting,
+        command=COMMAND,
+        seeds=seeds,
+        tables=tables,
+        comparisons=tuple(comparisons),
+        rows=rows,
+        machine=machine(result),
+    )

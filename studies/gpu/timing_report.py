@@ -33,6 +33,7 @@ def scans(result: dict[str, Any]) -> Study | None:
             Table("Largest relative differences", ("form", "batch x frames x channels", *kinds), checked),
             Table("Times", ("what", "batch", "frames", "channels", "pass", "way", *TIME), timed),
         ),
+        {"checks": checks, "times": times},
     )
 
 
@@ -104,6 +105,7 @@ def plans(result: dict[str, Any]) -> Study | None:
         findings,
         "Strict float32 (no TF32), one process; all ways take turns. Differences are relative to the largest number.",
         (Table("Times", columns, cells),),
+        {"plans": rows},
     )
 
 

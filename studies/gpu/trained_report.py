@@ -5,7 +5,7 @@ from typing import Any
 
 from fewbit.analysis.report import Table
 from studies.evidence import Study, spread
-from studies.evidence.paired_tests import compare
+from studies.evidence.paired_tests import Comparison, compare, difference, tested
 from studies.gpu import letters as letters_job
 from studies.gpu import pictures as pictures_job
 from studies.gpu import speech as speech_job
@@ -21,7 +21,7 @@ PICTURE_PAIRS = (
     ("+ KD", "float, retrained + KD"),
 )
 LETTER_PAIRS = (("HLSTM-B", "flat"), ("HLSTM-B", "no reset"))
-SPEECH_PAIRS = (("four times as wide", "ordinary"),)
+SPEECH_PAIR = ("four times as wide", "ordinary")
 
 
 def pictures(result: dict[str, Any]) -> Study | None:
@@ -37,7 +37,7 @@ def pictures(result: dict[str, Any]) -> Study | None:
         rows,
         "gpu-resnet20",
         "ResNet-20 with 2-bit weights on a GPU, all methods at one longer budget",
-        [f"{comparison.sentence}." for comparison in found],
+        found,
         f"{SUBSET}, moved and mirrored; batches of 128, SGD with momentum. {scale.epochs} epochs of float training at "
         f"rate {LR}, then as many of retraining for every row but the direct ones (SQWA: {scale.warmup} "
         f"to warm up, {scale.cycles} cycles of {scale.cycle_epochs}, {scale.finetune} at a low rate). Training with "
@@ -59,7 +59,7 @@ def letters(result: dict[str, Any]) -> Study | None:
         rows,
         "gpu-hierarchical",
         "Hierarchical character language models on a GPU, at the size of the paper",
-        [f"{comparison.sentence}." for comparison in found],
+        found,
         f"Fifteen English books as upper-case letters (29 symbols), passes over them: "
         f"{rows[0]['passes']}, {letters_job.STREAMS} "
         f"endless streams, truncated BPTT of {letters_job.STEPS} characters, Adam at {letters_job.LR:g} along a "
@@ -76,16 +76,17 @@ def speech(result: dict[str, Any]) -> Study | None:
     rows = of(result["rows"], kind="an4")
     if not rows:
         return None
-    findings = []
-    for measure, unit in (("test wer", "points of WER"), ("test cer", "points of CER")):
-        findings += [f"{one.sentence}." for one in compare(rows, SPEECH_PAIRS, measure, speech_job.NAMES, unit=unit)]
+    wide, ordinary = ((speech_job.NAMES[arm], of(rows, arm=arm)) for arm in SPEECH_PAIR)
+    found = tested(
+        [difference(wide, ordinary, f"test {rate}", unit=f"points of {rate.upper()}") for rate in ("wer", "cer")]
+    )
     how = "fused" if rows[0]["fused"] else "in loops"
     return _study(
         result,
         rows,
         "gpu-an4",
         "A recogniser of English four times as wide, on a GPU",
-        findings,
+        found,
         f"AN4, float, by the recipe of the recogniser in the package, {rows[0]['epochs']} epochs in each round; "
         "speakers of development and test are never trained on. Best path, no language model. Log-mel frames in steps "
         f"of an eighth; other speeds by interpolation of frames. TF32 in products; recurrences {how}.",
@@ -100,7 +101,7 @@ def _study(
     rows: Sequence[Row],
     name: str,
     title: str,
-    findings: Sequence[str],
+    found: Sequence[Comparison],
     setting: str,
     names: dict[str, str],
     columns: Sequence[str],
@@ -117,14 +118,16 @@ def _study(
         for arm in arms
         for row in sorted(of(rows, arm=arm), key=lambda row: row["seed"])
     )
+    findings = [f"{one.sentence}." for one in found]
     missing = [job for job in result.get("not_ended", []) if job.split(" ")[0] == rows[0]["kind"]]
     if missing:
-        findings = [*findings, f"Not ended in the time at hand: {', '.join(missing)}."]
+        findings.append(f"Not ended in the time at hand: {', '.join(missing)}.")
     tables = (
         Table("Means", ("network", "seeds", *columns), means),
         Table("Each network", ("network", "seed", *columns), each),
     )
-    return study_of(result, name, title, findings, setting, tables, tuple(sorted({row["seed"] for row in rows})))
+    seeds = tuple(sorted({row["seed"] for row in rows}))
+    return study_of(result, name, title, findings, setting, tables, {"networks": rows}, seeds, found)
 
 
 def _cell(values: Sequence[Any], digits: int | None) -> str | int | float:

@@ -5,14 +5,14 @@ References:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from statistics import mean
 from typing import Any
 
 from fewbit.analysis import (
     BitGrid,
     DesignChoice,
+    NetworkDesign,
     Table,
     bit_grid,
     choose_design,
@@ -20,16 +20,18 @@ from fewbit.analysis import (
     map_errors,
     noise_gain,
 )
+from fewbit.errors import DataError
 from fewbit.plot import Panel, plot_bit_grid, plot_curves, plot_designs, plot_error_maps
 from fewbit.tasks import Task
-from studies.evidence.pairs import Rows, of
+from studies.evidence.rows import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.evidence.verdicts import verdict
+from studies.evidence.verdicts import comparisons_of, verdict
+from studies.methods.error_sources_judge import judge
 from studies.tasks.few_images import few_images_task
-from studies.tasks.named import perceptron_task
+from studies.tasks.named import named_task
 
-ARMS = (("float", True), ("weights", True), ("signals", True), ("signals", False))
+ARMS = (("float", True), ("float", False), ("weights", True), ("signals", True), ("signals", False))
 CURVES = {
     ("float", True): "float",
     ("weights", True): "weights of 2 bits, retrained",
@@ -40,7 +42,9 @@ CURVES = {
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of a run; `wide` and `deep` are (width, hidden layers) of the two networks compared bit by bit."""
+    """Sizes of a run; `wide` and `deep` are (width, hidden layers) of the two networks compared bit by bit; `pictures`
+    0 stands for all.
+    """
 
     widths: tuple[int, ...]
     depths: tuple[int, ...]
@@ -70,7 +74,7 @@ SMALL = Scale(
 FULL = Scale(
     widths=(16, 32, 64, 128),
     depths=(2, 4, 8),
-    pictures=54_000,
+    pictures=0,
     wide=(64, 3),
     deep=(46, 8),
     epochs=60,
@@ -89,11 +93,12 @@ def run(setting: Setting) -> Study:
         grid(seed=setting.seeds, depth=scale.depths, width=scale.widths),
         "error-maps",
         "error maps",
-    )
+    ).open()
     grids = [_grid(setting, scale, shape) for shape in (scale.wide, scale.deep)]
     choices = [_choice(setting, scale, seed) for seed in setting.seeds]
     defaults = [_default(setting, scale, seed) for seed in setting.seeds]
-    judged = [kinds(rows), widths(rows, scale), depths(rows, scale), by_bits(grids), by_choice(choices, defaults)]
+    chosen = [_chosen(seed, choice) for seed, choice in zip(setting.seeds, choices, strict=True)]
+    parts = judge(rows, grids, chosen, defaults)
     return Study(
         number="07",
         name="error-sources",
@@ -102,75 +107,37 @@ def run(setting: Setting) -> Study:
             "Few bits of weights distort a network's function smoothly, few bits of signals add noise; wider networks "
             "bear both better, deeper ones bear coarse signals worse; so model and bits are best chosen together."
         ),
-        verdict=verdict([holds for holds, _ in judged]),
-        findings=(*(sentence for _, sentence in judged), amplification(setting, scale)),
+        verdict=verdict(parts),
+        findings=(
+            *(part.finding for part in parts),
+            names_of(choices, defaults),
+            amplification(setting, scale),
+        ),
         setting=_describe(scale),
-        command="python -m studies 07",
+        command=f"python -m studies 07 --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
         tables=(_errors(rows, scale), *(_bits(found) for found in grids), _designs(choices, defaults)),
         pictures=_pictures(setting, scale, rows, grids, choices),
+        comparisons=comparisons_of(parts),
+        rows={
+            "error maps": rows,
+            **{f"bits, {found.task}": [asdict(cell) for cell in found.cells] for found in grids},
+            "designs": [
+                {"seed": seed} | asdict(design)
+                for seed, choice in zip(setting.seeds, choices, strict=True)
+                for design in choice.designs
+            ],
+            "default designs": defaults,
+        },
     )
 
 
-def kinds(rows: Rows) -> tuple[bool, str]:
-    """Whether errors by weights are smooth and those by signals rough."""
-    smooth = [row["weights"]["roughness"] for row in rows]
-    rough = [row["signals"]["roughness"] for row in rows]
-    holds = max(smooth) < min(rough)
-    return holds, (
-        f"Share of the error that is rough, over all networks: weights of 2 bits {min(smooth):.2f} to "
-        f"{max(smooth):.2f}, signals of 3 bits {min(rough):.2f} to {max(rough):.2f}."
-    )
-
-
-def widths(rows: Rows, scale: Scale) -> tuple[bool, str]:
-    """Whether both errors fall with width at every depth."""
-    narrow, wide = scale.widths[0], scale.widths[-1]
-    told, holds = [], True
-    for arm in ("weights", "signals"):
-        falls = [
-            (mean(_rms(of(rows, depth=depth, width=narrow), arm)), mean(_rms(of(rows, depth=depth, width=wide), arm)))
-            for depth in scale.depths
-        ]
-        holds &= all(after < before for before, after in falls)
-        pairs = "; ".join(f"{d} layers {a:.3f} to {b:.3f}" for d, (a, b) in zip(scale.depths, falls, strict=True))
-        told.append(f"few-bit {arm}: {pairs}")
-    return holds, f"Error (rms) from width {narrow} to {wide}: {'. '.join(told)}."
-
-
-def depths(rows: Rows, scale: Scale) -> tuple[bool, str]:
-    """Whether direct signal quantization hurts deeper networks more, beyond what their float error changes."""
-    shallow, deep = scale.depths[-2], scale.depths[-1]
-    told, holds = [], True
-    for width in (scale.widths[0], scale.widths[-1]):
-        pair = [mean(_rms(of(rows, depth=depth, width=width), "signals, direct")) for depth in (shallow, deep)]
-        weights = [mean(_rms(of(rows, depth=depth, width=width), "weights")) for depth in (shallow, deep)]
-        holds &= pair[1] > pair[0]
-        told.append(
-            f"width {width}: signals {pair[0]:.3f} to {pair[1]:.3f}, weights {weights[0]:.3f} to {weights[1]:.3f}"
-        )
-    return holds, f"Error (rms) from {shallow} to {deep} layers, signals quantized directly: {'; '.join(told)}."
-
-
-def by_bits(grids: Sequence[BitGrid]) -> tuple[bool, str]:
-    """Whether the deep, narrow network loses more by coarse signals than the wide one of as many bytes."""
-    wide, deep = grids
-    told = [
-        f"{found.task} loses {found.loss(2, None):.2f} points with weights of 2 bits and {found.loss(None, 2):.2f} "
-        "with signals of 2 bits"
-        for found in grids
-    ]
-    return deep.loss(None, 2) > wide.loss(None, 2), f"MNIST: {'; '.join(told)}."
-
-
-def by_choice(choices: Sequence[DesignChoice], defaults: Sequence[dict[str, Any]]) -> tuple[bool, str]:
-    """Whether the chosen design is better than the default network in the same memory."""
-    gaps = [float(choice.best.test or 0.0) - row["test"] for choice, row in zip(choices, defaults, strict=True)]
+def names_of(choices: Sequence[DesignChoice], defaults: Rows) -> str:
+    """What was chosen in the memory, beside the default."""
     names = ", ".join(choice.best.name for choice in choices)
-    return mean(gaps) < 0, (
-        f"Chosen in {choices[0].budget:,} bytes (hidden layers x width): {names}; against two hidden layers of 8-bit "
-        f"weights and signals of the largest width that fits ({defaults[0]['name']}): {spread(gaps)} points of test "
-        f"error, lower in {sum(gap < 0 for gap in gaps)} of {len(gaps)}."
+    return (
+        f"Chosen in {choices[0].budget:,} bytes (hidden layers x width) by seed: {names}; two hidden layers of 8-bit "
+        f"weights and signals that fit: {defaults[0]['name']}."
     )
 
 
@@ -178,7 +145,7 @@ def amplification(setting: Setting, scale: Scale) -> str:
     """Noise of each signal of the deep network at its output, in units of both their powers."""
     told = []
     for width, layers in (scale.wide, scale.deep):
-        task = _task(setting, scale, width, layers)
+        task = _task(setting, scale, setting.seeds[0], width, layers)
         found = noise_gain(setting.network(task, setting.seeds[0]), task.batches(0))
         told.append(f"{layers} layers {', '.join(f'{layer.relative:.2f}' for layer in found)}")
     return f"Relative noise gain of the signals from the first to the last layer: {'; '.join(told)}."
@@ -189,8 +156,12 @@ def _maps(scale: Scale, seed: int, depth: int, width: int) -> dict[str, Any]:
     rows = {}
     for arm, retrained in ARMS:
         one = found.of(arm, retrained)
-        name = arm if retrained else f"{arm}, direct"
-        rows[name] = {"rms": one.rms, "roughness": one.roughness, "smooth": one.smooth, "rough": one.rough}
+        rows[_name(arm, retrained)] = {
+            "rms": one.rms,
+            "roughness": one.roughness,
+            "smooth": one.smooth,
+            "rough": one.rough,
+        }
     return rows
 
 
@@ -198,7 +169,7 @@ def _rms(rows: Rows, arm: str) -> list[float]:
     return [row[arm]["rms"] for row in rows]
 
 
-def _task(setting: Setting, scale: Scale, width: int, layers: int, **more: Any) -> Task:
+def _task(setting: Setting, scale: Scale, seed: int, width: int, layers: int, **more: Any) -> Task:
     settings: dict[str, Any] = {
         "size": width,
         "layers": layers,
@@ -207,26 +178,39 @@ def _task(setting: Setting, scale: Scale, width: int, layers: int, **more: Any) 
         "lr": 3e-3,
         "retrain_lr": 3e-3,
     }
-    task = few_images_task(setting, scale.pictures, make=perceptron_task, **settings | more)
-    return replace(task, name=f"perceptron, {layers} layers")
+    if scale.pictures:
+        task = few_images_task(setting, scale.pictures, seed, **settings | more)
+    else:
+        task = named_task("perceptron", setting, **settings | more)
+    return replace(task, name=f"{task.name}, {layers} layers")
 
 
 def _grid(setting: Setting, scale: Scale, shape: tuple[int, int]) -> BitGrid:
+    """The grid of every seed, each on pictures of its own."""
     width, layers = shape
-    task = _task(setting, scale, width, layers)
-    found = bit_grid(
-        task,
-        seeds=setting.seeds,
-        network=setting.network,
-        out=setting.rows(f"bit-grid-{layers}"),
-        executor=setting.executor,
-        progress=setting.progress,
-    )
-    return replace(found, task=f"{layers} hidden layers of {width} units")
+    found = [
+        bit_grid(
+            _task(setting, scale, seed, width, layers),
+            seeds=(seed,),
+            network=setting.network,
+            out=setting.rows(f"bit-grid-{layers}"),
+            executor=setting.executor,
+            progress=setting.progress,
+        )
+        for seed in setting.seeds
+    ]
+    if lost := [run for one in found for run in one.failed]:
+        raise DataError(f"bits of {layers} layers: {len(lost)} runs failed, the first: {lost[0]}")
+    cells = tuple(cell for one in found for cell in one.cells)
+    return replace(found[0], task=f"{layers} hidden layers of {width} units", cells=cells)
+
+
+def _chosen(seed: int, choice: DesignChoice) -> dict[str, Any]:
+    return _row_of(seed, choice.best)
 
 
 def _choice(setting: Setting, scale: Scale, seed: int) -> DesignChoice:
-    families = {depth: _family(setting, scale, depth) for depth in scale.design_depths}
+    families = {depth: _family(setting, scale, seed, depth) for depth in scale.design_depths}
     return choose_design(
         families,
         scale.budget,
@@ -240,7 +224,7 @@ def _choice(setting: Setting, scale: Scale, seed: int) -> DesignChoice:
 def _default(setting: Setting, scale: Scale, seed: int) -> dict[str, Any]:
     """Two hidden layers, 8 bits everywhere, as wide as fits, by the same recipe."""
     found = choose_design(
-        {2: _family(setting, scale, 2)},
+        {2: _family(setting, scale, seed, 2)},
         scale.budget,
         weight_bits=(8,),
         signal_bits=(8,),
@@ -248,12 +232,19 @@ def _default(setting: Setting, scale: Scale, seed: int) -> dict[str, Any]:
         out=setting.rows("design-choice"),
         progress=False,
     ).best
-    return {"name": found.name, "test": float(found.test or 0.0), "dev": found.dev}
+    return _row_of(seed, found)
 
 
-def _family(setting: Setting, scale: Scale, depth: int) -> Task:
+def _row_of(seed: int, design: NetworkDesign) -> dict[str, Any]:
+    """A design that had the whole recipe."""
+    if design.test is None:
+        raise DataError(f"{design.name}, seed {seed}: no test error; wanted a design that had the whole recipe")
+    return {"seed": seed, "name": design.name, "dev": design.dev, "test": design.test}
+
+
+def _family(setting: Setting, scale: Scale, seed: int, depth: int) -> Task:
     widths = scale.design_widths
-    return replace(_task(setting, scale, widths[-1], depth, sizes=widths), name="perceptron")
+    return replace(_task(setting, scale, seed, widths[-1], depth, sizes=widths), name="perceptron")
 
 
 def _pictures(
@@ -323,7 +314,8 @@ def _bits(found: BitGrid) -> Table:
 
 def _designs(choices: Sequence[DesignChoice], defaults: Sequence[dict[str, Any]]) -> Table:
     cells: list[tuple[Any, ...]] = []
-    for seed, (choice, default) in enumerate(zip(choices, defaults, strict=True)):
+    for choice, default in zip(choices, defaults, strict=True):
+        seed = default["seed"]
         cells += [
             (seed, design.name, design.bytes, design.bit_operations, design.bound, design.dev, design.test)
             for design in choice.designs
@@ -335,10 +327,12 @@ def _designs(choices: Sequence[DesignChoice], defaults: Sequence[dict[str, Any]]
 
 
 def _describe(scale: Scale) -> str:
+    data = f"{scale.pictures:,} training pictures for each seed" if scale.pictures else "all training pictures"
     return (
         "Function of two inputs: 3,000 points, inner layers quantized (weights 2 bits, signals 3 bits), "
-        f"{scale.map_epochs} epochs each of training and retraining. MNIST with {scale.pictures:,} training pictures, "
-        f"perceptrons, {scale.epochs} epochs in float and {scale.retrain_epochs} of each retraining; bits of weights "
+        f"{scale.map_epochs} epochs each of training and retraining. MNIST with {data}, perceptrons, "
+        f"{scale.epochs} epochs in float and {scale.retrain_epochs} of each retraining; bits of weights "
         "against bits of signals with inner layers quantized, two networks of nearly equal bytes; designs with all "
-        "weights and all hidden signals quantized, weights first, each short recipe a quarter of the epochs."
+        "weights and all hidden signals quantized, weights first, each short recipe a quarter of the epochs. Added "
+        "error is the error on the grid less that of the same network in float after as many epochs."
     )

@@ -16,18 +16,21 @@ from torch import Tensor, nn
 from fewbit.analysis import Table, grid
 from fewbit.data import Characters, TextStreams, english_books, wikitext2_letters
 from fewbit.distill import GeneratedText, SoftLabels
+from fewbit.errors import DataError
 from fewbit.models import CharLM
 from fewbit.passes import Finetune, Quantize, compress
 from fewbit.plot import plot_arms
 from fewbit.tasks import Task
 from fewbit.train import CrossEntropy, TruncatedBPTT
-from studies.evidence.pairs import Rows, of, pairs
+from studies.evidence.paired_tests import Difference, by_seed, difference
+from studies.evidence.rows import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.evidence.verdicts import verdict
+from studies.evidence.verdicts import Part, better, comparisons_of, verdict
 from studies.tasks.named import bits_per_character
 
 DOMAINS = ("books", "encyclopaedia")
+BOOKS, MIXED = "test books", "test mixed"
 ARMS = {
     "teacher": "teacher (real books)",
     "soft": "student (teacher's text, soft labels)",
@@ -44,14 +47,16 @@ ARMS = {
     "ternary generated": "ternary teacher, retrained on generated text",
 }
 TERNARY = {"*head": "int8", "*": "ternary:row"}
+UNIT = "bits per character"
 NEAR = 1.05
 """A student within this factor of what it is compared with counts as near."""
 RECOVERED = 0.7
+"""Most of what was lost is recovered if it is more than this share."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Networks, text and schedules of a run."""
+    """Networks, text and schedules of a run; `apart` is whether each seed has real text that no other seed reads."""
 
     hidden: int
     small: int
@@ -62,6 +67,7 @@ class Scale:
     steps: int = 32
     lr: float = 2e-2
     retrain_lr: float = 5e-3
+    apart: bool = True
 
 
 SMALL = Scale(hidden=64, small=32, characters=800_000, epochs=1, retrain_characters=200_000)
@@ -74,6 +80,7 @@ FULL = Scale(
     steps=64,
     lr=2e-3,
     retrain_lr=1e-3,
+    apart=False,
 )
 
 
@@ -82,10 +89,10 @@ def run(setting: Setting) -> Study:
     scale = FULL if setting.full else SMALL
     rows = setting.sweep(
         partial(_trial, setting, scale), grid(seed=setting.seeds, arm=ARMS), "generative-transfer", "transfer"
-    )
-    judged = judge(rows)
+    ).open()
+    parts = judge(rows)
     picture = setting.out / "22-generative-transfer.png"
-    values = {told: [row["books"] for row in of(rows, arm=arm)] for arm, told in ARMS.items() if arm != "direct"}
+    values = {told: [row[BOOKS] for row in of(rows, arm=arm)] for arm, told in ARMS.items() if arm != "direct"}
     plot_arms(values, "books, bits per character", picture, "Networks by the text that they learned from", 3)
     return Study(
         number="22",
@@ -96,56 +103,92 @@ def run(setting: Setting) -> Study:
             "real text gives and is better than with the drawn symbols as labels; two teachers make a better student "
             "than each alone; a ternary network retrained so recovers most of what quantization lost."
         ),
-        verdict=verdict([part for part, _ in judged]),
-        findings=tuple(sentence for _, sentence in judged),
+        verdict=verdict(parts),
+        findings=(*(part.finding for part in parts), recovered(rows)),
         setting=_describe(scale),
-        command="python -m studies 22",
+        command=f"python -m studies 22 --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
         tables=(_table(rows),),
         pictures=((picture.name, "Bits per character of real held-out books, by what a network learned from."),),
+        comparisons=comparisons_of(parts),
+        rows={"transfer": rows},
     )
 
 
-def judge(rows: Rows) -> list[tuple[bool, str]]:
-    """The parts of the claim."""
+def judge(rows: Rows) -> list[Part]:
+    """The parts of the claim, all tested together."""
     near = (("soft", "teacher"), ("longer", "teacher"), ("own", "teacher"), ("small soft", "small real"))
-    found = [_near(rows, arm, base) for arm, base in near]
-    pair = pairs(_arm(rows, "soft"), _arm(rows, "hard"), "books")
-    found.append((pair.better, f"Books: {pair.sentence('bits', 3)}."))
-    for base in ("soft", "other soft"):
-        pair = pairs(_arm(rows, "ensemble"), _arm(rows, base), "mixed")
-        found.append((pair.better, f"Both domains, half and half: {pair.sentence('bits', 3)}."))
-    direct, real, generated = (
-        [row["books"] for row in of(rows, arm=arm)] for arm in ("direct", "ternary real", "ternary generated")
+    statements = [_near(rows, arm, base) for arm, base in near]
+    statements.append(
+        ("A teacher's distributions are better labels than drawn symbols", _apart(rows, "soft", "hard", BOOKS))
     )
-    shares = [(d - g) / (d - r) for d, r, g in zip(direct, real, generated, strict=True) if d != r]
-    lost = pairs(_arm(rows, "ternary generated"), _arm(rows, "ternary real"), "books")
-    told = (
-        f"Ternary weights: of what retraining on real text recovers, retraining on generated text recovers "
-        f"{spread([100 * share for share in shares], 1)} % ({lost.mean:+.3f} bits from it)."
+    statements += [
+        (
+            f"Two teachers make a better student on both domains than {which} alone",
+            _apart(rows, "ensemble", base, MIXED),
+        )
+        for base, which in (("soft", "the first"), ("other soft", "the second"))
+    ]
+    statements.append(
+        (
+            f"Generated text recovers more than {100 * RECOVERED:.0f} % of what real text recovers in ternary weights",
+            _recovers(rows),
+        )
     )
-    return [*found, (bool(shares) and mean(shares) >= RECOVERED, told)]
+    return better(statements)
 
 
-def _near(rows: Rows, arm: str, base: str) -> tuple[bool, str]:
-    mine, theirs = ([row["books"] for row in of(rows, arm=name)] for name in (arm, base))
-    ratios = [100 * (a / b - 1) for a, b in zip(mine, theirs, strict=True)]
-    told = f"Books: {ARMS[arm]} {spread(mine, 3)} bits per character, {ARMS[base]} {spread(theirs, 3)}"
-    near = mean(ratios) <= 100 * (NEAR - 1)
+def recovered(rows: Rows) -> str:
+    """How much of what retraining on real text recovers generated text does, by seed."""
+    direct, real, generated = (_bits_of(rows, arm) for arm in ("direct", "ternary real", "ternary generated"))
+    shares = [
+        100 * (direct[seed] - generated[seed]) / (direct[seed] - real[seed])
+        for seed in sorted(direct.keys() & real.keys() & generated.keys())
+        if direct[seed] != real[seed]
+    ]
     return (
-        near,
-        f"{told}: {spread(ratios, 1)} % more{'' if near else f', which is not within {100 * (NEAR - 1):.0f} %'}.",
+        "Ternary weights: of what retraining on real text recovers, retraining on generated text recovers "
+        f"{spread(shares, 1)} %."
     )
 
 
-def _arm(rows: Rows, arm: str) -> tuple[str, Rows]:
-    return ARMS[arm], of(rows, arm=arm)
+def _near(rows: Rows, arm: str, base: str) -> tuple[str, Difference]:
+    """Whether an arm takes at most `NEAR` times the bits of a base."""
+    bound = {seed: NEAR * bits for seed, bits in _bits_of(rows, base).items()}
+    return (
+        f"{ARMS[arm][0].upper()}{ARMS[arm][1:]} comes within {100 * (NEAR - 1):.0f} % of {ARMS[base]}",
+        by_seed((ARMS[arm], _bits_of(rows, arm)), (f"{NEAR:g} times {ARMS[base]}", bound), unit=UNIT, digits=3),
+    )
+
+
+def _recovers(rows: Rows) -> Difference:
+    """What is left to win back after retraining on generated text, against a share of what real text wins back."""
+    direct, real, generated = (_bits_of(rows, arm) for arm in ("direct", "ternary real", "ternary generated"))
+    allowed = {
+        seed: direct[seed] - RECOVERED * (direct[seed] - real[seed]) for seed in sorted(direct.keys() & real.keys())
+    }
+    return by_seed(
+        (ARMS["ternary generated"], generated),
+        (f"{100 * RECOVERED:.0f} % of the way from direct to real text", allowed),
+        unit=UNIT,
+        digits=3,
+    )
+
+
+def _apart(rows: Rows, arm: str, base: str, measure: str) -> Difference:
+    mine, theirs = ((ARMS[name], of(rows, arm=name)) for name in (arm, base))
+    return difference(mine, theirs, measure, unit=UNIT, digits=3)
+
+
+def _bits_of(rows: Rows, arm: str) -> dict[int, float]:
+    """Bits per character of books, by seed."""
+    return {row["seed"]: row[BOOKS] for row in of(rows, arm=arm)}
 
 
 def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any]:
     network = _network(setting, scale, seed, arm)
-    found: dict[str, Any] = {domain: _task(setting, scale, domain).score(network) for domain in DOMAINS}
-    return found | {"mixed": mean(found.values())}
+    found: dict[str, Any] = {f"test {domain}": _task(setting, scale, domain).score(network) for domain in DOMAINS}
+    return found | {MIXED: mean(found.values())}
 
 
 def _network(setting: Setting, scale: Scale, seed: int, arm: str) -> nn.Module:
@@ -183,7 +226,7 @@ def _task(setting: Setting, scale: Scale, domain: str) -> Task:
     """The next character of real text."""
     text = _real(setting, domain)
     return Task(
-        name=f"transfer {domain} {scale.characters}",
+        name=f"transfer {domain} {scale.characters}{' of each seed' if scale.apart else ''}",
         build=partial(_build, len(text.symbols)),
         batches=partial(_streams, text.train, scale, scale.characters),
         evaluate=partial(_bits, text.dev[:100_000]),
@@ -200,9 +243,14 @@ def _build(classes: int, size: int) -> nn.Module:
 
 
 def _streams(text: Tensor, scale: Scale, characters: int, seed: int) -> TextStreams:
-    """So many characters, in pieces from all over the text."""
+    """So many characters, in pieces from all over the text; seeds that read apart begin where the one before ends."""
     pieces = text[: len(text) // scale.streams * scale.streams].view(scale.streams, -1)
-    return TextStreams(pieces[:, : characters // scale.streams].flatten(), scale.streams, scale.steps)
+    start, length = seed * (scale.characters // scale.streams) * scale.apart, characters // scale.streams
+    if start + length > pieces.shape[1]:
+        raise DataError(
+            f"seed {seed}: a text of {len(text):,} characters has no {characters:,} for it; give fewer seeds"
+        )
+    return TextStreams(pieces[:, start : start + length].flatten(), scale.streams, scale.steps)
 
 
 def _bits(stream: Tensor, model: nn.Module) -> float:
@@ -222,7 +270,7 @@ def _once(read: Callable[[Path], Characters], folder: Path) -> Characters:
 
 
 def _table(rows: Rows) -> Table:
-    measures = (*DOMAINS, "mixed")
+    measures = (*(f"test {domain}" for domain in DOMAINS), MIXED)
     cells = tuple(
         (told, *(spread([row[measure] for row in of(rows, arm=arm)], 3) for measure in measures))
         for arm, told in ARMS.items()
@@ -232,11 +280,12 @@ def _table(rows: Rows) -> Table:
 
 def _describe(scale: Scale) -> str:
     seen = scale.epochs * scale.characters
+    others = ", others for each seed" if scale.apart else ""
     return (
         f"Letters of public-domain books and of WikiText-2 (the encyclopaedia), {scale.characters:,} characters of "
-        f"each as real text; LSTMs of 2 layers of {scale.hidden} units (small: {scale.small}). Every network reads "
-        f"{seen:,} characters where not said otherwise, students always fresh generated ones; ternary weights by row "
-        f"(last layer 8 bits) are retrained on {scale.retrain_characters:,}. {scale.streams} streams, windows of "
+        f"each as real text{others}; LSTMs of 2 layers of {scale.hidden} units (small: {scale.small}). Every network "
+        f"reads {seen:,} characters where not said otherwise, students always fresh generated ones; ternary weights by "
+        f"row (last layer 8 bits) are retrained on {scale.retrain_characters:,}. {scale.streams} streams, windows of "
         f"{scale.steps} steps, state carried; rate {scale.lr:g} ({scale.retrain_lr:g} in retraining) along half a "
         "cosine."
     )

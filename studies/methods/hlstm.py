@@ -6,10 +6,12 @@ References:
 
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -18,16 +20,18 @@ from torch import Tensor, nn
 from fewbit.analysis import Table, grid
 from fewbit.data import Characters, TextStreams, english_books
 from fewbit.distill import LogitKD
+from fewbit.errors import DataError
 from fewbit.lower import pack
 from fewbit.models import CharLM, HierarchicalLM
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_arms
 from fewbit.program import show
 from fewbit.train import CrossEntropy, TruncatedBPTT, cosine, fit, linear
-from studies.evidence.pairs import Rows, of, pairs
+from studies.evidence.paired_tests import difference
+from studies.evidence.rows import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.evidence.verdicts import verdict
+from studies.evidence.verdicts import Part, better, comparisons_of, verdict
 from studies.tasks.counted_text import COUNTS
 from studies.tasks.named import bits_per_character
 
@@ -40,7 +44,7 @@ WEIGHTS = {"head": "int8", "*": "ternary:row"}
 class Scale:
     """Sizes of a run: cells of the hierarchical network, batches, epochs, and the text.
 
-    share: of the training text; retrain: share of it for ternary retraining.
+    share: of the training text, for each seed another part; retrain: share of it for ternary retraining.
     """
 
     hidden: int
@@ -67,19 +71,19 @@ def run(setting: Setting) -> Study:
     """Train every network on the same text, and the best hierarchy and the flat one in ternary weights."""
     scale = FULL if setting.full else SMALL
     rows = setting.sweep(
-        partial(_trial, setting, scale), grid(seed=setting.seeds, arm=ARMS), "hierarchical", "networks"
-    )
+        partial(_trial, setting, scale), grid(seed=setting.seeds, arm=ARMS), "hierarchical-lm", "networks"
+    ).open()
     counted = setting.sweep(
         partial(_counts, setting, scale),
-        [*grid(kind=["letters"], order=scale.orders), {"kind": "words", "order": 5}],
-        "hierarchical-ngrams",
+        [{"seed": seed} | kind for seed in setting.seeds for kind in _counts_of(scale)],
+        "hierarchical-lm-ngrams",
         "n-grams",
-    )
-    judged = judge(rows, counted)
+    ).open()
+    parts = judge(rows, counted)
     picture = setting.out / "21-hierarchical-character-lm.png"
     values = {told: [row["test"] for row in of(rows, arm=arm)] for arm, told in ARMS.items()}
     values |= {f"{ARMS[arm]}, ternary": [row["ternary test"] for row in of(rows, arm=arm)] for arm in TERNARY}
-    values |= {f"{row['order']}-grams of {row['kind']}": [row["test"]] for row in counted}
+    values |= {_gram(kind): [row["test"] for row in of(counted, **kind)] for kind in _counts_of(scale)}
     plot_arms(values, "bits per character", picture, "Language models of equal text", 3)
     return Study(
         number="21",
@@ -89,28 +93,27 @@ def run(setting: Setting) -> Study:
             "A character network whose word level ticks at word ends only has a lower perplexity than a flat LSTM with "
             "as many weights, because its letters start anew with every word, and than Kneser-Ney 5-grams of words."
         ),
-        verdict=verdict([part for part, _ in judged]),
-        findings=(*(sentence for _, sentence in judged), *_ternary(rows)),
+        verdict=verdict(parts),
+        findings=(*(part.finding for part in parts), *_ternary(rows)),
         setting=_describe(scale),
-        command="python -m studies 21",
+        command=f"python -m studies 21 --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
-        tables=(_table(rows), _counted(counted)),
+        tables=(_table(rows), _counted(counted, scale)),
         pictures=((picture.name, "Bits per character of held-out text."),),
+        comparisons=comparisons_of(parts),
+        rows={"networks": rows, "n-grams": counted},
     )
 
 
-def judge(rows: Rows, counted: Rows) -> list[tuple[bool, str]]:
+def judge(rows: Rows, counted: Rows) -> list[Part]:
     """The parts of the claim: better than flat, than without reset, and than words by counts."""
-    best = ARMS["HLSTM-B"], of(rows, arm="HLSTM-B")
-    found = []
-    for arm in ("flat", "no reset"):
-        pair = pairs(best, (ARMS[arm], of(rows, arm=arm)))
-        found.append((pair.better, f"Bits per character, {pair.sentence('bits', 3)}."))
-    (words,) = of(counted, kind="words")
-    mine = [row["test"] for row in best[1]]
-    sentence = f"5-grams of words take {words['test']:.3f} bits per character, the hierarchical LSTM {spread(mine, 3)}"
-    found.append((max(mine) < words["test"], f"{sentence}; the counts take {words['bytes'] / 1e6:.0f} MB."))
-    return found
+    best = (ARMS["HLSTM-B"], of(rows, arm="HLSTM-B"))
+    bases = {
+        "A word level is better than a flat network of as many weights": (ARMS["flat"], of(rows, arm="flat")),
+        "It is better if letters start anew with every word": (ARMS["no reset"], of(rows, arm="no reset")),
+        "It is better than counts of words": ("5-grams of words", of(counted, kind="words")),
+    }
+    return better([(says, difference(best, base, unit="bits per character", digits=3)) for says, base in bases.items()])
 
 
 def network(arm: str, classes: int, hidden: int) -> nn.Module:
@@ -135,7 +138,7 @@ def _size(model: nn.Module) -> int:
 
 
 def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any]:
-    text = _books(setting.folder("english_books"), scale.share)
+    text = _books(setting.folder("english_books"), scale.share, seed)
     torch.manual_seed(seed)
     model = network(arm, len(text.symbols), scale.hidden)
     teach = partial(_train, scale, seed=seed, progress=setting.progress)
@@ -143,7 +146,7 @@ def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any
     teach(model, text.train, CrossEntropy(), lr=scale.lr, title=arm)
     row: dict[str, Any] = {"weights": _size(model), "seconds": time.process_time() - begin}
     row |= _measured(model, text, "")
-    row["perplexity"] = word_perplexity(row["test"], text.test)
+    row["test perplexity"] = word_perplexity(row["test"], text.test)
     if arm not in TERNARY:
         return row
     calibration = list(islice(TextStreams(text.train, scale.streams, scale.steps), 2))
@@ -153,7 +156,7 @@ def _trial(setting: Setting, scale: Scale, seed: int, arm: str) -> dict[str, Any
     objective = LogitKD(TruncatedBPTT(model), temperature=1.0, weight=linear(1.0, 0.0), hard=CrossEntropy())
     teach(student, part, objective, lr=scale.lr / 2, title=f"{arm}, ternary")
     row |= _measured(student, text, "ternary ")
-    row["ternary perplexity"] = word_perplexity(row["ternary test"], text.test)
+    row["ternary test perplexity"] = word_perplexity(row["ternary test"], text.test)
     with tempfile.TemporaryDirectory() as folder:
         row["bytes"] = show(pack(student.eval()).save(Path(folder) / "lm.fewbit")).file_bytes
     return row
@@ -193,10 +196,18 @@ def _measured(model: nn.Module, text: Characters, prefix: str) -> dict[str, floa
     return found
 
 
-def _counts(setting: Setting, scale: Scale, kind: str, order: int) -> dict[str, Any]:
-    text = _books(setting.folder("english_books"), scale.share)
+def _counts_of(scale: Scale) -> list[dict[str, Any]]:
+    return [*grid(kind=["letters"], order=scale.orders), {"kind": "words", "order": 5}]
+
+
+def _gram(kind: Mapping[str, Any]) -> str:
+    return f"{kind['order']}-grams of {kind['kind']}"
+
+
+def _counts(setting: Setting, scale: Scale, seed: int, kind: str, order: int) -> dict[str, Any]:
+    text = _books(setting.folder("english_books"), scale.share, seed)
     counted = COUNTS[kind](text, order)
-    return counted | {"perplexity": word_perplexity(counted["test"], text.test)}
+    return counted | {"test perplexity": word_perplexity(counted["test"], text.test)}
 
 
 def _ternary(rows: Rows) -> list[str]:
@@ -227,9 +238,9 @@ def _table(rows: Rows) -> Table:
                 mine[0]["weights"],
                 told("seconds", 0),
                 told("test", 3),
-                told("perplexity", 0),
+                told("test perplexity", 0),
                 *(told(key, 3) for key in ("direct test", "ternary test")),
-                told("ternary perplexity", 0),
+                told("ternary test perplexity", 0),
             )
         )
     columns = (
@@ -239,34 +250,48 @@ def _table(rows: Rows) -> Table:
     return Table("Held-out paragraphs of the books", columns, tuple(cells))
 
 
-def _counted(counted: Rows) -> Table:
-    cells = [
-        (
-            f"{row['order']}-grams of {row['kind']}",
-            f"{row['grams']:,}",
-            f"{row['bytes'] / 1e6:.1f}",
-            f"{row['test']:.3f}",
-            f"{row['perplexity']:.0f}",
-            f"{100 * row['unknown']:.1f}" if "unknown" in row else "",
+def _counted(counted: Rows, scale: Scale) -> Table:
+    cells = []
+    for kind in _counts_of(scale):
+        mine = of(counted, **kind)
+        cells.append(
+            (
+                _gram(kind),
+                f"{mean(row['grams'] for row in mine):,.0f}",
+                f"{mean(row['bytes'] for row in mine) / 1e6:.1f}",
+                spread([row["test"] for row in mine], 3),
+                spread([row["test perplexity"] for row in mine], 0),
+                spread([100 * row["unknown"] for row in mine if "unknown" in row], 1),
+            )
         )
-        for row in counted
-    ]
     columns = ("Kneser-Ney", "grams", "MB", "bits per character", "word perplexity", "unknown words (%)")
     return Table("Counts on the same text", columns, tuple(cells))
 
 
 @cache
-def _books(folder: Path, share: float) -> Characters:
-    text = english_books(folder)
-    return Characters(text.train[: int(share * len(text.train))], text.dev, text.test, text.symbols)
+def _whole(folder: Path) -> Characters:
+    return english_books(folder)
+
+
+def _books(folder: Path, share: float, seed: int) -> Characters:
+    """The books with a part of the training text that no other seed reads, if a seed reads less than the whole."""
+    text = _whole(folder)
+    if share >= 1:
+        return text
+    size = int(share * len(text.train))
+    part = text.train[seed * size : (seed + 1) * size]
+    if len(part) < size:
+        raise DataError(f"seed {seed}: each seed reads {share:.0%} of the training text for itself; give fewer seeds")
+    return Characters(part, text.dev, text.test, text.symbols)
 
 
 def _describe(scale: Scale) -> str:
+    others = ", for each seed others," if scale.share < 1 else ""
     return (
         f"Fifteen English books as upper-case letters (29 symbols), {scale.epochs} pass over {scale.share:.0%} of the "
-        f"training paragraphs in {scale.streams} endless streams, truncated BPTT of {scale.steps} characters, Adam at "
-        f"{scale.lr:g} along a cosine; hierarchical LSTM of 4 x {scale.hidden} cells, the flat one wider. Ternary: "
-        f"one scale a row, output layer 8 bits, retrained over {scale.retrain:.0%} of the text with the float network "
-        "as teacher whose part falls to nothing. Perplexity counts a word for each space and paragraph end. Words that "
-        "no count knows are spelled by 5-grams of letters."
+        f"training paragraphs{others} in {scale.streams} endless streams, truncated BPTT of {scale.steps} characters, "
+        f"Adam at {scale.lr:g} along a cosine; hierarchical LSTM of 4 x {scale.hidden} cells, the flat one wider. "
+        f"Ternary: one scale a row, output layer 8 bits, retrained over {scale.retrain:.0%} of the text with the float "
+        "network as teacher whose part falls to nothing. Counts read the same text. Perplexity counts a word for each "
+        "space and paragraph end. Words that no count knows are spelled by 5-grams of letters."
     )

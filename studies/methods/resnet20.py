@@ -18,6 +18,9 @@ from fewbit.passes import SQWA, Finetune, Pass, Quantize, compress
 from fewbit.plot import plot_arms
 from fewbit.tasks import Task
 from fewbit.train import Objective, cosine, linear, read_tensors, write_tensors
+from studies.evidence.paired_tests import Comparison
+from studies.evidence.paired_tests import compare as compare_arms
+from studies.evidence.rows import Rows, SealedRows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
 from studies.tasks.named import named_task
@@ -45,6 +48,8 @@ PAIRS = (
     ("+ SPEQ", "retrained, 2-bit signals"),
 )
 """What is compared with what."""
+FLOAT_SIGNALS = ("retrained", "+ KD", "+ SQWA")
+"""Ternary networks among which development data choose."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,11 @@ def compare(setting: Setting, name: str, scale: Scale) -> Study:
     small = name == "resnet20" and not setting.full
     configs = grid(seed=setting.seeds, arm=ARMS)
     # The first arms of a seed train the float networks that the others read from the cache.
-    rows = setting.sweep(
-        trial,
-        configs,
-        name,
-        network,
-    )
-    test = {arm: [row["test"] for row in rows if row["arm"] == arm] for arm in ARMS}
+    runs = setting.sweep(trial, configs, name, network)
+    best = SealedRows([row for row in runs.dev if row["arm"] in FLOAT_SIGNALS], network).choose("arm")
+    rows = runs.open()
+    found = compare_arms(rows, PAIRS, "test", ARMS, unit="points of error", digits=1)
+    test = {arm: [row["test"] for row in of(rows, arm=arm)] for arm in ARMS}
     picture = setting.out / f"{name}.png"
     plot_arms({ARMS[arm]: values for arm, values in test.items()}, "test error (%)", picture, f"{network} on {data}")
     columns = ("network", "signals", "weight bytes", "dev error (%)", "test error (%)")
@@ -100,12 +103,18 @@ def compare(setting: Setting, name: str, scale: Scale) -> Study:
         title=f"{network} with 2-bit weights, all methods at one budget",
         claim="",
         verdict="no claim",
-        findings=_findings(test),
+        findings=(
+            *(f"{one.sentence}." for one in found),
+            f"The best ternary network with float signals on development data is: {ARMS[best]}.",
+            *_why_not(rows, found),
+        ),
         setting=_setting(scale, SUBSET if small else data),
-        command=f"python -m studies {name}{' --full' if setting.full else ''}",
+        command=f"python -m studies {name}{' --full' if setting.full else ''} --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
         tables=(Table(data, columns, tuple(_row(arm, rows) for arm in ARMS)),),
         pictures=((picture.name, f"Test error of {network} by method"),),
+        comparisons=tuple(found),
+        rows={name: rows},
     )
 
 
@@ -168,32 +177,26 @@ def recipe(arm: str, task: Task, scale: Scale, seed: int, teacher: nn.Module) ->
     return [quantize, plain]
 
 
-def _row(arm: str, rows: Sequence[dict[str, Any]]) -> tuple[str | int, ...]:
-    mine = [row for row in rows if row["arm"] == arm]
+def _row(arm: str, rows: Rows) -> tuple[str | int, ...]:
+    mine = of(rows, arm=arm)
     signals = "2 bits" if "signals" in arm or arm == "+ SPEQ" else "float"
     errors = (spread([row[which] for row in mine], 1) for which in ("dev", "test"))
     return (ARMS[arm], signals, int(mine[0]["bytes"]), *errors)
 
 
-def _findings(test: dict[str, list[float]]) -> tuple[str, ...]:
-    def against(arm: str, base: str) -> str:
-        gaps = [a - b for a, b in zip(test[arm], test[base], strict=True)]
-        better = sum(gap < 0 for gap in gaps)
-        seeds = f"better in {better} of {len(gaps)}"
-        return f"{ARMS[arm]} against {ARMS[base]}: {spread(gaps, 1)} points of error, {seeds}."
-
-    found = [against(*pair) for pair in PAIRS]
-    best = min([arm for arm in ("retrained", "+ KD", "+ SQWA") if arm in test], key=lambda arm: mean(test[arm]))
-    found.append(f"The best ternary network with float signals is: {ARMS[best]}.")
-    gain = mean(test["float"]) - mean(test["float, retrained"]) if "float, retrained" in test else 0.0
-    helped = [arm for arm, base in PAIRS[2:] if arm.startswith("+") and mean(test[arm]) < mean(test[base])]
-    if gain > 0 and not helped:
-        found.append(
-            f"Neither distillation nor averaging nor stochastic precision helps in so short a training: the float "
-            f"network still gains {gain:.1f} points by the epochs of retraining, so it is far from fitting its data, "
-            "and what keeps a network from fitting them too well costs instead."
-        )
-    return tuple(found)
+def _why_not(rows: Rows, found: Sequence[Comparison]) -> tuple[str, ...]:
+    """A hypothesis where no method is better than plain retraining, though the float network still learns."""
+    extra = {ARMS[arm] for arm, _ in PAIRS if arm.startswith("+")}
+    helped = any(one.outcome == "better" for one in found if one.difference.arm in extra)
+    plain, longer = ([row["test"] for row in of(rows, arm=arm)] for arm in ("float", "float, retrained"))
+    gain = mean(plain) - mean(longer) if plain and longer else 0.0
+    if helped or gain <= 0:
+        return ()
+    return (
+        "Neither distillation nor averaging nor stochastic precision is shown to help here. A hypothesis, which no arm "
+        f"tests: the training is too short for them, as the float network still gains {gain:.1f} points by the epochs "
+        "of retraining.",
+    )
 
 
 def _setting(scale: Scale, data: str) -> str:

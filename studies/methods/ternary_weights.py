@@ -17,11 +17,11 @@ from fewbit.analysis.effective_weights import effective_copy, effective_weights
 from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_arms
 from fewbit.tasks import Task
-from studies.evidence.paired_tests import LEVEL, Comparison, compare, holm, margin_p, told
-from studies.evidence.pairs import Rows, chosen, of
+from studies.evidence.paired_tests import difference
+from studies.evidence.rows import Rows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
-from studies.evidence.verdicts import verdict
+from studies.evidence.verdicts import Part, as_good, comparisons_of, verdict
 from studies.tasks.few_images import few_images_task
 from studies.tasks.named import named_task
 
@@ -54,14 +54,16 @@ FULL = Scale(pictures=0, width=64, epochs=60, retrain_epochs=60)
 def run(setting: Setting) -> Study:
     """Retrain all arms of a seed from one float network, and compare them at the learning rate best for each."""
     scale = FULL if setting.full else SMALL
-    tried = setting.sweep(
+    runs = setting.sweep(
         partial(_trial, setting, scale),
         grid(seed=setting.seeds, arm=ARMS, lr=scale.lrs),
         "ternary-weights",
         "ternary weights",
     )
-    rows = at_best_lr(tried)
-    parts, findings = zip(*judge(rows), strict=True)
+    best = {arm: runs.choose("lr", arm=arm) for arm in ARMS}
+    tried = runs.open()
+    rows = [row for row in tried if row["lr"] == best[row["arm"]]]
+    parts = judge(rows)
     picture = setting.out / "ternary-weights.png"
     values = {name: [row["test"] for row in of(rows, arm=arm)] for arm, name in ARMS.items()}
     plot_arms(values, "test error (%)", picture, "Ternary weights of a perceptron: how codes and step are found")
@@ -73,51 +75,44 @@ def run(setting: Setting) -> Study:
             "After retraining, a ternary step fitted for the least squared error, and one that adapts during "
             "retraining, are at least as good as the threshold rule of ternary weight networks."
         ),
-        verdict=verdict(list(parts)),
-        findings=findings,
+        verdict=verdict(parts),
+        findings=tuple(part.finding for part in parts),
         setting=_describe(scale),
         command=f"python -m studies ternary-weights --seeds {len(setting.seeds)}",
         seeds=setting.seeds,
         tables=(_table(rows),),
         pictures=((picture.name, "A perceptron in ternary weights after retraining, by the rule for its codes."),),
+        comparisons=comparisons_of(parts),
+        rows={"ternary weights": tried},
     )
 
 
-def at_best_lr(rows: Rows) -> Rows:
-    """Rows of every arm at the learning rate that is best for it on development data."""
-    best = {arm: chosen(of(rows, arm=arm), "lr") for arm in ARMS}
-    return [row for row in rows if row["lr"] == best[row["arm"]]]
-
-
-def judge(rows: Rows) -> list[tuple[bool, str]]:
+def judge(rows: Rows) -> list[Part]:
     """The two parts of the claim; each is shown only if a test excludes that the arm is worse by `MARGIN`."""
-    found = compare(rows, [(arm, PEER) for arm in ARMS if arm != PEER], "test", ARMS)
-    kept = holm([margin_p(one.differences, MARGIN) for one in found])
-    return [_part(one, p) for one, p in zip(found, kept, strict=True)]
-
-
-def _part(one: Comparison, p: float) -> tuple[bool, str]:
-    shown = p < LEVEL and one.word != "worse"
-    if one.word == "worse":
-        end = "The arm is worse"
-    elif shown:
-        end = "The arm is at least as good"
-    else:
-        end = "These pairs do not decide whether the arm is as good"
-    test = f"one-sided paired t-test that it is worse by {MARGIN:g} point or more: p = {told(p)} after Holm"
-    return shown, f"{one.sentence('points', 2)} {end} ({test})."
+    peer = (ARMS[PEER], of(rows, arm=PEER))
+    return as_good(
+        [
+            (
+                f"{name[0].upper()}{name[1:]}, is as good as the {ARMS[PEER]}",
+                difference((name, of(rows, arm=arm)), peer),
+            )
+            for arm, name in ARMS.items()
+            if arm != PEER
+        ],
+        MARGIN,
+    )
 
 
 def _trial(setting: Setting, scale: Scale, seed: int, arm: str, lr: float) -> dict[str, Any]:
-    task = _task(setting, scale)
+    task = _task(setting, scale, seed)
     result = compress(setting.network(task, seed), Quantize(arm), task.retraining(seed, lr=lr))
     return {"dev": task.measure(result), "test": task.score(result), "zeros": _zeros(result)}
 
 
-def _task(setting: Setting, scale: Scale) -> Task:
+def _task(setting: Setting, scale: Scale, seed: int) -> Task:
     sizes: dict[str, Any] = {"size": scale.width, "epochs": scale.epochs, "retrain_epochs": scale.retrain_epochs}
     if scale.pictures:
-        return few_images_task(setting, scale.pictures, **sizes)
+        return few_images_task(setting, scale.pictures, seed, **sizes)
     return named_task("perceptron", setting, **sizes)
 
 
@@ -143,6 +138,6 @@ def _describe(scale: Scale) -> str:
         f"{data}, perceptron of 2 hidden layers of {scale.width} units, {scale.epochs} epochs in float and "
         f"{scale.retrain_epochs} of retraining at the rate best on development data of "
         f"{', '.join(f'{lr:g}' for lr in scale.lrs)} for each arm. All weights are ternary with one step a tensor, "
-        "signals stay float. A seed has its own float network and batches, and is one pair; the margin of "
-        f"{MARGIN:g} point was set before the run."
+        "signals stay float. A seed has its own training pictures, float network and batches, and is one pair. "
+        f"As good means: not worse by {MARGIN:g} point, set before the run."
     )

@@ -20,8 +20,6 @@ from fewbit.passes import Quantize, compress
 from fewbit.plot import plot_resilience
 from fewbit.quant import quantizer_of
 from fewbit.tasks import Task
-from studies.evidence.verdicts import rank_correlation, verdict
-from studies.methods.size_resilience import judge
 from tests.plot.drawn import drawn, legend
 
 Data = tuple[Tensor, Tensor]
@@ -162,28 +160,6 @@ def test_the_loss_of_ternary_weights_vanishes_in_larger_networks(tmp_path: Path)
     left, right = drawn(lambda: plot_resilience(report, tmp_path / "picture.png")).axes
     assert legend(left) == ["float", "ternary, direct", "ternary, retrained"]
     assert right.lines[0].get_ydata().tolist() == [mean(report.gaps(size, "ternary")) for size in report.sizes]
-
-
-@pytest.mark.parametrize(("power", "falls"), [(1.0, True), (0.0, False), (-0.5, False)])
-def test_the_study_judges_by_the_gaps(power: float, falls: bool) -> None:
-    rows = []
-    for size in (4, 8, 16, 32, 64):
-        for seed in range(3):
-            rows.append(row(size, "float", seed, 5.0, 2.0 + 8 / size))
-            gap = 5 * (4 / size) ** power + 0.01 * seed
-            rows.append(row(size, "ternary", seed, 60.0, rows[-1].retrained_test + gap))
-    found, far, sentences = judge(Resilience("toy", "error (%)", tuple(rows)), "ternary")
-    assert (found, far) == (falls, True)
-    assert ("does not fall as claimed" in " ".join(sentences)) is not falls
-
-
-def test_rank_correlation_sees_order_only() -> None:
-    x, y = [0, 1, 2, 3], [5.0, 1.0, 0.5, 0.1]
-    assert rank_correlation(x, y) == pytest.approx(-1)
-    assert rank_correlation(x, [value**3 for value in y]) == pytest.approx(-1)
-    assert rank_correlation(x, [1.0] * 4) == 0
-    assert rank_correlation([0, 0, 1, 1], [1.0, 2.0, 1.0, 2.0]) == pytest.approx(0)
-    assert [verdict(parts) for parts in ([True], [True, False], [False])] == ["holds", "holds in part", "does not hold"]
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ TINY = {
     ),
     "05": (
         "logit_distillation",
-        {"pictures": 100, "width": 4, "wide": 6, "epochs": 1, "retrain_epochs": 1, "repeats": 1, "lr": 0.003},
+        {"pictures": 100, "width": 4, "wide": 6, "epochs": 1, "retrain_epochs": 1, "lr": 0.003},
     ),
     "06": (
         "sqwa",
@@ -115,7 +115,7 @@ TINY = {
             "recurrent_retrain_epochs": 1,
         },
     ),
-    "09": ("symmetric_sgd", {"pictures": 100, "width": 4, "epochs": 1, "lr": 0.05, "repeats": 1, "alphas": (0.1, 0.4)}),
+    "09": ("symmetric_sgd", {"pictures": 100, "width": 4, "epochs": 1, "lr": 0.05, "alphas": (0.1, 0.4)}),
     "17": ("macro_block_dropout", {"hidden": 8, "layers": 2, "epochs": 1, "rates": (0.2, 0.4)}),
     "21": (
         "hlstm",
@@ -207,6 +207,10 @@ def test_a_study_runs_from_the_command_line(key, data, tmp_path, monkeypatch, ca
     (path,) = (tmp_path / "out").glob("*.json")
     study = read_study(path)
     assert study.verdict in get_args(Verdict)
+    assert all(study.rows.values())
+    assert {row["seed"] for rows in study.rows.values() for row in rows} == set(range(int(seeds)))
+    assert all(one.difference.values for one in study.comparisons)
+    assert study.comparisons
     assert study.findings
     assert all(table.rows for table in study.tables)
     assert study.pictures
@@ -214,9 +218,11 @@ def test_a_study_runs_from_the_command_line(key, data, tmp_path, monkeypatch, ca
         assert (tmp_path / "out" / picture).is_file()
         assert caption
     assert f"python -m studies {key}" in study.command
+    assert f"--seeds {seeds}" in study.command
     assert study.title in (tmp_path / "out" / "index.md").read_text()
     assert "verdict" in shown
     # All rows are kept: a second run trains nothing and says the same.
     assert cli.main(words) == 0
     again = json.loads(path.read_text())
     assert again["findings"] == list(study.findings)
+    assert read_study(path).rows == study.rows

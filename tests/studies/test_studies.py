@@ -8,12 +8,24 @@ import torch
 
 from fewbit.analysis import Table
 from fewbit.errors import DataError, FileFormatError
-from studies.evidence import Setting, Study, read_study, section, spread, summarize_verdicts, write_results
+from studies.evidence import (
+    Setting,
+    Study,
+    paired_tests,
+    read_study,
+    section,
+    spread,
+    summarize_verdicts,
+    write_results,
+)
+from studies.evidence.paired_tests import by_seed
 from studies.evidence.topics import TOPICS
 from studies.registry import STUDIES, reproduce
 from studies.tasks import named_task, perceptron_task
 from studies.tasks.named import Images
 
+ROWS = [{"seed": seed, "arm": arm, "test": test} for seed in range(3) for arm, test in (("new", 1.0), ("old", None))]
+PAIRS = by_seed(("new", {0: 1.0, 1: 1.2, 2: 0.9}), ("old", {0: 3.1, 1: 3.2, 2: 3.0}), unit="points", digits=1)
 STUDY = Study(
     number="03",
     name="compression-ratio",
@@ -34,6 +46,28 @@ def test_saved_equals_loaded(tmp_path):
     path = STUDY.save(tmp_path / "deep")
     assert path.name == "03-compression-ratio.json"
     assert read_study(path) == STUDY
+
+
+def test_rows_and_comparisons_are_kept_as_numbers(tmp_path):
+    comparisons = tuple(paired_tests.tested([PAIRS, by_seed(("new", {}), ("other", 0.0))]))
+    study = replace(STUDY, rows={"toy": ROWS, "none": []}, comparisons=comparisons)
+    path = study.save(tmp_path)
+    back = read_study(path)
+    assert back == study
+    assert back.comparisons[0].difference.values == PAIRS.values
+    assert back.comparisons[0].sentence == comparisons[0].sentence
+    lines = path.read_text().splitlines()
+    assert sum(line.strip().rstrip(",") == '{"seed": 2, "arm": "old", "test": null}' for line in lines) == 1
+
+
+def test_the_page_shows_each_test():
+    page = section(
+        replace(STUDY, comparisons=tuple(paired_tests.tested([PAIRS, by_seed(("new", {}), ("other", 0.0))])))
+    )
+    assert "Paired t-tests of arm less base by seed, below 0 where the arm is better:" in page
+    assert "| new | old | -2.1 ± 0.1 points | 3 | -2.2 to -1.9 | 0.0002" in page
+    assert "| new | other |  | 0 |  |  |  | not measured |" in page
+    assert "Paired t-tests" not in section(STUDY)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"number": "01"}', "[1]"])
@@ -61,9 +95,11 @@ def test_the_pages_show_everything(tmp_path):
     link = "[03 Effective compression ratio](bits-and-sizes.md#03-effective-compression-ratio)"
     assert f"| {link} | Fewer bits are better. | holds in part |" in overview.read_text()
     assert "| [ResNet-20](retraining.md#resnet-20) | One thing. | no claim |" in overview.read_text()
+    counts = "1 claim was measured: 0 hold, 1 holds in part, 0 are undecided, 0 do not hold."
     assert summarize_verdicts([read_study(path) for path in tmp_path.glob("*.json")]) == (
-        "1 claim was measured: 0 hold, 1 holds in part, 0 do not hold."
+        f"{counts} Of these verdicts, 1 is older than the rule and rests on no test."
     )
+    assert summarize_verdicts([replace(STUDY, rows={"toy": ROWS})]) == counts
 
 
 def test_a_study_of_no_topic_is_refused(tmp_path):
@@ -109,7 +145,7 @@ def test_a_run_without_figures_ends_the_study_and_says_why(tmp_path):
     setting = Setting(tmp_path, tmp_path, progress=False)
     with pytest.raises(DataError, match="toy: 1 of 2 runs failed, the first with DataError: no such picture"):
         setting.sweep(trial, [{"seed": 0}, {"seed": 1}], "rows", "toy")
-    assert setting.sweep(trial, [{"seed": 0}], "rows", "toy") == [{"seed": 0, "test": 1.0}]
+    assert setting.sweep(trial, [{"seed": 0}], "rows", "toy").open() == [{"seed": 0, "test": 1.0}]
 
 
 def test_faults_are_said(tmp_path, monkeypatch):

@@ -98,8 +98,11 @@ def test_a_report_has_what_there_are_rows_for(tmp_path):
     assert pictures.machine.startswith("A Card, driver 1.2, torch 2, CUDA 13")
     assert pictures.seeds == (0, 1, 2)
     said = next(finding for finding in pictures.findings if finding.startswith("ternary, retrained against ternary, d"))
-    assert "lower in 3 of 3 pairs" in said
-    assert said.endswith("better.")
+    assert said.endswith("after Holm: better.")
+    assert [(len(one.difference.values), one.outcome) for one in pictures.comparisons if one.difference.values] == [
+        (3, "better")
+    ]
+    assert len(pictures.rows["networks"]) == 9
     assert pictures.findings[-1] == "Not ended in the time at hand: resnet20 2 + KD."
     assert pictures.tables[1].rows[0] == ("float, as it is quantized", 0, 60, 1.0, 20.0, 15.0, 1000)
     assert len(pictures.tables[1].rows) == 9
