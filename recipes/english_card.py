@@ -28,7 +28,9 @@ one speaker at a time. Beside it lie language models of characters (`{name}.char
   %. These are the figures of this very training, each network with language-model weights tuned for it:
 
 <!-- table:english-shipped; Error rates -->
+
 {rows}
+
 <!-- /table -->
 
 - **Limits**: AN4 is 50 minutes of read American English in one kind of room. Words outside its small world are spelled

@@ -25,6 +25,9 @@ from recipes import english_language
 from recipes.english import CONTROL, FEATURES, FLOAT, TERNARY, EnglishRecipe, english
 from recipes.english_language import measure, searches, tune
 from recipes.rounds import control_rounds, distilled, ternary_rounds
+from scripts.write_measured import RESULTS
+from studies.evidence import read_study
+from studies.speech.english_findings import SENTENCES
 
 PACKED = pretrained("an4")
 FOLDER = data_folder("an4")
@@ -204,6 +207,9 @@ def test_no_speaker_is_in_two_parts():
 @pytest.mark.slow
 def test_it_understands_people_it_has_never_heard():
     rates = measure(load(PACKED), PACKED, an4(FOLDER).test)
+    told = read_study(RESULTS / "english-shipped.json").rows["rates"]
+    told = {row["lm"]: (row["wer"], row["cer"]) for row in told if row["where"] == SENTENCES}
+    assert told == {lm: pytest.approx([100 * rate for rate in found], abs=0.006) for lm, found in rates.items()}
     assert rates["char+word"][0] < 0.10
     assert rates["char+word"][0] < rates["char"][0] < rates["none"][0]
 
