@@ -8,6 +8,8 @@ A round begins with the full learning rate again (I. Loshchilov, F. Hutter, "SGD
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from fewbit import passes
-from fewbit.demo.recipe import DECAYING
 from fewbit.errors import DataError
 from fewbit.models import SpeechRNN
 from fewbit.train import CTC, Objective, cosine, fit
 
+DECAYING = partial(torch.optim.AdamW, weight_decay=1e-2)
+"""The optimizer of float training."""
+CALIBRATION = 8
+"""Batches from which `Quantize` chooses the steps of signals."""
 Batches = Callable[[int], "DataLoader[Any]"]
 """The training batches of a round, 0 to begin with."""
 
@@ -96,6 +101,7 @@ def ternary_rounds(
     rounds: int,
     seed: int,
     checkpoint: Path | None = None,
+    progress: bool = True,
 ) -> SpeechRNN:
     """The student that learns from the float network: `how` (see `distilled`), with its training in rounds.
 
@@ -106,13 +112,13 @@ def ternary_rounds(
         rounds: 1 or more.
         seed: of all rounds.
         checkpoint: file name, to which an ending is added for each round.
+        progress: whether progress bars are shown.
 
     Raises:
         DataError: there is no round.
     """
-    return _taught(
-        teacher, batches, how, rounds, seed, checkpoint and checkpoint.with_name(f"{checkpoint.name}.ternary")
-    )
+    path = checkpoint and checkpoint.with_name(f"{checkpoint.name}.ternary")
+    return _taught(teacher, batches, how, rounds, seed, path, progress)
 
 
 def control_rounds(
@@ -123,13 +129,14 @@ def control_rounds(
     rounds: int,
     seed: int,
     checkpoint: Path | None = None,
+    progress: bool = True,
 ) -> SpeechRNN:
     """The float network, trained on as `ternary_rounds` trains the ternary one, without quantizers.
 
     Arguments and errors are those of `ternary_rounds`.
     """
     path = checkpoint and checkpoint.with_name(f"{checkpoint.name}.control")
-    return _taught(teacher, batches, how, rounds, seed, path, quantized=False)
+    return _taught(teacher, batches, how, rounds, seed, path, progress, quantized=False)
 
 
 def _taught(
@@ -139,6 +146,7 @@ def _taught(
     rounds: int,
     seed: int,
     checkpoint: Path | None,
+    progress: bool,
     quantized: bool = True,
 ) -> SpeechRNN:
     quantize, finetune = how.steps
@@ -146,6 +154,7 @@ def _taught(
     for i in range(rounds):
         loader = batches(i)
         given: dict[str, Any] = {"batches": loader, "objective": CTC(), "teacher": teacher, "seed": seed}
+        given["progress"] = progress
         path = checkpoint and checkpoint.with_name(f"{checkpoint.name}{i}")
         made = passes.Recipe((quantize, finetune) if i == 0 else (finetune,)).passes(**given, checkpoint=path)
         if not quantized:
@@ -163,6 +172,6 @@ class _Drawn:
     batches: "DataLoader[Any]"
 
     def __call__(self, model: nn.Module) -> nn.Module:
-        for _ in self.batches:
+        for _ in islice(self.batches, CALIBRATION):
             pass
         return model

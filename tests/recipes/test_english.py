@@ -128,7 +128,7 @@ def test_no_data_is_said(tmp_path):
 
 def batches_of(speech, seen):
     """Batches of a round; what is drawn goes into `seen`."""
-    size = {"examples": 4, "batch_size": 2, "seconds": 2.0}
+    size = {"examples": 10, "batch_size": 1, "seconds": 2.0}
 
     def batches(i):
         loader = speech_batches(speech, FEATURES, **size, seed=7 + i)
@@ -153,7 +153,7 @@ def test_the_control_sees_the_batches_of_the_ternary_network_and_has_no_quantize
     ternary = ternary_rounds(teacher, batches_of(speech, seen[0]), how, rounds=2, seed=3)
     control = control_rounds(teacher, batches_of(speech, seen[1]), how, rounds=2, seed=3)
     assert seen[0] == seen[1]
-    assert len(set(seen[0])) == 2 * (1 + 2 + 2)  # two batches: for the steps of signals, then in two epochs a round
+    assert len(set(seen[0])) == 8 + 2 * 2 * 10  # for the steps of signals, then in two epochs a round
     assert not any("quantizer" in name or "parametrizations" in name for name, _ in control.named_modules())
     assert any("quantizer" in name for name, _ in ternary.named_modules())
     assert not torch.equal(control.get_parameter("head.weight"), teacher.get_parameter("head.weight"))
