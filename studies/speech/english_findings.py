@@ -101,6 +101,8 @@ def from_tables(old: Study) -> Study:
     recipe = EnglishRecipe()
     [table] = old.tables
     epochs = {name: recipe.epochs_of(name) for name in (FLOAT, TERNARY)}
+    if "epochs" in table.columns:  # written by this function; the recipe may be another by now
+        epochs = {str(row[0]): int(str(row[table.columns.index("epochs")])) for row in table.rows}
     places = [table.columns.index(column) for column in COLUMNS if column != "epochs"]
     kept = [tuple(row[place] for place in places) for row in table.rows]
     cells = [(row[0], epochs[str(row[0])], *row[1:]) for row in kept]

@@ -23,9 +23,10 @@ from fewbit.streams import KINDS, choose_decoder, settings_to_toml, stream, stro
 from fewbit.text import Alphabet, wer
 from recipes import english_language
 from recipes.english import CONTROL, FEATURES, FLOAT, TERNARY, EnglishRecipe, english
+from recipes.english_card import write_english_card
 from recipes.english_language import measure, searches, tune
 from recipes.rounds import control_rounds, distilled, ternary_rounds
-from scripts.write_measured import RESULTS
+from scripts.write_measured import RESULTS, TABLE
 from studies.evidence import read_study
 from studies.speech.english_findings import SENTENCES
 
@@ -192,6 +193,19 @@ def test_each_network_is_searched_with_weights_of_its_own(speech, tmp_path, monk
     assert given == [None, *(search for search, _ in found.values())]
     with pytest.raises(DataError, match=r"other\.toml: no such file; `tune` writes it"):
         searches(tmp_path / "other.toml")
+
+
+def test_the_card_has_the_rates_of_each_network_where_the_study_of_the_shipped_file_goes(tmp_path):
+    packed = Path(shutil.copy(PACKED, tmp_path / "an4.fewbit"))
+    card = write_english_card(packed, {FLOAT: {"none": (0.201, 0.093)}, TERNARY: {"none": (0.1863, 0.0842)}}, 67, 0)
+    [table] = TABLE.findall(card.read_text())
+    assert table[1] == "english-shipped; Error rates"
+    assert TABLE.search(card.read_text())[0].splitlines()[2:6] == [
+        "| network | language model | WER % | CER % |",
+        "| --- | --- | ---: | ---: |",
+        "| float | none | 20.1 | 9.3 |",
+        "| ternary | none | 18.6 | 8.4 |",
+    ]
 
 
 @needs_an4
