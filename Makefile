@@ -38,9 +38,11 @@ recipes: $(VENV)/ready
 	$(BIN)/python -m recipes commands --data "$$FEWBIT_DATA/speech_commands" --out build/commands
 
 # The recognisers in the package and the search, with AN4 and texts under FEWBIT_DATA; half an hour on a quiet machine.
-# With SEEDS="folder folder ...", made by `python -m recipes english --seed N --out folder`, error rates are over all of them.
+# With SEEDS="folder folder ...", made by `python -m recipes english --control --seed N --out folder`, the means over all
+# of them are measured; without, the study of them is written anew from its file.
 speech: $(VENV)/ready
 	$(BIN)/python -m studies.speech.english $(SEEDS) --out build/benchmarks --results docs/results
+	$(BIN)/python -m studies.speech.english_shipped --results docs/results
 	$(BIN)/python -m studies.speech.english_delays --out build/benchmarks --results docs/results
 	$(BIN)/python -m studies.speech.english_hour --out build/benchmarks --results docs/results
 	$(BIN)/python -m studies.speech.keyword_spotting --model src/fewbit/shipped/an4.fewbit --out build/benchmarks --results docs/results

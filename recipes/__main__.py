@@ -26,12 +26,18 @@ def english(
     out: Annotated[Path, typer.Option(help="Folder for the packed network and its language models.")] = Path("an4"),
     seed: Seed = 0,
     checkpoint: Checkpoint = None,
+    control: Annotated[
+        bool,
+        typer.Option(
+            help="Also train the float network on for as many epochs as the ternary one: 240 in place of 180."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train, compress and pack the recogniser of English letters, numbers and names, with its language models."""
     from recipes.english import english as train
 
-    found = train(data, out, seed=seed, checkpoint=checkpoint)
+    found = train(data, out, seed=seed, checkpoint=checkpoint, control=control)
     if json:
         print_json(found)
         return

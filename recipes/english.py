@@ -14,12 +14,16 @@ from fewbit.features import LogMel
 from fewbit.lower import pack
 from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
 from fewbit.program import load
+from fewbit.streams import Network
 from fewbit.train import CTC
 from recipes.english_card import Rates, write_english_card
 from recipes.english_language import measure, tune, write_language_models
-from recipes.rounds import distilled, float_rounds, normalized, ternary_rounds
+from recipes.rounds import control_rounds, distilled, float_rounds, normalized, ternary_rounds
 
 FEATURES = LogMel(mels=64, sample_rate=16_000)
+TERNARY, FLOAT, CONTROL = "ternary", "float", "float, trained on"
+BESIDE = {FLOAT: "float", CONTROL: "float-control"}
+"""Float network -> the word in the names of its files: ``an4.WORD.safetensors``, and its search ``an4.WORD.toml``."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class EnglishRecipe:
         )
         return normalized(model, loader)
 
+    def epochs_of(self, network: str) -> int:
+        """All epochs of a network: the ternary one and the control begin where the float one ends."""
+        more = 0 if network == FLOAT else self.retrain_rounds * self.retrain_epochs
+        return self.rounds * self.epochs + more
+
     def compression(self) -> passes.Recipe:
         """Direct quantization, then training with the float network as the teacher whose part falls to nothing."""
         return distilled(self.retrain_epochs, self.retrain_lr, self.temperature)
@@ -98,6 +107,20 @@ def retrain(
     )
 
 
+def train_on(
+    teacher: SpeechRNN, speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None
+) -> SpeechRNN:
+    """The control of `retrain`: the float recogniser, trained on as long and in the same way, without quantizers."""
+    return control_rounds(
+        teacher,
+        lambda i: recipe.batches(speech, seed + 100 + i),
+        recipe.compression(),
+        rounds=recipe.retrain_rounds,
+        seed=seed,
+        checkpoint=checkpoint,
+    )
+
+
 @one_thread()
 def english(
     folder: str | Path,
@@ -106,18 +129,25 @@ def english(
     recipe: EnglishRecipe | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
+    control: bool = False,
 ) -> Rates:
     """Train the recogniser of English that ships with fewbit, and its language models, from AN4.
 
-    Leaves ``an4.float.safetensors``, ``an4.fewbit``, ``an4.char.ngram``, ``an4.word.ngram``, ``an4.toml`` and the card
-    ``an4.md`` in the folder `out`, and returns the word and character error rates on the test speakers (see `measure`).
+    Leaves ``an4.fewbit``, ``an4.char.ngram``, ``an4.word.ngram``, ``an4.toml`` with the weights of the language models
+    and the card ``an4.md`` in the folder `out`, beside ``an4.float.safetensors`` and ``an4.float.toml``, the float
+    network and the weights tuned for it. Returns the word and character error rates on the test speakers (see
+    `measure`), each network with its own weights.
 
     Args:
         folder: of AN4, with `manifest.tsv`.
         out: folder for the files.
         recipe: sizes, learning rates and epochs; default those of the shipped one.
         seed: of all randomness.
-        checkpoint: file name; training resumes from it and saves to it after each epoch. Three endings are added.
+        checkpoint: file name; training resumes from it and saves to it after each epoch. Every round adds an
+            ending.
+        control: also train the float network on for the epochs of the ternary one, as what the ternary network is
+            compared to: ``an4.float-control.safetensors``, with weights in ``an4.float-control.toml``. The product
+            does not need it; it adds 60 epochs to the 180 of the shipped recipe.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -125,17 +155,31 @@ def english(
     path = None if checkpoint is None else Path(checkpoint)
     speech = an4(folder)
     teacher = train_float(speech, recipe, seed, path)
-    save_model(out / "an4.float.safetensors", Trained(teacher, recipe=about(recipe, teacher, seed)))
+    floats = {FLOAT: teacher}
+    _save_float(out, FLOAT, teacher, recipe, seed)
     student = retrain(teacher, speech, recipe, seed, path)
+    if control:
+        floats[CONTROL] = train_on(teacher, speech, recipe, seed, path)
+        _save_float(out, CONTROL, floats[CONTROL], recipe, seed)
     told = about(recipe, student, seed) | recipe.compression().to_dict()
     packed = pack(student, features=FEATURES, alphabet=speech.alphabet, recipe=told).save(out / "an4.fewbit")
     write_language_models(speech, packed)
-    network = load(packed)
-    tune(network, packed, speech.dev)
-    floating = TorchStream(teacher.eval(), FEATURES, speech.alphabet)
-    rates = {name: measure(net, packed, speech.test) for name, net in (("float", floating), ("ternary", network))}
+    networks: dict[str, tuple[Network, Path]] = {
+        name: (TorchStream(model.eval(), FEATURES, speech.alphabet), out / f"an4.{BESIDE[name]}.toml")
+        for name, model in floats.items()
+    }
+    networks[TERNARY] = load(packed), out / "an4.toml"
+    rates = {}
+    for name, (network, settings) in networks.items():
+        tune(network, packed, speech.dev, settings)
+        rates[name] = measure(network, packed, speech.test, settings)
     write_english_card(packed, rates, len({utterance.speaker for utterance in speech.train}), seed)
     return rates
+
+
+def _save_float(out: Path, name: str, model: SpeechRNN, recipe: EnglishRecipe, seed: int) -> None:
+    told = about(recipe, model, seed) | {"epochs": recipe.epochs_of(name)}
+    save_model(out / f"an4.{BESIDE[name]}.safetensors", Trained(model, recipe=told))
 
 
 def about(recipe: EnglishRecipe, model: SpeechRNN, seed: int) -> dict[str, Any]:

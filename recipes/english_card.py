@@ -7,6 +7,7 @@ from recipes.card import write_card
 
 Rates = Mapping[str, Mapping[str, tuple[float, float]]]
 """Network -> kind of language model -> word and character error rate."""
+COLUMNS = ("network", "language model", "WER %", "CER %")
 
 CARD = """# {name}.fewbit
 
@@ -23,11 +24,14 @@ one speaker at a time. Beside it lie language models of characters (`{name}.char
 - **Data**: CMU AN4, {speakers} training speakers; 7 more were held out to tune the weights of the language models. The
   language models know the training sentences only. Copyright 1991-2005 Carnegie Mellon University, free for any use;
   its terms are in `{name}.LICENSE`.
-- **Measured** on the 130 sentences of the 10 test speakers, none of whom it was trained on, words and letters wrong:
+- **Measured** on the 130 sentences of the 10 test speakers, none of whom it was trained on, words and letters wrong in
+  %. These are the figures of this very training, each network with language-model weights tuned for it:
 
-| network | language model | WER | CER |
-| --- | --- | ---: | ---: |
+<!-- table:english-shipped; Error rates -->
+
 {rows}
+
+<!-- /table -->
 
 - **Limits**: AN4 is 50 minutes of read American English in one kind of room. Words outside its small world are spelled
   as they sound at best; other accents, far microphones and noise were not measured. Expect letters that sound alike (B,
@@ -38,10 +42,11 @@ one speaker at a time. Beside it lie language models of characters (`{name}.char
 def write_english_card(packed: str | Path, rates: Rates, speakers: int, seed: int) -> Path:
     """Write ``name.md`` beside ``name.fewbit``."""
     packed = Path(packed)
-    rows = "\n".join(
-        f"| {name} | {kind} | {word:.1%} | {character:.1%} |"
+    lines = [f"| {' | '.join(COLUMNS)} |", "| --- | --- | ---: | ---: |"]
+    lines += [
+        f"| {name} | {kind} | {100 * word:.1f} | {100 * character:.1f} |"
         for name, kinds in rates.items()
         for kind, (word, character) in kinds.items()
-    )
+    ]
     lm_bytes = sum(path.stat().st_size for path in packed.parent.glob(f"{packed.stem}.*.ngram"))
-    return write_card(packed, CARD, lm_bytes=lm_bytes, seed=seed, speakers=speakers, rows=rows)
+    return write_card(packed, CARD, lm_bytes=lm_bytes, seed=seed, speakers=speakers, rows="\n".join(lines))

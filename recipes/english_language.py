@@ -10,8 +10,10 @@ import numpy as np
 
 from fewbit.data import An4, Clip
 from fewbit.decode import Decoder, text_of
+from fewbit.errors import DataError
 from fewbit.program.numerics import Q10
 from fewbit.streams import KINDS, Network, SearchSettings, choose_decoder, front_end, settings_to_toml
+from fewbit.streams.language import tuned
 from fewbit.streams.session import TAIL_SECONDS
 from fewbit.text import cer, kneser_ney, ngram_to_bytes, wer
 
@@ -37,10 +39,17 @@ def write_language_models(speech: An4, model: str | Path, seed: int = 0) -> None
         Path(model).with_suffix(f".{name}.ngram").write_bytes(ngram_to_bytes(made))
 
 
-def tune(network: Network, model: str | Path, utterances: Sequence[Clip]) -> dict[str, tuple[SearchSettings, float]]:
+def tune(
+    network: Network, model: str | Path, utterances: Sequence[Clip], settings: str | Path | None = None
+) -> dict[str, tuple[SearchSettings, float]]:
     """The search with the fewest wrong words for each kind of language model, and its word error rate.
 
-    Writes them as ``name.toml`` beside `model`. Scores are computed once.
+    Args:
+        network: whose scores are searched; computed once.
+        model: packed network beside which the language models lie.
+        utterances: held out.
+        settings: file that is written; default ``name.toml`` beside `model`. A network that is not the one in `model`
+            has a file of its own.
     """
     scores = [scores_of(network, utterance) for utterance in utterances]
     said = [utterance.text for utterance in utterances]
@@ -55,17 +64,39 @@ def tune(network: Network, model: str | Path, utterances: Sequence[Clip]) -> dic
             if kind not in found or rate < found[kind][1]:
                 found[kind] = (search, rate)
     text = "\n".join(settings_to_toml(kind, asdict(search)) for kind, (search, _) in found.items())
-    Path(model).with_suffix(".toml").write_text(text, encoding="utf-8")
+    Path(settings or Path(model).with_suffix(".toml")).write_text(text, encoding="utf-8")
     return found
 
 
-def measure(network: Network, model: str | Path, utterances: Sequence[Clip]) -> dict[str, tuple[float, float]]:
-    """Word and character error rate for each kind of language model that lies beside `model`."""
+def searches(settings: str | Path) -> dict[str, SearchSettings]:
+    """The search for each kind of language model, from a file that `tune` wrote.
+
+    Raises:
+        DataError: it is not there, or holds something else.
+    """
+    settings = Path(settings)
+    if not settings.is_file():
+        raise DataError(f"{settings}: no such file; `tune` writes it")
+    return {kind: tuned(settings, kind) for kind in KINDS[1:]}
+
+
+def measure(
+    network: Network, model: str | Path, utterances: Sequence[Clip], settings: str | Path | None = None
+) -> dict[str, tuple[float, float]]:
+    """Word and character error rate for each kind of language model that lies beside `model`.
+
+    Args:
+        network: whose scores are searched.
+        model: packed network beside which the language models lie.
+        utterances: to be recognised.
+        settings: of the search, from `tune`; default those beside `model`.
+    """
+    chosen = searches(settings) if settings else {}
     scores = [scores_of(network, utterance) for utterance in utterances]
     said = [utterance.text for utterance in utterances]
     found = {}
     for kind in KINDS:
-        decoder = choose_decoder(network, model, kind)
+        decoder = choose_decoder(network, model, kind, chosen.get(kind))
         heard = [decoded(decoder, frames) for frames in scores]
         found[kind] = (round(wer(said, heard), 4), round(cer(said, heard), 4))
     return found

@@ -1,12 +1,12 @@
-"""Write what the studies measured into the pages of results, of methods and of guides, and into the README.
+"""Write what the studies measured into the pages of results, of methods and of guides, the README and model cards.
 
     python -m scripts.write_measured [--check]
 
 A page says where. Between the lines `<!-- measured:NN -->` and `<!-- /measured -->` stands a whole study, between
-`<!-- verdicts -->` and `<!-- /verdicts -->` how many claims hold, and between
-`<!-- cell:STUDY; ROW + ROW; COLUMN -->` and `<!-- /cell -->` one figure: that of the only row of the study that has
-these cells (or `COLUMN=CELL`). With --check nothing is written, and the exit code says whether all pages are as they
-would be.
+`<!-- verdicts -->` and `<!-- /verdicts -->` how many claims hold, between `<!-- table:STUDY; TITLE -->` and
+`<!-- /table -->` one of its tables, and between `<!-- cell:STUDY; ROW + ROW; COLUMN -->` and `<!-- /cell -->` one
+figure: that of the only row of the study that has these cells (or `COLUMN=CELL`). With --check nothing is written, and
+the exit code says whether all pages are as they would be.
 """
 
 import argparse
@@ -17,13 +17,15 @@ from pathlib import Path
 
 from fewbit.analysis.report import Cell, Table
 from fewbit.errors import DataError
-from studies.evidence import Study, cell_text, read_study, result_pages, section, summarize_verdicts
+from studies.evidence import Study, cell_text, read_study, result_pages, section, summarize_verdicts, table_lines
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "results"
 README = DOCS.parent / "README.md"
+CARDS = DOCS.parent / "src" / "fewbit" / "shipped"
 STUDY = re.compile(r"(<!-- measured:(\S+) -->\n).*?(<!-- /measured -->)", re.DOTALL)
 CELL = re.compile(r"(<!-- cell:(.+?) -->).*?(<!-- /cell -->)")
+TABLE = re.compile(r"(<!-- table:(.+?) -->\n).*?(<!-- /table -->)", re.DOTALL)
 VERDICTS = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.DOTALL)
 
 
@@ -32,10 +34,11 @@ def pages() -> dict[Path, str]:
     studies = [read_study(path) for path in sorted(RESULTS.glob("*.json"))]
     found = {RESULTS / name: text for name, text in result_pages(studies).items()}
     by_name = {study.number or study.name: study for study in studies}
-    for path in (README, DOCS / "index.md", *sorted([*DOCS.glob("methods/*.md"), *DOCS.glob("guides/*.md")])):
+    filed = sorted([*DOCS.glob("methods/*.md"), *DOCS.glob("guides/*.md"), *CARDS.glob("*.md")])
+    for path in (README, DOCS / "index.md", *filed):
         text = path.read_text(encoding="utf-8")
         filled = _fill(text, by_name, _way(path))
-        if any(mark.search(text) for mark in (STUDY, CELL, VERDICTS)):
+        if any(mark.search(text) for mark in (STUDY, TABLE, CELL, VERDICTS)):
             found[path] = filled
     return found
 
@@ -62,7 +65,29 @@ def _fill(text: str, studies: Mapping[str, Study], way: str) -> str:
     def verdicts(match: re.Match[str]) -> str:
         return f"{match[1]}{summarize_verdicts(list(studies.values()))}\n{match[2]}"
 
-    return VERDICTS.sub(verdicts, CELL.sub(figure, STUDY.sub(whole, text)))
+    def table(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{find_table(match[2], studies)}\n\n{match[3]}"
+
+    return VERDICTS.sub(verdicts, CELL.sub(figure, TABLE.sub(table, STUDY.sub(whole, text))))
+
+
+def find_table(place: str, studies: Mapping[str, Study]) -> str:
+    """The table at ``STUDY; TITLE`` as Markdown.
+
+    Raises:
+        DataError: no study, or no table of it, is so named.
+    """
+    name, _, title = (part.strip() for part in place.partition(";"))
+    found = [table for table in _named(name, place, studies).tables if table.title == title]
+    if len(found) != 1:
+        raise DataError(f"{place}: {len(found)} tables of the study have this title")
+    return "\n".join(table_lines(found[0]))
+
+
+def _named(name: str, place: str, studies: Mapping[str, Study]) -> Study:
+    if name not in studies:
+        raise DataError(f"{place}: there is no study {name!r}; there are {', '.join(sorted(studies))}")
+    return studies[name]
 
 
 def find_figure(place: str, studies: Mapping[str, Study]) -> str:
@@ -75,12 +100,11 @@ def find_figure(place: str, studies: Mapping[str, Study]) -> str:
     if len(parts) != 3:
         raise DataError(f"{place}: a mark has a study, the cells of a row and a column, with `;` between them")
     name, row, column = parts
-    if name not in studies:
-        raise DataError(f"{place}: there is no study {name!r}; there are {', '.join(sorted(studies))}")
+    measured = _named(name, place, studies)
     wanted = {word.strip() for word in row.split(" + ")}
     found = [
         cell_text(cells[table.columns.index(column)])
-        for table in studies[name].tables
+        for table in measured.tables
         for cells in table.rows
         if column in table.columns and wanted <= _names(table, cells)
     ]

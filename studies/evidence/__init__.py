@@ -1,6 +1,6 @@
 """What all studies share: the record of a study, its page of results, comparisons in pairs, where and how it runs."""
 
-from studies.evidence.page import cell_text, result_pages, section, summarize_verdicts, write_results
+from studies.evidence.page import cell_text, result_pages, section, summarize_verdicts, table_lines, write_results
 from studies.evidence.rows import Rows, SealedRows, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, read_study, spread
@@ -21,6 +21,7 @@ __all__ = [
     "section",
     "spread",
     "summarize_verdicts",
+    "table_lines",
     "verdict",
     "write_results",
 ]

@@ -81,7 +81,7 @@ def section(study: Study, pictures: str = "", level: int = 2) -> str:
         lines += [f"**Claim.** {study.claim}", "", f"**Result:** {study.verdict}.{old}", ""]
     lines += [*(f"- {finding}" for finding in study.findings), ""]
     for table in (*study.tables, *_tests(study.comparisons)):
-        lines += [f"{table.title}:", "", *_table(table), ""]
+        lines += [f"{table.title}:", "", *table_lines(table), ""]
     for file, caption in study.pictures:
         lines += [f"![{caption}]({pictures}{file})", ""]
     seeds = ", ".join(map(str, study.seeds))
@@ -134,11 +134,12 @@ def _overview(topic: Topic, studies: Sequence[Study]) -> str:
     for study in studies:
         link = f"[{_heading(study)}]({topic.page}.md#{_anchor(_heading(study))})"
         rows.append((link, study.claim or study.findings[0], study.verdict))
-    table = _table(Table("", ("study", "claim, or first finding", "verdict"), tuple(rows)))
+    table = table_lines(Table("", ("study", "claim, or first finding", "verdict"), tuple(rows)))
     return "\n".join([f"## [{topic.title}]({topic.page}.md)", "", topic.subject, "", *table, ""])
 
 
-def _table(table: Table) -> list[str]:
+def table_lines(table: Table) -> list[str]:
+    """A table as lines of Markdown; columns of figures stand at the right."""
     right = [
         all(
             row[place] == "" or isinstance(row[place], int | float | None) or _FIGURE.fullmatch(str(row[place]))

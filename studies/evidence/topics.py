@@ -59,7 +59,7 @@ TOPICS = (
         "speech-recognition",
         "Speech recognition",
         "The recognisers in the package: errors, delays, an hour of sound, the beam search, and training on streams.",
-        ("english", "english-delays", "english-hour", "beam-search", "online-ctc", "digits"),
+        ("english", "english-shipped", "english-delays", "english-hour", "beam-search", "online-ctc", "digits"),
     ),
     Topic(
         "keyword-spotting",

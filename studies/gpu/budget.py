@@ -3,7 +3,7 @@
 Every arm of a comparison gets the same epochs. Nothing here looks at an error.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean
 
@@ -27,7 +27,7 @@ class Budget:
     """Seeds and lengths of all trainings.
 
     epochs: of ResNet-20, float and again retrained. text_epochs: over the text; below 1, a share of it. speech_epochs:
-    of each of two rounds.
+    of each of two rounds in float; rounds of further training have their share of them.
     """
 
     seeds: dict[str, int]
@@ -48,9 +48,17 @@ def from_row(row: Row) -> Budget:
     return Budget(row["seeds"], row["epochs"], row["text_epochs"], row["speech_epochs"])
 
 
-def plan(trials: Sequence[Row], left: float, slots: int) -> Budget:
-    """The longest trainings of which all are likely to end in `left` seconds on `slots` processes."""
-    given = {group: slots * share / sum(SHARES.values()) for group, share in SHARES.items()}
+def plan(trials: Sequence[Row], left: float, slots: int, groups: Collection[str] = tuple(SHARES)) -> Budget:
+    """The longest trainings of which all are likely to end in `left` seconds on `slots` processes.
+
+    Args:
+        trials: rows of the trial.
+        left: seconds.
+        slots: processes at once.
+        groups: that are to be trained; they share the slots.
+    """
+    whole = sum(SHARES[group] for group in groups)
+    given = {group: slots * share / whole for group, share in SHARES.items()}
 
     def longest(group: str, units: Mapping[str, float], seeds: int, chain: float | None = None) -> float:
         chain = max(units.values()) if chain is None else chain
@@ -63,12 +71,13 @@ def plan(trials: Sequence[Row], left: float, slots: int) -> Budget:
     seeds = next((seeds for seeds in SEEDS if found[seeds] >= ENOUGH), SEEDS[-1])
     text = {arm: cost(trials, "hierarchical", arm) for arm in letters.NAMES}
     spoken = {arm: cost(trials, "an4", arm) for arm in speech.NAMES}
+    waits = max(*(spoken[arm] for arm in speech.WIDTHS), spoken["ordinary"] + max(spoken[arm] for arm in speech.TAUGHT))
     text_epochs = min(letters.EPOCHS, longest("hierarchical", text, 3))
     return Budget(
         {"resnet20": seeds, "hierarchical": 3, "an4": 3},
         max(2, found[seeds]),
         int(text_epochs) if text_epochs >= 1 else max(0.05, round(text_epochs, 2)),
-        max(1, int(min(speech.EPOCHS, longest("an4", spoken, 3)))),
+        max(1, int(min(speech.EPOCHS, longest("an4", spoken, 3, waits)))),
     )
 
 

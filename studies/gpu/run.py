@@ -36,7 +36,7 @@ TRIED = (
     *(("resnet20", arm) for arm in ("float", "float, retrained + KD", "retrained", "+ KD", "retrained, 2-bit signals")),
     *(("resnet20", arm) for arm in ("+ SPEQ", "+ SPEQ", "float")),
     *(("hierarchical", arm) for arm in ("HLSTM-B", "no reset", "flat")),
-    *(("an4", arm) for arm in ("ordinary", "four times as wide", "ordinary")),
+    *(("an4", arm) for arm in ("ordinary", "four times as wide", "control", "ternary")),
 )
 """What runs at once in the trial, in the shares that it will have."""
 MODULES = {"resnet20": "pictures", "hierarchical": "letters", "an4": "speech"}
@@ -138,6 +138,8 @@ def decide(arguments: argparse.Namespace, run: Runner) -> rows.Row:
     begin = time.time() + (0 if arguments.small else WARMUP)
     end = begin + (1 if arguments.small else WINDOW)
     wanted = [(group, arm) for group, arm in TRIED if group in arguments.only]
+    if not arguments.small:  # few kinds fill the machine as their trainings will
+        wanted *= max(1, arguments.slots // max(1, len(wanted)))
     watched = {"begin": begin, "end": end, "small": arguments.small}
     more = {"an4": {"fused": sound(rows.read(run.out))}}
     jobs = [
@@ -154,7 +156,8 @@ def decide(arguments: argparse.Namespace, run: Runner) -> rows.Row:
     if arguments.small:
         return budget.SMALL.row()
     trials = rows.of(rows.read(run.out), kind="trial")
-    return budget.plan(trials, run.deadline - time.monotonic(), arguments.slots).row()
+    groups = {group for group, _ in wanted}
+    return budget.plan(trials, run.deadline - time.monotonic(), arguments.slots, groups).row()
 
 
 def trainings(arguments: argparse.Namespace, out: Path, graphs: bool = True) -> list[Job]:
@@ -188,7 +191,9 @@ def trainings(arguments: argparse.Namespace, out: Path, graphs: bool = True) -> 
     for seed in range(chosen.seeds["an4"]):
         for arm in speech.NAMES:
             given = {"seed": seed, "arm": arm, "epochs": chosen.speech_epochs, "fused": fused} | small
-            jobs.append(Job(f"an4 {seed} {arm}", "studies.gpu.speech:arm", given, "an4"))
+            given["networks"] = networks
+            after = f"an4 {seed} ordinary" if arm in speech.TAUGHT else ""
+            jobs.append(Job(f"an4 {seed} {arm}", "studies.gpu.speech:arm", given, "an4", after))
     return [job for job in jobs if job.group in arguments.only]
 
 

@@ -21,7 +21,12 @@ PICTURE_PAIRS = (
     ("+ KD", "float, retrained + KD"),
 )
 LETTER_PAIRS = (("HLSTM-B", "flat"), ("HLSTM-B", "no reset"))
-SPEECH_PAIR = ("four times as wide", "ordinary")
+SPEECH_PAIRS = (
+    ("four times as wide", "ordinary"),
+    ("ternary", "control"),
+    ("ternary", "ordinary"),
+    ("control", "ordinary"),
+)
 
 
 def pictures(result: dict[str, Any]) -> Study | None:
@@ -72,26 +77,34 @@ def letters(result: dict[str, Any]) -> Study | None:
 
 
 def speech(result: dict[str, Any]) -> Study | None:
-    """A teacher four times as wide."""
+    """Float networks of two widths, the ternary one, and the float one trained on as long."""
     rows = of(result["rows"], kind="an4")
     if not rows:
         return None
-    wide, ordinary = ((speech_job.NAMES[arm], of(rows, arm=arm)) for arm in SPEECH_PAIR)
+    arms = {row["arm"] for row in rows}
+    pairs = [pair for pair in SPEECH_PAIRS if arms.issuperset(pair)]
+    named = {arm: (speech_job.NAMES[arm], of(rows, arm=arm)) for arm in arms}
     found = tested(
-        [difference(wide, ordinary, f"test {rate}", unit=f"points of {rate.upper()}") for rate in ("wer", "cer")]
+        [
+            difference(named[arm], named[base], measure, unit=unit)
+            for measure, unit in (("test wer", "points of WER"), ("test cer", "points of CER"))
+            for arm, base in pairs
+        ]
     )
     how = "fused" if rows[0]["fused"] else "in loops"
     return _study(
         result,
         rows,
         "gpu-an4",
-        "A recogniser of English four times as wide, on a GPU",
+        "Recognisers of English on a GPU: four times as wide, and ternary against float trained on as long",
         found,
-        f"AN4, float, by the recipe of the recogniser in the package, {rows[0]['epochs']} epochs in each round; "
-        "speakers of development and test are never trained on. Best path, no language model. Log-mel frames in steps "
-        f"of an eighth; other speeds by interpolation of frames. TF32 in products; recurrences {how}.",
+        f"AN4, by the recipe of the recogniser in the package, {rows[0]['epochs']} epochs in each round in float; the "
+        "ternary network and the float one that is trained on begin there and have the same further epochs, batches "
+        "and teacher; speakers of development and test are never trained on. Best path, no language "
+        "model. Log-mel frames in steps of an eighth; other speeds by interpolation of frames. "
+        f"TF32 in products; recurrences {how}.",
         speech_job.NAMES,
-        ("epochs", "weights", "dev wer", "dev cer", "test wer", "test cer"),
+        ("all epochs", "weights", "dev wer", "dev cer", "test wer", "test cer"),
         {"dev wer": 2, "dev cer": 2, "test wer": 2, "test cer": 2},
     )
 

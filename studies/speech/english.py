@@ -1,50 +1,92 @@
-"""Error rates of recognisers of English on AN4's test speakers, as a person would use them.
+"""Error rates of recognisers of English on AN4's test speakers, over several trainings.
 
-    FEWBIT_DATA=... python -m studies.speech.english --out build/benchmarks [--results docs/results] [FOLDER ...]
+    FEWBIT_DATA=... python -m studies.speech.english --out build/benchmarks --results docs/results FOLDER ...
+    python -m studies.speech.english --results docs/results
 
-Every FOLDER holds what ``python -m recipes english --seed N --out FOLDER`` left, for a figure over several
-seeds, with the float network beside the ternary one. Without any, the recogniser in the package is measured. Word and
-character error rates with each language model, sentence by sentence and as one endless stream without reset.
+Every FOLDER holds what ``python -m recipes english --control --seed N --out FOLDER`` left: the ternary network, the
+float network that it began with, and the float network trained on as long, each with a search of its own. Word and
+character error rates with each language model, sentence by sentence and as one endless stream without reset. Without a
+FOLDER the study is written anew from its file, for trainings that are gone. The recogniser in the package is measured
+by `english_shipped`.
 """
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import numpy as np
 
 from fewbit import load
-from fewbit.analysis.report import Table
-from fewbit.data import an4, data_folder, join
+from fewbit.data import Clip, an4, data_folder, join
 from fewbit.data.an4_speech import ALPHABET, RATE
 from fewbit.decode import text_of
 from fewbit.models import TorchStream, load_model
 from fewbit.program.numerics import Q10
-from fewbit.shipped import find
 from fewbit.streams import KINDS, Network, choose_decoder, front_end
 from fewbit.text import cer, wer
-from recipes.english import FEATURES
-from recipes.english_language import measure
-from studies.evidence import Study, spread
+from recipes.english import BESIDE, FEATURES, TERNARY, EnglishRecipe
+from recipes.english_language import measure, searches
+from studies.evidence import read_study
+from studies.speech.english_findings import SENTENCES, STREAM, from_tables, study
 
 CHUNK = RATE // 10
 GAP = 0.3, 0.8  # seconds between two sentences
-SENTENCES, STREAM = "sentence by sentence", "one endless stream"
+Row = dict[str, Any]
 
 
-def endless(network: Network, path: Path, samples: Any, said: str) -> dict[str, tuple[float, float]]:
-    """Error rates of one stream without reset, for each kind of language model."""
+@dataclass(frozen=True)
+class Trained:
+    """A network of a training, with all its epochs, and the file of its own search, if it has one."""
+
+    network: Network
+    epochs: int
+    settings: Path | None
+
+
+def spoken_by_test_speakers() -> tuple[Clip, ...]:
+    """The sentences of AN4's test speakers."""
+    home = data_folder("an4")
+    if home is None:
+        raise SystemExit("needs AN4 under FEWBIT_DATA")
+    return an4(home).test
+
+
+def both_ways(network: Network, path: Path, test: Sequence[Clip], settings: Path | None = None) -> list[Row]:
+    """Rows of ``where, lm, wer, cer`` in %.
+
+    Args:
+        network: that hears.
+        path: packed network beside which the language models lie.
+        test: sentences.
+        settings: of the search; default those beside `path`.
+    """
+    parts = {SENTENCES: measure(network, path, test, settings), STREAM: endless(network, path, test, settings)}
+    return [
+        {"where": where, "lm": kind, "wer": round(100 * word, 2), "cer": round(100 * character, 2)}
+        for where, kinds in parts.items()
+        for kind, (word, character) in kinds.items()
+    ]
+
+
+def endless(
+    network: Network, path: Path, test: Sequence[Clip], settings: Path | None = None
+) -> dict[str, tuple[float, float]]:
+    """Error rates of one stream of all sentences without reset, for each kind of language model."""
+    samples, spoken = join(test, RATE, np.random.default_rng(0), GAP)
+    said = " ".join(sentence.text for sentence in spoken)
     features, scores = front_end(network), []
     waiting, state = features.init_state(), network.init_state()
     for i in range(0, len(samples), CHUNK):
         frames, waiting = features.step(samples[i : i + CHUNK], waiting)
         new, state = network.step(frames, state)
         scores.append(new / Q10)
+    chosen = searches(settings) if settings else {}
     found = {}
     for kind in KINDS:
-        decoder = choose_decoder(network, path, kind)
+        decoder = choose_decoder(network, path, kind, chosen.get(kind))
         events, after = [], decoder.init_state()
         for chunk in scores:
             told, after = decoder.step(chunk, after)
@@ -54,95 +96,52 @@ def endless(network: Network, path: Path, samples: Any, said: str) -> dict[str, 
     return found
 
 
-def networks(folder: Path | None) -> tuple[Path, dict[str, Network]]:
-    """The packed file of a training, and its networks by name."""
-    path = find("an4") if folder is None else folder / "an4.fewbit"
-    found: dict[str, Network] = {"ternary": load(path)}
-    if folder is not None:
-        model = load_model(folder / "an4.float.safetensors").model
-        found = {"float": TorchStream(model, FEATURES, ALPHABET)} | found
-    return path, found
+def networks(folder: Path) -> tuple[Path, int, dict[str, Trained]]:
+    """The packed file of a training, its seed, and its networks by name; a control only where it was trained."""
+    path = folder / "an4.fewbit"
+    packed = load(path)
+    recipe = EnglishRecipe(**packed.recipe["english"])
+    found = {}
+    for name, word in BESIDE.items():
+        weights, settings = (folder / f"an4.{word}.{ending}" for ending in ("safetensors", "toml"))
+        if weights.is_file():
+            network = TorchStream(load_model(weights).model, FEATURES, ALPHABET)
+            found[name] = Trained(network, recipe.epochs_of(name), settings if settings.is_file() else None)
+    found[TERNARY] = Trained(packed, recipe.epochs_of(TERNARY), folder / "an4.toml")
+    return path, int(packed.recipe["seed"]), found
 
 
-def rates(folders: list[Path | None]) -> list[dict[str, Any]]:
-    """Rows of ``seed, network, where, lm, wer, cer``."""
-    home = data_folder("an4")
-    if home is None:
-        raise SystemExit("needs AN4 under FEWBIT_DATA")
-    test = an4(home).test
-    samples, spoken = join(test, RATE, np.random.default_rng(0), GAP)
-    said = " ".join(sentence.text for sentence in spoken)
-    rows = []
-    for seed, folder in enumerate(folders):
-        path, found = networks(folder)
-        for name, network in found.items():
-            parts = {SENTENCES: measure(network, path, test), STREAM: endless(network, path, samples, said)}
-            rows += [
-                {"seed": seed, "bytes": path.stat().st_size, "network": name, "where": where, "lm": kind}
-                | {"wer": 100 * word, "cer": 100 * character}
-                for where, kinds in parts.items()
-                for kind, (word, character) in kinds.items()
-            ]
+def rates(folders: Sequence[Path]) -> list[Row]:
+    """Rows of ``seed, bytes, network, epochs, own_search, where, lm, wer, cer``."""
+    test, rows = spoken_by_test_speakers(), list[Row]()
+    for folder in folders:
+        path, seed, found = networks(folder)
+        for name, one in found.items():
+            told: dict[str, Any] = {"seed": seed, "bytes": path.stat().st_size, "network": name, "epochs": one.epochs}
+            told["own_search"] = one.settings is not None
+            rows += [told | row for row in both_ways(one.network, path, test, one.settings)]
             print(json.dumps(rows[-2 * len(KINDS) :]))
     return rows
 
 
-def pick(rows: list[dict[str, Any]], key: str, **where: Any) -> list[float]:
-    """One figure of all rows with these values, in the order of the seeds."""
-    return [row[key] for row in rows if all(row[name] == value for name, value in where.items())]
-
-
-def study(rows: list[dict[str, Any]], command: str) -> Study:
-    names = list(dict.fromkeys(row["network"] for row in rows))
-    seeds = tuple(dict.fromkeys(row["seed"] for row in rows))
-    best = {"lm": KINDS[-1], "network": "ternary"}
-    sentences, stream = (pick(rows, "wer", where=where, **best) for where in (SENTENCES, STREAM))
-    size = round(mean(pick(rows, "bytes", **best)))
-    findings = [
-        f"Ternary, {size:,} bytes: {spread(sentences, 1)} % of the words wrong sentence by sentence and "
-        f"{spread(stream, 1)} % in one endless stream without reset, with characters and words."
-    ]
-    if "float" in names:
-        floats = pick(rows, "wer", network="float", lm=KINDS[-1], where=SENTENCES)
-        more = [a - b for a, b in zip(sentences, floats, strict=True)]
-        findings.append(f"Ternary minus float, sentence by sentence with both: {spread(more, 1)} points.")
-    cells = [
-        (name, where, kind, *(spread(pick(rows, key, network=name, where=where, lm=kind), 1) for key in ("wer", "cer")))
-        for name in names
-        for where in (SENTENCES, STREAM)
-        for kind in KINDS
-    ]
-    return Study(
-        number="",
-        name="english",
-        title="The recogniser of English",
-        claim="",
-        verdict="no claim",
-        findings=tuple(findings),
-        setting=(
-            "130 sentences of 10 speakers of AN4 who were never trained on; weights of the language models were tuned "
-            "on 7 training speakers held out. The recogniser in the package is that of seed 0."
-        ),
-        command=command,
-        seeds=seeds,
-        tables=(Table("Error rates", ("network", "", "language model", "WER %", "CER %"), tuple(cells)),),
-    )
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", metavar="FOLDER", type=Path, nargs="*")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--results", type=Path)
-    arguments = parser.parse_args()
-    rows = rates(arguments.folders or [None])
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "english.json").write_text(json.dumps(rows, indent=1) + "\n")
+    arguments = parser.parse_args(argv)
+    if not arguments.folders:
+        if arguments.results is None:
+            parser.error("give a FOLDER, or --results with the file of the study")
+        old = read_study(arguments.results / "english.json")
+        (study(old.rows["rates"], old) if old.rows else from_tables(old)).save(arguments.results)
+        return
+    rows = rates(arguments.folders)
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "english.json").write_text(json.dumps(rows, indent=1) + "\n")
     if arguments.results:
-        folders = "".join(f" SEED{i}" for i in range(len(arguments.folders)))
-        study(rows, f"python -m studies.speech.english --out build/benchmarks --results docs/results{folders}").save(
-            arguments.results
-        )
+        study(rows).save(arguments.results)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from fewbit.analysis import Table
 from fewbit.errors import DataError
-from scripts.write_measured import find_figure
+from scripts.write_measured import find_figure, find_table
 from studies.evidence import Study
 from tests.docs.documented import ROOT
 
@@ -27,6 +27,18 @@ def test_a_figure_is_found_by_the_cells_of_its_row() -> None:
     assert find_figure("small; float; %", FOUND) == "7.1"
     assert find_figure("small; ternary + threads=2; %", FOUND) == "7.25"
     assert find_figure("small; net=2; threads", FOUND) == "3"
+
+
+def test_a_table_is_found_by_its_title() -> None:
+    assert find_table("small; T", FOUND).splitlines()[:3] == [
+        "| net | threads | % |",
+        "| --- | ---: | ---: |",
+        "| float | 1 | 7.1 |",
+    ]
+    with pytest.raises(DataError, match="0 tables of the study have this title"):
+        find_table("small; U", FOUND)
+    with pytest.raises(DataError, match="there is no study 'large'"):
+        find_table("large; T", FOUND)
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,20 @@ from fewbit.data.an4_speech import ALPHABET, RATE
 from fewbit.decode import GreedyCTC, NetworkScorer, TreeBeam
 from fewbit.errors import ArgumentError, DataError
 from fewbit.lower import pack
-from fewbit.models import HierarchicalLM
+from fewbit.models import HierarchicalLM, SpeechRNN, load_model
 from fewbit.passes import Quantize, compress
 from fewbit.program import load
 from fewbit.shipped import pretrained
 from fewbit.streams import KINDS, choose_decoder, settings_to_toml, stream, strongest
 from fewbit.text import Alphabet, wer
-from recipes.english import FEATURES, EnglishRecipe, english
-from recipes.english_language import measure
+from recipes import english_language
+from recipes.english import CONTROL, FEATURES, FLOAT, TERNARY, EnglishRecipe, english
+from recipes.english_card import write_english_card
+from recipes.english_language import measure, searches, tune
+from recipes.rounds import control_rounds, distilled, ternary_rounds
+from scripts.write_measured import RESULTS, TABLE
+from studies.evidence import read_study
+from studies.speech.english_findings import SENTENCES
 
 PACKED = pretrained("an4")
 FOLDER = data_folder("an4")
@@ -121,6 +127,87 @@ def test_no_data_is_said(tmp_path):
         an4(tmp_path)
 
 
+def batches_of(speech, seen):
+    """Batches of a round; what is drawn goes into `seen`."""
+    size = {"examples": 10, "batch_size": 1, "seconds": 2.0}
+
+    def batches(i):
+        loader = speech_batches(speech, FEATURES, **size, seed=7 + i)
+        plain = loader.collate_fn
+
+        def watched(examples):
+            batch = plain(examples)
+            seen.append(batch.inputs.sum().item())
+            return batch
+
+        loader.collate_fn = watched
+        return loader
+
+    return batches
+
+
+def test_the_control_sees_the_batches_of_the_ternary_network_and_has_no_quantizers(speech):
+    torch.manual_seed(0)
+    teacher = SpeechRNN(FEATURES.mels, 8, 1, ALPHABET.classes, kernel=8, stride=4)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    seen, how = ([], []), distilled(2, 1e-3, 2.0)
+    ternary = ternary_rounds(teacher, batches_of(speech, seen[0]), how, rounds=2, seed=3)
+    control = control_rounds(teacher, batches_of(speech, seen[1]), how, rounds=2, seed=3)
+    assert seen[0] == seen[1]
+    assert len(set(seen[0])) == 8 + 2 * 2 * 10  # for the steps of signals, then in two epochs a round
+    assert not any("quantizer" in name or "parametrizations" in name for name, _ in control.named_modules())
+    assert any("quantizer" in name for name, _ in ternary.named_modules())
+    assert not torch.equal(control.get_parameter("head.weight"), teacher.get_parameter("head.weight"))
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert len(control.get_parameter("rnn0.weight").unique()) > len(ternary.rnn0.weight.unique())
+
+
+def test_no_rounds_of_retraining_are_refused():
+    teacher = SpeechRNN(FEATURES.mels, 8, 1, ALPHABET.classes)
+    for rounds in (ternary_rounds, control_rounds):
+        with pytest.raises(DataError, match="rounds of retraining must be 1 or more, not 0"):
+            rounds(teacher, lambda i: [], distilled(1, 1e-3, 2.0), rounds=0, seed=0)
+
+
+def test_the_control_has_the_epochs_of_the_ternary_network():
+    recipe = EnglishRecipe()
+    assert [recipe.epochs_of(name) for name in (FLOAT, CONTROL, TERNARY)] == [120, 180, 180]
+
+
+def test_each_network_is_searched_with_weights_of_its_own(speech, tmp_path, monkeypatch):
+    for part in ("char", "word"):
+        shutil.copy(PACKED.with_suffix(f".{part}.ngram"), tmp_path / f"an4.{part}.ngram")
+    monkeypatch.setattr(english_language, "GRID", {"weight": (0.3,), "insertion_bonus": (0.1,), "unknown": (0.03,)})
+    packed, own = Path(shutil.copy(PACKED, tmp_path)), tmp_path / "an4.float.toml"
+    found = tune(load(packed), packed, speech.dev, own)
+    assert not packed.with_suffix(".toml").exists()
+    assert searches(own) == {kind: search for kind, (search, _) in found.items()}
+    given = []
+
+    def noted(network, model, lm, search):
+        given.append(search)
+        return choose_decoder(network, model, lm, search)
+
+    monkeypatch.setattr(english_language, "choose_decoder", noted)
+    measure(load(packed), packed, speech.dev, own)
+    assert given == [None, *(search for search, _ in found.values())]
+    with pytest.raises(DataError, match=r"other\.toml: no such file; `tune` writes it"):
+        searches(tmp_path / "other.toml")
+
+
+def test_the_card_has_the_rates_of_each_network_where_the_study_of_the_shipped_file_goes(tmp_path):
+    packed = Path(shutil.copy(PACKED, tmp_path / "an4.fewbit"))
+    card = write_english_card(packed, {FLOAT: {"none": (0.201, 0.093)}, TERNARY: {"none": (0.1863, 0.0842)}}, 67, 0)
+    [table] = TABLE.findall(card.read_text())
+    assert table[1] == "english-shipped; Error rates"
+    assert TABLE.search(card.read_text())[0].splitlines()[2:6] == [
+        "| network | language model | WER % | CER % |",
+        "| --- | --- | ---: | ---: |",
+        "| float | none | 20.1 | 9.3 |",
+        "| ternary | none | 18.6 | 8.4 |",
+    ]
+
+
 @needs_an4
 def test_no_speaker_is_in_two_parts():
     parts = an4(FOLDER)
@@ -134,6 +221,9 @@ def test_no_speaker_is_in_two_parts():
 @pytest.mark.slow
 def test_it_understands_people_it_has_never_heard():
     rates = measure(load(PACKED), PACKED, an4(FOLDER).test)
+    told = read_study(RESULTS / "english-shipped.json").rows["rates"]
+    told = {row["lm"]: (row["wer"], row["cer"]) for row in told if row["where"] == SENTENCES}
+    assert told == {lm: pytest.approx([100 * rate for rate in found], abs=0.006) for lm, found in rates.items()}
     assert rates["char+word"][0] < 0.10
     assert rates["char+word"][0] < rates["char"][0] < rates["none"][0]
 
@@ -163,6 +253,12 @@ def test_the_command_trains_from_scratch(tmp_path):
     rates = english(tmp_path, tmp_path / "out", recipe=TINY, checkpoint=tmp_path / "check")
     assert set(rates) == {"float", "ternary"}
     assert set(rates["ternary"]) == set(KINDS)
+    assert not (tmp_path / "out" / "an4.float-control.safetensors").exists()
     packed = tmp_path / "out" / "an4.fewbit"
     assert load(packed).recipe["english"]["hidden"] == 16
     assert strongest(packed) == "char+word"
+    again = english(tmp_path, tmp_path / "out", recipe=TINY, checkpoint=tmp_path / "check", control=True)
+    assert list(again) == ["float", "float, trained on", "ternary"]
+    for word, epochs in (("float", 1), ("float-control", 3)):
+        assert load_model(tmp_path / "out" / f"an4.{word}.safetensors").recipe["epochs"] == epochs
+        assert set(searches(tmp_path / "out" / f"an4.{word}.toml")) == set(KINDS[1:])

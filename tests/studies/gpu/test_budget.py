@@ -27,6 +27,20 @@ def test_a_fast_gpu_gives_all_that_was_wanted():
     assert found == Budget({"resnet20": 5, "hierarchical": 3, "an4": 3}, 150, 12, 60)
 
 
+def test_a_group_alone_has_all_processes():
+    slow = trials(0.03)
+    shared, alone = plan(slow, left=400, slots=14), plan(slow, left=400, slots=14, groups=["an4"])
+    assert shared.speech_epochs < alone.speech_epochs
+
+
+def test_networks_that_wait_for_a_float_network_shorten_all_trainings():
+    fast = trials(1e-4)
+    slow = [row | {"seconds": 0.05} if row["part"] in ("ordinary", "ternary") else row for row in fast]
+    left, each = 400.0, 0.05 * 120
+    found = plan(slow, left=left, slots=1000, groups=["an4"]).speech_epochs
+    assert found == int((budget.FILL * left - 2 * budget.OVERHEAD["an4"]) / (2 * each))
+
+
 def test_a_slow_gpu_gives_fewer_seeds_first_and_then_fewer_epochs():
     medium, slow = (plan(trials(seconds), left=400, slots=14) for seconds in (0.02, 0.2))
     assert medium.seeds["resnet20"] in (3, 4)

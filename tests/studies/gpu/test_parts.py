@@ -13,7 +13,7 @@ import torch
 from fewbit.errors import DataError
 from fewbit.nn import LSTM
 from studies.evidence import read_study
-from studies.gpu import report, scans, speech
+from studies.gpu import report, scans, speech, trained_report
 from studies.gpu.cudnn_lstm import FusedLSTM, fuse
 from studies.gpu.run import sound, trainings
 from studies.gpu.stopwatch import Stopwatch
@@ -112,6 +112,70 @@ def test_a_report_has_what_there_are_rows_for(tmp_path):
     )
 
 
+def test_ternary_and_control_begin_with_one_float_network_and_have_equal_epochs(tmp_path, monkeypatch):
+    begun, plain = [], speech.train_on
+    monkeypatch.setattr(speech, "train_on", lambda *given: begun.append(given[-1].state_dict()) or plain(*given))
+    told = []
+    for arm in ("control", "ordinary", "ternary"):
+        speech.arm(told.append, seed=0, arm=arm, epochs=2, networks=str(tmp_path), small=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["an4-e2-s0.safetensors"]
+    assert all(torch.equal(value, begun[1][name]) for name, value in begun[0].items())
+    assert [(row["arm"], row["all epochs"]) for row in told] == [("control", 6), ("ordinary", 4), ("ternary", 6)]
+    assert len({row["weights"] for row in told}) == 1
+
+
+def test_of_two_jobs_that_train_a_float_network_the_first_that_ends_counts(tmp_path, monkeypatch):
+    data, plain = speech.read(small=True), speech.trained
+
+    def overtaken(*given):
+        monkeypatch.setattr(speech, "trained", plain)
+        monkeypatch.setattr(speech.os, "getpid", lambda: 1)
+        first.append(speech.float_network(data, 0, 1, tmp_path))
+        monkeypatch.setattr(speech.os, "getpid", lambda: 2)
+        return plain(data, "ordinary", 9, 1)
+
+    first = []
+    monkeypatch.setattr(speech, "trained", overtaken)
+    late = speech.float_network(data, 0, 1, tmp_path)
+    assert all(torch.equal(value, late.state_dict()[name]) for name, value in first[0].state_dict().items())
+    assert [path.name for path in tmp_path.iterdir()] == ["an4-e1-s0.safetensors"]
+
+
+@pytest.mark.parametrize("arm", ["control", "ternary"])
+def test_further_training_is_tried_for_its_share_of_the_epochs(arm):
+    told = []
+    speech.trial(told.append, arm=arm, begin=time.time(), end=time.time() + 0.5, small=True)
+    [row] = told
+    assert row["part"] == arm
+    assert row["updates"] == 2 * 1 / 2 * 2  # rounds, epochs against those in float, batches
+    assert row["seconds"] > 0
+
+
+def test_ternary_is_reported_against_the_control_where_both_were_trained(tmp_path):
+    result = json.loads(made_up(tmp_path / "gpu.json").read_text())
+    kept = {"kind": "an4", "epochs": 60, "fused": True, "weights": 9, "dev wer": 1.0, "dev cer": 1.0, "test cer": 1.0}
+    result["rows"] = [
+        kept | {"job": f"{arm}{seed}", "seed": seed, "arm": arm, "all epochs": epochs, "test wer": error + 0.1 * seed}
+        for seed in range(3)
+        for arm, epochs, error in (("ordinary", 120, 20.0), ("control", 180, 18.0), ("ternary", 180, 19.0))
+    ]
+    made = trained_report.speech(result)
+    said = [finding.split(":")[0] for finding in made.findings[:3]]
+    assert said == [
+        "ternary against float, trained on",
+        "ternary against float, ordinary",
+        "float, trained on against float, ordinary",
+    ]
+    assert "+1.00" in made.findings[0]
+    assert len(made.comparisons) == 2 * 3  # words and letters, tested together
+    assert made.rows == {"an4": result["rows"]}
+    assert [row[:3] for row in made.tables[0].rows] == [
+        ("float, ordinary", 3, 120),
+        ("float, trained on", 3, 180),
+        ("ternary", 3, 180),
+    ]
+
+
 def test_float_networks_come_before_the_arms_that_need_them(tmp_path):
     import argparse
 
@@ -124,7 +188,10 @@ def test_float_networks_come_before_the_arms_that_need_them(tmp_path):
     assert names[0] == "resnet20 0 float"
     assert not jobs[0].after
     assert {job.after for job in jobs[1:] if job.group == "resnet20"} == {"resnet20 0 float"}
-    assert len(names) == len(set(names)) == 12
+    assert len(names) == len(set(names)) == 14
+    waiting = {job.name: job.after for job in jobs if job.group == "an4"}
+    first = "an4 0 ordinary"
+    assert waiting == {first: "", "an4 0 four times as wide": "", "an4 0 control": first, "an4 0 ternary": first}
 
 
 def test_no_library_for_sound_is_needed():
