@@ -1,0 +1,50 @@
+"""Run tests on the packages below the working folder, and say which failed first; a script for a process of its own.
+
+Exit codes are those of pytest, and `ELSEWHERE` where a package would be imported from another folder: an installed one
+would hide the mutant, which would then survive every test.
+"""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ELSEWHERE = 97
+FIRST = "first failure: "
+
+
+class FirstFailure:
+    """Remembers the test or file that failed first."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.name = self.name or report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.name = self.name or report.nodeid
+
+
+def main(arguments: list[str]) -> int:
+    """Run the tests that the arguments of pytest name; the exit code."""
+    # An editable installation may look packages up by itself, before the folders of the path.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not type(finder).__module__.startswith("_editable")]
+    root = Path.cwd().resolve()
+    for package in (root / "src").glob("*/__init__.py"):
+        found = find_spec(package.parent.name)
+        origin = Path(found.origin or "") if found else Path()
+        if not origin.is_file() or root not in origin.resolve().parents:
+            print(f"{package.parent.name} is imported from {origin}, not from {root}")
+            return ELSEWHERE
+    first = FirstFailure()
+    code = int(pytest.main(arguments, plugins=[first]))
+    print(f"{FIRST}{first.name}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
