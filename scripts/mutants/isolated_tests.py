@@ -15,10 +15,17 @@ FIRST = "first failure: "
 
 
 class FirstFailure:
-    """Remembers the test or file that failed first."""
+    """A plugin that remembers the test or file that failed first."""
 
     def __init__(self) -> None:
         self.name = ""
+
+    def pytest_configure(self) -> None:
+        from hypothesis import Phase, settings  # before pytest is set up, it may not be imported
+
+        # The first example that fails will do; a smaller one would take a minute to find.
+        settings.register_profile("mutants", database=None, phases=[Phase.explicit, Phase.generate])
+        settings.load_profile("mutants")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:

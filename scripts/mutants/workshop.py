@@ -73,7 +73,7 @@ class Workshop:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         try:
             path.write_text(mutant.apply(text), encoding="utf-8")
-            outcome, by = self._judge(mutant)
+            outcome, by = self._judge(mutant, text)
         except StaleMutantError as error:
             outcome, by = "did not apply", str(error)
         finally:
@@ -103,18 +103,25 @@ class Workshop:
         except subprocess.TimeoutExpired:
             return False
 
-    def _judge(self, mutant: Mutant) -> tuple[Outcome, str]:
+    def _judge(self, mutant: Mutant, original: str) -> tuple[Outcome, str]:
         if mutant.is_native and not self._build():
             return "killed", "the compiler"
         try:
             code, by = self._run(mutant.tests, mutant.is_native, self.seconds)
         except subprocess.TimeoutExpired:
             return "timed out", f"more than {self.seconds:.0f} s"
-        if code == isolated_tests.ELSEWHERE or (code in NO_TESTS and not by.startswith("tests/")):
-            return "not judged", by or "no test was run"
         if code == 0:
             return "survived", ", ".join(mutant.tests)
-        return "killed", by or f"the process ended with {code}"
+        if by.startswith("tests/"):
+            return "killed", by
+        if code < 0 and self._pass_without(mutant, original):
+            return "killed", f"signal {-code}"
+        return "not judged", by or f"the process ended with {code}, and no test failed"
+
+    def _pass_without(self, mutant: Mutant, original: str) -> bool:
+        """Whether the tests of a mutant pass without it."""
+        (self.folder / mutant.path).write_text(original, encoding="utf-8")
+        return (not mutant.is_native or self._build()) and self._pass(mutant.tests, mutant.is_native)
 
     def _run(self, tests: Sequence[str], native: bool, seconds: float) -> tuple[int, str]:
         """Exit code of pytest, and which test failed first."""

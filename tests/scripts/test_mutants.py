@@ -104,6 +104,18 @@ def test_tests_that_are_not_there_or_fail_anyhow_judge_nothing(workshop):
     assert "fails without the mutant too" in confirmed[0].by
 
 
+def test_a_process_that_dies_is_killed_by_it_only_if_it_lives_without_the_mutant(workshop):
+    died = workshop.try_out(mutant("return x + x", "__import__('os').abort()"))
+    assert (died.outcome, died.by) == ("killed", "signal 6")
+    (workshop.folder / "conftest.py").write_text("import os\nos.abort()\n")
+    assert workshop.try_out(mutant("return x + x", "return x")).outcome == "not judged"
+
+
+def test_tests_that_cannot_start_judge_nothing(workshop):
+    (workshop.folder / "conftest.py").write_text("raise ImportError\n")
+    assert workshop.try_out(mutant("return x + x", "return x")).outcome == "not judged"
+
+
 def test_an_endless_mutant_is_stopped(workshop):
     workshop.seconds = 3.0
     endless = mutant("return x + x", "while True:\n        pass")
