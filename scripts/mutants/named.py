@@ -78,7 +78,7 @@ _OF_STEPS = (
         "src/fewbit/quant/following.py",
         "if isinstance(master, Tensor) and not master.requires_grad:",
         "if isinstance(master, Tensor) and not master.is_leaf:",
-        ("tests/quant", "tests/passes/test_sqwa.py"),
+        (_ADAPTIVE,),
         "weights that are kept as they are would be clipped and their steps moved",
     ),
 )

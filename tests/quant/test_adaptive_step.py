@@ -22,6 +22,7 @@ from fewbit.quant import (
     weight_quantizer,
 )
 from fewbit.quant.adaptive import FROZEN
+from fewbit.quant.following import Follower
 from fewbit.train import CrossEntropy, fit
 
 FORMATS = (Ternary(), Int(3), Int(4), Int(8))
@@ -195,6 +196,21 @@ def test_the_last_estimate_is_that_at_the_end_of_the_first_part():
     before = without.step.clone()
     without.follow(1.1 * x, 0.1)
     assert torch.equal(without.step, before)
+
+
+def test_frozen_weights_are_neither_clipped_nor_followed():
+    model = attach(network(), "ternary+adaptive")
+    masters = [model[place].parametrizations.weight.original for place in (0, 2)]
+    masters[0].requires_grad_(False)
+    with torch.no_grad():
+        for master in masters:
+            master.mul_(3)
+    before, (still, moving) = steps(model), [master.clone() for master in masters]
+    Follower(model)(0.1, epoch_ended=True)
+    assert torch.equal(masters[0], still)
+    assert torch.equal(steps(model)[0], before[0])
+    assert not torch.equal(masters[1], moving)
+    assert not torch.equal(steps(model)[1], before[1])
 
 
 @pytest.mark.parametrize(("format", "half"), [(Ternary(), 1.5), (Int(4), 7.5)])
