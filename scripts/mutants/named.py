@@ -6,7 +6,8 @@ _QUANTIZERS = "tests/laws/test_quantizers.py"
 _ADAPTIVE = "tests/quant/test_adaptive_step.py"
 _SQWA = "tests/passes/test_sqwa.py"
 _BEAM = "tests/laws/test_beam.py"
-_ARMS = "tests/studies/test_arms_differ.py"
+_ARMS = "tests/studies/test_arms_differ.py::test_no_two_arms_give_the_same_weights"
+_RECIPES = "tests/studies/test_arms_differ.py::test_no_two_recipes_of_the_residual_network_give_the_same_weights"
 
 _OF_STEPS = (
     Mutant(
@@ -212,7 +213,7 @@ _OF_EVIDENCE = (
         "studies/methods/adaptive_step_size.py",
         "AdaptiveUniform(Ternary(), until=0.0),",
         "AdaptiveUniform(Ternary(), until=0.0, clip=False),",
-        (_ARMS,),
+        (f"{_ARMS}[04]",),
         "an arm would secretly be another",
     ),
     Mutant(
@@ -220,7 +221,7 @@ _OF_EVIDENCE = (
         "studies/methods/logit_distillation.py",
         "weight = linear(1.0, 0.0) if coefficient == FALLING else float(coefficient)",
         "weight = 0.5 if coefficient == FALLING else float(coefficient)",
-        (_ARMS,),
+        (f"{_ARMS}[05]",),
         "the claim is about the coefficient that falls",
     ),
     Mutant(
@@ -228,7 +229,7 @@ _OF_EVIDENCE = (
         "studies/methods/speq.py",
         'return SPEQ(loss="kl")',
         "return SPEQ()",
-        (_ARMS,),
+        (f"{_ARMS}[08]",),
         "an arm would secretly be another",
     ),
     Mutant(
@@ -236,7 +237,7 @@ _OF_EVIDENCE = (
         "studies/methods/symmetric_sgd.py",
         '"one-sided": {"symmetric": False},',
         '"one-sided": {},',
-        (_ARMS,),
+        (f"{_ARMS}[09]",),
         "an arm would secretly be another",
     ),
     Mutant(
@@ -244,7 +245,7 @@ _OF_EVIDENCE = (
         "studies/methods/symmetric_sgd.py",
         '"gauss": {"noise": "gauss"},',
         '"gauss": {},',
-        (_ARMS,),
+        (f"{_ARMS}[09]",),
         "an arm would secretly be another",
     ),
     Mutant(
@@ -252,7 +253,7 @@ _OF_EVIDENCE = (
         "studies/methods/resnet20.py",
         'if arm.endswith("+ KD"):',
         'if arm.startswith("+ KD "):',
-        (_ARMS,),
+        (_RECIPES,),
         "an arm would secretly be another",
     ),
 )

@@ -117,9 +117,11 @@ def test_tests_that_cannot_start_judge_nothing(workshop):
 
 
 def test_an_endless_mutant_is_stopped(workshop):
-    workshop.seconds = 3.0
+    workshop.seconds = 5.0
     endless = mutant("return x + x", "while True:\n        pass")
     assert workshop.try_out(endless).outcome == "timed out"
+    (workshop.folder / "conftest.py").write_text("import time\ntime.sleep(9)\n")
+    assert workshop.try_out(endless).outcome == "not judged"
 
 
 def test_a_package_that_is_found_elsewhere_judges_nothing(workshop):
