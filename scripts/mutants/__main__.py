@@ -1,6 +1,6 @@
 """Put fifty small faults into copies of the source and print those that no test notices.
 
-python -m scripts.mutants [--only NAME ...] [--seed N] [--count N] [--minutes N]
+python -m scripts.mutants [--only NAME ... | --by-rule] [--seed N] [--count N] [--minutes N]
 
 The exit code is 1 if a named mutant survives, cannot be judged, or no longer applies.
 """
@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what the arguments say; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="named mutants, and none by rule")
+    parser.add_argument("--by-rule", action="store_true", help="none that are named")
     parser.add_argument("--seed", type=int, default=0, help="of the mutants by rule")
     parser.add_argument("--count", type=int, default=22, help="of the mutants by rule")
     parser.add_argument("--minutes", type=float, default=90, help="no mutant is begun after so many")
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"no mutants {sorted(unknown)}; there are {', '.join(mutant.name for mutant in NAMED)}")
         mutants = [mutant for mutant in NAMED if mutant.name in given.only]
     else:
-        mutants = [*NAMED, *chosen(ROOT, given.seed, given.count)]
+        mutants = [*([] if given.by_rule else NAMED), *chosen(ROOT, given.seed, given.count)]
     mutants.sort(key=lambda mutant: mutant.is_native)
     begin, trials = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Run tests on the packages below the working folder, and say which failed first; a script for a process of its own.
+"""Run tests on the packages below the working folder, and say which failed; a script for a process of its own.
 
 Exit codes are those of pytest, and `ELSEWHERE` where a package would be imported from another folder: an installed one
 would hide the mutant, which would then survive every test.
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 ELSEWHERE = 97
-FIRST = "first failure: "
+FAILED = "failed: "
 
 
-class FirstFailure:
-    """A plugin that remembers the test or file that failed first."""
+class Failures:
+    """A plugin that remembers the tests that failed, and files that could not be imported."""
 
     def __init__(self) -> None:
-        self.name = ""
+        self.names: list[str] = []
 
     def pytest_configure(self) -> None:
         from hypothesis import Phase, settings  # before pytest is set up, it may not be imported
@@ -29,11 +29,11 @@ class FirstFailure:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.name = self.name or report.nodeid
+            self.names.append(report.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.name = self.name or report.nodeid
+            self.names.append(report.nodeid)
 
 
 def main(arguments: list[str]) -> int:
@@ -47,9 +47,10 @@ def main(arguments: list[str]) -> int:
         if not origin.is_file() or root not in origin.resolve().parents:
             print(f"{package.parent.name} is imported from {origin}, not from {root}")
             return ELSEWHERE
-    first = FirstFailure()
-    code = int(pytest.main(arguments, plugins=[first]))
-    print(f"{FIRST}{first.name}")
+    failures = Failures()
+    code = int(pytest.main(arguments, plugins=[failures]))
+    for name in failures.names:
+        print(f"{FAILED}{name}")
     return code
 
 

@@ -17,8 +17,6 @@ Outcome = Literal["killed", "survived", "timed out", "did not apply", "not judge
 BUILD_SECONDS = 900.0
 """For the library, which is built whole at first and then file by file."""
 OPTIONS = ("-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly", "-m", "not slow")
-NO_TESTS = (4, 5)
-"""Codes of pytest: a target is not there, or holds no test."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +82,11 @@ class Workshop:
     def confirm(self, trials: Sequence[Trial]) -> list[Trial]:
         """The trials, where those whose test fails without a mutant too are ``not judged``."""
         named = [trial for trial in trials if trial.outcome == "killed" and trial.by.startswith("tests/")]
-        suspects = set()
+        suspects: set[str] = set()
         for native in (False, True):
             tests = sorted({trial.by for trial in named if trial.mutant.is_native == native})
-            ready = not native or not tests or self._build()
-            if tests and not (ready and self._pass(tests, native)):
-                suspects |= {test for test in tests if not (ready and self._pass([test], native))}
+            if tests:
+                suspects |= self._failing(tests, native, self.seconds + 30 * len(tests))
         return [
             Trial(trial.mutant, "not judged", f"fails without the mutant too: {trial.by}", trial.seconds)
             if trial in named and trial.by in suspects
@@ -97,36 +94,40 @@ class Workshop:
             for trial in trials
         ]
 
-    def _pass(self, tests: Sequence[str], native: bool) -> bool:
+    def _failing(self, tests: Sequence[str], native: bool, seconds: float) -> set[str]:
+        """Those of the tests that fail as the source is now; all of them where that is not known."""
+        if native and not self._build():
+            return set(tests)
         try:
-            return self._run(tests, native, self.seconds)[0] == 0
+            code, failed, _ = self._run(tests, native, seconds, "--maxfail=0")
         except subprocess.TimeoutExpired:
-            return False
+            return set(tests)
+        return set(failed) if failed or code == 0 else set(tests)
 
     def _judge(self, mutant: Mutant, original: str) -> tuple[Outcome, str]:
         if mutant.is_native and not self._build():
             return "killed", "the compiler"
         try:
-            code, by = self._run(mutant.tests, mutant.is_native, self.seconds)
+            code, failed, told = self._run(mutant.tests, mutant.is_native, self.seconds)
         except subprocess.TimeoutExpired:
             if self._pass_without(mutant, original):
                 return "timed out", f"more than {self.seconds:.0f} s"
             return "not judged", f"its tests take more than {self.seconds:.0f} s without it, too"
         if code == 0:
             return "survived", ", ".join(mutant.tests)
-        if by.startswith("tests/"):
-            return "killed", by
+        if failed:
+            return "killed", failed[0]
         if code < 0 and self._pass_without(mutant, original):
             return "killed", f"signal {-code}"
-        return "not judged", by or f"the process ended with {code}, and no test failed"
+        return "not judged", f"no test failed, and the process ended with {code}: {told}"
 
     def _pass_without(self, mutant: Mutant, original: str) -> bool:
         """Whether the tests of a mutant pass without it."""
         (self.folder / mutant.path).write_text(original, encoding="utf-8")
-        return (not mutant.is_native or self._build()) and self._pass(mutant.tests, mutant.is_native)
+        return not self._failing(mutant.tests, mutant.is_native, self.seconds)
 
-    def _run(self, tests: Sequence[str], native: bool, seconds: float) -> tuple[int, str]:
-        """Exit code of pytest, and which test failed first."""
+    def _run(self, tests: Sequence[str], native: bool, seconds: float, *more: str) -> tuple[int, list[str], str]:
+        """Exit code of pytest, which tests failed, and the end of what was said."""
         script = str(Path(isolated_tests.__file__))
         library = self.built if native else self.library
         paths = os.pathsep.join(map(str, (self.folder / "src", self.folder)))
@@ -136,16 +137,13 @@ class Workshop:
             "OMP_NUM_THREADS": "1",
             **({} if library is None else {"FEWBIT_LIBRARY": str(library)}),
         }
-        command = [sys.executable, "-P", script, *OPTIONS, "--hypothesis-seed=0", *tests]
+        command = [sys.executable, "-P", script, *OPTIONS, *more, "--hypothesis-seed=0", *tests]
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=seconds, check=False
         )
-        lines = [line for line in done.stdout.splitlines() if line]
-        told = [line.removeprefix(isolated_tests.FIRST) for line in lines if line.startswith(isolated_tests.FIRST)]
-        first = told[-1] if told else ""  # also of a file that cannot be imported, whose tests pytest does not find
-        if done.returncode in (isolated_tests.ELSEWHERE, *NO_TESTS) and not first:
-            return done.returncode, " ".join([*lines, *done.stderr.splitlines()])[-200:]
-        return done.returncode, first
+        lines = done.stdout.splitlines()
+        failed = [line.removeprefix(isolated_tests.FAILED) for line in lines if line.startswith(isolated_tests.FAILED)]
+        return done.returncode, failed, " ".join([*lines, *done.stderr.splitlines()])[-200:]
 
     def _build(self) -> bool:
         """Build what changed; whether it worked. Plain code and few optimizations: a mutant is about meaning."""
