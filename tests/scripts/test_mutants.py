@@ -1,11 +1,14 @@
 """Mutants: each named one still fits its file, and a run on a tiny package tells killed from survived."""
 
 import ast
+import doctest
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+import scripts.mutants.mutant
+from scripts.mutants import native_faults, python_faults, report
 from scripts.mutants.__main__ import chosen, main
 from scripts.mutants.mutant import Mutant, StaleMutantError
 from scripts.mutants.named import NAMED
@@ -72,6 +75,13 @@ def test_a_named_mutant_still_fits_its_file(named):
     assert named.tests
     for test in named.tests:
         assert (ROOT / test.partition("::")[0]).exists()
+
+
+@pytest.mark.parametrize("module", [scripts.mutants.mutant, python_faults, native_faults, report])
+def test_examples_are_true(module):
+    found = doctest.testmod(module)
+    assert found.attempted
+    assert not found.failed
 
 
 def test_names_are_unique():
