@@ -20,7 +20,7 @@ OTHERWISE = {
 }
 """With spaces on both sides, as the house writes operators; brackets of templates have none."""
 _OPERATOR = re.compile("|".join(re.escape(text) for text in sorted(OTHERWISE, key=len, reverse=True)))
-_SILENT = re.compile(r'^\s*#.*?$|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.MULTILINE)
+_SILENT = re.compile(r'^\s*#.*?$|//[^\n]*|/\*[\s\S]*?\*/|"(?:\\.|[^"\\\n])*"', re.MULTILINE)
 _SPEAKS = re.compile(r"\b(?:throw|static_assert|template)\b|operator")
 
 
@@ -32,7 +32,7 @@ def native_mutants(path: str, text: str, tests: tuple[str, ...]) -> list[Mutant]
         >>> [mutant.told for mutant in found]
         ['< -> <=', '+ -> -']
     """
-    code = _SILENT.sub(lambda silent: "_" * len(silent[0]), text)
+    code = _SILENT.sub(lambda silent: re.sub(r"[^\n]", "_", silent[0]), text)
     found = []
     for operator in _OPERATOR.finditer(code):
         line = code.count("\n", 0, operator.start()) + 1

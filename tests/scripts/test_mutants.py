@@ -197,6 +197,7 @@ def test_each_kind_of_native_mutant():
     source = (
         "#if A == B\n"
         "// x < y\n"
+        "/* of x + 1\n   and y - 1 */\n"
         'throw_away("a < b");\n'
         "std::vector<int> v(n << 2, a && b);\n"
         'if (x >= 1) throw Error("x");\n'
