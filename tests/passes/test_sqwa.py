@@ -251,5 +251,7 @@ def test_faults_are_said():
         sqwa()(network())
     with pytest.raises(QuantizationError, match="has weights as binary; wanted integer codes"):
         sqwa()(attach(network(), "binary"))
+    with pytest.raises(QuantizationError, match="the mean of 5 such networks needs 9 bits, above 8"):
+        sqwa(cycles=5, average=True)(attach(network(), "int6"))
     with pytest.raises(QuantizationError, match="the mean of 3 such networks needs 10 bits, above 8"):
         sqwa(average=True)(attach(network(), "int8"))

@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -126,12 +127,23 @@ def test_tests_that_cannot_start_judge_nothing(workshop):
     assert workshop.try_out(mutant("return x + x", "return x")).outcome == "not judged"
 
 
-def test_an_endless_mutant_is_stopped(workshop):
-    workshop.seconds = 5.0
+@pytest.mark.parametrize(("without", "outcome"), [(0, "timed out"), (None, "not judged")])
+def test_an_endless_mutant_is_stopped_and_judged_by_what_its_tests_take_without_it(
+    workshop, without, outcome, monkeypatch
+):
+    texts = []
+
+    def run(command, **about):
+        assert about["timeout"] == workshop.seconds
+        texts.append((workshop.folder / "src/tiny/ages.py").read_text())
+        if len(texts) == 1 or without is None:
+            raise subprocess.TimeoutExpired(command, about["timeout"])
+        return subprocess.CompletedProcess(command, without, "", "")
+
+    monkeypatch.setattr("scripts.mutants.workshop.subprocess.run", run)
     endless = mutant("return x + x", "while True:\n        pass")
-    assert workshop.try_out(endless).outcome == "timed out"
-    (workshop.folder / "conftest.py").write_text("import time\ntime.sleep(9)\n")
-    assert workshop.try_out(endless).outcome == "not judged"
+    assert workshop.try_out(endless).outcome == outcome
+    assert texts == [endless.apply(SOURCE), SOURCE]
 
 
 def test_a_package_that_is_found_elsewhere_judges_nothing(workshop):
