@@ -1,6 +1,6 @@
 """Put fifty small faults into copies of the source and print those that no test notices.
 
-python -m scripts.mutants [--only NAME ... | --by-rule] [--seed N] [--count N] [--minutes N]
+python -m scripts.mutants [--only NAME ... | --by-rule] [--seed N] [--count N] [--seconds N] [--minutes N]
 
 The exit code is 1 if a named mutant survives, cannot be judged, or no longer applies.
 """
@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--by-rule", action="store_true", help="none that are named")
     parser.add_argument("--seed", type=int, default=0, help="of the mutants by rule")
     parser.add_argument("--count", type=int, default=22, help="of the mutants by rule")
+    parser.add_argument("--seconds", type=float, default=300, help="limit of the tests of a mutant")
     parser.add_argument("--minutes", type=float, default=90, help="no mutant is begun after so many")
     given = parser.parse_args(arguments)
     if given.only:
@@ -66,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     mutants.sort(key=lambda mutant: mutant.is_native)
     begin, trials = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
-        workshop = Workshop(ROOT, Path(folder), library=find_library())
+        workshop = Workshop(ROOT, Path(folder), library=find_library(), seconds=given.seconds)
         for mutant in mutants:
             if time.monotonic() - begin > 60 * given.minutes:
                 break
