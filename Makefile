@@ -1,10 +1,11 @@
-# Every chore has a target; CI calls `make test`. Everything happens in .venv, made on first use.
+# Every chore has a target; `.ci/run` says which CI calls. Everything happens in .venv, made on first use.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
+MINUTES ?= 90
 
-.PHONY: demo test long check study speech recipes bench kernels results docs clean
+.PHONY: demo test long mutants check study speech recipes bench kernels results docs clean
 
 demo: $(VENV)/ready
 	$(BIN)/fewbit demo --out $(OUT)
@@ -14,7 +15,11 @@ test: $(VENV)/ready check
 
 # The kernels under sanitizers, and compiled for Arm under an emulator (g++-aarch64-linux-gnu, qemu-user).
 long: $(VENV)/ready
-	FEWBIT_LONG=1 $(BIN)/pytest tests/native/test_equality.py
+	FEWBIT_LONG=1 $(BIN)/pytest -rs tests/native/test_equality.py
+
+# Fifty small faults in copies of the source: which do the tests not notice? Half an hour, or MINUTES at most.
+mutants: $(VENV)/ready
+	$(BIN)/python -m scripts.mutants --minutes $(MINUTES)
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

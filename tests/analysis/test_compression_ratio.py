@@ -123,12 +123,12 @@ def test_the_ratio_does_not_depend_on_the_scale_of_the_metric() -> None:
 
 def test_a_better_network_is_never_worth_less() -> None:
     report = measured({"int4": lambda n: 3 * n}, noise=0.3)
-    last = 0.0
+    ratios = []
     for better in np.linspace(-30, 60, 40):
         moved = changed(report, lambda row, b=better: row.retrained_test - b * (row.spec == "int4"))  # type: ignore[misc]
-        ratio = of(moved, "int4", 8).ratio
-        assert ratio >= last
-        last = ratio
+        ratios.append(of(moved, "int4", 8).ratio)
+    assert ratios == sorted(ratios)
+    assert ratios[0] < ratios[-1]
 
 
 def test_bounds_are_marked() -> None:

@@ -27,7 +27,8 @@ QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
     spec: (lambda spec=spec: weight_quantizer(spec))
     for spec in (
         *("ternary", "binary", "int2", "int3", "int4", "int8", "int4:row", "ternary:row", "int4/3", "binary/5"),
-        *("ternary+adaptive", "int4/3+adaptive", "ternary+learned", "int4:row+learned", "int4/3+learned"),
+        *("ternary+adaptive", "int4/3+adaptive", "ternary:row+adaptive"),
+        *("ternary+learned", "int4:row+learned", "int4/3+learned"),
         *("ternary+twn", "ternary:row+twn", "ternary/5+twn"),
     )
 } | {
@@ -121,6 +122,12 @@ def classifier(seed: int = 0) -> layers.Chain:
     return layers.Chain(layers.SRU(FEATURES, 8), nn.Linear(8, 4))
 
 
+def teacher() -> layers.Chain:
+    """A network in training mode for the batches above, with what behaves differently there."""
+    torch.manual_seed(1)
+    return layers.Chain(layers.SRU(FEATURES, 8), layers.BatchNorm(8), nn.Dropout(0.5), nn.Linear(8, 4)).train()
+
+
 def as_it_is(model: nn.Module) -> nn.Module:
     return model
 
@@ -140,8 +147,8 @@ class ObjectiveCase(NamedTuple):
 
 
 def distilled(batch: Any, **arguments: Any) -> ObjectiveCase:
-    teacher = classifier(1).train()
-    return ObjectiveCase(LogitKD(teacher, **arguments), batch, [teacher])
+    master = teacher()
+    return ObjectiveCase(LogitKD(master, **arguments), batch, [master])
 
 
 OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {

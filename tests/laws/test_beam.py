@@ -154,6 +154,37 @@ def test_what_is_committed_never_changes(kind, scores, cuts, endpoint):
         assert event.text.strip() == event.text
 
 
+def check_depths(kind, scores, depth, interval):
+    """Active strings lie between the root and the bound below it, so their lengths differ by no more."""
+    beam = decoder(kind, width=1 << 12, depth=depth, prune_interval=interval, endpoint_seconds=1e9)
+    bound, state = 2 * depth + 2 * interval, beam.init_state()
+    most = 0
+    for frame in scores:
+        _, state = beam.step(frame[None], state)
+        lengths = [len(best.text) for best in beam.nbest(state, 1 << 12)]
+        assert max(lengths) - min(lengths) <= bound
+        most = max(most, max(lengths) - min(lengths))
+    return most, bound
+
+
+@both
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 8).flatmap(lambda n: arrays(np.float64, (n, 3), elements=st.floats(-3, 3))))
+def test_no_string_is_longer_than_the_bound(kind, scores):
+    with patch(f"{__name__}.LETTERS", Alphabet(("a", "b"))):
+        check_depths(kind, scores, 1, 1)
+
+
+@both
+@pytest.mark.parametrize(("depth", "interval"), [(1, 1), (1, 2), (2, 1)])
+def test_the_bound_is_reached_where_the_best_string_stays_short(kind, depth, interval):
+    """Blanks are likely, so the root stays; what is as deep as the bound gets no more labels."""
+    scores = np.log([[0.8, 0.1, 0.1]] * 8)
+    with patch(f"{__name__}.LETTERS", Alphabet(("a", "b"))):
+        most, bound = check_depths(kind, scores, depth, interval)
+    assert most == bound
+
+
 @both
 @few
 @given(frames)

@@ -17,6 +17,19 @@ def test_laws(name):
     check_objective(case.objective, case.prepare(classifier()), case.batch, case.others)
 
 
+@pytest.mark.parametrize("broken", ["mode", "statistics"])
+def test_the_law_refuses_a_teacher_in_training_mode(broken):
+    def objective(model, batch, progress):
+        case.others[0](batch[0])  # as it is: in training mode
+        return CrossEntropy()(model, batch, progress)
+
+    case = distilled(labelled())
+    if broken == "mode":  # nothing but the mode tells
+        case.others[0].add_module("1", torch.nn.Identity())
+    with pytest.raises(AssertionError, match="another network ran in training mode"):
+        check_objective(objective, classifier(), case.batch, case.others)
+
+
 def test_distillation_without_soft_part_is_cross_entropy():
     case = distilled(labelled(), weight=0.0)
     model = classifier()

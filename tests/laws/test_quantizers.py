@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewbit.formats import pack, unpack
+from fewbit.formats import PerGroup, PerRow, PerTensor, PerToken, pack, unpack
 from fewbit.quant import activation_quantizer, weight_quantizer
 from fewbit.testing import check_quantizer
 from tests.laws.cases import QUANTIZERS
@@ -37,6 +37,39 @@ def test_laws(name, shape):
 def test_laws_on_any_shape(name, rows, columns, seed, scale):
     generator = torch.Generator().manual_seed(seed)
     check_quantizer(QUANTIZERS[name](), torch.randn(rows, columns, generator=generator) * scale)
+
+
+BY_ROWS = [name for name in QUANTIZERS if isinstance(QUANTIZERS[name]().per, PerRow | PerGroup | PerToken)]
+
+
+@pytest.mark.parametrize("name", BY_ROWS)
+@settings(max_examples=20, deadline=None)
+@given(columns=st.integers(1, 17), seed=st.integers(0, 2**31))
+def test_a_row_is_quantized_as_if_it_were_alone(name, columns, seed):
+    """Rows of very different sizes: with a step for all, the small ones would be zeros."""
+    sizes = torch.tensor([1e-3, 1.0, 30.0, 1e3])[:, None]
+    x = sizes * torch.randn(4, columns, generator=torch.Generator().manual_seed(seed))
+    together = QUANTIZERS[name]().fit(x)
+    for place in range(len(x)):
+        row = x[place : place + 1]
+        alone = QUANTIZERS[name]().fit(row)
+        for all_rows, one in ((together(x), alone(row)), (together.codes(x).scale, alone.codes(row).scale)):
+            torch.testing.assert_close(all_rows[place : place + 1], one, rtol=1e-5, atol=0)
+
+
+def test_there_are_quantizers_of_every_kind_of_row():
+    kinds = {type(QUANTIZERS[name]().per) for name in BY_ROWS}
+    assert kinds == {PerRow, PerGroup, PerToken}
+    assert {"int4:row", "ternary:row", "int4:row+learned", "ternary:row+twn", "ternary:row+adaptive"} <= set(BY_ROWS)
+
+
+@pytest.mark.parametrize("name", QUANTIZERS)
+def test_there_are_as_many_steps_as_the_granularity_says(name):
+    x = torch.randn(4, 11, generator=torch.Generator().manual_seed(0))
+    quantizer = QUANTIZERS[name]()
+    per = quantizer.per
+    shape = (4, -(-11 // per.size)) if isinstance(per, PerGroup) else () if isinstance(per, PerTensor) else (4, 1)
+    assert quantizer.fit(x).codes(x).scale.shape == shape
 
 
 @pytest.mark.parametrize("name", [name for name in QUANTIZERS if not name.startswith("signal")])

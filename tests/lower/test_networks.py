@@ -132,10 +132,12 @@ def test_time_rate_and_lookahead_are_found(case):
 def test_sums_of_attention_fit_32_bits(case):
     """So that products of whole blocks, which have no wider sums, serve it."""
     graph = case.program.graph
-    for op, places in zip(graph.ops, graph.inputs, strict=True):
-        if isinstance(op, Attend):
-            q, k, v = (graph.values[place].largest for place in places)
-            assert op.width * q * k <= INT32[1] >= KEYS * (Q15 - 1) * v
+    attending = [(op, places) for op, places in zip(graph.ops, graph.inputs, strict=True) if isinstance(op, Attend)]
+    if not attending:
+        pytest.skip("there is no attention in it")
+    for op, places in attending:
+        q, k, v = (graph.values[place].largest for place in places)
+        assert op.width * q * k <= INT32[1] >= KEYS * (Q15 - 1) * v
 
 
 def test_native_integers_are_those_of_the_reference(case):

@@ -72,7 +72,9 @@ def test_a_damaged_state_does_no_harm(kind, seed):
         place = rng.integers(0, len(state)) if rng.random() < 0.7 else rng.integers(0, 4)
         damaged[place] = rng.choice([-(2**31), 2**31 - 1, -1, 0, 1, int(state[place]) ^ (1 << int(rng.integers(31)))])
         with suppress(DecodeError):
-            native.step(x, damaged, bool(rng.random() < 0.5))
+            y, after = native.step(x, damaged, bool(rng.random() < 0.5))
+            assert y.shape[1:] == (draft.value(draft.ops[-1].name).size,)
+            assert after.shape == state.shape
 
 
 def small(**changes):

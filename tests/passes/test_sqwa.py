@@ -211,6 +211,32 @@ def test_the_step_is_kept_or_fitted_anew():
     assert torch.equal(quantizer_of(fitted[0]).step, type(before)(before.format).fit(master).step)
 
 
+@pytest.mark.parametrize("spec", ["ternary+adaptive", "ternary:row+adaptive", "ternary+learned", "ternary+twn"])
+@pytest.mark.parametrize("refit", [False, True])
+def test_steps_stand_still_from_the_first_cycle_on(spec, refit):
+    """Without a warm-up nothing but the pass itself freezes them; a step fitted to the mean stands still again."""
+
+    def steps(model):
+        return [quantizer.scale.clone() for _, quantizer in quantizers(model)]
+
+    class Look(CrossEntropy):
+        def __call__(self, model, batch, progress):
+            seen.append((progress, steps(model)))
+            return super().__call__(model, batch, progress)
+
+    seen, fine = [], 3
+    one = sqwa(0, fine, 3, cycle_epochs=2, objective=Look(), refit=refit)
+    model = compress(network(), Quantize(spec), one)
+    last = 6 / (6 + fine)
+    cycles = [found for progress, found in seen if progress < last - 1e-9]
+    finetune = [*(found for progress, found in seen if progress >= last - 1e-9), steps(model)]
+    assert len(cycles) == 6 * len(batches())
+    assert len(finetune) == fine * len(batches()) + 1
+    for part in (cycles, finetune):
+        assert all(torch.equal(a, b) for found in part for a, b in zip(found, part[0], strict=True))
+    assert refit != all(torch.equal(a, b) for a, b in zip(cycles[0], finetune[0], strict=True))
+
+
 def test_it_works_on_a_recurrent_language_model():
     text = [tuple(torch.randint(9, (2, 4, 10), generator=torch.Generator().manual_seed(i))) for i in range(3)]
     torch.manual_seed(0)
@@ -225,5 +251,7 @@ def test_faults_are_said():
         sqwa()(network())
     with pytest.raises(QuantizationError, match="has weights as binary; wanted integer codes"):
         sqwa()(attach(network(), "binary"))
+    with pytest.raises(QuantizationError, match="the mean of 5 such networks needs 9 bits, above 8"):
+        sqwa(cycles=5, average=True)(attach(network(), "int6"))
     with pytest.raises(QuantizationError, match="the mean of 3 such networks needs 10 bits, above 8"):
         sqwa(average=True)(attach(network(), "int8"))

@@ -11,8 +11,18 @@ from fewbit.errors import FormatError, QuantizationError
 from fewbit.formats import Binary, Int, PerRow, Ternary
 from fewbit.models import CharLM
 from fewbit.passes import Finetune, Quantize, compress
-from fewbit.quant import AdaptiveUniform, activation_quantizer, attach, fit_step, quantizer_of, quantizers, refine_step
+from fewbit.quant import (
+    AdaptiveUniform,
+    activation_quantizer,
+    attach,
+    fit_step,
+    quantizer_of,
+    quantizers,
+    refine_step,
+    weight_quantizer,
+)
 from fewbit.quant.adaptive import FROZEN
+from fewbit.quant.following import Follower
 from fewbit.train import CrossEntropy, fit
 
 FORMATS = (Ternary(), Int(3), Int(4), Int(8))
@@ -122,6 +132,93 @@ def test_by_default_there_is_one_estimate_at_the_end_of_each_epoch_of_the_first_
     again = compress(model, Finetune(batches(), CrossEntropy(), 4, 1e-2, progress=False))
     assert len(seen) == 4
     assert torch.equal(quantizer_of(again[0]).step, quantizer_of(model[0]).step)
+
+
+@pytest.mark.parametrize("spec", ["ternary:row+adaptive", "int4/3+adaptive"])
+def test_each_row_follows_its_own_weights(spec):
+    x = torch.randn(4, 12, generator=torch.Generator().manual_seed(0))
+    quantizer = weight_quantizer(spec).fit(x)
+    moved = x * torch.tensor([0.9, 1.0, 1.1, 5.0])[:, None]
+    quantizer.follow(moved, 0.1, epoch_ended=True)
+    for place in range(4):
+        alone = weight_quantizer(spec).fit(x[place : place + 1])
+        alone.follow(moved[place : place + 1], 0.1, epoch_ended=True)
+        torch.testing.assert_close(quantizer.step[place : place + 1], alone.step, rtol=1e-5, atol=0)
+
+
+def test_a_step_never_becomes_nothing_beside_its_weights():
+    x = rows(3, 1)
+    lost = torch.tensor([1e-30], dtype=torch.float64)
+    assert refine_step(x, lost, Ternary()).item() == pytest.approx(1e-8 * float(x.abs().max()), rel=1e-12)
+
+
+def test_an_estimate_may_not_leave_the_range_in_either_direction_however_many_steps_it_takes():
+    x = rows(4, 1)
+    best = fit_step(x, Ternary())
+    for factor, bound in ((0.1, 1.2), (2.0, 0.8)):
+        start = best * factor
+        assert refine_step(x, start, Ternary(), 50).item() == pytest.approx(bound * start.item(), rel=1e-12)
+        wider = refine_step(x, start, Ternary(), 50, most=0.5).item()
+        assert wider == pytest.approx((1.5 if bound > 1 else 0.5) * start.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("estimates", [None, 6])
+def test_what_is_frozen_is_not_moved_by_any_later_training(estimates):
+    x = torch.randn(20, 20, generator=torch.Generator().manual_seed(0))
+    quantizer = AdaptiveUniform(Ternary(), until=0.5, estimates=estimates).fit(x)
+    for k in range(1, 11):
+        quantizer.follow(x * (1 + k / 20), k / 10, epoch_ended=True)
+    frozen = quantizer.step.clone()
+    loaded = AdaptiveUniform(Ternary(), until=0.5, estimates=estimates)
+    loaded.load_state_dict(quantizer.state_dict())
+    early = AdaptiveUniform(Ternary(), until=0.5, estimates=estimates).fit(x)
+    early.freeze()
+    fresh = early.step.clone()
+    for k in range(1, 11):
+        for one in (quantizer, loaded, early):
+            one.follow(3 * x, k / 10, epoch_ended=True)
+    assert torch.equal(quantizer.step, frozen)
+    assert torch.equal(loaded.step, frozen)
+    assert torch.equal(early.step, fresh)
+    early.fit(x).follow(3 * x, 0.3, epoch_ended=True)  # fitted anew, it moves again
+    assert not torch.equal(early.step, fresh)
+
+
+def test_the_last_estimate_is_that_at_the_end_of_the_first_part():
+    x = torch.randn(20, 20, generator=torch.Generator().manual_seed(0))
+    for progress, moves in ((0.5, True), (0.51, False)):
+        quantizer = AdaptiveUniform(Ternary(), until=0.5).fit(x)
+        before = quantizer.step.clone()
+        quantizer.follow(1.1 * x, progress, epoch_ended=True)
+        assert torch.equal(quantizer.step, before) != moves
+        assert int(quantizer.estimated) == FROZEN
+    without = AdaptiveUniform(Ternary(), until=0.0, estimates=3).fit(x)
+    before = without.step.clone()
+    without.follow(1.1 * x, 0.1)
+    assert torch.equal(without.step, before)
+
+
+def test_frozen_weights_are_neither_clipped_nor_followed():
+    model = attach(network(), "ternary+adaptive")
+    masters = [model[place].parametrizations.weight.original for place in (0, 2)]
+    masters[0].requires_grad_(False)
+    with torch.no_grad():
+        for master in masters:
+            master.mul_(3)
+    before, (still, moving) = steps(model), [master.clone() for master in masters]
+    Follower(model)(0.1, epoch_ended=True)
+    assert torch.equal(masters[0], still)
+    assert torch.equal(steps(model)[0], before[0])
+    assert not torch.equal(masters[1], moving)
+    assert not torch.equal(steps(model)[1], before[1])
+
+
+@pytest.mark.parametrize(("format", "half"), [(Ternary(), 1.5), (Int(4), 7.5)])
+def test_masters_are_kept_within_half_a_step_of_the_last_code(format, half):
+    x = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+    quantizer = AdaptiveUniform(format, PerRow()).fit(x)
+    limit = quantizer.follow(x, 0.1)
+    torch.testing.assert_close(limit, (half * quantizer.step).expand_as(limit))
 
 
 def test_no_estimate_moves_the_step_by_more_than_a_fifth():

@@ -111,7 +111,8 @@ def check_layer(layer: Layer, x: Tensor, cuts: Iterable[int]) -> None:
 
 
 def check_objective(objective: Objective, model: nn.Module, batch: Any, others: Sequence[nn.Module] = ()) -> None:
-    """A finite scalar with gradient; `others` (teachers) stay as they are; the model keeps its mode.
+    """A finite scalar with gradient; `others` (teachers) stay as they are, and run in evaluation mode, as dropout or
+    batch statistics would blur what they teach; the model keeps its mode.
 
     Examples:
         >>> import torch
@@ -122,7 +123,18 @@ def check_objective(objective: Objective, model: nn.Module, batch: Any, others: 
     kept = [(other, deepcopy(other.state_dict()), [m.training for m in other.modules()]) for other in others]
     model.zero_grad()
     modes = [m.training for m in model.modules()]
-    loss = objective(model, batch, 0.5)
+    asked: list[bool] = []
+    hooks = [
+        part.register_forward_pre_hook(lambda part, _: asked.append(part.training))
+        for other in others
+        for part in other.modules()
+    ]
+    try:
+        loss = objective(model, batch, 0.5)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert not any(asked), "another network ran in training mode"
     assert loss.dim() == 0, "the loss is no scalar"
     assert bool(torch.isfinite(loss)), "the loss is not finite"
     loss.backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,1 @@
+"""Chores of the repository, run from its root by ``python -m scripts.NAME``."""

@@ -1,0 +1,261 @@
+"""Mutants by hand: each one got past the tests once, or would change what a published figure means."""
+
+from scripts.mutants.mutant import Mutant
+
+_QUANTIZERS = "tests/laws/test_quantizers.py"
+_ADAPTIVE = "tests/quant/test_adaptive_step.py"
+_SQWA = "tests/passes/test_sqwa.py"
+_BEAM = "tests/laws/test_beam.py"
+_ARMS = "tests/studies/test_arms_differ.py::test_no_two_arms_give_the_same_weights"
+_RECIPES = "tests/studies/test_arms_differ.py::test_no_two_recipes_of_the_residual_network_give_the_same_weights"
+
+_OF_STEPS = (
+    Mutant(
+        "rows-share-a-step",
+        "src/fewbit/quant/uniform.py",
+        "            case PerRow():\n                return x.flatten(1)\n",
+        "            case PerRow():\n                return x.reshape(1, -1)\n",
+        (_QUANTIZERS,),
+        "':row' with one step for the tensor: the format of the shipped networks would mean nothing",
+    ),
+    Mutant(
+        "rows-are-fitted-together",
+        "src/fewbit/quant/uniform.py",
+        "        return fit_step(rows, self.format)\n",
+        "        return fit_step(rows.reshape(1, -1), self.format).expand(len(rows))\n",
+        (_QUANTIZERS,),
+        "as many steps as rows, and all of them alike",
+    ),
+    Mutant(
+        "adaptive-without-bound",
+        "src/fewbit/quant/step_size.py",
+        "best = torch.minimum(torch.maximum(better, start * (1 - most)), start * (1 + most))",
+        "best = better",
+        (_ADAPTIVE,),
+        "an estimate of a step may run away",
+    ),
+    Mutant(
+        "adaptive-down-to-nothing",
+        "src/fewbit/quant/step_size.py",
+        "return torch.maximum(best, 1e-8 * x.abs().amax(1)).to(step.dtype)",
+        "return best.to(step.dtype)",
+        (_ADAPTIVE,),
+        "a step may become 0, and codes infinite",
+    ),
+    Mutant(
+        "adaptive-never-frozen",
+        "src/fewbit/quant/adaptive.py",
+        "            self.freeze()\n        return (self",
+        "            pass\n        return (self",
+        (_ADAPTIVE,),
+        "a later training would move steps that are said to be frozen",
+    ),
+    Mutant(
+        "adaptive-moves-when-frozen",
+        "src/fewbit/quant/adaptive.py",
+        "            if count > known:\n",
+        "            if count > 0:\n",
+        (_ADAPTIVE,),
+        "freeze() has no effect on estimates at the ends of epochs",
+    ),
+    Mutant(
+        "adaptive-to-the-end",
+        "src/fewbit/quant/adaptive.py",
+        "return epoch_ended and progress <= self.until + ROUNDING",
+        "return epoch_ended",
+        (_ADAPTIVE,),
+        "the arm 'adaptive' of study 04 would follow once more than it says",
+    ),
+    Mutant(
+        "masters-not-clipped",
+        "src/fewbit/quant/adaptive.py",
+        "return (self.format.hi + 0.5) * self._unit(x, self.step) if self.clip else None",
+        "return None",
+        (_ADAPTIVE,),
+        "half of the method of study 04",
+    ),
+    Mutant(
+        "frozen-weights-follow",
+        "src/fewbit/quant/following.py",
+        "if isinstance(master, Tensor) and not master.requires_grad:",
+        "if isinstance(master, Tensor) and not master.is_leaf:",
+        (_ADAPTIVE,),
+        "weights that are kept as they are would be clipped and their steps moved",
+    ),
+)
+_OF_TRAINING = (
+    Mutant(
+        "teacher-in-training-mode",
+        "src/fewbit/distill/logits.py",
+        "        with inference_mode(teacher):\n",
+        "        with inference_mode():\n",
+        ("tests/laws/test_objectives.py",),
+        "dropout and batch statistics blur what the teacher says",
+    ),
+    Mutant(
+        "soft-loss-without-square",
+        "src/fewbit/distill/logits.py",
+        ".sum(-1).mean() * temperature**2",
+        ".sum(-1).mean() * temperature",
+        ("tests/laws/test_objectives.py",),
+        "the coefficient would mean something else at every temperature (study 05)",
+    ),
+    Mutant(
+        "own-teacher-leaves-statistics",
+        "src/fewbit/distill/speq.py",
+        "with torch.no_grad(), unchanged_buffers(model), finer_signals",
+        "with torch.no_grad(), finer_signals",
+        ("tests/distill/test_speq.py",),
+        "running statistics would be those of finer signals",
+    ),
+    Mutant(
+        "own-teacher-with-other-masks",
+        "src/fewbit/distill/speq.py",
+        "        set_random_state(before)\n",
+        "",
+        ("tests/distill/test_speq.py",),
+        "teacher and student of SPEQ would differ by dropout, not only by precision",
+    ),
+    Mutant(
+        "sqwa-steps-not-frozen",
+        "src/fewbit/passes/sqwa.py",
+        "        for quantizer in groups:\n            quantizer.freeze()\n",
+        "",
+        (_SQWA,),
+        "captured codes would lie on different grids, and their mean mean nothing",
+    ),
+    Mutant(
+        "sqwa-refitted-steps-not-frozen",
+        "src/fewbit/passes/sqwa.py",
+        "                quantizer.fit(_master(stack))\n                quantizer.freeze()\n",
+        "                quantizer.fit(_master(stack))\n",
+        (_SQWA,),
+        "the last part would move the step that was fitted to the mean",
+    ),
+    Mutant(
+        "mirrored-noise-one-sided",
+        "src/fewbit/train/symmetric_sgd.py",
+        "for sign in (1, -1) if self.symmetric else (1,):",
+        "for sign in (1, 1) if self.symmetric else (1,):",
+        ("tests/train/test_symmetric_sgd.py",),
+        "S-SGD would be one-sided noise at twice the cost",
+    ),
+    Mutant(
+        "gauss-is-sign",
+        "src/fewbit/train/symmetric_sgd.py",
+        'if self.noise == "sign":',
+        'if self.noise != "sphere":',
+        ("tests/train/test_symmetric_sgd.py",),
+        "two kinds of noise would be one (study 09)",
+    ),
+)
+_OF_SEARCH = (
+    Mutant(
+        "reference-beam-without-depth",
+        "src/fewbit/decode/tree_reference.py",
+        "for k in labels if node.depth < deepest else []:",
+        "for k in labels:",
+        (_BEAM,),
+        "memory of an endless stream is not bounded",
+    ),
+    Mutant(
+        "native-beam-without-depth",
+        "csrc/beam.cpp",
+        "        if (node.depth >= deepest) continue;\n",
+        "",
+        (_BEAM,),
+        "the same in the search that is used",
+    ),
+    Mutant(
+        "native-beam-one-deeper",
+        "csrc/beam.cpp",
+        "if (node.depth >= deepest) continue;",
+        "if (node.depth > deepest) continue;",
+        (_BEAM,),
+        "the bound would be another than that of the reference",
+    ),
+    Mutant(
+        "native-matrix-offset",
+        "csrc/matrix.cpp",
+        "    matrix.offset = -low;\n",
+        "    matrix.offset = -low + 1;\n",
+        ("tests/laws/test_native.py",),
+        "codes would be read as others",
+    ),
+)
+_OF_EVIDENCE = (
+    Mutant(
+        "ties-are-better",
+        "studies/evidence/paired_tests.py",
+        "if len(self.difference.values) < 2 or self.held >= LEVEL:",
+        "if len(self.difference.values) < 2:",
+        ("tests/studies/test_paired_tests.py",),
+        "what chance explains would count as better",
+    ),
+    Mutant(
+        "chosen-on-test",
+        "studies/evidence/rows.py",
+        'mean(row["dev"] for row in of(rows, **{knob: value}))',
+        'mean(row["test"] for row in of(self._rows, **where, **{knob: value}))',
+        ("tests/studies/test_rows.py",),
+        "rates chosen by the figures that are then published",
+    ),
+    Mutant(
+        "test-figures-not-sealed",
+        "studies/evidence/rows.py",
+        "for key, value in row.items() if not is_test(key)}",
+        "for key, value in row.items()}",
+        ("tests/studies/test_rows.py",),
+        "choices could be made by test figures",
+    ),
+    Mutant(
+        "study-04-clipped-is-fixed",
+        "studies/methods/adaptive_step_size.py",
+        "AdaptiveUniform(Ternary(), until=0.0),",
+        "AdaptiveUniform(Ternary(), until=0.0, clip=False),",
+        (f"{_ARMS}[04]",),
+        "an arm would secretly be another",
+    ),
+    Mutant(
+        "study-05-falling-is-fixed",
+        "studies/methods/logit_distillation.py",
+        "weight = linear(1.0, 0.0) if coefficient == FALLING else float(coefficient)",
+        "weight = 0.5 if coefficient == FALLING else float(coefficient)",
+        (f"{_ARMS}[05]",),
+        "the claim is about the coefficient that falls",
+    ),
+    Mutant(
+        "study-08-kl-is-cosine",
+        "studies/methods/speq.py",
+        'return SPEQ(loss="kl")',
+        "return SPEQ()",
+        (f"{_ARMS}[08]",),
+        "an arm would secretly be another",
+    ),
+    Mutant(
+        "study-09-one-sided-is-symmetric",
+        "studies/methods/symmetric_sgd.py",
+        '"one-sided": {"symmetric": False},',
+        '"one-sided": {},',
+        (f"{_ARMS}[09]",),
+        "an arm would secretly be another",
+    ),
+    Mutant(
+        "study-09-gauss-is-symmetric",
+        "studies/methods/symmetric_sgd.py",
+        '"gauss": {"noise": "gauss"},',
+        '"gauss": {},',
+        (f"{_ARMS}[09]",),
+        "an arm would secretly be another",
+    ),
+    Mutant(
+        "study-resnet20-kd-is-plain",
+        "studies/methods/resnet20.py",
+        'if arm.endswith("+ KD"):',
+        'if arm.startswith("+ KD "):',
+        (_RECIPES,),
+        "an arm would secretly be another",
+    ),
+)
+NAMED = (*_OF_STEPS, *_OF_TRAINING, *_OF_SEARCH, *_OF_EVIDENCE)
+"""All of them; each must be killed."""
