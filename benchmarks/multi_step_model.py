@@ -12,7 +12,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studies.evidence.study import Verdict
+from studies.evidence.verdicts import Verdict
 
 PUBLISHED = {4: 3.0, 16: 9.3}
 """Factors of an SRU of float32 weights on an ARM processor, from the abstract of arXiv 1803.11389."""

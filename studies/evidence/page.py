@@ -58,7 +58,7 @@ def summarize_verdicts(studies: Sequence[Study]) -> str:
     verdicts: list[str] = [study.verdict for study in studies if study.claim]
     counted = [(verdicts.count(verdict), words) for verdict, words in _COUNTED.items()]
     counts = ", ".join(f"{count} {words[count != 1]}" for count, words in counted)
-    older = sum(not study.rows for study in studies if study.claim)
+    older = sum(study.is_older for study in studies)
     words = "is older than the rule and rests" if older == 1 else "are older than the rule and rest"
     rest = f" Of these verdicts, {older} {words} on no test." if older else ""
     return f"{len(verdicts)} {'claim was' if len(verdicts) == 1 else 'claims were'} measured: {counts}.{rest}"
@@ -77,7 +77,7 @@ def section(study: Study, pictures: str = "", level: int = 2) -> str:
     """A study as Markdown; `pictures` is the path from the page to the folder of its pictures, with the last slash."""
     lines = [f"{'#' * level} {_heading(study)}", ""]
     if study.claim:
-        old = "" if study.rows else f" {EARLIER}"
+        old = f" {EARLIER}" if study.is_older else ""
         lines += [f"**Claim.** {study.claim}", "", f"**Result:** {study.verdict}.{old}", ""]
     lines += [*(f"- {finding}" for finding in study.findings), ""]
     for table in (*study.tables, *_tests(study.comparisons)):

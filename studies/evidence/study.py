@@ -58,6 +58,11 @@ class Study:
         """What its files are called, ``NN-name``."""
         return "-".join(part for part in (self.number, self.name) if part)
 
+    @property
+    def is_older(self) -> bool:
+        """Whether this is the claim of a paper whose verdict rests on no test, as before the rule of evidence."""
+        return bool(self.claim and self.number and not self.rows)
+
     def save(self, folder: str | Path) -> Path:
         """Write ``NN-name.json`` into `folder`; a row of a sweep is a line."""
         values = asdict(self)

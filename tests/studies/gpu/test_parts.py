@@ -168,7 +168,7 @@ def test_ternary_is_reported_against_the_control_where_both_were_trained(tmp_pat
     ]
     assert "+1.00" in made.findings[0]
     assert len(made.comparisons) == 2 * 3  # words and letters, tested together
-    assert made.rows == {"an4": result["rows"]}
+    assert made.rows == {"networks": result["rows"]}
     assert [row[:3] for row in made.tables[0].rows] == [
         ("float, ordinary", 3, 120),
         ("float, trained on", 3, 180),
