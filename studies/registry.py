@@ -37,6 +37,13 @@ STUDIES: dict[str, str] = {
 """Number of the paper (or name of a comparison) and the module of `studies.methods` that has its ``run(setting)``."""
 FULL_ONLY = ("cifar100", "imagenet")
 """Studies that have no small size; they are no part of `all`."""
+LONG_RUNS = ("21", "22", "resnet20", *FULL_ONLY)
+"""Studies of which one run takes more than two minutes."""
+
+
+def usual_seeds(key: str) -> tuple[int, ...]:
+    """The independent repetitions of a study: five where a run takes less than two minutes, else three."""
+    return tuple(range(3 if key in LONG_RUNS else 5))
 
 
 def reproduce(key: str, setting: Setting) -> Study:

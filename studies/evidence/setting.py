@@ -22,7 +22,7 @@ class Setting:
     Args:
         out: folder for the study's JSON and pictures.
         cache: folder for rows of sweeps and trained networks; an interrupted study resumes from it.
-        seeds: at least three for a figure with a spread.
+        seeds: independent repetitions; `studies.registry.usual_seeds` says how many a study has.
         data: folder with the data sets; default the environment variable ``FEWBIT_DATA``.
         full: the published setting; hours on a GPU.
         workers: processes that share the trials.
