@@ -34,6 +34,7 @@ ARMS = {
     "fixed": "fixed step",
     "adaptive": "adaptive step",
     "clipped": "fixed step, masters clipped",
+    "everywhere": "adaptive step, all masters clipped",
     "unclipped": "adaptive step, no clip",
     "often": "adaptive, 20 estimates in the first half",
     "often, unclipped": "adaptive, 20 estimates, no clip",
@@ -43,11 +44,13 @@ ARMS = {
     "gradual, adaptive": "adaptive step, int4, int3, ternary",
 }
 RECURRENT_ARMS = tuple(arm for arm in ARMS if arm not in ("unfrozen", "learned", "gradual"))
+"""A perceptron has no recurrent weights, so that its adaptive step is the one with all masters clipped."""
 STAGES = ("int4", "int3", "ternary")
 BESIDE = (
     ("clipped", "fixed"),
+    ("everywhere", "adaptive"),
     ("unclipped", "adaptive"),
-    ("often", "adaptive"),
+    ("often", "everywhere"),
     ("often, unclipped", "often"),
     ("unfrozen", "adaptive"),
     ("learned", "adaptive"),
@@ -99,7 +102,7 @@ FULL = Scale(
 def run(setting: Setting) -> Study:
     """Retrain every arm from the same float networks, for as many epochs, and compare."""
     scale = FULL if setting.full else SMALL
-    images = _sweep(setting, scale, "perceptron", tuple(ARMS), scale.lrs)
+    images = _sweep(setting, scale, "perceptron", tuple(arm for arm in ARMS if arm != "everywhere"), scale.lrs)
     text = _sweep(setting, scale, "lstm", RECURRENT_ARMS, scale.recurrent_lrs)
     parts = judge(images, text)
     beside = {"Perceptron": compare_beside(images, "points", 2), "LSTM": compare_beside(text, "bits", 3)}
@@ -151,7 +154,9 @@ def judge(images: Rows, text: Rows) -> list[Part]:
 
 def compare_beside(rows: Rows, unit: str, digits: int) -> list[Comparison]:
     """The parts of the method one at a time, and other methods, tested together."""
-    known = [(arm, base) for arm, base in BESIDE if of(rows, arm=arm) and of(rows, arm=base)]
+    bases = {"everywhere": "everywhere" if of(rows, arm="everywhere") else "adaptive"}
+    pairs = [(arm, bases.get(base, base)) for arm, base in BESIDE]
+    known = [(arm, base) for arm, base in pairs if of(rows, arm=arm) and of(rows, arm=base)]
     return compare(rows, known, "test", ARMS, unit=unit, digits=digits)
 
 
@@ -208,9 +213,10 @@ def passes(arm: str, finetune: Finetune) -> list[Pass]:
     steps: dict[str, Spec] = {
         "fixed": "ternary",
         "adaptive": "ternary+adaptive",
-        "clipped": AdaptiveUniform(Ternary(), until=0.0),
+        "clipped": AdaptiveUniform(Ternary(), until=0.0, clip=True),
+        "everywhere": AdaptiveUniform(Ternary(), clip=True),
         "unclipped": AdaptiveUniform(Ternary(), clip=False),
-        "often": AdaptiveUniform(Ternary(), estimates=20),
+        "often": AdaptiveUniform(Ternary(), estimates=20, clip=True),
         "often, unclipped": AdaptiveUniform(Ternary(), estimates=20, clip=False),
         "unfrozen": AdaptiveUniform(Ternary(), until=1.0, clip=False),
         "learned": "ternary+learned",
@@ -261,6 +267,7 @@ def _describe(scale: Scale) -> str:
         f"{', '.join(f'{lr:g}' for lr in scale.lrs)} for each row; WikiText-2 with "
         f"an LSTM of 2 layers of {scale.hidden} units, {scale.recurrent_epochs} and {scale.recurrent_retrain_epochs} "
         f"epochs of {scale.updates} updates. All weights are ternary with one step a tensor, signals stay float. "
-        "Adaptive steps are estimated after each epoch of the first half. Rows of several stages share the epochs, the "
-        "last stage has half."
+        "Adaptive steps are estimated after each epoch of the first half; masters are clipped, but not "
+        "those of recurrent layers unless the row says so. Rows of several stages share the epochs, the last stage has "
+        "half."
     )

@@ -1,5 +1,7 @@
 """Steps that follow their weights: never a worse step, and a freeze after which training settles on a fixed grid."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from fewbit.errors import FormatError, QuantizationError
 from fewbit.formats import Binary, Int, PerRow, Ternary
 from fewbit.models import CharLM
+from fewbit.nn import GRU, LSTM, SRU
 from fewbit.passes import Finetune, Quantize, compress
 from fewbit.quant import (
     AdaptiveUniform,
@@ -360,3 +363,15 @@ def test_faults_are_said():
         AdaptiveUniform(Binary())
     with pytest.raises(FormatError, match=r"'uint2\+adaptive' is a spec of|the step of a signal is fixed"):
         activation_quantizer("uint2+adaptive")
+
+
+@pytest.mark.parametrize(
+    ("layer", "recurrent"),
+    [(nn.Linear(3, 4), False), (LSTM(3, 4), True), (nn.LSTM(3, 4), True), (GRU(3, 4), True), (SRU(3, 4), True)],
+)
+def test_masters_of_recurrent_layers_are_not_clipped_by_default(layer, recurrent):
+    for given, clipped in ((None, not recurrent), (True, True), (False, False)):
+        model = attach(copy.deepcopy(layer), AdaptiveUniform(Ternary(), clip=given))
+        for _, quantizer in quantizers(model):
+            x = torch.zeros(4, 3) if quantizer.step.numel() == 1 else torch.zeros_like(quantizer.step)
+            assert (quantizer.follow(x, 0.1) is not None) == clipped

@@ -37,6 +37,11 @@ def of_arms(module, *left_out):
     return {arm: {"arm": arm} for arm in module.ARMS if arm not in left_out}
 
 
+def of_perceptrons(module):
+    """Without recurrent layers, all masters of the adaptive step are clipped."""
+    return of_arms(module, "everywhere")
+
+
 def of_soft_labels(module):
     cells = [("none", 0, "0"), ("own", 2, "0.5"), ("own", 4, "0.5"), ("own", 2, "1.0"), ("wide", 2, "0.5")]
     cells += [("own", 2, module.FALLING), ("wide", 2, module.FALLING)]
@@ -58,7 +63,7 @@ def of_averages(module):
 
 CYCLES = {"size": 6, "epochs": 2, "warmup": 2, "cycles": 3, "cycle": 1, "finish": 1, "lr": LR}
 STUDIES = {
-    "04": Arms("adaptive_step_size", of_arms, {}, {"retrain_epochs": 8}),
+    "04": Arms("adaptive_step_size", of_perceptrons, {}, {"retrain_epochs": 8}),
     "05": Arms("logit_distillation", of_soft_labels, {"wide": 9}, {"retrain_epochs": 3}),
     "06": Arms("sqwa", of_averages, {"grid": 3}, {"retrain_epochs": 6}, lambda task, scale: (task, scale.perceptron)),
     "08": Arms("speq", of_chances, {}, {"retrain_epochs": 4, "layers": 3}),

@@ -35,6 +35,8 @@ class Layer(nn.Module, ABC):
 
     lookahead: int | None = 0
     """Future frames that an output needs; ``None`` means the whole input."""
+    recurrent: bool = False
+    """Whether its weights are used again in every frame, on what earlier frames left behind."""
 
     @abstractmethod
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:

@@ -33,6 +33,8 @@ class LSTM(Layer):
         True
     """
 
+    recurrent = True
+
     def __init__(self, inputs: int, hidden_size: int) -> None:
         super().__init__()
         self.inputs, self.hidden_size = inputs, hidden_size

@@ -31,6 +31,8 @@ class QRNN(Layer):
         (torch.Size([2, 10, 4]), torch.Size([2, 1, 3]), torch.Size([2, 4]))
     """
 
+    recurrent = True
+
     def __init__(self, inputs: int, hidden_size: int, kernel: int = 2) -> None:
         super().__init__()
         self.inputs, self.hidden_size, self.kernel = inputs, hidden_size, kernel

@@ -32,6 +32,8 @@ class SRU(Layer):
         (torch.Size([2, 10, 4]), torch.Size([2, 4]))
     """
 
+    recurrent = True
+
     def __init__(self, inputs: int, hidden_size: int) -> None:
         super().__init__()
         self.inputs, self.hidden_size = inputs, hidden_size

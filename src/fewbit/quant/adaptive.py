@@ -7,7 +7,8 @@ part of training it is therefore re-estimated from the float masters after every
 
 Each estimate stays within 20 % of the step before. Then the step is frozen, because the network needs the rest of
 training to settle on a fixed grid; `fewbit.train.fit` measures batch statistics anew there. After every update the
-masters are clipped to ``(h + 1/2) D``: beyond that they do not change a code, but delay its next change and widen D.
+masters, but for those of recurrent layers, are clipped to ``(h + 1/2) D``: beyond that they do not change a code, but
+delay its next change and widen D.
 
 References:
     Shin, Boo, Sung 2017, "Fixed-point optimization of deep neural networks with adaptive step size retraining"
@@ -17,7 +18,7 @@ References:
 from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fewbit.errors import QuantizationError
 from fewbit.formats import Binary, Format, Granularity
@@ -38,7 +39,8 @@ class AdaptiveUniform(Uniform):
         until: progress of training from which the steps are frozen. They stay frozen in every later training.
         estimates: ``None`` for one at the end of each epoch, or their number, evenly spread over progress, for a
             training of one or two long epochs.
-        clip: whether masters are clipped.
+        clip: whether masters are clipped; ``None``: where the layer is not recurrent. In an LSTM the clip together with
+            the estimates costs accuracy (study 04).
 
     Examples:
         >>> import torch
@@ -56,7 +58,7 @@ class AdaptiveUniform(Uniform):
         per: Granularity | None = None,
         until: float = 0.5,
         estimates: int | None = None,
-        clip: bool = True,
+        clip: bool | None = None,
     ) -> None:
         super().__init__(format, per)
         if isinstance(self.format, Binary):
@@ -66,6 +68,10 @@ class AdaptiveUniform(Uniform):
         self.until, self.estimates, self.clip = until, estimates, clip
         self._asked, self._over = 0, False  # reading `estimated` after every update would wait for the GPU
         self.register_buffer("estimated", torch.zeros((), dtype=torch.int64))
+
+    def attached_to(self, module: nn.Module) -> None:
+        if self.clip is None:
+            self.clip = not (getattr(module, "recurrent", False) or isinstance(module, nn.RNNBase))
 
     def fit(self, x: Tensor) -> Self:
         self.estimated.zero_()
@@ -86,7 +92,7 @@ class AdaptiveUniform(Uniform):
         if progress >= self.until - ROUNDING and not self._over:
             self._over = True
             self.freeze()
-        return (self.format.hi + 0.5) * self._unit(x, self.step) if self.clip else None
+        return (self.format.hi + 0.5) * self._unit(x, self.step) if self.clip is not False else None
 
     def _is_due(self, progress: float, epoch_ended: bool) -> bool:
         if self.estimates is None:

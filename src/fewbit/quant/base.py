@@ -64,6 +64,8 @@ class Quantizer(nn.Module, ABC):
 
     format: Format
     per: Granularity
+    until: float = 0.0
+    """Progress of training at which `follow` stops to move the scale; batch statistics are then measured anew."""
 
     @abstractmethod
     def fit(self, x: Tensor) -> Self:
@@ -73,8 +75,9 @@ class Quantizer(nn.Module, ABC):
     def codes(self, x: Tensor) -> Codes:
         """The integers for `x`; raises `QuantizationError` if `x` is not finite or no scale was chosen."""
 
-    until: float = 0.0
-    """Progress of training at which `follow` stops to move the scale; batch statistics are then measured anew."""
+    def attached_to(self, module: nn.Module) -> None:
+        """Called by `attach` with the module whose weight this quantizes, before `fit`. The default does nothing."""
+        return
 
     def follow(self, x: Tensor, progress: float, epoch_ended: bool = False) -> Tensor | None:
         """Called by `fewbit.train.fit` after every update, with the float weights `x` and `progress`, 0..1.

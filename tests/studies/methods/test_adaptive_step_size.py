@@ -2,8 +2,12 @@
 
 import pytest
 
+from fewbit.nn import LSTM
+from fewbit.passes import Finetune, compress
+from fewbit.quant import quantizers
+from fewbit.train import CrossEntropy
 from studies.evidence import verdict
-from studies.methods.adaptive_step_size import compare_beside, judge
+from studies.methods.adaptive_step_size import compare_beside, judge, passes
 from tests.studies.made_up import WILD, around, outcomes
 
 
@@ -48,3 +52,12 @@ def test_only_arms_that_were_measured_are_compared_beside_the_claim():
     learned = [{**row, "arm": "learned"} for row in GOOD if row["arm"] == "fixed"]
     (found,) = compare_beside([*GOOD, *learned], "points", 2)
     assert found.outcome == "worse"
+
+
+def test_only_the_arm_of_that_name_clips_recurrent_masters():
+    clips = {}
+    for arm in ("adaptive", "everywhere", "unclipped"):
+        (quantize, _) = passes(arm, Finetune([], CrossEntropy(), 1))
+        model = compress(LSTM(2, 3), quantize)
+        clips[arm] = [quantizer.clip for _, quantizer in quantizers(model)]
+    assert clips == {"adaptive": [False, False], "everywhere": [True, True], "unclipped": [False, False]}

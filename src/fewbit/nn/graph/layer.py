@@ -34,6 +34,8 @@ class GraphRNN(Layer):
         Hwang, Sung 2015, "Single stream parallelization of generalized LSTM-like RNNs on a GPU" (arXiv 1503.02852).
     """
 
+    recurrent = True
+
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph, self.plan = graph, plan(graph)
