@@ -370,8 +370,8 @@ def test_faults_are_said():
     [(nn.Linear(3, 4), False), (LSTM(3, 4), True), (nn.LSTM(3, 4), True), (GRU(3, 4), True), (SRU(3, 4), True)],
 )
 def test_masters_of_recurrent_layers_are_not_clipped_by_default(layer, recurrent):
-    for given, clipped in ((None, not recurrent), (True, True), (False, False)):
-        model = attach(copy.deepcopy(layer), AdaptiveUniform(Ternary(), clip=given))
+    for clip, clipped in ((None, not recurrent), (True, True), (False, False)):
+        model = attach(copy.deepcopy(layer), AdaptiveUniform(Ternary(), clip=clip))
         for _, quantizer in quantizers(model):
             x = torch.zeros(4, 3) if quantizer.step.numel() == 1 else torch.zeros_like(quantizer.step)
             assert (quantizer.follow(x, 0.1) is not None) == clipped
