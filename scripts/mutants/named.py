@@ -77,7 +77,7 @@ _OF_STEPS = (
     Mutant(
         "recurrent-masters-clipped",
         "src/fewbit/quant/adaptive.py",
-        'self.clip = not (getattr(module, "recurrent", False) or isinstance(module, nn.RNNBase))',
+        "self.clip = not any(_is_recurrent(module) for module in network.modules())",
         "self.clip = True",
         (_ADAPTIVE,),
         "the clip costs an LSTM 0.13 bits per character in study 04",

@@ -34,23 +34,23 @@ ARMS = {
     "fixed": "fixed step",
     "adaptive": "adaptive step",
     "clipped": "fixed step, masters clipped",
-    "everywhere": "adaptive step, all masters clipped",
+    "with clip": "adaptive step, masters clipped",
     "unclipped": "adaptive step, no clip",
-    "often": "adaptive, 20 estimates in the first half",
+    "often": "adaptive, 20 estimates, masters clipped",
     "often, unclipped": "adaptive, 20 estimates, no clip",
     "unfrozen": "adaptive to the very end, no clip",
     "learned": "learned step (LSQ)",
     "gradual": "fixed step, int4, int3, ternary",
     "gradual, adaptive": "adaptive step, int4, int3, ternary",
 }
-RECURRENT_ARMS = tuple(arm for arm in ARMS if arm not in ("unfrozen", "learned", "gradual"))
-"""A perceptron has no recurrent weights, so that its adaptive step is the one with all masters clipped."""
+RECURRENT_ARMS = tuple(arm for arm in ARMS if arm not in ("unclipped", "unfrozen", "learned", "gradual"))
+"""The adaptive step clips masters of a perceptron and none of a recurrent network: each has the other as an arm."""
 STAGES = ("int4", "int3", "ternary")
 BESIDE = (
     ("clipped", "fixed"),
-    ("everywhere", "adaptive"),
+    ("with clip", "adaptive"),
     ("unclipped", "adaptive"),
-    ("often", "everywhere"),
+    ("often", "with clip"),
     ("often, unclipped", "often"),
     ("unfrozen", "adaptive"),
     ("learned", "adaptive"),
@@ -102,7 +102,7 @@ FULL = Scale(
 def run(setting: Setting) -> Study:
     """Retrain every arm from the same float networks, for as many epochs, and compare."""
     scale = FULL if setting.full else SMALL
-    images = _sweep(setting, scale, "perceptron", tuple(arm for arm in ARMS if arm != "everywhere"), scale.lrs)
+    images = _sweep(setting, scale, "perceptron", tuple(arm for arm in ARMS if arm != "with clip"), scale.lrs)
     text = _sweep(setting, scale, "lstm", RECURRENT_ARMS, scale.recurrent_lrs)
     parts = judge(images, text)
     beside = {"Perceptron": compare_beside(images, "points", 2), "LSTM": compare_beside(text, "bits", 3)}
@@ -154,7 +154,7 @@ def judge(images: Rows, text: Rows) -> list[Part]:
 
 def compare_beside(rows: Rows, unit: str, digits: int) -> list[Comparison]:
     """The parts of the method one at a time, and other methods, tested together."""
-    bases = {"everywhere": "everywhere" if of(rows, arm="everywhere") else "adaptive"}
+    bases = {"with clip": "with clip" if of(rows, arm="with clip") else "adaptive"}
     pairs = [(arm, bases.get(base, base)) for arm, base in BESIDE]
     known = [(arm, base) for arm, base in pairs if of(rows, arm=arm) and of(rows, arm=base)]
     return compare(rows, known, "test", ARMS, unit=unit, digits=digits)
@@ -214,7 +214,7 @@ def passes(arm: str, finetune: Finetune) -> list[Pass]:
         "fixed": "ternary",
         "adaptive": "ternary+adaptive",
         "clipped": AdaptiveUniform(Ternary(), until=0.0, clip=True),
-        "everywhere": AdaptiveUniform(Ternary(), clip=True),
+        "with clip": AdaptiveUniform(Ternary(), clip=True),
         "unclipped": AdaptiveUniform(Ternary(), clip=False),
         "often": AdaptiveUniform(Ternary(), estimates=20, clip=True),
         "often, unclipped": AdaptiveUniform(Ternary(), estimates=20, clip=False),
@@ -267,7 +267,7 @@ def _describe(scale: Scale) -> str:
         f"{', '.join(f'{lr:g}' for lr in scale.lrs)} for each row; WikiText-2 with "
         f"an LSTM of 2 layers of {scale.hidden} units, {scale.recurrent_epochs} and {scale.recurrent_retrain_epochs} "
         f"epochs of {scale.updates} updates. All weights are ternary with one step a tensor, signals stay float. "
-        "Adaptive steps are estimated after each epoch of the first half; masters are clipped, but not "
-        "those of recurrent layers unless the row says so. Rows of several stages share the epochs, the last stage has "
+        "Adaptive steps are estimated after each epoch of the first half; masters are clipped in the "
+        "perceptron, and in the LSTM where the row says so. Rows of several stages share the epochs, the last stage has "
         "half."
     )

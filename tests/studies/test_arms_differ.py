@@ -38,8 +38,8 @@ def of_arms(module, *left_out):
 
 
 def of_perceptrons(module):
-    """Without recurrent layers, all masters of the adaptive step are clipped."""
-    return of_arms(module, "everywhere")
+    """The adaptive step of a network without recurrent layers is the one with a clip."""
+    return of_arms(module, "with clip")
 
 
 def of_soft_labels(module):

@@ -7,7 +7,7 @@ part of training it is therefore re-estimated from the float masters after every
 
 Each estimate stays within 20 % of the step before. Then the step is frozen, because the network needs the rest of
 training to settle on a fixed grid; `fewbit.train.fit` measures batch statistics anew there. After every update the
-masters, but for those of recurrent layers, are clipped to ``(h + 1/2) D``: beyond that they do not change a code, but
+masters, but for those of recurrent networks, are clipped to ``(h + 1/2) D``: beyond that they do not change a code, but
 delay its next change and widen D.
 
 References:
@@ -39,8 +39,8 @@ class AdaptiveUniform(Uniform):
         until: progress of training from which the steps are frozen. They stay frozen in every later training.
         estimates: ``None`` for one at the end of each epoch, or their number, evenly spread over progress, for a
             training of one or two long epochs.
-        clip: whether masters are clipped; ``None``: where the layer is not recurrent. In an LSTM the clip together with
-            the estimates costs accuracy (study 04).
+        clip: whether masters are clipped; ``None``: where no layer of the network is recurrent. In a network of LSTMs
+            the clip together with the estimates costs accuracy (study 04).
 
     Examples:
         >>> import torch
@@ -69,9 +69,9 @@ class AdaptiveUniform(Uniform):
         self._asked, self._over = 0, False  # reading `estimated` after every update would wait for the GPU
         self.register_buffer("estimated", torch.zeros((), dtype=torch.int64))
 
-    def attached_to(self, module: nn.Module) -> None:
+    def attached_to(self, network: nn.Module) -> None:
         if self.clip is None:
-            self.clip = not (getattr(module, "recurrent", False) or isinstance(module, nn.RNNBase))
+            self.clip = not any(_is_recurrent(module) for module in network.modules())
 
     def fit(self, x: Tensor) -> Self:
         self.estimated.zero_()
@@ -104,3 +104,7 @@ class AdaptiveUniform(Uniform):
     @property
     def spec(self) -> str:
         return f"{super().spec}+adaptive"
+
+
+def _is_recurrent(module: nn.Module) -> bool:
+    return getattr(module, "recurrent", False) or isinstance(module, nn.RNNBase)

@@ -238,7 +238,7 @@ def _attach_weights(model: nn.Module, chosen: dict[str, Spec], replace: bool) ->
         try:
             if id(parameter) not in made:
                 quantizer = weight_quantizer(spec) if isinstance(spec, str) else deepcopy(spec)
-                quantizer.attached_to(module)
+                quantizer.attached_to(model)
                 made[id(parameter)] = quantizer.fit(_input_of_next(module, name, old))
         except QuantizationError as error:
             raise QuantizationError(f"{full}: {error}") from error

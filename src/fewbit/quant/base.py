@@ -75,8 +75,8 @@ class Quantizer(nn.Module, ABC):
     def codes(self, x: Tensor) -> Codes:
         """The integers for `x`; raises `QuantizationError` if `x` is not finite or no scale was chosen."""
 
-    def attached_to(self, module: nn.Module) -> None:
-        """Called by `attach` with the module whose weight this quantizes, before `fit`. The default does nothing."""
+    def attached_to(self, network: nn.Module) -> None:
+        """Called by `attach` with the network whose weight this quantizes, before `fit`. The default does nothing."""
         return
 
     def follow(self, x: Tensor, progress: float, epoch_ended: bool = False) -> Tensor | None:

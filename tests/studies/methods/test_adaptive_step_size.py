@@ -56,8 +56,8 @@ def test_only_arms_that_were_measured_are_compared_beside_the_claim():
 
 def test_only_the_arm_of_that_name_clips_recurrent_masters():
     clips = {}
-    for arm in ("adaptive", "everywhere", "unclipped"):
+    for arm in ("adaptive", "with clip", "unclipped"):
         (quantize, _) = passes(arm, Finetune([], CrossEntropy(), 1))
         model = compress(LSTM(2, 3), quantize)
         clips[arm] = [quantizer.clip for _, quantizer in quantizers(model)]
-    assert clips == {"adaptive": [False, False], "everywhere": [True, True], "unclipped": [False, False]}
+    assert clips == {"adaptive": [False, False], "with clip": [True, True], "unclipped": [False, False]}
