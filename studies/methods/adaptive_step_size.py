@@ -267,6 +267,6 @@ def _describe(scale: Scale) -> str:
         f"{', '.join(f'{lr:g}' for lr in scale.lrs)} for each row; WikiText-2 with "
         f"an LSTM of 2 layers of {scale.hidden} units, {scale.recurrent_epochs} and {scale.recurrent_retrain_epochs} "
         f"epochs of {scale.updates} updates. All weights are ternary with one step a tensor, signals stay float. "
-        "Adaptive steps are estimated after each epoch of the first half; masters are clipped in the perceptron, and in "
-        "the LSTM where the row says so. Rows of several stages share the epochs, the last stage has half."
+        "Adaptive steps are estimated after each epoch of the first half; masters are clipped in the perceptron, and "
+        "in the LSTM where the row says so. Rows of several stages share the epochs, the last stage has half."
     )
