@@ -88,7 +88,7 @@ class Comparison:
         if interval is None:
             return f"{apart}, {self.word}"
         low, high = (f"{end:+.{told.digits}f}" for end in interval)
-        return f"{apart}, 95 % interval {low} to {high}, p = {digits_of(self.held)} after Holm"
+        return f"{apart}, 95 % interval {low} to {high}, {stated(self.held)} after Holm"
 
     @property
     def sentence(self) -> str:
@@ -243,4 +243,14 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 def digits_of(p: float) -> str:
     """A p with two digits."""
-    return f"{p:.2g}" if p >= 1e-4 else "below 0.0001"
+    return f"{p:.2g}" if p >= 1e-4 else "< 0.0001"
+
+
+def stated(p: float) -> str:
+    """A p as a sentence has it.
+
+    Example:
+        >>> stated(0.034), stated(1e-6)
+        ('p = 0.034', 'p < 0.0001')
+    """
+    return f"p {digits_of(p)}" if p < 1e-4 else f"p = {digits_of(p)}"

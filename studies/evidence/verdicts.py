@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from studies.evidence.paired_tests import LEVEL, Comparison, Difference, digits_of, holm, margin_p, tested
+from studies.evidence.paired_tests import LEVEL, Comparison, Difference, holm, margin_p, stated, tested
 
 Verdict = Literal["holds", "holds in part", "undecided", "does not hold", "no claim"]
 
@@ -71,7 +71,7 @@ def as_good(statements: Sequence[tuple[str, Difference]], margin: float) -> list
             outcome = "shown"
         elif enough and q < LEVEL:
             outcome = "refuted"
-        test = f", p = {digits_of(p)} that it is worse by {margin:g} {gap.unit} or more" if enough else ""
+        test = f", {stated(p)} that it is worse by {margin:g} {gap.unit} or more" if enough else ""
         parts.append(Part(says, outcome, f"{one.figures}{test}", one))
     return parts
 
