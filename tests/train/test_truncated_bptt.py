@@ -9,6 +9,7 @@ import torch
 from fewbit.data import TextStreams
 from fewbit.errors import ArgumentError, DataError
 from fewbit.models import CharLM
+from fewbit.quant import attach
 from fewbit.train import CrossEntropy, SymmetricSGD, TruncatedBPTT, fit, one_update, trajectory
 from fewbit.train.truncated_bptt import detached
 
@@ -174,3 +175,23 @@ def test_what_was_read_before_the_batch_helps() -> None:
         return history.losses[-1]
 
     assert loss(True) < 0.75 * loss(False)
+
+
+class Counting(torch.nn.Module):
+    """Counts its batches in its state, behind a weight with a step that freezes and a norm to measure anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.norm = torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3)
+
+    def forward(self, x: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        count = torch.zeros(len(x)) if state is None else state
+        return self.norm(self.inner(x)), count + 1
+
+
+def test_measuring_batch_statistics_anew_leaves_the_carried_state_alone() -> None:
+    data = [(torch.randn(8, 3), torch.randint(3, (8,))) for _ in range(5)]
+    carried = TruncatedBPTT(attach(Counting(), "ternary+adaptive"))
+    fit(carried, data, CrossEntropy(), epochs=4, progress=False)
+    assert carried._tracks[""].after.unique().tolist() == [4 * 5]
+    assert carried._tracks["batch statistics"].after.unique().tolist() == [5]

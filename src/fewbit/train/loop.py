@@ -28,7 +28,7 @@ from fewbit.train.norms import refresh_norms
 from fewbit.train.objectives import Objective
 from fewbit.train.optimizers import OptimizerFactory, loop_clip, make_optimizer
 from fewbit.train.schedules import Schedule
-from fewbit.train.truncated_bptt import one_update
+from fewbit.train.truncated_bptt import one_update, trajectory
 
 LOOK = "look for NaN in the data or lower the learning rate (the checkpoint, if there is one, holds the epoch before)"
 
@@ -149,7 +149,8 @@ def fit(
             raise DataError(f"fit: the loss became {history.losses[-1]} in epoch {epoch + 1} of {epochs}; {LOOK}")
         _demand_finite(model, epoch, epochs)
         if follower.freezes(epoch / epochs, (epoch + 1) / epochs):
-            refresh_norms(accelerator.unwrap_model(wrapped), loader)
+            with trajectory("batch statistics"):  # not the one that the training carries on
+                refresh_norms(accelerator.unwrap_model(wrapped), loader)
         bar.set_postfix(loss=f"{history.losses[-1]:.4f}")
         if checkpoint is not None and accelerator.is_main_process:
             save_checkpoint(checkpoint, model, made, generator, epoch + 1, history.losses)
