@@ -37,7 +37,7 @@ def test_each_outcome_follows_from_the_rows(gaps, outcome):
     fixed, adaptive = judge(rows(gaps, around(0.0)))
     assert (fixed.outcome, adaptive.outcome) == (outcome, "shown")
     assert fixed.comparison.sentence.startswith(f"{ARMS['ternary']} against {ARMS['ternary+twn']}: ")
-    assert fixed.sentence.startswith(f"{fixed.comparison.figures}, p = ")
+    assert fixed.sentence.startswith(f"{fixed.comparison.figures}, p ")
     assert "95 % interval" in fixed.comparison.figures
     assert "that it is worse by 1 points or more" in fixed.sentence
 
