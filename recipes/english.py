@@ -1,5 +1,6 @@
 """The recogniser of English letters and words in the package: trained on AN4, ternary, spelling what it hears."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,24 +95,17 @@ def train_float(speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path 
 
 
 def retrain(
-    teacher: SpeechRNN, speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None
+    teacher: SpeechRNN,
+    speech: An4,
+    recipe: EnglishRecipe,
+    seed: int,
+    checkpoint: Path | None = None,
+    rounds: Callable[..., SpeechRNN] = ternary_rounds,
 ) -> SpeechRNN:
-    """The ternary recogniser that learns from the float network."""
-    return ternary_rounds(
-        teacher,
-        lambda i: recipe.batches(speech, seed + 100 + i),
-        recipe.compression(),
-        rounds=recipe.retrain_rounds,
-        seed=seed,
-        checkpoint=checkpoint,
-    )
-
-
-def train_on(
-    teacher: SpeechRNN, speech: An4, recipe: EnglishRecipe, seed: int, checkpoint: Path | None = None
-) -> SpeechRNN:
-    """The control of `retrain`: the float recogniser, trained on as long and in the same way, without quantizers."""
-    return control_rounds(
+    """The ternary recogniser that learns from the float network; with `control_rounds` its control, the float network
+    trained on as long and in the same way, without quantizers.
+    """
+    return rounds(
         teacher,
         lambda i: recipe.batches(speech, seed + 100 + i),
         recipe.compression(),
@@ -159,7 +153,7 @@ def english(
     _save_float(out, FLOAT, teacher, recipe, seed)
     student = retrain(teacher, speech, recipe, seed, path)
     if control:
-        floats[CONTROL] = train_on(teacher, speech, recipe, seed, path)
+        floats[CONTROL] = retrain(teacher, speech, recipe, seed, path, control_rounds)
         _save_float(out, CONTROL, floats[CONTROL], recipe, seed)
     told = about(recipe, student, seed) | recipe.compression().to_dict()
     packed = pack(student, features=FEATURES, alphabet=speech.alphabet, recipe=told).save(out / "an4.fewbit")
