@@ -5,6 +5,7 @@
       +-- FormatError          codes, packing or a spec string are not of their format
       +-- QuantizationError    a tensor cannot be quantized as asked
       +-- SelectionError       a pattern matched nothing
+      +-- PruningError         a network, or a part of it, cannot be pruned as asked
       +-- GraphError           a graph of nodes and edges cannot be run as it is drawn
       +-- LoweringError        a network, or a part of it, has no meaning as a Program
       +-- FileFormatError      a *.fewbit file is not what it should be
@@ -31,6 +32,7 @@ __all__ = [
     "GraphError",
     "LoweringError",
     "MissingExtraError",
+    "PruningError",
     "QuantizationError",
     "SelectionError",
     "ServerError",
@@ -61,6 +63,10 @@ class FormatError(FewbitError, ValueError):
 
 class QuantizationError(FewbitError, ValueError):
     """A tensor cannot be quantized as asked (NaN, infinite, wrong shape, not calibrated)."""
+
+
+class PruningError(FewbitError, ValueError):
+    """A network, or a part of it, cannot be pruned as asked; the message names the layer and the reason."""
 
 
 class SelectionError(FewbitError, LookupError):

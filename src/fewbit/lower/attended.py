@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import fx
 
-from fewbit.lower.observed import MOVES, SAME, Observed, args_of
+from fewbit.lower.observed import Observed
 from fewbit.program.numerics import INT16, INT32, Q15
+from fewbit.tracing import MOVES, SAME, args_of
 
 aten = torch.ops.aten
 PRODUCTS = (aten.matmul.default, aten.bmm.default)

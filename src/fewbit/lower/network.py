@@ -23,14 +23,14 @@ from fewbit.lower import (
 from fewbit.lower import rules_products as rules_products
 from fewbit.lower.builder import Builder, Choices
 from fewbit.lower.examples import Examples, examples_of, made_up_examples
-from fewbit.lower.observed import MOVES, SAME, Axes, Observed, args_of, axes_in_time
+from fewbit.lower.observed import Axes, Observed, axes_in_time
 from fewbit.lower.rules import Fused, find_patterns, find_rule
 from fewbit.lower.signals import Pending, Signal, States, Symbols, frames_of, fresh_labels
-from fewbit.lower.tracing import LAYER, Traced, trace_network
 from fewbit.lower.weights import Floats, SignalCodes, codes_of
 from fewbit.program import ops
 from fewbit.program.numerics import INT16
 from fewbit.program.signature import Port, Signature
+from fewbit.tracing import LAYER, MOVES, SAME, Traced, args_of, trace_network
 
 __all__ = ["lower_network"]
 _FAMILIES = (patterns, rules_attention, rules_elementwise, rules_layers, rules_movement, rules_norms, rules_pooling)

@@ -11,92 +11,11 @@ from torch.utils import _pytree
 
 from fewbit.batches import Call
 from fewbit.errors import LoweringError
-from fewbit.lower import tracing
 from fewbit.lower.examples import Examples
-from fewbit.lower.tracing import LAYER, QUANTIZER, Traced, trace_network
 from fewbit.quant import Quantizer
+from fewbit.tracing import LAYER, MOVES, QUANTIZER, SAME, SHAPE_ONLY, Traced, known_handles, trace_network
 
 aten = torch.ops.aten
-
-SAME = {
-    aten.dropout.default,
-    aten.dropout_.default,
-    aten.alpha_dropout.default,
-    aten.feature_dropout.default,
-    aten.to.dtype,
-    aten.to.dtype_layout,
-    aten.to.device,
-    aten._to_copy.default,
-    aten.type_as.default,
-    aten.clone.default,
-    aten.contiguous.default,
-    aten.detach.default,
-    aten.detach_.default,
-    aten.alias.default,
-    aten.lift_fresh_copy.default,
-    aten._assert_tensor_metadata.default,
-}
-"""Operators that give their first argument again (networks are lowered as they are in evaluation)."""
-MOVES = {
-    aten.view.default,
-    aten.view_as.default,
-    aten.reshape.default,
-    aten.flatten.using_ints,
-    aten.unflatten.int,
-    aten.squeeze.default,
-    aten.squeeze.dim,
-    aten.squeeze.dims,
-    aten.unsqueeze.default,
-    aten.transpose.int,
-    aten.permute.default,
-    aten.t.default,
-    aten.mT.default,
-    aten.numpy_T.default,
-    aten.movedim.int,
-    aten.slice.Tensor,
-    aten.select.int,
-    aten.narrow.default,
-    aten.expand.default,
-    aten.expand_as.default,
-    aten.repeat.default,
-    aten.repeat_interleave.self_int,
-    aten.flip.default,
-    aten.roll.default,
-    aten.neg.default,
-    aten.pad.default,
-    aten.constant_pad_nd.default,
-    aten.pixel_shuffle.default,
-    aten.channel_shuffle.default,
-    aten.chunk.default,
-    aten.split.Tensor,
-    aten.split_with_sizes.default,
-    aten.unbind.int,
-    aten.index_select.default,
-}
-"""Operators that only move numbers of their first argument, change their signs, or put zeros beside them."""
-
-
-SHAPE_ONLY = {
-    aten.zeros_like.default,
-    aten.ones_like.default,
-    aten.full_like.default,
-    aten.new_zeros.default,
-    aten.new_ones.default,
-    aten.new_full.default,
-}
-"""Operators of which the shape of their first argument, and nothing else of it, says what they give."""
-
-
-def args_of(node: fx.Node) -> tuple[Any, ...]:
-    """The positional arguments of a node, whose kinds its operator knows."""
-    return node.args
-
-
-def operator_of(node: fx.Node) -> Any:
-    """The operator of a node, to be called."""
-    return node.target
-
-
 Axes = tuple[int, ...]
 
 
@@ -156,8 +75,7 @@ class Observed:
                     observed.largest[n] = max(observed.largest.get(n, 0.0), _largest(out))
                 return out
 
-        self._label_handles()
-        try:
+        with known_handles(self.traced), torch.no_grad():
             for call in self.examples.calls:
                 given = iter(leaf for leaf in _pytree.tree_leaves(call) if isinstance(leaf, Tensor))
                 args = [
@@ -165,14 +83,7 @@ class Observed:
                     for node in self.nodes
                     if node.op == "placeholder"
                 ]
-                with torch.no_grad():
-                    Run(self.traced.module).run(*args, enable_io_processing=False)
-        finally:
-            tracing._known.clear()
-
-    def _label_handles(self) -> None:
-        """The handles of the graph mean its modules again, and layers are called as they were."""
-        tracing._known[:] = self.traced.opaque_calls
+                Run(self.traced.module).run(*args, enable_io_processing=False)
 
     # -- what a node is
 

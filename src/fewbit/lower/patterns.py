@@ -13,13 +13,14 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import SAME, Observed, args_of
+from fewbit.lower.observed import Observed
 from fewbit.lower.rules import Fused, aten, pattern
 from fewbit.lower.rules_norms import norm
 from fewbit.lower.signals import Pending
 from fewbit.lower.weights import Floats, SignalCodes
 from fewbit.program import ops
 from fewbit.program.numerics import rescale_from
+from fewbit.tracing import SAME, args_of
 
 RESHAPED = {
     aten.clamp_min.default,

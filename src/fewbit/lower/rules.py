@@ -12,8 +12,9 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import Observed, args_of
+from fewbit.lower.observed import Observed
 from fewbit.lower.remedies import REMEDIES
+from fewbit.tracing import args_of
 
 Rule = Callable[[Builder, fx.Node], None]
 RULES: dict[Any, Rule] = {}

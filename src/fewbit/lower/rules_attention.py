@@ -11,7 +11,6 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import args_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.rules_norms import exponent_of
 from fewbit.lower.rules_products import matrix_product
@@ -19,6 +18,7 @@ from fewbit.lower.signals import Pending, Scores, Signal, fresh_labels
 from fewbit.lower.weights import Floats, SignalCodes
 from fewbit.program import ops
 from fewbit.program.numerics import EXP_BITS, Q15, rescale_from
+from fewbit.tracing import args_of
 
 HIDDEN = -1e4
 """What is added to a score to hide it is at most this."""

@@ -11,12 +11,12 @@ from torch.nn import functional
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import args_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Scores, Signal, frames_of
 from fewbit.lower.weights import Floats, SignalCodes, to_float
 from fewbit.program import ops
 from fewbit.program.numerics import INT16, Q15, rescale_from
+from fewbit.tracing import args_of
 
 POINT_BITS = 9
 """A function of 16-bit codes has 2**9 + 1 points."""

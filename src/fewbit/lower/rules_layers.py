@@ -10,14 +10,13 @@ from fewbit.errors import LoweringError
 from fewbit.lower import cells
 from fewbit.lower.builder import Builder
 from fewbit.lower.graph_cells import cell_of
-from fewbit.lower.observed import args_of
 from fewbit.lower.rules import rule
 from fewbit.lower.rules_products import fitting, product
 from fewbit.lower.signals import Pending, Signal, States, fresh_labels
-from fewbit.lower.tracing import LAYER
 from fewbit.lower.weights import Floats, SignalCodes, read_signal, read_weight
 from fewbit.program import ops
 from fewbit.program.numerics import Integers, rescale_from
+from fewbit.tracing import LAYER, args_of
 
 
 @rule(LAYER)

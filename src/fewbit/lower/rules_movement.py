@@ -10,12 +10,12 @@ from torch import Tensor, fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import MOVES, SAME, args_of, operator_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Signal, States, Symbols
 from fewbit.lower.weights import SignalCodes
 from fewbit.program import ops
 from fewbit.program.numerics import INT16
+from fewbit.tracing import MOVES, SAME, args_of, operator_of
 
 
 @rule(*SAME)

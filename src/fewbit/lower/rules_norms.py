@@ -10,13 +10,13 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import args_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Scores, Signal
 from fewbit.lower.weights import Floats, SignalCodes, to_float
 from fewbit.program import ops
 from fewbit.program.limits import MAX_BIAS
 from fewbit.program.numerics import EXP_BITS, NORM_BITS, rescale_from
+from fewbit.tracing import args_of
 
 
 @rule(aten.layer_norm.default)

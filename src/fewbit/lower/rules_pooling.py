@@ -8,12 +8,12 @@ from torch import fx
 
 from fewbit.errors import LoweringError
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import args_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Signal
 from fewbit.lower.weights import Floats, SignalCodes
 from fewbit.program import ops
 from fewbit.program.numerics import Rescale, rescale_from
+from fewbit.tracing import args_of
 
 
 @rule(aten.max_pool1d.default, aten.max_pool2d.default)

@@ -11,13 +11,13 @@ from torch import Tensor, fx
 from fewbit.errors import LoweringError
 from fewbit.formats import PerGroup, PerRow
 from fewbit.lower.builder import Builder
-from fewbit.lower.observed import MOVES, args_of, operator_of
 from fewbit.lower.rules import arguments, aten, rule
 from fewbit.lower.signals import Pending, Signal, Symbols, frames_of
 from fewbit.lower.weights import Floats, SignalCodes, Weight, bias_bits, integer_bias, to_float, weight_of
 from fewbit.program import ops
 from fewbit.program.limits import MAX_SUM
 from fewbit.program.numerics import Integers, rescale_from
+from fewbit.tracing import MOVES, args_of, operator_of
 
 NO_WEIGHT = "its weight is float; quantize it (weights='int8' costs almost no accuracy)"
 

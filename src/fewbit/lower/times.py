@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import fx
 
-from fewbit.lower.observed import MOVES, SAME, Observed
+from fewbit.lower.observed import Observed
 from fewbit.lower.weights import Floats, to_float
 from fewbit.program.numerics import Integers
+from fewbit.tracing import MOVES, SAME
 
 LEAST_FRAMES = 8
 """Fewer frames do not show whether numbers are a sine."""

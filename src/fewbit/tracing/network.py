@@ -154,6 +154,16 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
     )
 
 
+@contextmanager
+def known_handles(traced: Traced) -> Iterator[None]:
+    """Inside the block the handles of a graph mean its modules, and layers are called as they were."""
+    _known[:] = traced.opaque_calls
+    try:
+        yield
+    finally:
+        _known.clear()
+
+
 class _NotTaken(Exception):
     """The call of the network with the example failed, before tracing; see the cause."""
 
