@@ -72,12 +72,13 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(outputs)
         self.relu2 = activation()
-        self.stride, self.extra = stride, outputs - inputs
+        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm2(self.conv2(self.relu1(self.norm1(self.conv1(x)))))
-        if self.stride > 1 or self.extra:
-            x = functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+        if x.shape[1:] != y.shape[1:]:
+            x = x[:, :, :: self.stride, :: self.stride]
+            x = functional.pad(x, (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
         out: Tensor = self.relu2(x + y)
         return out
 

@@ -90,6 +90,7 @@ class Traced:
     """A network as a graph of nodes.
 
     inputs: placeholders of what the caller gives, in order; constants: tensors of all other placeholders by name;
+    paths: their paths in the network, where they are parameters or buffers of it;
     modules: quantizers and layers by their handles; result: tree of the output nodes.
     """
 
@@ -97,6 +98,7 @@ class Traced:
     module: fx.GraphModule
     inputs: list[fx.Node]
     constants: dict[str, Tensor]
+    paths: dict[str, str]
     modules: list[nn.Module]
     opaque_calls: list[Any]
     outputs: list[Any]
@@ -148,6 +150,7 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
         exported.graph_module,
         [node for node in placeholders if node.name not in names],
         {node.name: stored[names[node.name]] for node in placeholders if node.name in names},
+        {**signature.inputs_to_parameters, **signature.inputs_to_buffers},
         [opaque.module for opaque in calls],
         calls,
         list(output.args[0][mutated:]),
