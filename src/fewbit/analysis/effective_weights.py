@@ -6,7 +6,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from fewbit.quant import weight_names
+from fewbit.quant import unparametrize, weight_names
 
 
 def effective_copy(model: nn.Module) -> nn.Module:
@@ -16,12 +16,8 @@ def effective_copy(model: nn.Module) -> nn.Module:
     copy = deepcopy(model)
     for module in copy.modules():
         if parametrize.is_parametrized(module):
-            shared = type(
-                module
-            )  # with the original; torch removes the property from the class, so the copy needs its own
-            module.__class__ = type(shared.__name__, shared.__bases__, dict(vars(shared)))
             for name in list(cast(nn.ModuleDict, module.parametrizations)):
-                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+                unparametrize(module, name, keep_value=True)
     return copy.eval()
 
 

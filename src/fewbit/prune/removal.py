@@ -15,6 +15,7 @@ from fewbit.batches import call_of, output_of
 from fewbit.errors import PruningError
 from fewbit.inference import inference_mode
 from fewbit.prune.elements import check_masks, masked
+from fewbit.prune.masks import drop_masks, masks_on
 from fewbit.prune.sizes import fit_sizes
 from fewbit.prune.structure import Structure, structure_of
 from fewbit.quant import Quantizer, forget_flat_weights, quantizers
@@ -64,6 +65,28 @@ def remove(model: nn.Module, masks: Mapping[str, Tensor], example: Any) -> nn.Mo
     forget_flat_weights(model)
     _compare(model, example, wanted)
     return model
+
+
+def compact(model: nn.Module, example: Any) -> nn.Module:
+    """Cut all channels and units that masks prune out of a network, in place: `remove` with the masks on it.
+
+    Masks that still prune something, such as single kernels, stay.
+
+    Raises:
+        PruningError: as in `remove`.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fewbit.prune import add_masks, structure_of
+        >>> net, x = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)), torch.zeros(1, 4)
+        >>> net = add_masks(net, structure_of(net, x).elements, {"0": torch.arange(6) < 2})
+        >>> compact(net, x)[0]
+        Linear(in_features=4, out_features=2, bias=True)
+    """
+    masks = masks_on(model, structure_of(model, example).elements)
+    pruned = {name: mask for name, mask in masks.items() if not mask.all()}
+    return drop_masks(remove(model, pruned, example))
 
 
 def _kept(structure: Structure, masks: Mapping[str, Tensor]) -> Kept:

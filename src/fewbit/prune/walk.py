@@ -21,8 +21,8 @@ from fewbit.prune.atoms import FIXED, NOBODY, Atoms, Labels
 from fewbit.tracing import LAYER, MOVES, QUANTIZER, SAME, SHAPE_ONLY, Traced, args_of, known_handles, trace_network
 
 aten = torch.ops.aten
-ELSEWHERE = -1.0
-"""The place of a number that is no number of a parameter or buffer."""
+PADS: dict[Any, int] = {aten.constant_pad_nd.default: 1, aten.pad.default: 2}
+"""Operators that put numbers beside others, and how many of their arguments say where."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Walk:
         assert callable(target)
         # Of another tensor of the input only the shape is asked for (view_as).
         rest = [self.value(each).atoms if self.is_live(each) else self.constant(each) for each in args_of(node)[1:]]
-        count = {aten.constant_pad_nd.default: 1, aten.pad.default: 2}.get(target, len(rest))
+        count = PADS.get(target, len(rest))
         # What is put beside the numbers belongs to nobody, whatever it is.
         atoms, pruned = target(value.atoms, *rest[:count]), target(value.pruned, *rest)
         if isinstance(atoms, Tensor):
@@ -221,8 +221,8 @@ class Walk:
 
     def path_at(self, place: float) -> str:
         """The parameter or buffer that has a place."""
-        found = [path for path in self._order if self._first[path] <= place]
-        return found[-1]
+        found: str = next(path for path in reversed(self._order) if self._first[path] <= place)
+        return found
 
     def mark(self, table: dict[str, Tensor], places: Labels, atoms: Labels) -> None:
         """Enter the atoms of numbers at some places; what had an atom before is joined with it."""
@@ -238,7 +238,8 @@ class Walk:
     def module_path(self, node: fx.Node) -> str:
         """Path of the layer that a node is, or stands in."""
         if node.target in (LAYER, QUANTIZER):
-            return self._names[self.traced.opaque(node)]
+            named: str = self._names[self.traced.opaque(node)]
+            return named
         stack = node.meta.get("nn_module_stack") or {}
         paths = [str(entry[0]) for entry in stack.values()]
         return paths[-1].removeprefix("L['self']").lstrip(".") if paths else ""

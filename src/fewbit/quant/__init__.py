@@ -18,6 +18,7 @@ from fewbit.quant.base import Codes, Quantizer, check_finite, straight_through
 from fewbit.quant.flat_weights import forget_flat_weights
 from fewbit.quant.following import Follower
 from fewbit.quant.learned import LearnedActivation, LearnedUniform
+from fewbit.quant.parametrizations import unparametrize
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
 from fewbit.quant.step_size import fit_step, refine_step
 from fewbit.quant.ternary_weights import TernaryThreshold
@@ -51,6 +52,7 @@ __all__ = [
     "refine_step",
     "selection_of",
     "straight_through",
+    "unparametrize",
     "weight_names",
     "weight_quantizer",
 ]

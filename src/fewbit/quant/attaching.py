@@ -21,6 +21,7 @@ from fewbit.inference import inference_mode
 from fewbit.quant.activation import LOOK, Activation
 from fewbit.quant.base import Quantizer, check_finite
 from fewbit.quant.following import input_of
+from fewbit.quant.parametrizations import unparametrize
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
 
 Selection = Spec | Mapping[str, Spec | None] | None
@@ -85,7 +86,7 @@ def detach(model: nn.Module) -> nn.Module:
             assert isinstance(stack, parametrize.ParametrizationList)
             others = [step for step in stack if not isinstance(step, Quantizer)]
             if not others:
-                parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+                unparametrize(module, name)
             else:  # masks and norms of others stay
                 for place in reversed([i for i, step in enumerate(stack) if isinstance(step, Quantizer)]):
                     del stack[place]
