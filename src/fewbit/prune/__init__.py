@@ -1,24 +1,41 @@
 """Structured pruning: what belongs together, how good a mask is, and the smaller network."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.prune.best_of_n import BestOfN, masks_needed
 from fewbit.prune.elements import Elements, Masks, Owned, masked
+from fewbit.prune.importance import Importance, Magnitude, RandomMask, Taylor
 from fewbit.prune.kernels import kernels_of
 from fewbit.prune.masks import Mask, add_masks, drop_masks, masks_on
+from fewbit.prune.particle_filter import ParticleFilter
 from fewbit.prune.removal import compact, remove
+from fewbit.prune.score import ClassificationScore, MaskScore, Score
+from fewbit.prune.search_result import SearchResult, SearchWarning
 from fewbit.prune.structure import Group, Structure, structure_of
 
 __all__ = [
+    "BestOfN",
+    "ClassificationScore",
     "Elements",
     "Group",
+    "Importance",
+    "Magnitude",
     "Mask",
+    "MaskScore",
     "Masks",
     "Owned",
+    "ParticleFilter",
+    "RandomMask",
+    "Score",
+    "SearchResult",
+    "SearchWarning",
     "Structure",
+    "Taylor",
     "add_masks",
     "compact",
     "drop_masks",
     "kernels_of",
     "masked",
+    "masks_needed",
     "masks_on",
     "remove",
     "structure_of",
