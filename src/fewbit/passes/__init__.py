@@ -4,6 +4,7 @@ import fewbit.torch_side  # noqa: F401
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
 from fewbit.passes.online_finetune import OnlineFinetune
+from fewbit.passes.prune import Compact, PruneChannels, PruneKernels, PruneUnits
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass, compress, describe
 from fewbit.passes.recipe_file import Recipe, read_recipe
@@ -11,9 +12,13 @@ from fewbit.passes.sqwa import SQWA
 
 __all__ = [
     "SQWA",
+    "Compact",
     "Finetune",
     "OnlineFinetune",
     "Pass",
+    "PruneChannels",
+    "PruneKernels",
+    "PruneUnits",
     "Quantize",
     "Recipe",
     "compress",

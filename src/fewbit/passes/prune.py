@@ -10,7 +10,7 @@ References:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -61,7 +61,7 @@ class PruneChannels:
 
     ratio: Annotated[float, number(0, 1)]
     example: Any
-    importance: Importance = Magnitude()
+    importance: Importance = field(default_factory=Magnitude)
     layers: Annotated[Sequence[str], listed(text, 1)] = ("*",)
     keep: Annotated[Sequence[str], listed(text)] = ()
     cut: bool = True
@@ -127,7 +127,7 @@ class PruneKernels:
 
     ratio: Annotated[float, number(0, 1)]
     example: Any
-    importance: Importance = Magnitude()
+    importance: Importance = field(default_factory=Magnitude)
     layers: Annotated[Sequence[str], listed(text, 1)] = ("*",)
     keep: Annotated[Sequence[str], listed(text)] = ()
 

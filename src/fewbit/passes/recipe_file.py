@@ -25,7 +25,8 @@ from torch import nn
 
 from fewbit.errors import DataError, FewbitError
 from fewbit.passes.recipe import Pass
-from fewbit.passes.recipe_kinds import PASS_KEYS, Given, make_passes, try_optimizer
+from fewbit.passes.recipe_kinds import PASS_KEYS, TRAININGS, Given, make_passes, try_optimizer
+from fewbit.prune import MaskScore
 from fewbit.settings import kinded, refuse
 from fewbit.train import CrossEntropy, Objective
 
@@ -69,6 +70,7 @@ class Recipe:
         objective: Objective,
         teacher: nn.Module | None = None,
         calibration: Iterable[Any] | None = None,
+        score: MaskScore | None = None,
         seed: int = 0,
         checkpoint: str | Path | None = None,
         progress: bool = True,
@@ -79,25 +81,27 @@ class Recipe:
             batches: to train on.
             objective: the hard objective of the task, used where the recipe names none.
             teacher: the float network, for LogitKD.
-            calibration: batches from which the steps of signals are chosen; default `batches`.
+            calibration: batches from which the steps of signals are chosen; default `batches`. The first shows pruning
+                the shapes of the network.
+            score: judges masks in searches (`fewbit.prune.ClassificationScore`), on development data, never test data.
             seed: of all randomness; each pass has its own.
             checkpoint: to resume from and to save to: a file for Finetune, a folder for SQWA. The second training of a
                 recipe has ``-2`` in the name, and so on.
             progress: whether progress bars are shown.
 
         Raises:
-            DataError: the recipe has LogitKD, and there is no teacher.
+            DataError: the recipe has LogitKD, and there is no teacher; or a search of masks, and there is no score.
         """
         made: list[Pass] = []
         signals = batches if calibration is None else calibration
         trainings = 0
         for place, step in enumerate(self.steps):
             file = None
-            if checkpoint is not None and step["kind"] != "Quantize":
+            if checkpoint is not None and step["kind"] in TRAININGS:
                 trainings += 1
                 file = Path(checkpoint)
                 file = file if trainings == 1 else file.with_stem(f"{file.stem}-{trainings}")
-            given = Given(batches, objective, teacher, signals, seed + place, file, progress)
+            given = Given(batches, objective, teacher, signals, score, seed + place, file, progress)
             made += make_passes(step, given)
         return made
 
@@ -145,11 +149,16 @@ def _checked(step: Any, where: str) -> dict[str, Any]:
     if kind == "Quantize" and not checked.keys() & {"weights", "activations"}:
         raise DataError(f"{where}: there is nothing to quantize; wanted weights, activations or both")
     try:
-        for made in make_passes(checked, Given([], CrossEntropy(), nn.Identity(), [], 0, None, False)):
+        for made in make_passes(checked, Given([], CrossEntropy(), nn.Identity(), [], _no_score, 0, None, False)):
             try_optimizer(getattr(made, "optimizer", None))
     except (FewbitError, ValueError) as error:
         raise DataError(f"{where}: {error}") from error
     return checked
+
+
+def _no_score(model: nn.Module) -> float:
+    """In the place of a score, where passes are made only to find faults."""
+    return 0.0
 
 
 def _plain(value: Any) -> Any:

@@ -19,9 +19,11 @@ from fewbit.errors import DataError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
 from fewbit.passes.online_finetune import OnlineFinetune
+from fewbit.passes.prune import Compact, PruneChannels, PruneKernels, PruneUnits
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass
 from fewbit.passes.sqwa import SQWA
+from fewbit.prune import BestOfN, Magnitude, MaskScore, ParticleFilter, RandomMask, Taylor
 from fewbit.settings import Keys, keys_of, kinded, number
 from fewbit.train import CTC, CrossEntropy, GuidedCTC, Objective, Schedule, SymmetricSGD, constant, cosine, linear
 
@@ -52,6 +54,21 @@ PASSES: Kinds = {
     "gradual": gradual,
     "SQWA": SQWA,
     "OnlineFinetune": OnlineFinetune,
+    "PruneChannels": PruneChannels,
+    "PruneUnits": PruneUnits,
+    "PruneKernels": PruneKernels,
+    "Compact": Compact,
+}
+TRAININGS = tuple(
+    name for name, kind in PASSES.items() if {"checkpoint", "finetune"} & inspect.signature(kind).parameters.keys()
+)
+"""Passes that train, and go on from a checkpoint."""
+IMPORTANCES: Kinds = {
+    "Magnitude": Magnitude,
+    "Taylor": Taylor,
+    "RandomMask": RandomMask,
+    "BestOfN": BestOfN,
+    "ParticleFilter": ParticleFilter,
 }
 
 
@@ -63,6 +80,7 @@ class Given:
     objective: Objective
     teacher: nn.Module | None
     calibration: Iterable[Any]
+    score: MaskScore | None
     seed: int
     checkpoint: Path | None
     progress: bool
@@ -75,7 +93,14 @@ def _keys(kinds: Kinds, nested: Mapping[str, Any] | None = None) -> dict[str, Ke
 _OBJECTIVE_KEYS = _keys(OBJECTIVES, {"hard": kinded(_keys(HARD))})
 # The pass gives SymmetricSGD its clip and its seed.
 _OPTIMIZER_KEYS = _keys(OPTIMIZERS)
-_PASS_KEYS = _keys(PASSES, {"objective": kinded(_OBJECTIVE_KEYS), "optimizer": kinded(_OPTIMIZER_KEYS)})
+_PASS_KEYS = _keys(
+    PASSES,
+    {
+        "objective": kinded(_OBJECTIVE_KEYS),
+        "optimizer": kinded(_OPTIMIZER_KEYS),
+        "importance": kinded(_keys(IMPORTANCES)),
+    },
+)
 _FINETUNE = _PASS_KEYS["Finetune"]
 PASS_KEYS = _PASS_KEYS | {
     name: Keys({**keys.checks, **_FINETUNE.checks}, keys.required + _FINETUNE.required)
@@ -107,6 +132,8 @@ def _arguments(kind: Callable[..., Any], values: dict[str, Any], given: Given) -
             found[name] = given.objective
         elif name == "calibration" and "activations" in found:
             found[name] = given.calibration
+        elif name == "example":
+            found[name] = next(iter(given.calibration), None)
     return found
 
 
@@ -133,6 +160,20 @@ def _objective(settings: dict[str, Any] | None, given: Given) -> Any:
     return kind(**values)
 
 
+def _importance(settings: dict[str, Any], given: Given) -> Any:
+    values = dict(settings)
+    kind = IMPORTANCES[values.pop("kind")]
+    parameters = inspect.signature(kind).parameters
+    if "score" in parameters:
+        if given.score is None:
+            raise DataError(
+                f"{kind.__name__} judges masks on development data; give what judges them as passes(..., score=...)"
+            )
+        values["score"] = given.score
+    more = {"batches": given.batches, "objective": given.objective, "seed": given.seed}
+    return kind(**values, **{name: value for name, value in more.items() if name in parameters})
+
+
 def _schedule(value: float | dict[str, Any], _: Given) -> Schedule:
     if isinstance(value, float):
         return constant(value)
@@ -148,6 +189,7 @@ def _selection(value: str | tuple[tuple[str, str], ...], _: Given) -> str | dict
 
 
 _MAKERS: dict[str, Callable[[Any, Given], Any]] = {
+    "importance": _importance,
     "objective": _objective,
     "optimizer": _optimizer,
     "schedule": _schedule,

@@ -10,6 +10,7 @@ from fewbit.prune.particle_filter import ParticleFilter
 from fewbit.prune.removal import compact, remove
 from fewbit.prune.score import ClassificationScore, MaskScore, Score
 from fewbit.prune.search_result import SearchResult, SearchWarning
+from fewbit.prune.shapes import take_shapes
 from fewbit.prune.structure import Group, Structure, structure_of
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "masks_on",
     "remove",
     "structure_of",
+    "take_shapes",
 ]

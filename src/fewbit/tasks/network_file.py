@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from fewbit.errors import FileFormatError
+from fewbit.prune import take_shapes
 from fewbit.quant import attach, selection_of
 from fewbit.tasks.task import Task
 from fewbit.train import read_tensors, write_tensors
@@ -76,7 +77,7 @@ def load_network(path: str | Path, task: Task) -> SavedNetwork:
         raise FileFormatError(f"{path}: not a network saved by fewbit train or fewbit compress")
     try:
         about = json.loads(metadata[_KEY])
-        model = task.new(0, about["size"])
+        model = take_shapes(task.new(0, about["size"]), tensors)
         if about["quantized"] is not None:
             attach(model, **about["quantized"])
         model.load_state_dict(tensors)

@@ -122,7 +122,14 @@ def compress(
     with user_code(task, "batches"):
         batches = task.batches(seed)
     objective = task.retrain_objective or task.objective
-    steps = how.passes(batches=batches, objective=objective, teacher=teacher.model, seed=seed, checkpoint=checkpoint)
+    steps = how.passes(
+        batches=batches,
+        objective=objective,
+        teacher=teacher.model,
+        score=task.measure,
+        seed=seed,
+        checkpoint=checkpoint,
+    )
     with user_code(task, "compression"):
         student = passes.compress(teacher.model, *steps)
     recipe = teacher.recipe | how.to_dict() | {"seed": seed}
