@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.utils import _pytree
 
-from fewbit.batches import call_of, output_of
+from fewbit.batches import call_of
 from fewbit.errors import PruningError
 from fewbit.inference import inference_mode
 from fewbit.prune.elements import check_masks, masked
@@ -54,7 +55,7 @@ def remove(model: nn.Module, masks: Mapping[str, Tensor], example: Any) -> nn.Mo
     check_masks(structure.elements, masks)
     with masked(model, structure.elements, masks):
         constants = _constants(structure_of(model, example), masks)
-        wanted = _run(model, example)
+        wanted = _run(model, example, structure)
     kept = _kept(structure, masks)
     for path, dims in kept.items():
         _cut(model, path, dims)
@@ -63,7 +64,7 @@ def remove(model: nn.Module, masks: Mapping[str, Tensor], example: Any) -> nn.Mo
     for layer, bias, constant in constants:
         _add_constant(model, layer, bias, constant, kept)
     forget_flat_weights(model)
-    _compare(model, example, wanted)
+    _compare(model, example, structure, wanted)
     return model
 
 
@@ -108,7 +109,10 @@ def _cut(model: nn.Module, path: str, dims: Mapping[int, Tensor]) -> None:
     old = getattr(module, name)
     new = _taken(old.detach(), dims)
     if isinstance(old, nn.Parameter):
-        setattr(module, name, nn.Parameter(new, requires_grad=old.requires_grad))
+        fresh = nn.Parameter(new, requires_grad=old.requires_grad)
+        homes = [(each, key) for each in model.modules() for key, held in each._parameters.items() if held is old]
+        for each, key in homes:  # several where weights are tied
+            setattr(each, key, fresh)
     else:
         module._buffers[name] = new
     if isinstance(module, parametrize.ParametrizationList):
@@ -169,23 +173,26 @@ def _weights_of(layer: str) -> tuple[str, str]:
     return f"{layer}.weight".lstrip("."), f"{layer}.parametrizations.weight.original".lstrip(".")
 
 
-def _run(model: nn.Module, example: Any) -> Tensor:
+def _run(model: nn.Module, example: Any, structure: Structure) -> list[Tensor]:
+    """What a network gives, without the states of layers, which get smaller."""
     args, named = call_of(model, example)
     with inference_mode(model):
-        return output_of(model(*args, **named)).detach().clone()
+        leaves = _pytree.tree_leaves(model(*args, **named))
+    return [leaves[place].detach().clone() for place in structure.results]
 
 
-def _compare(model: nn.Module, example: Any, wanted: Tensor) -> None:
+def _compare(model: nn.Module, example: Any, structure: Structure, wanted: list[Tensor]) -> None:
     """Raise `PruningError` if the smaller network is not the masked one."""
     advice = "leave these groups out, or write the sizes in its code as sizes of its tensors"
     try:
-        found = _run(model, example)
+        found = _run(model, example, structure)
     except Exception as error:  # of any kind: it is the user's code that meets the new sizes
         raise PruningError(f"the smaller network does not run: {type(error).__name__}: {error}; {advice}") from error
-    if found.shape != wanted.shape:
-        raise PruningError(f"the smaller network gives {tuple(found.shape)}, wanted {tuple(wanted.shape)}; {advice}")
     rounded = any(name.endswith("input") for name, _ in quantizers(model))
-    allowed = (ROUNDED if rounded else TOLERANCE) * float(wanted.abs().max().clamp_min(1.0))
-    difference = float((found - wanted).abs().max()) if found.numel() else 0.0
-    if not difference <= allowed:
-        raise PruningError(f"the smaller network differs from the masked one by up to {difference:.3g}; {advice}")
+    share = ROUNDED if rounded else TOLERANCE
+    for ours, theirs in zip(found, wanted, strict=True):
+        if ours.shape != theirs.shape:
+            raise PruningError(f"the smaller network gives {tuple(ours.shape)}, wanted {tuple(theirs.shape)}; {advice}")
+        difference = float((ours - theirs).abs().max()) if ours.numel() else 0.0
+        if not difference <= share * max(1.0, float(theirs.abs().max()) if theirs.numel() else 0.0):
+            raise PruningError(f"the smaller network differs from the masked one by up to {difference:.3g}; {advice}")

@@ -57,6 +57,7 @@ class Structure:
     groups: Mapping[str, Group]
     refused: Mapping[str, str]
     folds: tuple[tuple[Fold, Mapping[int, tuple[str, int]]], ...] = ()
+    results: tuple[int, ...] = (0,)
 
     @property
     def elements(self) -> list[Elements]:
@@ -114,6 +115,9 @@ class _Reader:
     def __init__(self, walk: Walk) -> None:
         self.walk, self.atoms = walk, walk.atoms
         self.lines: list[tuple[str, str, int, Tensor]] = []
+        for path in walk.crossed:
+            for marked in (walk.made[path], walk.read[path]):
+                self.atoms.fix_all(marked, f"its weight is that of {_module_of(path)} too")
         for table, marked in (("made", walk.made), ("read", walk.read)):
             for path, flat in marked.items():
                 if (flat != NOBODY).any():
@@ -140,7 +144,7 @@ class _Reader:
         for fold in self.walk.folds:
             read = {i: self.atoms.find(int(atom)) for i, atom in enumerate(fold.atoms.tolist())}
             folds.append((fold, {i: element[root] for i, root in read.items() if root in element}))
-        return Structure(groups, self._refused(element), tuple(folds))
+        return Structure(groups, self._refused(element), tuple(folds), tuple(self.walk.results))
 
     def _roots(self, flat: Tensor) -> Tensor:
         atoms, place = torch.unique(flat.long(), return_inverse=True)
@@ -185,10 +189,14 @@ class _Reader:
         name, count = first or "the network", 2
         while name in taken:
             name, count = f"{first}#{count}", count + 1
-        around = [self.walk.model.get_submodule(path) for path in (first, first.rpartition(".")[0])]
-        recurrent = any(getattr(module, "recurrent", False) or isinstance(module, nn.RNNBase) for module in around)
+        kind = "units" if any(self._is_recurrent(_module_of(path)) for path in made) else "channels"
         members = tuple(f"{layer or 'the network'} {' and '.join(sides)}".strip() for layer, sides in words.items())
-        return Group(Elements(name, "units" if recurrent else "channels", len(roots), owned), cuts, members)
+        return Group(Elements(name, kind, len(roots), owned), cuts, members)
+
+    def _is_recurrent(self, path: str) -> bool:
+        """Whether a layer, or the one around it, works on what earlier frames left behind."""
+        around = [self.walk.model.get_submodule(each) for each in (path, path.rpartition(".")[0])]
+        return any(getattr(module, "recurrent", False) or isinstance(module, nn.RNNBase) for module in around)
 
     def _refused(self, element: Mapping[int, Any]) -> dict[str, str]:
         """Layers whose outputs are all fixed."""

@@ -67,7 +67,8 @@ class Walk:
 
     atoms: all of them. made: for each parameter or buffer by its path, the atom that each of its numbers makes: it is 0
     where that atom is pruned. read: likewise, the atom whose numbers a number of a weight multiplies. folds: products
-    that read constants.
+    that read constants. results: places of the results that are no states of layers.
+    crossed: weights whose rows and columns both make, or both read, as those of an embedding used again at the end.
     """
 
     def __init__(self, model: nn.Module, call: Call) -> None:
@@ -75,9 +76,13 @@ class Walk:
         self.traced: Traced = trace_network(model, call)
         self.atoms = Atoms()
         self.tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        first = {tensor: path for path, tensor in model.named_parameters()}
+        self._tied = {path: first[tensor] for path, tensor in model.named_parameters(remove_duplicate=False)}
         self.made: dict[str, Tensor] = {}
         self.read: dict[str, Tensor] = {}
         self.folds: list[Fold] = []
+        self.results: list[int] = []
+        self.crossed: set[str] = set()
         self._first: dict[str, int] = {}
         self._order: list[str] = []
         count = 0
@@ -104,7 +109,7 @@ class Walk:
             self.values[node] = Value(torch.full(shape, float(FIXED), dtype=torch.float64), torch.zeros(shape))
         elif node.op == "placeholder":
             path = self.traced.paths.get(node.name)
-            self.places[node] = None if path is None else self.places_of(path)
+            self.places[node] = None if path is None else self.places_of(self._tied.get(path, path))
         elif node.op == "call_function":
             reads = () if node.target in SHAPE_ONLY else node.all_input_nodes
             if any(each in self.values for each in reads):
@@ -134,7 +139,8 @@ class Walk:
         rest = [self.value(each).atoms if self.is_live(each) else self.constant(each) for each in args_of(node)[1:]]
         count = PADS.get(target, len(rest))
         # What is put beside the numbers belongs to nobody, whatever it is.
-        atoms, pruned = target(value.atoms, *rest[:count]), target(value.pruned, *rest)
+        atoms = target(value.atoms.contiguous(), *rest[:count])
+        pruned = target(value.pruned.contiguous(), *rest)
         if isinstance(atoms, Tensor):
             self.values[node] = Value(atoms, pruned)
         else:
@@ -151,7 +157,7 @@ class Walk:
             if places is None:
                 return None
             assert callable(node.target)
-            found = node.target(places, *[self.constant(each) for each in args[1:]])
+            found = node.target(places.contiguous(), *[self.constant(each) for each in args[1:]])
             return found if isinstance(found, Tensor) else None
         if node.target is operator.getitem and isinstance(args[0], fx.Node) and args[0].target in MOVES:
             source = self.places.get(args_of(args[0])[0])
@@ -169,13 +175,14 @@ class Walk:
         return None
 
     def _fix_results(self) -> None:
-        for node in self.traced.outputs:
+        for place, node in enumerate(self.traced.outputs):
             if not isinstance(node, fx.Node) or node not in self.values:
                 continue
             source = args_of(node)[0] if args_of(node) else None
             is_state = node.target is operator.getitem and isinstance(source, fx.Node) and source.target is LAYER
             if is_state and args_of(node)[1] > 0:
                 continue  # streams keep it, and its size is that of the layer
+            self.results.append(place)
             value = self.values[node]
             for each in value if isinstance(value, list) else [value]:
                 self.atoms.fix_all(each.atoms, "it is a result of the network")
@@ -231,7 +238,11 @@ class Walk:
             first, size = self._first[path], self.tensors[path].numel()
             here = (places >= first) & (places < first + size)
             index, new = (places[here] - first).long(), atoms[here]
-            self.atoms.join_all(table[path][index], new)
+            old = table[path][index]
+            pairs = len(torch.unique(torch.stack([old, new]), dim=1)[0])
+            if (old != NOBODY).all() and pairs > max(len(torch.unique(old)), len(torch.unique(new))):
+                self.crossed.add(path)
+            self.atoms.join_all(old, new)
             table[path][index] = new
             self.atoms.join_all(table[path][index], new)  # one place may have been named twice
 
@@ -249,7 +260,7 @@ class Walk:
         path = self.module_path(node)
         kind = type(self.model.get_submodule(path)).__name__.removeprefix("Parametrized")
         name = str(node.target).removeprefix("aten.").split(".")[0]
-        return f"{path or kind} ({kind if path else name})"
+        return f"{path} ({kind})" if path else f"the network ({name})"
 
     def parameter(self, module: str, name: str) -> str | None:
         """Path of a parameter of a layer by its own name, behind masks and quantizers; ``None`` if there is none."""
