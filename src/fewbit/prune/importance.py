@@ -88,7 +88,8 @@ class Taylor:
     each batch, and the squares are added. The network is in evaluation mode.
 
     Args:
-        batches: training or development data, read once.
+        batches: training or development data, read once. The gradients of the examples of a batch cancel in a trained
+            network, so give small batches.
         objective: the loss, as in `fewbit.train.fit`; it sees the progress 1, the end of training.
 
     Raises:
