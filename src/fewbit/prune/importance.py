@@ -75,7 +75,7 @@ class Magnitude:
         for each in elements:
             powers = torch.zeros(each.size, dtype=torch.float64)
             for owned in each.owned:
-                powers += _by_owner(owned, each.size, master_of(model, owned).detach().double().abs() ** self.norm)
+                powers += _by_owner(owned, each.size, _exact(master_of(model, owned)).abs() ** self.norm)
             sizes[each.name] = powers ** (1 / self.norm)
         return _keep_largest(elements, ratio, sizes)
 
@@ -126,7 +126,7 @@ class Taylor:
                         for owned in each.owned:
                             master = master_of(model, owned)
                             if (slope := slopes[master]) is not None:
-                                change += _by_owner(owned, each.size, master.detach().double() * slope.double())
+                                change += _by_owner(owned, each.size, _exact(master) * _exact(slope))
                         sums[each.name] += change.square()
                     seen = True
         finally:
@@ -157,10 +157,15 @@ class RandomMask:
         return draw(elements, counts_of(elements, ratio), torch.Generator().manual_seed(self.seed))
 
 
+def _exact(values: Tensor) -> Tensor:
+    """In float64, which not every accelerator has: on the CPU."""
+    return values.detach().cpu().double()
+
+
 def _by_owner(owned: Owned, size: int, values: Tensor) -> Tensor:
-    """The sum of a parameter's `values` over the numbers of each element, in float64 on the CPU."""
-    owners = owned.owners.to(values.device).expand(values.shape).reshape(-1) + 1  # -1, nobody's number, goes first
-    return values.new_zeros(size + 1).index_add(0, owners, values.reshape(-1))[1:].cpu()
+    """The sum of a parameter's `values` over the numbers of each element."""
+    owners = owned.owners.cpu().expand(values.shape).reshape(-1) + 1  # -1, nobody's number, goes first
+    return values.new_zeros(size + 1).index_add(0, owners, values.reshape(-1))[1:]
 
 
 def _keep_largest(elements: Sequence[Elements], ratio: float, values: Masks) -> Masks:
