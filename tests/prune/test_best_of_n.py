@@ -100,6 +100,14 @@ def test_layers_are_searched_with_all_others_dense():
         assert judge(trained(), [each], {each.name: result.masks[each.name]}, score).error == min(errors) < errors[0]
 
 
+def test_each_layer_has_draws_of_its_own():
+    elements = [*rows(30, "a"), *rows(30, "b")]
+    masks = BestOfN(worth_lost, tries=1, scope="layer")(weighted(torch.ones(30)), elements, 0.5)
+    other = BestOfN(worth_lost, tries=1, scope="layer", seed=1)(weighted(torch.ones(30)), elements, 0.5)
+    seen = {tuple(mask.tolist()) for mask in (*masks.values(), *other.values())}
+    assert len(seen) == 4
+
+
 def test_the_best_of_100_is_better_than_the_median_random_mask():
     """The claim of the paper, on a trained network at 40%: on data of the search, and on other data."""
     score = ClassificationScore([images(300, seed=2)])

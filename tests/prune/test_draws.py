@@ -44,6 +44,17 @@ def test_all_masks_are_equally_likely():
     assert max(abs(count - 300) for count in seen.values()) < 5 * 300**0.5
 
 
+@pytest.mark.parametrize(("pruned", "wanted"), [(1, [0, 1, 2]), (4, [3, 4, 5])])
+def test_a_repair_is_random_among_what_it_may_change(pruned, wanted):
+    """Too many pruned: one of them stays pruned. Too few: one more goes."""
+    masks = torch.tensor([[False] * 3 + [True] * 3]).expand(900, 6)
+    gone = ~with_count(masks, pruned, generator())
+    times = gone.sum(0)[wanted]
+    assert gone[:, :3].all() if pruned == 4 else not gone[:, 3:].any()
+    assert int(times.sum()) == 900
+    assert ((times - 300).abs() < 5 * 300**0.5).all()
+
+
 def test_the_enumeration_has_every_mask_once():
     elements = [*rows(5, "a"), *rows(4, "b")]
     counts = counts_of(elements, 0.5)

@@ -150,6 +150,15 @@ def test_taylor_is_the_change_of_a_linear_loss():
     assert layer.weight.grad is None
 
 
+def test_taylor_sees_a_network_in_evaluation_mode():
+    def objective(model, batch, progress):
+        assert not any(module.training for module in model.modules())
+        return CrossEntropy()(model, batch, progress)
+
+    with torch.no_grad():  # of the caller
+        assert list(Taylor(BATCHES, objective)(network().train(), channels(), 0.5)) == ["0", "3"]
+
+
 def test_taylor_reads_quantized_weights_through_their_masters():
     model = with_history()
     elements = channels()

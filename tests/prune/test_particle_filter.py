@@ -8,8 +8,9 @@ import torch
 
 from fewbit.errors import ArgumentError, FileFormatError
 from fewbit.prune import BestOfN, ClassificationScore, ParticleFilter, Score
+from fewbit.prune.particle_moves import effective_size, reweighted
 from fewbit.prune.score import judge
-from fewbit.train import write_tensors
+from fewbit.train import read_tensors, write_tensors
 from tests.prune.small_networks import channels, images, rows, trained, weighted, worth_lost
 
 
@@ -60,6 +61,51 @@ def test_without_selection_and_moves_particles_stay_where_they_are():
 
     small(score, crossover=0.0, mutation=0.0).search(layer(), rows(64), 0.5)
     assert all(seen[place].equal(seen[place % 8]) for place in range(48))
+
+
+def watched(error):
+    """A score by the number of the evaluation, and the pruned rows of each evaluation."""
+    seen = []
+
+    def score(model):
+        seen.append(model.weight.detach()[:, 0] == 0)
+        return error(len(seen) - 1)
+
+    return score, seen
+
+
+def test_particles_of_little_weight_are_replaced(tmp_path):
+    """One of eight is good: 1 / sum w^2 is 1.8, below 4."""
+    score, seen = watched(lambda number: float(number != 5))
+    small(score, rounds=2, crossover=0.0, mutation=0.0).search(layer(), rows(64), 0.5)
+    assert sum(mask.equal(seen[5]) for mask in seen[8:]) >= 5
+    first = small(watched(lambda number: float(number != 5))[0], rounds=1, checkpoint=tmp_path / "first")
+    first.search(layer(), rows(64), 0.5)
+    assert read_tensors(tmp_path / "first")[0]["weights"].tolist() == [1 / 8] * 8
+
+
+def test_particles_of_like_weight_stay_and_carry_it(tmp_path):
+    """A few thousandths between errors: weights differ, and 1 / sum w^2 is above 4. The elite comes first."""
+    errors = [0.5 + 1e-4 * number for number in (3, 1, 2, 7, 0, 6, 5, 4)]
+    score, seen = watched(lambda number: errors[number % 8])
+    search = small(score, rounds=1, crossover=0.0, mutation=0.0, checkpoint=tmp_path / "state")
+    search.search(layer(), rows(64), 0.5)
+    tensors, _ = read_tensors(tmp_path / "state")
+    order = [4, 1, 0, 2, 3, 5, 6, 7]
+    equal = torch.full((8,), 1 / 8, dtype=torch.float64)
+    weights = reweighted(equal, [Score(error) for error in errors])
+    assert effective_size(weights) > 4
+    assert tensors["weights"].equal(weights[order])
+    assert tensors["particles/fc"].equal(~torch.stack(seen)[order])
+
+
+@pytest.mark.parametrize(("mutation", "swaps"), [(None, 2), (6 / 64, 6)])
+def test_elements_are_swapped_as_often_as_asked(mutation, swaps):
+    score, seen = watched(lambda number: 0.5)
+    search = small(score, particles=50, rounds=4, crossover=0.0, mutation=mutation)
+    search.search(layer(), rows(64), 0.5)
+    moved = [int((seen[place] != seen[place - 50]).sum()) for place in range(50, 200) if place % 50 >= 2]
+    assert 0.75 * 2 * swaps < statistics.fmean(moved) < 1.1 * 2 * swaps  # two elements each, less where swaps meet
 
 
 def test_broken_masks_rank_last_and_die_out():

@@ -1,6 +1,6 @@
 """Which elements matter: one call for all measures, from the size of weights to a search over masks.
 
-    magnitude:  (sum |w|^p)^(1/p)          over the numbers that an element owns
+    magnitude:  sum |w|^p                  over the numbers that an element owns, the norm without its root
     Taylor:     sum over batches (sum w g)^2, with g the gradient of the loss for one batch
 
 Magnitude and Taylor give each element a number; the elements with the smallest are pruned. Searches
@@ -73,10 +73,10 @@ class Magnitude:
     def __call__(self, model: nn.Module, elements: Sequence[Elements], ratio: float) -> Masks:
         sizes = {}
         for each in elements:
-            powers = torch.zeros(each.size, dtype=torch.float64)
+            sizes[each.name] = torch.zeros(each.size, dtype=torch.float64)
             for owned in each.owned:
-                powers += _by_owner(owned, each.size, _exact(master_of(model, owned)).abs() ** self.norm)
-            sizes[each.name] = powers ** (1 / self.norm)
+                numbers = _exact(master_of(model, owned))
+                sizes[each.name] += _by_owner(owned, each.size, numbers.abs() ** self.norm)
         return _keep_largest(elements, ratio, sizes)
 
 
