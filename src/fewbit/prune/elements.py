@@ -123,7 +123,8 @@ def masked(model: nn.Module, elements: Sequence[Elements], masks: Mapping[str, T
                 for owned in each.owned if each.name in masks else ():
                     parameter = master_of(model, owned)
                     saved.setdefault(parameter, parameter.detach().clone())
-                    parameter.mul_(kept_numbers(owned, masks[each.name]).to(parameter.device))
+                    gone = ~kept_numbers(owned, masks[each.name])
+                    parameter.masked_fill_(gone.to(parameter.device), 0)  # a product would leave -0 and NaN
         yield model
     finally:
         with torch.no_grad():

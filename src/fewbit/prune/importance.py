@@ -1,6 +1,6 @@
 """Which elements matter: one call for all measures, from the size of weights to a search over masks.
 
-    magnitude:  (sum |w|^p)^(1/p)          over the numbers that an element owns
+    magnitude:  sum |w|^p                  over the numbers that an element owns, the norm without its root
     Taylor:     sum over batches (sum w g)^2, with g the gradient of the loss for one batch
 
 Magnitude and Taylor give each element a number; the elements with the smallest are pruned. Searches
@@ -73,10 +73,10 @@ class Magnitude:
     def __call__(self, model: nn.Module, elements: Sequence[Elements], ratio: float) -> Masks:
         sizes = {}
         for each in elements:
-            powers = torch.zeros(each.size, dtype=torch.float64)
+            sizes[each.name] = torch.zeros(each.size, dtype=torch.float64)
             for owned in each.owned:
-                powers += _by_owner(owned, each.size, master_of(model, owned).detach().double().abs() ** self.norm)
-            sizes[each.name] = powers ** (1 / self.norm)
+                numbers = _exact(master_of(model, owned))
+                sizes[each.name] += _by_owner(owned, each.size, numbers.abs() ** self.norm)
         return _keep_largest(elements, ratio, sizes)
 
 
@@ -88,7 +88,8 @@ class Taylor:
     each batch, and the squares are added. The network is in evaluation mode.
 
     Args:
-        batches: training or development data, read once.
+        batches: training or development data, read once. The gradients of the examples of a batch cancel in a trained
+            network, so give small batches.
         objective: the loss, as in `fewbit.train.fit`; it sees the progress 1, the end of training.
 
     Raises:
@@ -125,7 +126,7 @@ class Taylor:
                         for owned in each.owned:
                             master = master_of(model, owned)
                             if (slope := slopes[master]) is not None:
-                                change += _by_owner(owned, each.size, master.detach().double() * slope.double())
+                                change += _by_owner(owned, each.size, _exact(master) * _exact(slope))
                         sums[each.name] += change.square()
                     seen = True
         finally:
@@ -156,10 +157,15 @@ class RandomMask:
         return draw(elements, counts_of(elements, ratio), torch.Generator().manual_seed(self.seed))
 
 
+def _exact(values: Tensor) -> Tensor:
+    """In float64, which not every accelerator has: on the CPU."""
+    return values.detach().cpu().double()
+
+
 def _by_owner(owned: Owned, size: int, values: Tensor) -> Tensor:
-    """The sum of a parameter's `values` over the numbers of each element, in float64 on the CPU."""
-    owners = owned.owners.to(values.device).expand(values.shape).reshape(-1) + 1  # -1, nobody's number, goes first
-    return values.new_zeros(size + 1).index_add(0, owners, values.reshape(-1))[1:].cpu()
+    """The sum of a parameter's `values` over the numbers of each element."""
+    owners = owned.owners.cpu().expand(values.shape).reshape(-1) + 1  # -1, nobody's number, goes first
+    return values.new_zeros(size + 1).index_add(0, owners, values.reshape(-1))[1:]
 
 
 def _keep_largest(elements: Sequence[Elements], ratio: float, values: Masks) -> Masks:
