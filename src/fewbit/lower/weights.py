@@ -88,12 +88,18 @@ def weight_of(quantizer: Quantizer, tensor: Tensor, name: str = "weight") -> Wei
         case PerTensor():
             return Weight(values, scale.reshape(1), codes.format, codes.per)
         case PerRow():
-            return Weight(values, scale.reshape(-1), codes.format, codes.per)
+            return Weight(values, _of_live_rows(values, scale.reshape(-1)), codes.format, codes.per)
         case PerGroup():
             largest = scale.max(axis=1)
             relative = np.rint(scale / largest[:, None] * (1 << ops.GROUP_SHIFT)).astype(np.int64)
             return Weight(values, largest, codes.format, codes.per, np.maximum(relative, 1))
     raise LoweringError(f"its {name} has a step per token, which weights cannot have")
+
+
+def _of_live_rows(codes: Integers, scale: Floats) -> Floats:
+    """Scales in which a row of zeros, whose own scale means nothing, has no say about the common shift of a rescale."""
+    live = codes.any(axis=1)
+    return np.where(live, scale, scale[live].max()) if live.any() else scale
 
 
 def read_signal(module: nn.Module) -> SignalCodes | None:

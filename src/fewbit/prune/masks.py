@@ -24,7 +24,7 @@ class Mask(nn.Module):
         self.register_buffer("keep", keep)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.keep
+        return torch.where(self.keep, x, 0.0)
 
 
 def add_masks(model: nn.Module, elements: Sequence[Elements], masks: Mapping[str, Tensor]) -> nn.Module:
@@ -109,7 +109,7 @@ def drop_masks(model: nn.Module, all_of_them: bool = False) -> nn.Module:
         assert isinstance(stack, parametrize.ParametrizationList)
         assert isinstance(stack.original, Tensor)
         with torch.no_grad():
-            stack.original *= mask.keep
+            stack.original.masked_fill_(~mask.keep, 0.0)
         if len(stack) == 1:
             unparametrize(module, name)
         else:

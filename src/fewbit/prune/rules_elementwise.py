@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from fewbit.prune.atoms import NOBODY, Labels
-from fewbit.prune.walk import Value, Walk, rule
+from fewbit.prune.walk import Value, Walk, numbers_of, rule, zeros
 from fewbit.tracing import QUANTIZER, args_of
 
 aten = torch.ops.aten
@@ -39,7 +39,9 @@ def quantizer(walk: Walk, node: fx.Node) -> None:
     """A quantizer of a signal: 0 stays 0, and a constant becomes its code."""
     value = walk.value(args_of(node)[0])
     module = walk.traced.opaque(node)
-    walk.values[node] = Value(value.atoms, module(value.pruned) if value.pruned.any() else value.pruned)
+    walk.values[node] = Value(
+        value.atoms, module(value.pruned.float()).double() if value.pruned.any() else value.pruned
+    )
 
 
 @rule(aten.add.Tensor, aten.add_.Tensor, aten.sub.Tensor, aten.sub_.Tensor, aten.mul.Tensor, aten.mul_.Tensor)
@@ -74,8 +76,7 @@ def _operand(walk: Walk, node: fx.Node, argument: Any) -> Value:
     """
     if walk.is_live(argument):
         return walk.value(argument)
-    numbers = walk.constant(argument)
-    numbers = numbers.detach() if isinstance(numbers, Tensor) else torch.tensor(float(numbers))
+    numbers = numbers_of(walk.constant(argument))
     other = next(walk.value(each) for each in args_of(node)[:2] if each is not argument)
     nobody = Value(torch.zeros(numbers.shape, dtype=torch.float64), numbers)
     aligned = numbers.view(*[1] * (other.atoms.dim() - numbers.dim()), *numbers.shape)
@@ -123,8 +124,8 @@ def batch_norm(walk: Walk, node: fx.Node) -> None:
     pruned = torch.zeros_like(value.pruned)
     if gain is None and mean is not None:
         shape = [1, -1, *[1] * (pruned.dim() - 2)]
-        root = (walk.constant(variance) + args_of(node)[7]).sqrt()
-        pruned = (value.pruned - walk.constant(mean).view(shape)) / root.view(shape)
+        root = (numbers_of(walk.constant(variance)) + args_of(node)[7]).sqrt()
+        pruned = (value.pruned - numbers_of(walk.constant(mean)).view(shape)) / root.view(shape)
     walk.values[node] = Value(value.atoms, pruned)
 
 
@@ -147,7 +148,7 @@ def pool(walk: Walk, node: fx.Node) -> None:
         assert callable(node.target)
         pruned = node.target(value.pruned, *rest)
     else:
-        pruned = torch.zeros(shape)
+        pruned = zeros(shape)
     lined = channels.view(*[1] * (places - 1), -1, *[1] * (len(shape) - places))
     walk.values[node] = Value(lined.expand(shape), pruned)
 

@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from fewbit import nn as layers
 from fewbit.prune.atoms import FIXED, Labels
-from fewbit.prune.walk import Value, Walk, rule
+from fewbit.prune.walk import Value, Walk, rule, zeros
 from fewbit.tracing import LAYER, args_of
 
 Units = Callable[[Walk, nn.Module, str, Labels], Labels]
@@ -38,7 +38,7 @@ def layer(walk: Walk, node: fx.Node) -> None:
             whole = outputs[: each.shape[-1]]  # a state of one direction
         if whole is None:
             whole = torch.full((each.shape[-1],), float(FIXED), dtype=torch.float64)
-        results.append(Value(whole.expand(each.shape), torch.zeros(each.shape)))
+        results.append(Value(whole.expand(each.shape), zeros(each.shape)))
     walk.values[node] = results
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, fx
 
 from fewbit.prune.atoms import Labels
-from fewbit.prune.walk import Fold, Value, Walk, rule
+from fewbit.prune.walk import Fold, Value, Walk, numbers_of, rule, zeros
 from fewbit.tracing import args_of
 
 aten = torch.ops.aten
@@ -58,7 +58,7 @@ def _product(walk: Walk, node: fx.Node, x: Any, matrix: Any, turned: bool, bias:
         numbers = walk.constant(matrix)
         _fold(walk, node, value, inputs, numbers.t() if turned else numbers, bias_places)
     shape = node.meta["val"].shape
-    walk.values[node] = Value(outputs.expand(shape), torch.zeros(shape))
+    walk.values[node] = Value(outputs.expand(shape), zeros(shape))
 
 
 def _made(walk: Walk, weight: Labels, bias: Labels | None) -> Labels:
@@ -79,7 +79,7 @@ def _fold(
     walk.atoms.fix_all(inputs[~same], f"{walk.place(node)} reads it beside constants that differ from place to place")
     pruned = torch.where(same, lines[:, 0], 0.0)
     path = None if bias is None else walk.path_at(float(bias[0]))
-    summed = weight.detach().reshape(*weight.shape[:2], -1).sum(-1)
+    summed = numbers_of(weight).reshape(*weight.shape[:2], -1).sum(-1)
     walk.folds.append(Fold(walk.module_path(node), summed, path, inputs, pruned))
 
 
@@ -114,7 +114,7 @@ def convolution(walk: Walk, node: fx.Node) -> None:
             _fold(walk, node, value, inputs, walk.constant(weight), bias_places, channel)
     shape = node.meta["val"].shape
     lined = outputs.view(-1, *[1] * (places.dim() - 2))
-    walk.values[node] = Value(lined.expand(shape), torch.zeros(shape))
+    walk.values[node] = Value(lined.expand(shape), zeros(shape))
 
 
 @rule(aten.embedding.default)
@@ -128,4 +128,4 @@ def embedding(walk: Walk, node: fx.Node) -> None:
     outputs = walk.atoms.fresh(places.shape[1])
     walk.mark(walk.made, places, outputs.expand(places.shape))
     shape = node.meta["val"].shape
-    walk.values[node] = Value(outputs.expand(shape), torch.zeros(shape))
+    walk.values[node] = Value(outputs.expand(shape), zeros(shape))

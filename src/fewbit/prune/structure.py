@@ -116,8 +116,8 @@ class _Reader:
         self.walk, self.atoms = walk, walk.atoms
         self.lines: list[tuple[str, str, int, Tensor]] = []
         for path in walk.crossed:
-            for marked in (walk.made[path], walk.read[path]):
-                self.atoms.fix_all(marked, f"its weight is that of {_module_of(path)} too")
+            for entries in (walk.made[path], walk.read[path]):
+                self.atoms.fix_all(entries, f"its weight is that of {_module_of(path)} too")
         for table, marked in (("made", walk.made), ("read", walk.read)):
             for path, flat in marked.items():
                 if (flat != NOBODY).any():

@@ -7,7 +7,7 @@ quantized before it is used.
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,13 +21,18 @@ from fewbit.prune.atoms import FIXED, NOBODY, Atoms, Labels
 from fewbit.tracing import LAYER, MOVES, QUANTIZER, SAME, SHAPE_ONLY, Traced, args_of, known_handles, trace_network
 
 aten = torch.ops.aten
+MASKS = (aten.mul.Tensor, aten.where.self, aten.where.ScalarOther, aten.masked_fill.Scalar)
+"""Operators that may put a mask on a weight."""
 PADS: dict[Any, int] = {aten.constant_pad_nd.default: 1, aten.pad.default: 2}
 """Operators that put numbers beside others, and how many of their arguments say where."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor that depends on the input: ``atoms`` of its numbers, and ``pruned``, their values without their atom."""
+    """A tensor that depends on the input: ``atoms`` of its numbers, and ``pruned``, their values without their atom.
+
+    Both are float64, whatever the network is in.
+    """
 
     atoms: Labels
     pruned: Tensor
@@ -46,6 +51,16 @@ class Fold:
     bias: str | None
     atoms: Labels
     pruned: Tensor
+
+
+def zeros(shape: Sequence[int]) -> Tensor:
+    """Values of numbers that are 0 when they are pruned."""
+    return torch.zeros(tuple(shape), dtype=torch.float64)
+
+
+def numbers_of(constant: Any) -> Tensor:
+    """A constant tensor or number as values."""
+    return torch.as_tensor(constant).detach().double().cpu()
 
 
 Rule = Callable[["Walk", fx.Node], None]
@@ -106,7 +121,7 @@ class Walk:
     def _visit(self, node: fx.Node) -> None:
         if node in self.traced.inputs:
             shape = node.meta["val"].shape
-            self.values[node] = Value(torch.full(shape, float(FIXED), dtype=torch.float64), torch.zeros(shape))
+            self.values[node] = Value(torch.full(shape, float(FIXED), dtype=torch.float64), zeros(shape))
         elif node.op == "placeholder":
             path = self.traced.paths.get(node.name)
             self.places[node] = None if path is None else self.places_of(self._tied.get(path, path))
@@ -167,7 +182,7 @@ class Walk:
             parts = args[0].target(source, *[self.constant(each) for each in args_of(args[0])[1:]])
             found = parts[args[1]]
             return found if isinstance(found, Tensor) else None
-        if node.target in (aten.mul.Tensor, aten.where.self) and isinstance(node.meta.get("val"), Tensor):
+        if node.target in MASKS and isinstance(node.meta.get("val"), Tensor):
             shape = node.meta["val"].shape  # a mask on a weight
             whole = [places for places in known if places is not None and places.shape == shape]
             masters = [places for places in whole if self._is_master(places)]
@@ -199,7 +214,7 @@ class Walk:
             found: Value = self.values[argument]
             return found
         tensor = self.constant(argument)
-        numbers = tensor.detach() if isinstance(tensor, Tensor) else torch.tensor(float(tensor))
+        numbers = numbers_of(tensor)
         places = self.places.get(argument) if isinstance(argument, fx.Node) else None
         if places is None or not self._is_master(places):
             return Value(torch.full(numbers.shape, float(NOBODY), dtype=torch.float64), numbers)
@@ -298,4 +313,4 @@ class Walk:
 def _given(atom: float, found: Any) -> Any:
     if not isinstance(found, Tensor):
         return found
-    return Value(torch.full(found.shape, atom, dtype=torch.float64), torch.zeros(found.shape))
+    return Value(torch.full(found.shape, atom, dtype=torch.float64), zeros(found.shape))
