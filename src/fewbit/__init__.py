@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from fewbit.lower import pack as pack
     from fewbit.passes import SQWA as SQWA
     from fewbit.passes import Finetune as Finetune
+    from fewbit.passes import PruneChannels as PruneChannels
+    from fewbit.passes import PruneKernels as PruneKernels
+    from fewbit.passes import PruneUnits as PruneUnits
     from fewbit.passes import Quantize as Quantize
     from fewbit.passes import compress as compress
     from fewbit.passes import gradual as gradual
@@ -74,6 +77,9 @@ _PLACES = {
     "LogitKD": "fewbit.distill",
     "Partial": "fewbit.decode",
     "Program": "fewbit.program",
+    "PruneChannels": "fewbit.passes",
+    "PruneKernels": "fewbit.passes",
+    "PruneUnits": "fewbit.passes",
     "Quantize": "fewbit.passes",
     "Session": "fewbit.streams",
     "Task": "fewbit.tasks",
@@ -118,12 +124,14 @@ _PACKAGES = {
     "passes",
     "plot",
     "program",
+    "prune",
     "quant",
     "speed",
     "streams",
     "testing",
     "text",
     "tasks",
+    "tracing",
     "train",
     "web",
 }
@@ -144,6 +152,9 @@ __all__ = [
     "LogitKD",
     "Partial",
     "Program",
+    "PruneChannels",
+    "PruneKernels",
+    "PruneUnits",
     "Quantize",
     "Session",
     "Task",

@@ -25,6 +25,12 @@ class Owned:
 
     module, name: path of the module and name of its parameter, which is the float master where a quantizer stands
     before it. owners: integers in the shape of the parameter, the element of each number, or -1.
+
+    Examples:
+        >>> import torch
+        >>> rows = Owned("fc", "weight", torch.arange(2)[:, None].expand(2, 3))
+        >>> rows.owners.tolist()
+        [[0, 0, 0], [1, 1, 1]]
     """
 
     module: str
@@ -114,6 +120,17 @@ def masked(model: nn.Module, elements: Sequence[Elements], masks: Mapping[str, T
 
     Raises:
         PruningError: a mask does not fit.
+
+    Examples:
+        >>> import torch
+        >>> from fewbit.prune import structure_of
+        >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+        >>> elements = structure_of(net, torch.zeros(1, 4)).elements
+        >>> with masked(net, elements, {"0": torch.tensor([True, False, True])}):
+        ...     net[0].weight[1].tolist()
+        [0.0, 0.0, 0.0, 0.0]
+        >>> bool(net[0].weight[1].any())
+        True
     """
     check_masks(elements, masks)
     saved: dict[nn.Parameter, Tensor] = {}

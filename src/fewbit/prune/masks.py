@@ -15,6 +15,11 @@ class Mask(nn.Module):
 
     Args:
         keep: booleans in the shape of the parameter.
+
+    Examples:
+        >>> import torch
+        >>> Mask(torch.tensor([True, False]))(torch.ones(2)).tolist()
+        [1.0, 0.0]
     """
 
     keep: Tensor
@@ -99,7 +104,7 @@ def drop_masks(model: nn.Module, all_of_them: bool = False) -> nn.Module:
         >>> _ = parametrize.register_parametrization(layer, "bias", Mask(torch.tensor([True, False])))
         >>> parametrize.is_parametrized(drop_masks(layer))
         True
-        >>> float(drop_masks(layer, all_of_them=True).bias[1]), parametrize.is_parametrized(layer)
+        >>> drop_masks(layer, all_of_them=True).bias[1].item(), parametrize.is_parametrized(layer)
         (0.0, False)
     """
     for module, name, mask in list(_all_masks(model)):

@@ -31,6 +31,13 @@ class Group:
 
     elements: what a mask is chosen for. cuts: for each parameter or buffer and each dimension of it that gets smaller,
     the element of each index, or -1. members: the layers, in words.
+
+    Examples:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+        >>> group = structure_of(net, torch.zeros(1, 4)).groups["0"]
+        >>> group.members, {path: list(dims) for path, dims in group.cuts.items()}
+        (('0 out', '2 in'), {'0.weight': [0], '0.bias': [0], '2.weight': [1]})
     """
 
     elements: Elements

@@ -91,7 +91,12 @@ class Traced:
 
     inputs: placeholders of what the caller gives, in order; constants: tensors of all other placeholders by name;
     paths: their paths in the network, where they are parameters or buffers of it;
-    modules: quantizers and layers by their handles; result: tree of the output nodes.
+    modules: quantizers and layers by their handles; outputs: nodes of the results.
+
+    Examples:
+        >>> traced = trace_network(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), ((torch.zeros(1, 3),), {}))
+        >>> [node.name for node in traced.inputs], sorted(traced.paths.values())
+        (['input_1'], ['0.bias', '0.weight'])
     """
 
     graph: fx.Graph
@@ -115,6 +120,11 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
 
     Raises:
         LoweringError: the network cannot be traced; the message quotes torch.
+
+    Examples:
+        >>> traced = trace_network(nn.ReLU(), ((torch.zeros(1, 3),), {}))
+        >>> [str(node.target) for node in traced.graph.nodes if node.op == "call_function"]
+        ['aten.relu.default']
     """
     args, named = call
     try:
@@ -159,7 +169,16 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
 
 @contextmanager
 def known_handles(traced: Traced) -> Iterator[None]:
-    """Inside the block the handles of a graph mean its modules, and layers are called as they were."""
+    """Inside the block the handles of a graph mean its modules, and layers are called as they were.
+
+    Examples:
+        >>> from fewbit.nn import SRU
+        >>> traced = trace_network(SRU(3, 3), ((torch.zeros(1, 5, 3),), {}))
+        >>> with known_handles(traced):
+        ...     y = fx.Interpreter(traced.module).run(*traced.constants.values(), torch.zeros(1, 5, 3))[0]
+        >>> y.shape
+        torch.Size([1, 5, 3])
+    """
     _known[:] = traced.opaque_calls
     try:
         yield

@@ -76,10 +76,22 @@ SHAPE_ONLY = {
 
 
 def args_of(node: fx.Node) -> tuple[Any, ...]:
-    """The positional arguments of a node, whose kinds its operator knows."""
+    """The positional arguments of a node, whose kinds its operator knows.
+
+    Examples:
+        >>> graph = fx.Graph()
+        >>> args_of(graph.call_function(torch.relu, (1.0,)))
+        (1.0,)
+    """
     return node.args
 
 
 def operator_of(node: fx.Node) -> Any:
-    """The operator of a node, to be called."""
+    """The operator of a node, to be called.
+
+    Examples:
+        >>> graph = fx.Graph()
+        >>> operator_of(graph.call_function(torch.relu, (1.0,))) is torch.relu
+        True
+    """
     return node.target
