@@ -1,7 +1,6 @@
 // Pairs with AVX-512, see pairs.inl. Included in the unnamed namespace of each target file, by avx512.inl.
 
 #define FEWBIT_OWN_PAIRS
-constexpr int64_t kPairFrames = 3;
 
 // 16 bits hold the sums of so many lines: each adds -256 .. 254.
 constexpr int64_t kPairShort = 128;
@@ -55,29 +54,4 @@ void pair_sums(const uint8_t* line, int64_t step, int panels, int64_t blocks, co
         case 2: return some_pair_sums<2>(line, step, blocks, x, sums);
         default: return some_pair_sums<1>(line, step, blocks, x, sums);
     }
-}
-
-// The four bytes of a row and a group at once, as numbers of 32 bits.
-void unpack_pairs(const uint8_t* line, int64_t step, int panels, int64_t blocks, uint8_t* out) {
-    alignas(kLineBytes) uint32_t low_words[16], high_words[16];
-    for (int nibble = 0; nibble < 16; ++nibble) {
-        low_words[nibble] = high_words[nibble] = 0;
-        for (int c = 0; c < 4; ++c) {
-            low_words[nibble] += uint32_t(kPairFields.low[c][nibble]) << (8 * c);
-            high_words[nibble] += uint32_t(int32_t(int8_t(kPairFields.high[c][nibble]))) << (8 * c);
-        }
-    }
-    const __m512i low = _mm512_load_si512(low_words), high = _mm512_load_si512(high_words);
-    const auto fields = [&](const uint8_t* group) {
-        const __m512i pairs = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(group)));
-        return _mm512_add_epi32(_mm512_permutexvar_epi32(pairs, low),
-                                _mm512_permutexvar_epi32(_mm512_srli_epi32(pairs, 4), high));
-    };
-    for (int64_t j = 0; j < blocks; ++j, line += step)
-        for (int half = 0; half < 2; ++half)
-            for (int p = 0; p < panels; ++p, out += kLineBytes) {
-                const uint8_t* group = line + p * kLineBytes + 2 * half * kPanelRows;
-                const __m512i odd = _mm512_slli_epi32(fields(group + kPanelRows), 4);
-                _mm512_store_si512(out, _mm512_or_si512(fields(group), odd));
-            }
 }

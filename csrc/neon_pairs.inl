@@ -1,7 +1,6 @@
 // Pairs with NEON, see pairs.inl. Included in the unnamed namespace of each target file, by neon.inl.
 
 #define FEWBIT_OWN_PAIRS
-constexpr int64_t kPairFrames = 3;
 
 // 16 bits hold the sums of so many lines: each adds four times -256 .. 254.
 constexpr int64_t kPairShort = 32;
@@ -34,27 +33,4 @@ void pair_sums(const uint8_t* line, int64_t step, int panels, int64_t blocks, co
         }
         for (int i = 0; i < 4; ++i) vst1q_s32(sums + 4 * i, wide[i]);
     }
-}
-
-void unpack_pairs(const uint8_t* line, int64_t step, int panels, int64_t blocks, uint8_t* out) {
-    const uint8x16_t nibble = vdupq_n_u8(15);
-    uint8x16_t low[4], high[4];
-    for (int c = 0; c < 4; ++c) {
-        low[c] = vld1q_u8(kPairFields.low[c]);
-        high[c] = vld1q_u8(kPairFields.high[c]);
-    }
-    for (int64_t j = 0; j < blocks; ++j, line += step)
-        for (int half = 0; half < 2; ++half)
-            for (int p = 0; p < panels; ++p, out += kLineBytes) {
-                const uint8_t* group = line + p * kLineBytes + 2 * half * kPanelRows;
-                const uint8x16_t even = vld1q_u8(group), odd = vld1q_u8(group + kPanelRows);
-                uint8x16x4_t bytes;
-                for (int c = 0; c < 4; ++c) {
-                    const auto fields = [&](uint8x16_t v) {
-                        return vaddq_u8(vqtbl1q_u8(low[c], vandq_u8(v, nibble)), vqtbl1q_u8(high[c], vshrq_n_u8(v, 4)));
-                    };
-                    bytes.val[c] = vsliq_n_u8(fields(even), fields(odd), 4);
-                }
-                vst4q_u8(out, bytes);
-            }
 }

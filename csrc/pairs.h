@@ -29,20 +29,4 @@ void read_pairs_row(const Matrix& pairs, int64_t row, int32_t* codes);
 // The same matrix in planes.
 Matrix in_planes(const Matrix& pairs);
 
-// What each nibble adds to the four bytes of a row and a group in a plane of 2 bits, with the fields code + 1: columns c and
-// 4 + c are the lower and the upper field of half a byte c. The low nibble also brings the fields of zeros.
-struct PairFields {
-    uint8_t low[4][16] = {}, high[4][16] = {};
-    constexpr PairFields() {
-        for (int c = 0; c < 4; ++c)
-            for (int nibble = 0; nibble < 16; ++nibble) {
-                const int place = nibble & 7, unit = place % 4 != c ? 0 : place < 4 ? 1 : 4;
-                const int added = nibble & 8 ? -unit : unit;
-                low[c][nibble] = uint8_t(5 + added);
-                high[c][nibble] = place == 0 ? uint8_t(0) : uint8_t(added);
-            }
-    }
-};
-inline constexpr PairFields kPairFields;
-
 }  // namespace fewbit
