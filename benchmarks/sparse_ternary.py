@@ -38,8 +38,8 @@ def measure_setting(size: int, frames: int, target: str, rounds: int, seconds: f
     codes, scale = FORMAT.draw(rng, size, size), np.ones(size, np.float32)
     matrices = {"sparse": NativeMatrix(codes, FORMAT), "ternary": NativeMatrix(codes, Ternary())}
     x = rng.normal(size=(frames, size)).astype(np.float32)
-    results = [matrix.apply(x, scale, target) for matrix in matrices.values()]
-    assert np.array_equal(*results)
+    sparse, plain = (matrix.apply(x, scale, target) for matrix in matrices.values())
+    assert np.array_equal(sparse, plain)
     calls = {
         name: (lambda matrix=matrix: matrix.apply(x, scale, target), 1, seconds) for name, matrix in matrices.items()
     }

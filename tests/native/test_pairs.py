@@ -78,7 +78,7 @@ def matrix(rng, name, rows, columns):
 
 
 def program(name):
-    """Products in time, over windows and in a loop, and a table of symbols."""
+    """Products over windows, in a loop, and of single frames."""
     rng, n = np.random.default_rng(0), 48
 
     def zeros(size):

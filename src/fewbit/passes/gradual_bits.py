@@ -74,7 +74,7 @@ def gradual(
 def _choices(format: Format) -> float:
     """Levels that a weight can have, or for groups of n weights the n-th root of their patterns."""
     if isinstance(format, SparseTernary):
-        return round(format.words ** (1 / format.n), 9)  # of all n, as many as ternary weights
+        return float(round(format.words ** (1 / format.n), 9))  # of all n, as many as ternary weights
     return len(format.levels())
 
 

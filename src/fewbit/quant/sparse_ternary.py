@@ -49,7 +49,7 @@ class SparseTernaryUniform(Uniform):
     Examples:
         >>> from torch import tensor
         >>> from fewbit.formats import SparseTernary
-        >>> w = tensor([[-2.0, 0.1, 1.5, 2.0, 0.3, 0.1, -0.2, 0.0]])
+        >>> w = tensor([[-2.0, 0.1, 1.5, 2.0, 0.3, 0.1, 0.2, 0.0]])
         >>> SparseTernaryUniform(SparseTernary(4, 2)).fit(w)(w)
         tensor([[-2.,  0.,  0.,  2.,  0.,  0.,  0.,  0.]])
     """
