@@ -71,3 +71,5 @@ void row_sums(const int8_t* x, int64_t n, int64_t count, int32_t* y) {
         y[i] = sum;
     }
 }
+
+#include "avx2_pairs.inl"

@@ -64,10 +64,11 @@ int32_t fewbit_set_table(const char* name, const int32_t* points, int64_t count)
 }
 
 fewbit_matrix* fewbit_matrix_new(const int16_t* codes, int64_t rows, int64_t columns, int32_t low, int32_t high,
-                                 int32_t wide, int64_t group, const int32_t* group_scale) {
+                                 int32_t storing, int64_t group, const int32_t* group_scale) {
     return guarded<fewbit_matrix*>(nullptr, [&] {
+        demand(storing >= kNarrow && storing <= kPairs, "codes are stored in the ways 0, 1 and 2");
         return new fewbit_matrix{std::make_shared<const Matrix>(
-            make_matrix(codes, rows, columns, low, high, wide != 0, group, group_scale))};
+            make_matrix(codes, rows, columns, low, high, Storing(storing), group, group_scale))};
     });
 }
 

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define FEWBIT_ABI 4
+#define FEWBIT_ABI 5
 #define FEWBIT_API __attribute__((visibility("default")))
 
 typedef struct fewbit_matrix fewbit_matrix;
@@ -43,10 +43,11 @@ FEWBIT_API const char* fewbit_targets(void);
  * -32768..32767. Set it once, before the first network runs. */
 FEWBIT_API int32_t fewbit_set_table(const char* name, const int32_t* points, int64_t count);
 
-/* Codes (rows, columns) in low..high, at most 8 bits wide. wide: 3, 5, 6 and 7 bits take 4 or 8, which is faster where
- * they stay in a cache. group: columns that share a scale, or 0; group_scale: (rows, groups). */
+/* Codes (rows, columns) in low..high, at most 8 bits wide. storing: 0 in as few bits as they need; 1: 3, 5, 6 and 7 bits
+ * take 4 or 8, which is faster where they stay in a cache; 2: codes -1, 0, +1, of each eight columns at most two that are not
+ * 0, a byte for the eight. group: columns that share a scale, or 0; group_scale: (rows, groups). */
 FEWBIT_API fewbit_matrix* fewbit_matrix_new(const int16_t* codes, int64_t rows, int64_t columns, int32_t low, int32_t high,
-                                 int32_t wide, int64_t group, const int32_t* group_scale);
+                                 int32_t storing, int64_t group, const int32_t* group_scale);
 FEWBIT_API void fewbit_matrix_free(fewbit_matrix*);
 FEWBIT_API int64_t fewbit_matrix_bytes(const fewbit_matrix*);
 /* y (frames, rows) = W x for integers x (frames, columns) in low..high, within 16 bits. */

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "pairs.h"
+
 namespace fewbit {
 
 int64_t Fields::number(const char* name, int64_t low, int64_t high) {
@@ -31,6 +33,11 @@ std::vector<float> Fields::floats(const char* name) {
 }
 
 std::shared_ptr<const Matrix> Fields::matrix(const char* name) {
+    std::shared_ptr<const Matrix> found = any_matrix(name);
+    return found->in_pairs() ? std::make_shared<const Matrix>(in_planes(*found)) : found;
+}
+
+std::shared_ptr<const Matrix> Fields::any_matrix(const char* name) {
     demand_field(fields_.matrices != nullptr && matrices_ < fields_.matrix_count, name, "is missing");
     const fewbit_matrix* handle = fields_.matrices[matrices_++];
     demand_field(handle != nullptr, name, "is no matrix");

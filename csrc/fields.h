@@ -53,7 +53,9 @@ public:
     }
     std::vector<int32_t> vector(const char* name);
     std::vector<float> floats(const char* name);
+    // In planes, and as it was made: the second for products that are nothing else (Linear).
     std::shared_ptr<const Matrix> matrix(const char* name);
+    std::shared_ptr<const Matrix> any_matrix(const char* name);
     // With one multiplier for each of `outputs`. int16_only: results have 16 bits.
     OwnedRescale rescale(const char* name, int64_t outputs, bool int16_only = false);
     // With one multiplier for all, repeated kChunk times.

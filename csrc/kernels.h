@@ -4,6 +4,7 @@
 #include <string>
 
 #include "matrix.h"
+#include "pairs.h"
 #include "values.h"
 
 namespace fewbit {

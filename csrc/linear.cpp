@@ -8,7 +8,7 @@ bool results_fit_int32(const Matrix& matrix, int64_t count, int64_t largest, con
                         const OwnedRescale& rescale, int bias_bits) {
     int bits = 0;
     for (const Plane& plane : matrix.planes) bits += plane.bits;
-    const int64_t code = std::max<int64_t>(matrix.offset, (1 << bits) - 1 - matrix.offset);
+    const int64_t code = matrix.in_pairs() ? 1 : std::max<int64_t>(matrix.offset, (1 << bits) - 1 - matrix.offset);
     double most = 0, factor = 0;
     for (int32_t each : bias) most = std::max(most, std::abs(double(each)));
     for (int32_t each : rescale.multiplier) factor = std::max(factor, std::abs(double(each)));

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "limits.h"
+#include "pairs.h"
 
 namespace fewbit {
 
@@ -18,7 +19,7 @@ Lines make_lines(size_t bytes) {
 }
 
 int64_t Matrix::bytes() const {
-    int64_t total = int64_t(row_sums.size() + group_scale.size()) * 4;
+    int64_t total = int64_t(row_sums.size() + group_scale.size() + minus.size()) * 4 + panels() * pairs.blocks * kLineBytes;
     for (const Plane& plane : planes) total += panels() * plane.blocks * kLineBytes;
     return total;
 }
@@ -69,7 +70,7 @@ void fill_plane(Plane& plane, const Matrix& matrix, const int16_t* codes) {
 
 }  // namespace
 
-Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low, int high, bool wide, int64_t group,
+Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low, int high, Storing storing, int64_t group,
                    const int32_t* group_scale) {
     if (rows < 1 || columns < 1 || rows > kMaxFrameSize || columns > kMaxFrameSize)
         throw std::invalid_argument("a matrix has 1 to 2**24 rows and columns");
@@ -80,6 +81,10 @@ Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low,
         throw std::invalid_argument("a group has columns, and comes together with scales");
     for (int64_t i = 0; i < rows * columns; ++i)
         if (codes[i] < low || codes[i] > high) throw std::invalid_argument("a code lies outside of its range");
+    if (storing == kPairs) {
+        if (group > 0) throw std::invalid_argument("pairs have no scales of groups");
+        return make_pairs(codes, rows, columns);
+    }
     Matrix matrix;
     matrix.rows = rows;
     matrix.columns = columns;
@@ -87,7 +92,7 @@ Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low,
     int bits = 1;
     while (high - low >= 1 << bits) ++bits;
     int shift = 0;
-    std::vector<int> widths = plane_widths(bits, wide);
+    std::vector<int> widths = plane_widths(bits, storing == kWide);
     // A line of the narrowest fields covers most columns.
     matrix.segments = make_segments(columns, group > 0 ? group : columns, 32 / widths.back());
     for (int width : widths) {
@@ -116,6 +121,7 @@ Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low,
 }
 
 void read_row(const Matrix& matrix, int64_t row, int32_t* codes) {
+    if (matrix.in_pairs()) return read_pairs_row(matrix, row, codes);
     std::fill(codes, codes + matrix.columns, -matrix.offset);
     const int64_t panel = row / kPanelRows;
     for (const Plane& plane : matrix.planes) {

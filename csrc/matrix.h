@@ -53,23 +53,30 @@ struct Matrix {
     std::vector<Segment> segments;
     std::vector<int32_t> row_sums;     // (segments, padded_rows), sums of codes
     std::vector<int32_t> group_scale;  // (segments, padded_rows), empty without groups
+    // In place of planes, see pairs.h: then the offset is 0, and there is one segment.
+    Plane pairs;
+    std::vector<int32_t> minus;  // (padded_rows,)
 
     int64_t panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
     int64_t padded_rows() const { return panels() * kPanelRows; }
     int64_t padded_columns() const { return segments.empty() ? 0 : segments.back().start + segments.back().padded; }
+    bool in_pairs() const { return pairs.blocks > 0; }
     int64_t bytes() const;
 };
+
+// How the codes of a matrix are stored: in few bits, in more bits that are faster to read (see plane_widths), or as pairs.
+enum Storing : int { kNarrow, kWide, kPairs };
 
 // The widths of planes that hold `bits`, few lines first: 3 -> 2 + 1, or 4 when `wide`; 6 -> 4 + 2, or 8.
 std::vector<int> plane_widths(int bits, bool wide);
 
 // Codes (rows, columns) in low..high, high - low < 256. group: columns of a group or 0; group_scale: (rows, groups).
-// wide: spend memory for speed (see plane_widths). Throws std::invalid_argument.
-Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low, int high, bool wide, int64_t group,
+// Pairs have no groups. Throws std::invalid_argument.
+Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low, int high, Storing storing, int64_t group,
                    const int32_t* group_scale);
 
 // The same matrix with its columns in runs of `run` columns, each padded to whole lines: see Runs in kernels.h. Without
-// scales of groups. bytes: in one plane of 8 bits.
+// scales of groups, in planes. bytes: in one plane of 8 bits.
 Matrix in_runs(const Matrix&, int64_t run, bool bytes);
 
 // Codes of a row, as they were: `codes` has room for all columns.

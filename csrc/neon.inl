@@ -39,3 +39,5 @@ struct Neon {
         vst1q_s32(y, fresh ? sum : vaddq_s32(vld1q_s32(y), sum));
     }
 };
+
+#include "neon_pairs.inl"

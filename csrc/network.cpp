@@ -16,6 +16,7 @@ constexpr int64_t kMaxState = int64_t(1) << 40;  // integers
 void add_matrix(Fingerprint& hash, const Matrix& matrix) {
     for (int64_t number : {matrix.rows, matrix.columns, int64_t(matrix.offset)}) hash.add(uint64_t(number));
     for (const Plane& plane : matrix.planes) hash.add(plane.lines.get(), matrix.panels() * plane.blocks * kLineBytes);
+    hash.add(matrix.pairs.lines.get(), matrix.panels() * matrix.pairs.blocks * kLineBytes);
     hash.add(matrix.group_scale.data(), int64_t(matrix.group_scale.size() * sizeof(int32_t)));
 }
 

@@ -8,7 +8,7 @@ namespace {
 class Dense : public Op {
 public:
     explicit Dense(const Plan& plan) {
-        std::shared_ptr<const Matrix> weight = plan.fields.matrix("weight");
+        std::shared_ptr<const Matrix> weight = plan.fields.any_matrix("weight");
         std::vector<int32_t> bias = plan.fields.vector("bias");
         OwnedRescale rescale = plan.fields.rescale("rescale", weight->rows);
         places_ = plan.fields.number("places", 1, kMaxFrameSize);

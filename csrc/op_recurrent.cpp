@@ -14,7 +14,7 @@ bool all_16_bits(const int32_t* state, int64_t n) {
 
 // Gates of 32 bits: the input half of a layer.
 Linear gates_of(const Plan& plan, const Value& reads) {
-    std::shared_ptr<const Matrix> weight = plan.fields.matrix("weight");
+    std::shared_ptr<const Matrix> weight = plan.fields.any_matrix("weight");
     std::vector<int32_t> bias = plan.fields.vector("bias");
     OwnedRescale rescale = plan.fields.rescale("rescale", weight->rows, true);
     return {std::move(weight), std::move(bias), std::move(rescale), reads};
@@ -112,10 +112,10 @@ class Stepwise : public Op {
 public:
     explicit Stepwise(const Plan& plan, int64_t blocks) {
         const int64_t n = plan.fields.number("hidden", 1, kMaxFrameSize);
-        std::shared_ptr<const Matrix> weight = plan.fields.matrix("weight");
+        std::shared_ptr<const Matrix> weight = plan.fields.any_matrix("weight");
         std::vector<int32_t> bias = plan.fields.vector("bias");
         OwnedRescale rescale = plan.fields.rescale("rescale", weight->rows);
-        std::shared_ptr<const Matrix> back = plan.fields.matrix("weight_hidden");
+        std::shared_ptr<const Matrix> back = plan.fields.any_matrix("weight_hidden");
         if (blocks == 3) bias_hidden_ = plan.fields.vector("bias_hidden");
         OwnedRescale rescale_hidden = plan.fields.rescale("rescale_hidden", back->rows);
         output_ = plan.fields.rescale("output", n, true);

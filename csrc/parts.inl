@@ -85,10 +85,30 @@ void plane_part(const uint8_t* lines, int64_t count, int64_t frames, Part part) 
     if (part == Part::multiply) multiply_fields<Isa, kBits>(count * kProducts * frames);
 }
 
+// Pairs are looked up in lines that stay in the first cache.
+template <class Isa>
+void pair_part(const uint8_t* lines, int64_t count, int64_t frames, Part part) {
+    if (part == Part::read) read_lines<Isa>(lines, count);
+    if (part == Part::unpack) unpack_lines<Isa, 4>(lines, count);
+    if (part != Part::multiply) return;
+    constexpr int64_t kBlocks = 16, kLines = kBlocks * kStripPanels;
+    alignas(kLineBytes) static const uint8_t pairs[kLines * kLineBytes] = {};
+    static const int8_t x[kBlocks * kPairBlock] = {};
+    alignas(kLineBytes) int32_t sums[kStripPanels * kPanelRows];
+    for (int64_t n = 0; n + kLines <= count * frames; n += kLines) {
+        pair_sums(pairs, kStripPanels * kLineBytes, kStripPanels, kBlocks, x, sums);
+        asm volatile("" : : "r"(sums) : "memory");
+    }
+}
+
 template <class Isa>
 void product_part(const PartOfProduct& job) {
     const int64_t panels = job.matrix->panels(), first = job.first * kStripPanels;
     const int64_t end = job.last * kStripPanels < panels ? job.last * kStripPanels : panels;
+    if (job.matrix->in_pairs()) {
+        const int64_t blocks = job.matrix->pairs.blocks;
+        pair_part<Isa>(job.matrix->pairs.lines.get() + first * blocks * kLineBytes, (end - first) * blocks, job.frames, job.part);
+    }
     for (const Plane& plane : job.matrix->planes) {
         const uint8_t* lines = plane.lines.get() + first * plane.blocks * kLineBytes;
         const int64_t count = (end - first) * plane.blocks;

@@ -120,7 +120,7 @@ std::shared_ptr<const Matrix> some_rows(const Matrix& matrix, int64_t first, int
     int bits = 0;
     for (const Plane& plane : matrix.planes) bits += plane.bits;
     return std::make_shared<const Matrix>(make_matrix(codes.data(), count, matrix.columns, -matrix.offset,
-                                                      (1 << bits) - 1 - matrix.offset, false, 0, nullptr));
+                                                      (1 << bits) - 1 - matrix.offset, kNarrow, 0, nullptr));
 }
 
 }  // namespace fewbit

@@ -190,8 +190,11 @@ void plane_product(const Product& job, const Plane& plane, bool fresh) {
     }
 }
 
+#include "pairs.inl"
+
 template <class Isa>
 void product(const Product& job) {
+    if (job.matrix->in_pairs()) return pair_product(job);
     bool fresh = job.fresh;
     for (const Plane& plane : job.matrix->planes) {
         switch (plane.bits) {

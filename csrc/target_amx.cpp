@@ -207,11 +207,13 @@ void fill_zeros(const Product& job) {
 
 // Whether tiles multiply so many frames.
 bool uses_tiles(const Matrix& matrix, int64_t frames) {
+    if (matrix.in_pairs()) return false;
     const bool bytes = matrix.planes.front().bits == 8;
     return !(bytes && matrix.planes.size() > 1) && frames >= (bytes ? kFewestFrames : kFewestSpread);
 }
 
 void tiled_product(const Product& job) {
+    if (job.matrix->in_pairs()) return product<Avx512>(job);
     const bool bytes = job.matrix->planes.front().bits == 8;
     const int64_t tiled = job.segment->padded / kTileColumns * kTileColumns, rest = job.segment->padded - tiled;
     if (job.runs.count != 1 || tiled == 0 || !uses_tiles(*job.matrix, job.frames)) return product<Avx512>(job);

@@ -16,7 +16,7 @@ const Format kFormats[] = {
     {"ternary", {-1, 1}}, {"binary", {-1, 1}},  {"int2", {-2, 1}},    {"int3", {-4, 3}},      {"int4", {-8, 7}},
     {"int5", {-16, 15}},  {"int6", {-32, 31}},  {"int7", {-64, 63}},  {"int8", {-128, 127}},  {"uint1", {0, 1}},
     {"uint3", {0, 7}},    {"uint4", {0, 15}},   {"uint8", {0, 255}},  {"int8s", {-127, 127}}, {"negative", {-255, 0}},
-    {"lopsided", {-3, 9}}, {"nothing", {0, 0}},
+    {"lopsided", {-3, 9}}, {"nothing", {0, 0}}, {"pairs", {-1, 1}},
 };
 
 struct Matrix {
@@ -27,12 +27,13 @@ struct Matrix {
     Codes scale;
     std::shared_ptr<fewbit_matrix> handle;
 
+    bool in_pairs() const { return std::string(format.name) == "pairs"; }
     int64_t groups() const { return group > 0 ? (columns + group - 1) / group : 1; }
     std::string name() const {
         return text(format.name, wide ? " wide " : " ", rows, " x ", columns, group > 0 ? text(" groups of ", group) : "");
     }
     void make() {
-        handle.reset(fewbit_matrix_new(codes.data(), rows, columns, format.range.low, format.range.high, wide, group,
+        handle.reset(fewbit_matrix_new(codes.data(), rows, columns, format.range.low, format.range.high, in_pairs() ? 2 : wide, group,
                                        scale.empty() ? nullptr : scale.data()),
                      fewbit_matrix_free);
         demand(handle != nullptr, text(name(), " was refused: ", fewbit_error()));
@@ -53,10 +54,20 @@ struct Matrix {
 
 Matrix random_matrix(Random& random, Format format, int64_t rows, int64_t columns, bool wide, int64_t group) {
     Matrix matrix{format, rows, columns, group, wide, {}, {}, {}};
+    if (matrix.in_pairs()) matrix.group = group = 0;
     matrix.codes.resize(size_t(rows * columns));
     fill(random, matrix.codes, format.range);
     if (std::string(format.name) == "binary")
         for (int16_t& code : matrix.codes) code = code > 0 ? 1 : -1;
+    // Too many of a group of pairs, from a random place on, become zeros.
+    for (int64_t row = 0; matrix.in_pairs() && row < rows; ++row)
+        for (int64_t i = 0; i < columns; i += 8) {
+            const int64_t count = std::min<int64_t>(8, columns - i), first = random.between(0, count - 1);
+            for (int64_t k = 0, kept = 0; k < count; ++k) {
+                int16_t& code = matrix.codes[size_t(row * columns + i + (first + k) % count)];
+                if (code != 0 && ++kept > 2) code = 0;
+            }
+        }
     if (group > 0) {
         matrix.scale.resize(size_t(rows * matrix.groups()));
         fill(random, matrix.scale, {1, 1 << 14});
@@ -168,14 +179,20 @@ void check_long_rows(Random& random, std::vector<Target>& targets, int64_t scale
     const Case cases[] = {
         {{"int8", {-128, 127}}, false, 70003, 127, {-128, 127}},   {{"uint8", {0, 255}}, false, 65536 * 2 + 4, 255, {0, 255}},
         {{"uint4", {0, 15}}, false, 131072 + 68, 15, {-128, 127}}, {{"int3", {-4, 3}}, false, 262144 + 20, 3, {-128, -128}},
+        {{"pairs", {-1, 1}}, false, 131072 + 68, 1, {-128, -128}}, {{"pairs", {-1, 1}}, false, 9000, 1, {-32768, 32767}},
         {{"uint1", {0, 1}}, false, 524288 + 65, 1, {0, 255}},      {{"ternary", {-1, 1}}, true, 280000, 0, {-32768, 32767}},
     };
     for (const Case& one : cases) {
         const int64_t columns = std::max<int64_t>(one.columns / scale, 1), rows = random.choose({1, 3, 17});
         Matrix matrix{one.format, rows, columns, 0, one.wide, {}, {}, {}};
-        matrix.codes.assign(size_t(rows * columns), one.code);
+        const auto assign = [&](int16_t code) {
+            matrix.codes.assign(size_t(rows * columns), code);
+            for (int64_t i = 0; matrix.in_pairs() && i < rows * columns; ++i)
+                if (i % columns % 8 > 1) matrix.codes[size_t(i)] = 0;
+        };
+        assign(one.code);
         check_product(random, targets, matrix, one.x, 5);
-        matrix.codes.assign(size_t(rows * columns), int16_t(one.format.range.low));
+        assign(int16_t(one.format.range.low));
         check_product(random, targets, matrix, one.x, 2);
     }
 }

@@ -40,6 +40,12 @@ void check_matrix_refusals() {
     refused(matrix(3, 4, -1, 1, 2, huge), none, "scale");
     refused(fewbit_matrix_new(nullptr, 3, 4, -1, 1, 0, 0, nullptr), none, "codes");
 
+    refused(fewbit_matrix_new(codes, 3, 4, -1, 1, 2, 0, nullptr), none, "at most two");
+    refused(fewbit_matrix_new(codes, 1, 3, -1, 1, 2, 3, scales), none, "no scales of groups");
+    refused(fewbit_matrix_new(codes, 3, 4, -1, 1, 3, 0, nullptr), none, "0, 1 and 2");
+    refused(fewbit_matrix_new(codes, 3, 4, -1, 1, -1, 0, nullptr), none, "0, 1 and 2");
+    const int16_t large[2] = {2, 0};
+    refused(fewbit_matrix_new(large, 1, 2, -1, 2, 2, 0, nullptr), none, "codes -1, 0 and +1");
     const std::shared_ptr<fewbit_matrix> small(matrix(3, 4, -1, 1, 0, nullptr), fewbit_matrix_free);
     demand(small != nullptr, fewbit_error());
     demand(fewbit_matrix_bytes(small.get()) > 0, "a matrix takes no memory");

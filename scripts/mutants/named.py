@@ -2,12 +2,40 @@
 
 from scripts.mutants.mutant import Mutant
 
+_SPARSE = "tests/quant/test_sparse_ternary.py"
 _QUANTIZERS = "tests/laws/test_quantizers.py"
 _ADAPTIVE = "tests/quant/test_adaptive_step.py"
 _SQWA = "tests/passes/test_sqwa.py"
 _BEAM = "tests/laws/test_beam.py"
 _ARMS = "tests/studies/test_arms_differ.py::test_no_two_arms_give_the_same_weights"
 _RECIPES = "tests/studies/test_arms_differ.py::test_no_two_recipes_of_the_residual_network_give_the_same_weights"
+
+_OF_SPARSE_CODES = (
+    Mutant(
+        "sparse-ties-anywhere",
+        "src/fewbit/quant/sparse_ternary.py",
+        "sizes.argsort(dim=-1, descending=True, stable=True)",
+        "sizes.flip(-1).argsort(dim=-1, descending=True, stable=True).sub(n - 1).neg()",
+        (_SPARSE,),
+        "of equal weights others would be kept than on another machine",
+    ),
+    Mutant(
+        "sparse-norm-forgotten",
+        "src/fewbit/quant/sparse_ternary.py",
+        "relative = kept.flatten(1) / spread[:, None]",
+        "relative = kept.flatten(1)",
+        (_SPARSE,),
+        "+norm would fit its step to the rows as they are",
+    ),
+    Mutant(
+        "stages-of-one-code",
+        "src/fewbit/passes/gradual_bits.py",
+        "    if isinstance(format, SparseTernary):\n        return",
+        "    if isinstance(format, SparseTernary) and format.exact:\n        return",
+        ("tests/passes/test_gradual_bits.py",),
+        "stages of sparse codes would be refused as equal",
+    ),
+)
 
 _OF_STEPS = (
     Mutant(
@@ -297,5 +325,5 @@ _OF_EVIDENCE = (
         "an arm would secretly be another",
     ),
 )
-NAMED = (*_OF_STEPS, *_OF_TRAINING, *_OF_SEARCH, *_OF_EVIDENCE)
+NAMED = (*_OF_SPARSE_CODES, *_OF_STEPS, *_OF_TRAINING, *_OF_SEARCH, *_OF_EVIDENCE)
 """All of them; each must be killed."""

@@ -77,7 +77,15 @@ TOPICS = (
         "kernels",
         "Kernels and speed",
         "Time and memory of the native kernels, in inference, in training and in a server, beside other libraries.",
-        ("kernels", "product-floors", "multi-step", "training-kernels", "graph-rnn", "server"),
+        (
+            "kernels",
+            "product-floors",
+            "sparse-ternary-products",
+            "multi-step",
+            "training-kernels",
+            "graph-rnn",
+            "server",
+        ),
     ),
     Topic(
         "gpu",

@@ -16,7 +16,7 @@ from fewbit.formats import (
     default_layout,
     format_from_name,
     pack,
-    row_bytes,
+    packed_shape,
     unpack,
 )
 
@@ -39,7 +39,7 @@ def test_what_is_packed_comes_back(format, layout, data):
     codes = data.draw(codes_of(format))
     packed = pack(codes, format, layout)
     assert packed.dtype == np.uint8
-    assert packed.shape == (*codes.shape[:-1], row_bytes(codes.shape[-1], format, layout))
+    assert packed.shape == (*codes.shape[:-1], packed_shape(1, codes.shape[-1], format, layout)[-1])
     back = unpack(packed, codes.shape[-1], format, layout)
     assert back.shape == codes.shape
     assert np.array_equal(back, codes)
@@ -49,7 +49,7 @@ def test_what_is_packed_comes_back(format, layout, data):
 @given(st.data())
 def test_any_bytes_are_refused_or_are_what_packing_writes(format, layout, data):
     columns = data.draw(st.integers(0, 12))
-    size = row_bytes(columns, format, layout)
+    size = packed_shape(1, columns, format, layout)[-1]
     raw = np.frombuffer(data.draw(st.binary(min_size=size, max_size=size)), np.uint8)
     try:
         codes = unpack(raw, columns, format, layout)
@@ -71,13 +71,13 @@ def test_each_row_starts_at_a_byte_of_its_own(format, layout, data):
 @pytest.mark.parametrize("format", WEIGHTS, ids=str)
 @pytest.mark.parametrize("columns", range(18))
 def test_a_row_has_the_fewest_bytes_that_hold_its_bits(format, columns):
-    assert row_bytes(columns, format, "bits") == int(np.ceil(columns * format.bits / 8))
+    assert packed_shape(1, columns, format, "bits")[-1] == int(np.ceil(columns * format.bits / 8))
 
 
 @pytest.mark.parametrize(("columns", "size"), [(0, 0), (1, 1), (5, 1), (6, 2), (10, 2), (11, 3), (1000, 200)])
 def test_five_trits_share_a_byte(columns, size):
     assert default_layout(Ternary()) == "trits"
-    assert row_bytes(columns, Ternary()) == size
+    assert packed_shape(1, columns, Ternary())[-1] == size
 
 
 @pytest.mark.parametrize(

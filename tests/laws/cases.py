@@ -30,6 +30,7 @@ QUANTIZERS: dict[str, Callable[[], Quantizer]] = {
         *("ternary+adaptive", "int4/3+adaptive", "ternary:row+adaptive"),
         *("ternary+learned", "int4:row+learned", "int4/3+learned"),
         *("ternary+twn", "ternary:row+twn", "ternary/5+twn"),
+        *("sparse8,2", "sparse4,1:row", "sparse4,3", "sparse8,2+norm"),
     )
 } | {
     f"signal {spec}": (lambda spec=spec: activation_quantizer(spec))

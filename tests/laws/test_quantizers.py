@@ -39,7 +39,12 @@ def test_laws_on_any_shape(name, rows, columns, seed, scale):
     check_quantizer(QUANTIZERS[name](), torch.randn(rows, columns, generator=generator) * scale)
 
 
-BY_ROWS = [name for name in QUANTIZERS if isinstance(QUANTIZERS[name]().per, PerRow | PerGroup | PerToken)]
+# Rows of +norm share one step relative to their size, so that a row alone has another.
+BY_ROWS = [
+    name
+    for name in QUANTIZERS
+    if isinstance(QUANTIZERS[name]().per, PerRow | PerGroup | PerToken) and not name.endswith("+norm")
+]
 
 
 @pytest.mark.parametrize("name", BY_ROWS)
@@ -77,7 +82,7 @@ def test_codes_survive_packing(name):
     x = AWKWARD["normal"]
     codes = QUANTIZERS[name]().fit(x).codes(x)
     integers = codes.values.numpy().astype("int16")
-    assert (unpack(pack(integers, codes.format), x.shape[1], codes.format) == integers).all()
+    assert (unpack(pack(integers, codes.format), x.shape[1], codes.format, rows=len(x)) == integers).all()
 
 
 @pytest.mark.parametrize("name", QUANTIZERS)

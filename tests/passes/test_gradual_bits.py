@@ -36,6 +36,8 @@ def finetune(epochs=6, objective=None, **more):
         (["int4", "ternary"], 5, None, [2, 3]),
         (["ternary"], 7, None, [7]),
         (["int4", "int3", "ternary"], 3, [0.0, 0.0, 1.0], [1, 1, 1]),
+        (["sparse8,8", "sparse8,6", "sparse8,4", "sparse8,3", "sparse8,2"], 10, [1] * 5, [2] * 5),
+        (["int4", "ternary", "sparse4=3", "sparse8,2+norm"], 6, None, [1, 1, 1, 3]),
     ],
 )
 def test_the_epochs_are_divided_and_none_is_added(stages, epochs, shares, wanted):
@@ -123,7 +125,7 @@ def test_stopped_in_the_middle_of_a_stage_it_goes_on_to_the_same_steps_and_codes
 
 
 def test_faults_are_said():
-    for specs in ([], ["ternary", "int4"], ["int4", "int4"]):
+    for specs in ([], ["ternary", "int4"], ["int4", "int4"], ["ternary", "sparse8,8"], ["sparse8,2", "sparse8,3"]):
         with pytest.raises(QuantizationError, match="levels must fall from stage to stage"):
             gradual(specs, finetune())
     with pytest.raises(QuantizationError, match="3 stages, 2 epochs, shares None; wanted a share and at least one"):

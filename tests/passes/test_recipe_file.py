@@ -245,7 +245,17 @@ def test_a_recipe_keeps_no_hold_of_the_values_it_was_made_from():
 REAL = st.floats(0.001, 1.0, allow_nan=False)
 TEXT = st.text(max_size=8)
 WEIGHTS = st.sampled_from(
-    ["ternary", "int4:row", "int4/3", "binary", "ternary+adaptive", "int3+learned", "ternary+twn"]
+    [
+        "ternary",
+        "int4:row",
+        "int4/3",
+        "binary",
+        "ternary+adaptive",
+        "int3+learned",
+        "ternary+twn",
+        "sparse8,2+norm",
+        "sparse4=3",
+    ]
 )
 SIGNALS = st.sampled_from(["int8", "uint4", "q3.12", "int8:token", "uint2+learned"])
 

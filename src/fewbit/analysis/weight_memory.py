@@ -1,9 +1,11 @@
 """Bytes of the trained numbers of a network."""
 
+from math import prod
+
 from torch import nn
 from torch.nn.utils import parametrize
 
-from fewbit.formats import row_bytes
+from fewbit.formats import packed_shape
 from fewbit.quant import Quantizer, quantizers
 
 FLOAT_BYTES = 4
@@ -12,7 +14,7 @@ FLOAT_BYTES = 4
 def stored_bytes(model: nn.Module) -> int:
     """Bytes of packed codes and their scales, and 4 bytes for every number that is not quantized.
 
-    Codes are packed row by row as in a ``*.fewbit`` file (`fewbit.formats.row_bytes`). Biases, norms and running
+    Codes are packed as in a ``*.fewbit`` file (`fewbit.formats.packed_shape`). Biases, norms and running
     statistics are floats; one tensor under two names is counted once, the scales of signals are not counted.
 
     Examples:
@@ -33,7 +35,8 @@ def stored_bytes(model: nn.Module) -> int:
             continue
         known.add(id(master))
         codes = quantizer.codes(master.detach())
-        total += len(master) * row_bytes(master[0].numel(), codes.format) + FLOAT_BYTES * codes.scale.numel()
+        packed = packed_shape(len(master), master[0].numel(), codes.format)
+        total += prod(packed) + FLOAT_BYTES * codes.scale.numel()
     for module in model.modules():
         if isinstance(module, Quantizer):
             known |= {id(tensor) for tensor in [*module.parameters(), *module.buffers()]}

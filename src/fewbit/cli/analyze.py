@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewbit.cli.output import print_table, say
+from fewbit.cli.spec_lists import split_specs
 from fewbit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _resilience(
     from fewbit.analysis.size_resilience import FLOAT
 
     numbers = _sizes(sizes)
-    names = [spec.strip() for spec in specs.split(",")]
+    names = split_specs(specs)
     if len(set(names)) < len(names):
         raise ArgumentError(f"--specs {specs}: a format is named twice")
     check_folder(out)

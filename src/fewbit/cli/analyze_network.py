@@ -27,6 +27,7 @@ from fewbit.cli.analyze import (
     stem,
 )
 from fewbit.cli.output import say
+from fewbit.cli.spec_lists import split_specs
 from fewbit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -306,7 +307,7 @@ def _mean_loss(task: "Task", batches: list[Any], model: "nn.Module") -> float:
 
 
 def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return [part for part in split_specs(text) if part]
 
 
 def _numbers(option: str, text: str) -> list[int]:

@@ -12,7 +12,7 @@ app = typer.Typer(help="Measure the native runtime on this machine.", no_args_is
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads for large products.")]
 Target = Annotated[str | None, typer.Option(help="Instruction set; default the best of this machine.")]
-Format = Annotated[str, typer.Option(help="Format of the weights: ternary, binary, int2 to int8.")]
+Format = Annotated[str, typer.Option(help="Format of the weights: ternary, binary, int2 to int8, sparse8,2.")]
 Seconds = Annotated[float, typer.Option(min=0.01, help="Seconds of measurement.")]
 
 

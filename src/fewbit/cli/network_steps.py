@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewbit.cli.output import say
+from fewbit.cli.spec_lists import pattern_and_spec, split_specs
 from fewbit.errors import ArgumentError, FewbitError
 
 if TYPE_CHECKING:
@@ -106,15 +107,17 @@ def _formats(text: str) -> Any:
     from fewbit.quant import weight_quantizer
 
     found = {}
-    for part in text.split(","):
-        pattern, given, spec = part.rpartition("=")
-        pattern = pattern.strip() or "*"
-        if "," in text and not given:
-            raise ArgumentError(f"--weights {text!r}: {part.strip()!r} has no format; wanted PATTERN=FORMAT, ...")
-        if spec.strip() != "float":
-            _check("--weights", spec.strip(), weight_quantizer)
-        found[pattern] = spec.strip()
-    return found if "=" in text else text.strip()
+    parts = split_specs(text)
+    for part in parts:
+        pattern, spec = pattern_and_spec(part)
+        if len(parts) > 1 and pattern is None:
+            raise ArgumentError(f"--weights {text!r}: {part!r} has no format; wanted PATTERN=FORMAT, ...")
+        if spec != "float":
+            _check("--weights", spec, weight_quantizer)
+        if pattern is None:
+            return spec
+        found[pattern or "*"] = spec
+    return found
 
 
 def _check(option: str, spec: str, parse: "Callable[[str], Any]") -> None:

@@ -12,9 +12,10 @@ from fewbit.formats.base import (
     PerToken,
     Ternary,
     UInt,
-    format_from_name,
 )
-from fewbit.formats.packing import LAYOUTS, default_layout, pack, row_bytes, unpack
+from fewbit.formats.naming import format_from_name
+from fewbit.formats.packing import LAYOUTS, default_layout, pack, packed_shape, unpack
+from fewbit.formats.sparse_ternary import SparseTernary, obeys
 
 __all__ = [
     "LAYOUTS",
@@ -27,11 +28,13 @@ __all__ = [
     "PerRow",
     "PerTensor",
     "PerToken",
+    "SparseTernary",
     "Ternary",
     "UInt",
     "default_layout",
     "format_from_name",
+    "obeys",
     "pack",
-    "row_bytes",
+    "packed_shape",
     "unpack",
 ]

@@ -4,7 +4,6 @@ A *format* is the set of integers that a code may take. A real number is ``code 
 tensor has is its *granularity*. `fewbit.formats.packing` says how codes lie in bytes.
 """
 
-import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -38,6 +37,10 @@ class Format(ABC):
     @abstractmethod
     def levels(self) -> NDArray[np.int16]:
         """The code book: all codes in rising order."""
+
+    def draw(self, rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.int16]:
+        """Random codes ``(rows, columns)`` that the format allows, to measure and to test with."""
+        return rng.choice(self.levels(), (rows, columns))
 
     @property
     def lo(self) -> int:
@@ -115,9 +118,9 @@ class Ternary(Format):
     """The codes -1, 0 and +1: 2 bits each, or 1.6 bits when five share a byte.
 
     Examples:
-        >>> from fewbit.formats import Ternary, row_bytes
-        >>> row_bytes(100, Ternary(), "trits"), row_bytes(100, Ternary(), "bits")
-        (20, 25)
+        >>> from fewbit.formats import Ternary, packed_shape
+        >>> packed_shape(1, 100, Ternary(), "trits"), packed_shape(1, 100, Ternary(), "bits")
+        ((1, 20), (1, 25))
     """
 
     @property
@@ -247,31 +250,6 @@ class PerGroup:
 
 
 Granularity = PerTensor | PerRow | PerToken | PerGroup
-
-
-def format_from_name(name: str) -> Format:
-    """The format called `name`: ``int2``..``int8``, ``uint2``..``uint8``, ``ternary``, ``binary``, ``qM.N``.
-
-    Raises:
-        FormatError: no format has that name.
-
-    Examples:
-        >>> from fewbit.formats import format_from_name
-        >>> format_from_name("uint4").hi, format_from_name("ternary").bits
-        (15, 2)
-    """
-    if name == "ternary":
-        return Ternary()
-    if name == "binary":
-        return Binary()
-    if match := re.fullmatch(r"(u?)int([1-9][0-9]?)", name):
-        width = int(match[2])
-        return UInt(width) if match[1] else Int(width)
-    if match := re.fullmatch(r"q(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)", name):
-        return FixedPoint(int(match[1]), int(match[2]))
-    raise FormatError(
-        f"unknown format {name!r}; wanted ternary, binary, int2..int8, uint2..uint8 or qM.N such as q3.12"
-    )
 
 
 def _check_width(kind: str, width: int) -> None:

@@ -1,21 +1,34 @@
 """How codes lie in bytes.
 
-The last axis is packed; every row starts at a byte of its own, so that a kernel may start at any row. What is stored
-is the *index* of a code in its format's code book, never a signed number:
+The last axis is packed. In three layouts every row starts at a byte of its own; in ``table`` rows follow each other
+without padding. What is stored is the *index* of a code in its format's code book, never a signed number:
 
     ``bits``   `Format.bits` wide indices as one little-endian bit stream (index 0 in the lowest bits of byte 0)
     ``trits``  five ternary indices a byte, base 3, the first in the lowest place: 1.6 bits a weight
+    ``table``  sparse ternary groups as words of a fixed length, see `fewbit.formats.group_words`
+    ``pairs``  sparse ternary groups of at most two non-zeros of eight, a byte each
 
-Unused places at the end of a row hold index 0.
+Unused places at the end of a row hold index 0, and those of a sparse group hold zeros.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import FormatError
 from fewbit.formats.base import FixedPoint, Format, Ternary
+from fewbit.formats.group_words import (
+    fits_pairs,
+    pack_pairs,
+    pack_table,
+    table_bytes,
+    unpack_pairs,
+    unpack_table,
+)
+from fewbit.formats.sparse_ternary import SparseTernary
 
-LAYOUTS = ("bits", "trits")
+LAYOUTS = ("bits", "trits", "table", "pairs")
 TRITS_PER_BYTE = 5
 _PLACES = 3 ** np.arange(TRITS_PER_BYTE, dtype=np.int16)
 _TRITS = (np.arange(3**TRITS_PER_BYTE)[:, None] // _PLACES % 3).astype(np.uint8)
@@ -23,34 +36,48 @@ _TRITS = (np.arange(3**TRITS_PER_BYTE)[:, None] // _PLACES % 3).astype(np.uint8)
 
 
 def default_layout(format: Format) -> str:
-    """The smallest layout of a format: ``trits`` for ternary codes, else ``bits``.
+    """The smallest layout of a format: ``trits`` for ternary, ``pairs`` or ``table`` for sparse codes, else ``bits``.
 
     Examples:
-        >>> from fewbit.formats import Int, Ternary
-        >>> default_layout(Ternary()), default_layout(Int(4))
-        ('trits', 'bits')
+        >>> from fewbit.formats import Int, SparseTernary, Ternary
+        >>> default_layout(Ternary()), default_layout(SparseTernary(8, 2)), default_layout(Int(4))
+        ('trits', 'pairs', 'bits')
     """
+    if isinstance(format, SparseTernary):
+        return "pairs" if fits_pairs(format) and format.word_bits >= 8 else "table"
     return "trits" if isinstance(format, Ternary) else "bits"
 
 
-def row_bytes(columns: int, format: Format, layout: str | None = None) -> int:
-    """Bytes of one packed row of `columns` codes.
+def packed_shape(rows: int, columns: int, format: Format, layout: str | None = None) -> tuple[int, ...]:
+    """Shape of the bytes of a packed matrix: ``(rows, bytes of a row)``, or ``(bytes,)`` in the layout ``table``.
+
+    Raises:
+        FormatError: the layout cannot hold the format.
 
     Examples:
-        >>> from fewbit.formats import Int, Ternary
-        >>> row_bytes(100, Int(4), "bits"), row_bytes(100, Ternary(), "trits")
-        (50, 20)
+        >>> from fewbit.formats import Int, SparseTernary, Ternary
+        >>> packed_shape(2, 100, Int(4), "bits"), packed_shape(2, 100, Ternary(), "trits")
+        ((2, 50), (2, 20))
+        >>> packed_shape(3, 100, SparseTernary(8, 3))  # 39 words of 10 bits
+        (49,)
     """
-    if _check_layout(format, layout) == "trits":
-        return -(-columns // TRITS_PER_BYTE)
-    return -(-columns * format.bits // 8)
+    layout = _check_layout(format, layout)
+    if isinstance(format, SparseTernary):
+        if format.exact and columns % format.n:
+            raise FormatError(f"{format} needs whole groups of {format.n} columns, not {columns} columns")
+        return (rows, -(-columns // format.n)) if layout == "pairs" else (table_bytes(rows, columns, format),)
+    return rows, _row_bytes(columns, format, layout)
+
+
+def _row_bytes(columns: int, format: Format, layout: str) -> int:
+    return -(-columns // TRITS_PER_BYTE) if layout == "trits" else -(-columns * format.bits // 8)
 
 
 def pack(codes: NDArray[np.integer], format: Format, layout: str | None = None) -> NDArray[np.uint8]:
-    """Pack integer `codes` (..., columns) into bytes (..., row_bytes).
+    """Pack integer `codes` (..., columns) into bytes (..., bytes of a row), or one axis in the layout ``table``.
 
     Raises:
-        FormatError: a code is not in the format's code book.
+        FormatError: a code is not in the format's code book, or a sparse group has too many codes that are not zero.
 
     Examples:
         >>> import numpy as np
@@ -63,8 +90,13 @@ def pack(codes: NDArray[np.integer], format: Format, layout: str | None = None) 
         raise FormatError("a single number has no axis to pack; wanted shape (..., columns)")
     index = _index(codes, format)
     *rows, columns = index.shape
+    if isinstance(format, SparseTernary):
+        flat = codes.reshape(math.prod(rows), columns)
+        if layout == "table":
+            return pack_table(flat, format)
+        return pack_pairs(flat, format).reshape(*rows, -(-columns // format.n))
     if layout == "trits":
-        width = row_bytes(columns, format, layout)
+        width = _row_bytes(columns, format, layout)
         padded = np.zeros((*rows, width * TRITS_PER_BYTE), np.int16)
         padded[..., :columns] = index
         grouped = padded.reshape(*rows, width, TRITS_PER_BYTE)
@@ -74,8 +106,12 @@ def pack(codes: NDArray[np.integer], format: Format, layout: str | None = None) 
     return np.packbits(flat, axis=-1, bitorder="little")
 
 
-def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | None = None) -> NDArray[np.int16]:
-    """Unpack bytes (..., row_bytes) into codes (..., columns); the inverse of `pack`.
+def unpack(
+    data: NDArray[np.uint8], columns: int, format: Format, layout: str | None = None, rows: int | None = None
+) -> NDArray[np.int16]:
+    """Unpack bytes (..., bytes of a row) into codes (..., columns); the inverse of `pack`.
+
+    rows: of the matrix, which the layout ``table`` must be told; its codes come as ``(rows, columns)``.
 
     Raises:
         FormatError: there are too many or too few bytes, or bytes that `pack` never writes.
@@ -91,12 +127,17 @@ def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | 
     data = np.asarray(data)
     if data.dtype != np.uint8:
         raise FormatError(f"packed codes are bytes (uint8), not {data.dtype}")
-    wanted = row_bytes(columns, format, layout)
+    if layout == "table":
+        return _from_table(data, rows, columns, format)
+    wanted = packed_shape(1, columns, format, layout)[-1]
     if data.ndim == 0 or data.shape[-1] != wanted:
         raise FormatError(
             f"a row of {columns} {format} codes in layout {layout} has {wanted} bytes, "
             f"not {data.shape[-1] if data.ndim else 0}"
         )
+    if isinstance(format, SparseTernary):
+        flat = data.reshape(math.prod(data.shape[:-1]), wanted)
+        return unpack_pairs(flat, columns, format).reshape(*data.shape[:-1], columns)
     index = _trits(data) if layout == "trits" else _bits(data, format.bits)
     if index[..., columns:].any():
         raise FormatError("unused places at the end of a row must be 0")
@@ -105,6 +146,18 @@ def unpack(data: NDArray[np.uint8], columns: int, format: Format, layout: str | 
     if index.size and int(index.max()) >= len(levels):
         raise FormatError(f"index {int(index.max())} is outside the {len(levels)} codes of {format}")
     return np.asarray(levels[index], np.int16)
+
+
+def _from_table(data: NDArray[np.uint8], rows: int | None, columns: int, format: Format) -> NDArray[np.int16]:
+    assert isinstance(format, SparseTernary)
+    if rows is None:
+        raise FormatError("the layout table is one stream of bits; say how many rows it holds")
+    wanted = packed_shape(rows, columns, format, "table")
+    if data.shape != wanted:
+        raise FormatError(
+            f"{rows} x {columns} {format} codes in layout table have {wanted[0]} bytes in one axis, not {data.shape}"
+        )
+    return unpack_table(data, rows, columns, format)
 
 
 def _trits(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -150,6 +203,10 @@ def _check_layout(format: Format, layout: str | None) -> str:
         raise FormatError(f"unknown layout {layout!r}; wanted one of {', '.join(LAYOUTS)}")
     if layout == "trits" and not isinstance(format, Ternary):
         raise FormatError(f"layout trits holds ternary codes only, not {format}")
+    if (layout in ("table", "pairs")) != isinstance(format, SparseTernary):
+        raise FormatError(f"layouts table and pairs are those of sparse ternary codes; {format} has no layout {layout}")
+    if layout == "pairs" and isinstance(format, SparseTernary) and not fits_pairs(format):
+        raise FormatError(f"layout pairs holds at most two non-zeros of eight columns, not {format}")
     if isinstance(format, FixedPoint):
         raise FormatError(f"{format} is a format of signals; only weights are packed")
     return layout

@@ -9,7 +9,18 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.errors import LoweringError
-from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, default_layout, pack
+from fewbit.formats import (
+    Format,
+    Granularity,
+    PerGroup,
+    PerRow,
+    PerTensor,
+    SparseTernary,
+    Ternary,
+    default_layout,
+    obeys,
+    pack,
+)
 from fewbit.program import ops
 from fewbit.program.limits import MAX_BIAS_BITS, MAX_SUM
 from fewbit.program.numerics import Integers
@@ -30,11 +41,17 @@ class Weight:
     group_scale: Integers | None = None
 
     def matrix(self) -> ops.Matrix:
-        """The packed form."""
+        """The packed form.
+
+        Sparse codes whose groups are not those of the packed columns, as behind a transposition, are ternary there.
+        """
         rows, columns = self.codes.shape
-        layout = default_layout(self.format)
-        data = pack(self.codes, self.format, layout)
-        return ops.Matrix(rows, columns, self.format, layout, self.per, data, self.group_scale)
+        format = self.format
+        if isinstance(format, SparseTernary) and not obeys(self.codes, format):
+            format = Ternary()
+        layout = default_layout(format)
+        data = pack(self.codes, format, layout)
+        return ops.Matrix(rows, columns, format, layout, self.per, data, self.group_scale)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fewbit.errors import ArgumentError, TargetError
 
-ABI = 4
+ABI = 5
 FILE = "lib/libfewbit_native.so"
 REMEDY = (
     "install a C++ compiler, then reinstall fewbit (in a clone: pip install --force-reinstall --no-deps .); "

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import ArgumentError, TargetError
-from fewbit.formats import Format
+from fewbit.formats import Format, SparseTernary
 from fewbit.native.handle import Handle
 from fewbit.native.library import fast_binding, integers, last_error, library, pointer
 
+PAIRS = 2
+"""Storing of codes of which at most two in eight neighbours are not zero: a byte for each eight."""
 WIDE_BYTES = 1 << 20
 """A matrix of at most this size with 4 or 8 bits a code stays in a cache; fewer bits would only cost time."""
 
@@ -23,7 +25,8 @@ class NativeMatrix:
         format: their code book.
         group: columns that share a scale, or 0.
         group_scale: ``(rows, groups)``, integers in 1..2**14 as in `fewbit.program.ops.Matrix`.
-        wide: store codes of 3, 5, 6 and 7 bits in 4 or 8; by default if the matrix stays in a cache.
+        wide: store codes of 3, 5, 6 and 7 bits in 4 or 8; by default if the matrix stays in a cache. Either value also
+            keeps sparse ternary codes from the storage of their own, a byte for each eight columns.
 
     Raises:
         TargetError: the native library is missing, or a code is not of the format.
@@ -49,6 +52,9 @@ class NativeMatrix:
         rows, columns = codes.shape
         if wide is None:
             wide = rows * columns * (4 if format.bits <= 4 else 8) // 8 <= WIDE_BYTES
+            storing = PAIRS if _in_pairs(format) else int(wide)
+        else:
+            storing = int(wide)
         held = np.ascontiguousarray(codes, np.int16)
         scales = None if group_scale is None else integers(group_scale)
         address = self._library.fewbit_matrix_new(
@@ -57,7 +63,7 @@ class NativeMatrix:
             columns,
             min(format.lo, 0),
             max(format.hi, 0),
-            int(wide),
+            storing,
             group,
             None if scales is None else pointer(scales, c_int32),
         )
@@ -127,6 +133,13 @@ class NativeMatrix:
     def _check(self, x: NDArray[Any]) -> None:
         if x.ndim != 2 or x.shape[1] != self.columns:
             raise ArgumentError(f"the matrix takes (frames, {self.columns}), not {x.shape}")
+
+
+def _in_pairs(format: Format) -> bool:
+    """Whether no eight columns from a multiple of eight on have more than two codes that are not zero."""
+    if not isinstance(format, SparseTernary):
+        return False
+    return format.k * max(8 // format.n, 1) <= 2 and (8 % format.n == 0 or format.n % 8 == 0)
 
 
 def _name(target: str | None) -> bytes | None:

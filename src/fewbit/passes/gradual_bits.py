@@ -1,7 +1,8 @@
 """Gradual quantization: the bits fall in stages, and each stage starts from the float masters of the previous one.
 
 References:
-    Shin, Boo, Sung 2017 (arXiv 1702.08171), section on gradual quantization.
+    Shin, Boo, Sung 2017 (arXiv 1702.08171), section on gradual quantization. Boo, Sung 2017 (arXiv 1707.03684): the
+    same for the non-zeros of sparse ternary codes.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fewbit.errors import QuantizationError
+from fewbit.formats import Format, SparseTernary
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass
@@ -28,7 +30,8 @@ def gradual(
     """Passes that quantize weights to each spec in turn and retrain after each.
 
     Args:
-        specs: formats of weights with falling numbers of levels, such as ``["int8", "int4", "ternary"]``.
+        specs: formats of weights with falling numbers of levels, such as ``["int8", "int4", "ternary"]``, or of
+            patterns for each weight, such as ``["sparse8,8", "sparse8,4", "sparse8,2"]``.
         finetune: the retraining; its epochs are those of all stages, and its objective sees one progress over all
             stages. The learning rate and the optimizer start anew in each stage.
         shares: share of the epochs for each stage; default: half for the last stage, the rest divided equally.
@@ -43,8 +46,8 @@ def gradual(
         >>> tuple(step.epochs for step in passes if isinstance(step, Finetune))
         (3, 3, 6)
     """
-    levels = [len(weight_quantizer(stage).format.levels()) for stage in specs]
-    if not specs or any(b >= a for a, b in pairwise(levels)):
+    choices = [_choices(weight_quantizer(stage).format) for stage in specs]
+    if not specs or any(b >= a for a, b in pairwise(choices)):
         raise QuantizationError(f"gradual: levels must fall from stage to stage, not {list(specs)}")
     epochs = _split(finetune.epochs, shares or [*[0.5 / max(1, len(specs) - 1)] * (len(specs) - 1), 0.5])
     if len(epochs) != len(specs) or min(epochs) < 1:
@@ -66,6 +69,13 @@ def gradual(
         ]
         done += count
     return passes
+
+
+def _choices(format: Format) -> float:
+    """Levels that a weight can have, or for groups of n weights the n-th root of their patterns."""
+    if isinstance(format, SparseTernary):
+        return float(round(format.words ** (1 / format.n), 9))  # of all n, as many as ternary weights
+    return len(format.levels())
 
 
 def _split(epochs: int, shares: Sequence[float]) -> list[int]:

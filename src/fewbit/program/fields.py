@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import FileFormatError, LoweringError
-from fewbit.formats import Granularity, PerGroup, PerRow, PerTensor, format_from_name, row_bytes
+from fewbit.formats import Granularity, PerGroup, PerRow, PerTensor, SparseTernary, format_from_name, packed_shape
 from fewbit.program.limits import MAX_FRAME_SIZE, MAX_GROUP_SCALE, MAX_INPUTS, MAX_PARTS, MAX_SHIFT
 from fewbit.program.numerics import INT32, Integers, Points, Rescale
 from fewbit.program.ops import KINDS, Grid, Matrix, Op, Parts
@@ -155,7 +155,7 @@ class RecordReader:
             raise FileFormatError(f"'{name}' has format {seen}, wanted two names")
         format, layout = format_from_name(str(names[0])), str(names[1])
         data = self.tensor(name, "uint8")
-        wanted = (rows, row_bytes(columns, format, layout))
+        wanted = packed_shape(rows, columns, format, layout)
         if data.shape != wanted:
             raise FileFormatError(
                 f"'{name}' claims {rows} x {columns} {format} codes, which take {wanted} bytes, but has {data.shape}"
@@ -164,6 +164,8 @@ class RecordReader:
         if per is None:
             size = self.integer("per", record, 1, MAX_FRAME_SIZE)
             per = PerGroup(size)
+            if isinstance(format, SparseTernary):
+                raise FileFormatError(f"'{name}' is {format} with a scale per group, which sparse codes do not have")
             group_scale = self.tensor(f"{name}.group_scale", "uint16").astype(np.int64)
             groups = (rows, -(-columns // size))
             if group_scale.shape != groups or not 1 <= group_scale.min() <= group_scale.max() <= MAX_GROUP_SCALE:

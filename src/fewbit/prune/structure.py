@@ -58,7 +58,13 @@ class Structure:
     """What can be pruned in a network, and what cannot.
 
     groups: by name. refused: layers whose outputs all stay, with the reason. folds: products that need a constant in
-    their bias when what they read is pruned.
+    their bias when what they read is pruned. results: which of the tensors that the network gives are no states.
+
+    Examples:
+        >>> import torch
+        >>> found = structure_of(nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 2)), torch.zeros(1, 4))
+        >>> len(found.groups), found.refused["0"]
+        (0, '1 (LayerNorm) takes the mean over channels')
     """
 
     groups: Mapping[str, Group]

@@ -19,6 +19,7 @@ from fewbit.quant.flat_weights import forget_flat_weights
 from fewbit.quant.following import Follower
 from fewbit.quant.learned import LearnedActivation, LearnedUniform
 from fewbit.quant.parametrizations import unparametrize
+from fewbit.quant.sparse_ternary import SparseTernaryUniform
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
 from fewbit.quant.step_size import fit_step, refine_step
 from fewbit.quant.ternary_weights import TernaryThreshold
@@ -36,6 +37,7 @@ __all__ = [
     "PerTokenActivation",
     "Quantizer",
     "Selection",
+    "SparseTernaryUniform",
     "Spec",
     "TernaryThreshold",
     "Uniform",

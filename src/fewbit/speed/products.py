@@ -80,5 +80,5 @@ def _best() -> str:
 def _matrix(
     format: Format, rows: int, columns: int, seed: int
 ) -> tuple[NativeMatrix, np.ndarray[Any, np.dtype[np.int16]], np.ndarray[Any, np.dtype[np.float32]]]:
-    codes = np.random.default_rng(seed + 1).choice(format.levels(), (rows, columns))
+    codes = format.draw(np.random.default_rng(seed + 1), rows, columns)
     return NativeMatrix(codes, format), codes, np.full(rows, 0.01, np.float32)

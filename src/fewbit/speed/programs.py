@@ -111,7 +111,7 @@ def time_program(
 
 
 def _matrix(rng: np.random.Generator, rows: int, columns: int, format: Format) -> ops.Matrix:
-    codes = rng.choice(format.levels(), (rows, columns))
+    codes = format.draw(rng, rows, columns)
     layout = default_layout(format)
     return ops.Matrix(rows, columns, format, layout, PerTensor(), pack(codes, format, layout))
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import LoweringError
-from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, unpack
+from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, SparseTernary, unpack
 from fewbit.program.limits import MAX_BIAS_BITS, MAX_FRAME_SIZE, MAX_MULTIPLIER, MAX_SHIFT
 from fewbit.program.numerics import INT16, Integers, Rescale, shift_round
 
@@ -93,8 +93,9 @@ EVERY_FRAME = Window()
 class Matrix:
     """Packed weights ``(rows, columns)``.
 
-    data: bytes ``(rows, row_bytes)``. group_scale: for weights with a scale per group, ``(rows, groups)`` integers in
-    1..2**14 relative to the row's largest; then ``W x`` is ``round(sum_g group_scale_g * (W x)_g / 2**14)``.
+    data: bytes in the shape of `fewbit.formats.packed_shape`. group_scale: for weights with a scale per group, integers
+    ``(rows, groups)`` in 1..2**14 relative to the row's largest; then
+    ``W x`` is ``round(sum_g group_scale_g * (W x)_g / 2**14)``.
 
     Examples:
         >>> import numpy as np
@@ -116,7 +117,7 @@ class Matrix:
 
     def codes(self) -> NDArray[np.int16]:
         """Unpacked codes ``(rows, columns)``, of 16 bits because a large network has many: widen before computing."""
-        return unpack(self.data, self.columns, self.format, self.layout)
+        return unpack(self.data, self.columns, self.format, self.layout, self.rows)
 
     @cached_property
     def row_sums(self) -> Integers:
@@ -255,7 +256,7 @@ class Op:
 
     def is_new(self) -> bool:
         """Whether it needs version 2 of the file."""
-        return bool(self.inputs)
+        return bool(self.inputs) or any(isinstance(m.format, SparseTernary) for m in self.matrices())
 
 
 def demand(holds: bool, fault: str) -> None:
