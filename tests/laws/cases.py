@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fewbit import nn as layers
 from fewbit.distill import SPEQ, LogitKD, SoftLabels
-from fewbit.passes import SQWA, Finetune, OnlineFinetune, Quantize, compress, gradual
+from fewbit.passes import SQWA, Finetune, OnlineFinetune, PruneUnits, Quantize, compress, gradual
 from fewbit.quant import Quantizer, activation_quantizer, weight_quantizer
 from fewbit.train import (
     CTC,
@@ -200,6 +200,8 @@ PASSES: dict[str, Callable[[], Any]] = {
     "OnlineFinetune": lambda: InTurn(
         Quantize(weights="ternary"), OnlineFinetune(utterances(), updates=4, window=4, progress=False)
     ),
+    "PruneUnits": lambda: PruneUnits(0.5, labelled()[0]),
+    "PruneUnits masked": lambda: PruneUnits(0.5, labelled()[0], cut=False),
     "SQWA mean": lambda: InTurn(
         Quantize(weights="ternary"), SQWA(loader(), CrossEntropy(), 1, 0, cycles=3, average=True, progress=False)
     ),

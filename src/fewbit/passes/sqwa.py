@@ -22,8 +22,9 @@ from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
 from fewbit.errors import QuantizationError
-from fewbit.formats import Int, Ternary
+from fewbit.formats import Int, SparseTernary, Ternary
 from fewbit.quant import Quantizer, Uniform
+from fewbit.quant.following import input_of
 from fewbit.settings import number, whole
 from fewbit.train import Objective, OptimizerFactory, PartOf, cosine, fit, linear, make_optimizer, refresh_norms
 
@@ -118,7 +119,7 @@ class SQWA:
             return refresh_norms(model, self.batches)
         if self.refit:
             for quantizer, stack in groups.items():
-                quantizer.fit(_master(stack))
+                quantizer.fit(input_of(quantizer, stack))
                 quantizer.freeze()
         refresh_norms(model, self.batches)
         if self.finetune_epochs:
@@ -164,7 +165,7 @@ class _Mean:
     def add(self) -> None:
         self.count += 1
         for quantizer, stack in self.groups.items():
-            z = quantizer.codes(_master(stack)).values.to(torch.int32)
+            z = quantizer.codes(input_of(quantizer, stack)).values.to(torch.int32)
             self.codes[quantizer] = self.codes[quantizer] + z if quantizer in self.codes else z
         for total, parameter in zip(self.sums, self.others, strict=True):
             total += parameter
@@ -174,7 +175,7 @@ class _Mean:
         """Make the mean the weights of the network; masters become ``D * sum / count``."""
         for quantizer, stack in self.groups.items():
             master = _master(stack)
-            codes = quantizer.codes(master)
+            codes = quantizer.codes(input_of(quantizer, stack))  # behind masks
             codes = type(codes)(self.codes[quantizer].to(master.dtype), codes.scale, codes.format, codes.per)
             master.copy_(codes.dequantize() / self.count)
         for total, parameter in zip(self.sums, self.others, strict=True):
@@ -187,7 +188,7 @@ def _groups(model: nn.Module) -> Groups:
     for stack in model.modules():
         if isinstance(stack, parametrize.ParametrizationList):
             found |= {step: stack for step in stack if isinstance(step, Quantizer) and step not in found}
-    odd = [quantizer.spec for quantizer in found if not isinstance(quantizer.format, Int | Ternary)]
+    odd = [quantizer.spec for quantizer in found if not isinstance(quantizer.format, Int | Ternary | SparseTernary)]
     if not found or odd:
         raise QuantizationError(
             f"SQWA: {type(model).__name__} has {f'weights as {odd[0]}' if odd else 'no quantized weights'}; wanted "
@@ -212,7 +213,7 @@ def _widen(model: nn.Module, groups: Groups, count: int) -> None:
     wide: dict[nn.Module, Uniform] = {}
     for quantizer, stack in groups.items():
         wide[quantizer] = Uniform(Int(_wide_bits(quantizer, count)), quantizer.per)
-        wide[quantizer].step = quantizer.codes(_master(stack)).scale / count
+        wide[quantizer].step = quantizer.codes(input_of(quantizer, stack)).scale / count
     for module in model.modules():  # tied weights have a stack in each place
         if isinstance(module, parametrize.ParametrizationList):
             for place, step in enumerate(list(module)):

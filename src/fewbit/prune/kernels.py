@@ -22,9 +22,11 @@ def kernels_of(model: nn.Module) -> list[Elements]:
     """
     found = []
     for path, module in model.named_modules():
-        if not isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) or module.weight.shape[1] == 1:
+        if not isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
             continue
         outputs, inputs, *taps = module.weight.shape
+        if module.groups > 1 and inputs == 1:
+            continue
         index = torch.arange(outputs * inputs).view(outputs, inputs, *[1] * len(taps))
         owned = Owned(path, "weight", index.expand(module.weight.shape))
         found.append(Elements(path or "the network", "kernels", outputs * inputs, (owned,)))
