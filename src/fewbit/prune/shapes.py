@@ -36,11 +36,11 @@ def take_shapes(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
             continue
         old = getattr(module, name, None)
         if isinstance(old, nn.Parameter) and old.dim() == tensor.dim() and old.shape != tensor.shape:
-            setattr(module, name, nn.Parameter(torch.empty_like(tensor)))
+            setattr(module, name, nn.Parameter(torch.zeros_like(tensor)))
         elif name in module._buffers and isinstance(old, Tensor) and old.shape != tensor.shape:
-            module._buffers[name] = torch.empty_like(tensor)
+            module._buffers[name] = torch.zeros_like(tensor)
         elif name == "bias" and old is None and "bias" in module._parameters:
-            module.bias = nn.Parameter(torch.empty_like(tensor))  # holds what pruned inputs still gave
+            module.bias = nn.Parameter(torch.zeros_like(tensor))  # holds what pruned inputs still gave
     for module in modules.values():
         fit_sizes(module)
     for key, keep in tensors.items():
