@@ -7,20 +7,18 @@ is that of its two medians; its mean over the rounds stands with an interval of 
 """
 
 import argparse
-import math
 from itertools import product
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 
+from benchmarks.intervals import interval
 from fewbit.analysis.report import Table
 from fewbit.formats import SparseTernary, Ternary
 from fewbit.native import NativeMatrix, targets
 from fewbit.speed.timing import measure_in_turns
 from studies.evidence import Study
-from studies.evidence.paired_tests import student_quantile
 
 FORMAT = SparseTernary(8, 2)
 SIZES = (512, 1024, 2048, 4096)
@@ -51,18 +49,6 @@ def measure_setting(size: int, frames: int, target: str, rounds: int, seconds: f
     found |= {f"{name}_bytes": matrix.bytes for name, matrix in matrices.items()}
     found |= {f"{name}_us": float(np.median(medians[name])) for name in medians}
     return found | {"ratios": [a / b for a, b in zip(medians["sparse"], medians["ternary"], strict=True)]}
-
-
-def interval(ratios: list[float]) -> tuple[float, float, float]:
-    """Geometric mean of ratios, and the ends of its interval of 95 %.
-
-    Example:
-        >>> [round(each, 2) for each in interval([0.5, 0.5, 0.5])]
-        [0.5, 0.5, 0.5]
-    """
-    logs = [math.log(ratio) for ratio in ratios]
-    half = student_quantile(len(logs) - 1) * stdev(logs) / math.sqrt(len(logs))
-    return math.exp(mean(logs)), math.exp(mean(logs) - half), math.exp(mean(logs) + half)
 
 
 def table(records: list[dict[str, Any]]) -> Table:

@@ -81,6 +81,7 @@ TOPICS = (
             "kernels",
             "product-floors",
             "sparse-ternary-products",
+            "pruned-networks",
             "multi-step",
             "training-kernels",
             "graph-rnn",
