@@ -29,6 +29,8 @@ STUDIES: dict[str, str] = {
     "17": "macro_block_dropout",
     "21": "hlstm",
     "22": "generative_transfer",
+    "26": "mask_search",
+    "27": "coarse_pruning",
     "ternary-weights": "ternary_weights",
     "resnet20": "resnet20",
     "cifar100": "cifar100",
@@ -37,7 +39,7 @@ STUDIES: dict[str, str] = {
 """Number of the paper (or name of a comparison) and the module of `studies.methods` that has its ``run(setting)``."""
 FULL_ONLY = ("cifar100", "imagenet")
 """Studies that have no small size; they are no part of `all`."""
-LONG_RUNS = ("21", "22", "resnet20", *FULL_ONLY)
+LONG_RUNS = ("21", "22", "26", "27", "resnet20", *FULL_ONLY)
 """Studies of which one run takes more than two minutes."""
 
 
