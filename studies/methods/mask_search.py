@@ -154,11 +154,8 @@ def _trial(setting: Setting, scale: Scale, seed: int, ratio: float, arm: str) ->
         if isinstance(importance, BestOfN | ParticleFilter):
             importance = search = RecordedSearch(importance)
         model = compress(model, PruneChannels(ratio, images.dev[0][:1], importance), channels_last)
-    row = {
-        "score before": 100 * score(model).error,
-        "dev before": task.measure(model),
-        "test before": task.score(model),
-    }
+    row: dict[str, Any] = {"score before": 100 * score(model).error}
+    row |= {"dev before": task.measure(model), "test before": task.score(model)}
     result = compress(model, retraining(task, seed, scale.retrain))
     row |= {"dev": task.measure(result), "test": task.score(result)}
     return row | {"searches": search.summary() if search else []}

@@ -19,7 +19,8 @@ from fewbit.prune import Elements, Masks
 from fewbit.prune.elements import pruned_count
 from fewbit.train import Objective
 
-PEERS = {"GroupMagnitude": "group magnitude", "GroupTaylor": "group Taylor", "GroupHessian": "group Hessian"}
+PEERS = {"GroupMagnitude": "group magnitude", "GroupTaylor": "group Taylor"}
+"""Its third one, of squared gradients, is left out: in 1.6.1 `accumulate_grad` keeps the last example only."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class PeerImportance:
         peer: Any = import_module("torch_pruning")
         copy = deepcopy(model)
         measure = getattr(peer.importance, f"{self.kind}Importance")()
-        example = self._learn(copy, measure)
+        example = self._learn(copy)
         graph = peer.DependencyGraph().build_dependency(copy, example_inputs=example)
         masks: Masks = {}
         for each in elements:
@@ -52,23 +53,13 @@ class PeerImportance:
             masks[each.name] = mask
         return masks
 
-    def _learn(self, model: nn.Module, measure: Any) -> Any:
-        """Leave the gradients of the loss in the network, with the squares that a Hessian needs; an example."""
+    def _learn(self, model: nn.Module) -> Tensor:
+        """Leave the gradients of the loss in the network; a batch of one."""
         model.zero_grad()
         example = None
         with inference_mode(model, no_grad=False), torch.enable_grad():
             for batch in self.batches:
                 (example, *_), _ = call_of(model, batch)
-                if self.kind == "GroupHessian":
-                    self._squares(model, measure, batch)
                 self.objective(model, batch, 1.0).backward()
         assert isinstance(example, Tensor)
         return example[:1].clone()
-
-    def _squares(self, model: nn.Module, measure: Any, batch: Any) -> None:
-        measure.zero_grad()
-        for x, y in zip(*(part[:100] for part in batch), strict=True):
-            model.zero_grad()
-            self.objective(model, (x[None], y[None]), 1.0).backward()
-            measure.accumulate_grad(model)
-        model.zero_grad()
