@@ -60,6 +60,6 @@ class PeerImportance:
         with inference_mode(model, no_grad=False), torch.enable_grad():
             for batch in self.batches:
                 (example, *_), _ = call_of(model, batch)
-                self.objective(model, batch, 1.0).backward()
+                self.objective(model, batch, 1.0).backward()  # type: ignore[no-untyped-call]
         assert isinstance(example, Tensor)
         return example[:1].clone()

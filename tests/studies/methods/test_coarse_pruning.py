@@ -1,11 +1,15 @@
 """What study 27 says of made-up rows."""
 
 import pytest
+import torch
 
+from fewbit.data import Images
+from fewbit.passes import Finetune
+from fewbit.prune import Magnitude
 from studies.evidence import verdict
-from studies.methods.coarse_pruning import ARMS, LEVELS, SMALL, judge, ratios, searched, told_sparsity
+from studies.methods.coarse_pruning import ARMS, LEVELS, SMALL, judge, ratios, recipe, searched, told_sparsity
 from studies.tasks.pruned_sizes import chain_of
-from studies.tasks.staged_pictures import staged_network
+from studies.tasks.staged_pictures import staged_network, staged_task
 from tests.studies.made_up import WILD, around, outcomes
 
 GOOD = {"dense": around(20.0), "maps": around(30.0, 1), "kernels": around(28.0, 2), "both": around(20.2, 3)}
@@ -72,3 +76,13 @@ def test_all_arms_of_a_level_leave_as_many_kernels(level):
     sparsities = [chain.sparsity(*ratios(arm, level, SMALL)) for arm in list(ARMS)[1:]]
     assert max(sparsities) - min(sparsities) < 0.002
     assert sparsities[0] == pytest.approx(LEVELS[level], abs=0.02)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_arm_is_retrained_for_as_many_epochs(arm):
+    images = Images(*[(torch.zeros(20, 3, 8, 8), torch.arange(20) % 3)] * 3, classes=3)
+    passes = recipe(arm, "lower", SMALL, staged_task(images, size=4), 0, images.dev[0][:1], Magnitude())
+    trained = [each.epochs for each in passes if isinstance(each, Finetune)]
+    assert sum(trained) == SMALL.retrain
+    assert len(trained) == 1 + (arm == "both")
+    assert isinstance(passes[-1], Finetune)
