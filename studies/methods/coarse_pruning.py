@@ -219,9 +219,10 @@ def _table(level: str, rows: Rows) -> Table:
 
 def _describe(scale: Scale, full: bool) -> str:
     data = "CIFAR-10" if full else "9,000 training, 1,000 development and 2,000 test pictures of CIFAR-10"
+    width = "" if full else ", far fewer than in the paper"
     return (
         f"{data}; five convolutions 3 x 3 in three stages with max pooling, of {scale.maps}, {scale.maps} and "
-        f"{2 * scale.maps} maps, with batch norm: {scale.epochs} epochs, then {scale.retrain} epochs of retraining in "
+        f"{2 * scale.maps} maps{width}, with batch norm: {scale.epochs} epochs, then {scale.retrain} of retraining in "
         "every arm, which the combination divides between both of its steps. Masks are the best of "
         f"{scale.tries} random ones over all layers at once, on {SEARCHED} development pictures, and the best five of "
         "them are judged on as many others. All arms of a level leave as many kernels by the "

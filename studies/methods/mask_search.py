@@ -59,7 +59,7 @@ class Scale:
         return self.particles * self.rounds
 
 
-SMALL = Scale(pictures=2000, maps=16, epochs=12, retrain=4, particles=50, rounds=10)
+SMALL = Scale(pictures=2000, maps=12, epochs=10, retrain=4, particles=50, rounds=10)
 FULL = Scale(pictures=10_000, maps=64, epochs=60, retrain=20, particles=50, rounds=40)
 
 
