@@ -81,7 +81,7 @@ def run(setting: Setting) -> Study:
         gone = told_sparsity(rows, level)
         plot_arms(measured, "test error (%)", path, f"Convolutions at a sparsity of {gone}, after retraining")
         pictures.append((path.name, f"Test error after retraining at a sparsity of {gone}."))
-        tables.append(_table(level, rows))
+        tables.append(_table(level, rows, scale))
     return Study(
         number="27",
         name="coarse-pruning",
@@ -196,7 +196,7 @@ def _arm(rows: Rows, level: str, arm: str) -> Rows:
     return of(rows, arm=arm, level="none" if arm == "dense" else level)
 
 
-def _table(level: str, rows: Rows) -> Table:
+def _table(level: str, rows: Rows, scale: Scale) -> Table:
     cells: list[tuple[str | int, ...]] = []
     for arm, told in ARMS.items():
         mine = _arm(rows, level, arm)
@@ -204,9 +204,12 @@ def _table(level: str, rows: Rows) -> Table:
             errors = [spread([row[key] for row in mine], 1) for key in ("test before", "dev", "test")]
             sparsity = spread([100 * row["sparsity"] for row in mine], 1)
             weights, macs = (round(mean(row[key] for row in mine)) for key in ("weights", "macs"))
-            cells.append((told, sparsity, weights, macs, *errors))
+            shares = (0.0, 0.0) if arm == "dense" else ratios(arm, level, scale)
+            cells.append((told, *(f"{share:.2f}" for share in shares), sparsity, weights, macs, *errors))
     columns = (
         "pruned",
+        "share of maps",
+        "share of kernels",
         "sparsity (%)",
         "weights",
         "MACs",
