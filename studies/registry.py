@@ -39,7 +39,7 @@ STUDIES: dict[str, str] = {
 """Number of the paper (or name of a comparison) and the module of `studies.methods` that has its ``run(setting)``."""
 FULL_ONLY = ("cifar100", "imagenet")
 """Studies that have no small size; they are no part of `all`."""
-LONG_RUNS = ("21", "22", "26", "27", "resnet20", *FULL_ONLY)
+LONG_RUNS = ("21", "22", "resnet20", *FULL_ONLY)
 """Studies of which one run takes more than two minutes."""
 
 
