@@ -163,7 +163,7 @@ def _trial(setting: Setting, scale: Scale, seed: int, ratio: float, arm: str) ->
 
 def _table(ratio: float, rows: Rows) -> Table:
     cells: list[tuple[str | int, ...]] = []
-    for arm, told in {"dense": "dense, trained on as long"}.items() | ARMS.items():
+    for arm, told in {"dense": "dense, trained on as long", **ARMS}.items():
         mine = of(rows, arm=arm, ratio=0.0 if arm == "dense" else ratio)
         if mine:
             masks = mine[0]["searches"][0]["masks"] if mine[0]["searches"] else 0
