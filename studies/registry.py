@@ -29,6 +29,8 @@ STUDIES: dict[str, str] = {
     "17": "macro_block_dropout",
     "21": "hlstm",
     "22": "generative_transfer",
+    "26": "mask_search",
+    "27": "coarse_pruning",
     "ternary-weights": "ternary_weights",
     "resnet20": "resnet20",
     "cifar100": "cifar100",

@@ -50,6 +50,12 @@ TOPICS = (
         ("resiliency", "weight-sensitivity", "compression-ratio", "error-sources"),
     ),
     Topic(
+        "pruning",
+        "Pruning",
+        "Feature maps and kernels taken out of convolutional networks: which ones, how they are found, what is lost.",
+        ("coarse-pruning", "mask-search"),
+    ),
+    Topic(
         "language-models",
         "Language models",
         "Character models with two clocks, and networks that learn from generated text.",

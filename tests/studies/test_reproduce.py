@@ -134,6 +134,8 @@ TINY = {
         "generative_transfer",
         {"hidden": 6, "small": 4, "characters": 400, "epochs": 1, "retrain_characters": 200, "streams": 4, "steps": 8},
     ),
+    "26": ("mask_search", {"pictures": 100, "maps": 4, "epochs": 1, "retrain": 1, "particles": 4, "rounds": 2}),
+    "27": ("coarse_pruning", {"maps": 4, "epochs": 1, "retrain": 2, "tries": 3}),
     "ternary-weights": (
         "ternary_weights",
         {"pictures": 100, "width": 4, "epochs": 1, "retrain_epochs": 1, "lrs": (1e-3, 1e-2)},
