@@ -98,7 +98,7 @@ def _operand(walk: Walk, node: fx.Node, argument: Any) -> Value:
         atoms = atoms.narrow(d, 0, 1)
     atoms = atoms.expand(aligned.shape).reshape(numbers.shape)
     walk.mark(walk.made, places, atoms)
-    is_master = walk._is_master(places)
+    is_master = walk.is_master(places)
     # A parameter is 0 for a pruned channel; a buffer keeps its number.
     return Value(atoms, torch.zeros_like(numbers) if is_master else numbers)
 

@@ -185,7 +185,7 @@ class Walk:
         if node.target in MASKS and isinstance(node.meta.get("val"), Tensor):
             shape = node.meta["val"].shape  # a mask on a weight
             whole = [places for places in known if places is not None and places.shape == shape]
-            masters = [places for places in whole if self._is_master(places)]
+            masters = [places for places in whole if self.is_master(places)]
             return masters[0] if len(masters) == 1 else None
         return None
 
@@ -216,7 +216,7 @@ class Walk:
         tensor = self.constant(argument)
         numbers = numbers_of(tensor)
         places = self.places.get(argument) if isinstance(argument, fx.Node) else None
-        if places is None or not self._is_master(places):
+        if places is None or not self.is_master(places):
             return Value(torch.full(numbers.shape, float(NOBODY), dtype=torch.float64), numbers)
         atoms = self.atoms.fresh(places.numel()).view(places.shape)
         self.mark(self.made, places, atoms)
@@ -295,7 +295,7 @@ class Walk:
         self.atoms.fix(int(tied), f"it is tied to what {self.place(node)} gives")
         self.values[node] = _pytree.tree_map(partial(_given, tied), node.meta.get("val"))
 
-    def _is_master(self, places: Labels) -> bool:
+    def is_master(self, places: Labels) -> bool:
         """Whether all numbers are those of parameters, which can be 0."""
         if not places.numel():
             return False
