@@ -29,6 +29,7 @@ STUDIES: dict[str, str] = {
     "17": "macro_block_dropout",
     "21": "hlstm",
     "22": "generative_transfer",
+    "28": "sparse_ternary",
     "ternary-weights": "ternary_weights",
     "resnet20": "resnet20",
     "cifar100": "cifar100",

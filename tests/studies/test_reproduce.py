@@ -134,6 +134,22 @@ TINY = {
         "generative_transfer",
         {"hidden": 6, "small": 4, "characters": 400, "epochs": 1, "retrain_characters": 200, "streams": 4, "steps": 8},
     ),
+    "28": (
+        "sparse_ternary",
+        {
+            "pictures": 100,
+            "layers": 2,
+            "width": 8,
+            "epochs": 1,
+            "retrain_epochs": 5,
+            "hidden": 8,
+            "updates": 1,
+            "text_epochs": 1,
+            "text_retrain_epochs": 5,
+            "lrs": (1e-3, 1e-2),
+            "text_lrs": (3e-3,),
+        },
+    ),
     "ternary-weights": (
         "ternary_weights",
         {"pictures": 100, "width": 4, "epochs": 1, "retrain_epochs": 1, "lrs": (1e-3, 1e-2)},
