@@ -57,7 +57,7 @@ class Scale:
     updates: int
     text_epochs: int
     text_retrain_epochs: int
-    lrs: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
+    lrs: tuple[float, ...] = (3e-3, 1e-2)
     text_lrs: tuple[float, ...] = (3e-3, 1e-2)
 
 
@@ -68,8 +68,8 @@ SMALL = Scale(
     epochs=20,
     retrain_epochs=20,
     hidden=32,
-    updates=35,
-    text_epochs=10,
+    updates=25,
+    text_epochs=14,
     text_retrain_epochs=8,
 )
 FULL = Scale(
