@@ -46,7 +46,7 @@ MARGINS = {"perceptron": 1.0, "lstm": 3.0}
 
 @dataclass(frozen=True)
 class Scale:
-    """Networks, data, epochs and rates of a run; `pictures` 0 stands for all, `updates` are those of an epoch of text."""
+    """Networks, data, epochs and rates of a run; `pictures` 0 stands for all, an epoch of text has `updates`."""
 
     pictures: int
     layers: int
@@ -221,7 +221,8 @@ def _task(setting: Setting, scale: Scale, network: str, seed: int) -> Task:
     if network == "lstm":
         about = {"size": scale.hidden, "epochs": scale.text_epochs, "retrain_epochs": scale.text_retrain_epochs}
         task = named_task("lstm", setting, updates=scale.updates, **about)
-        classes = len(task.build(1).head.bias)  # the same network without an embedding, so that it can be packed
+        unpacked: Any = task.build(1)
+        classes = len(unpacked.head.bias)  # the same network without an embedding, so that it can be packed
         return replace(task, name=f"{task.name}, one-hot", build=partial(_one_hot, classes))
     settings: dict[str, Any] = {
         "layers": scale.layers,
@@ -267,8 +268,8 @@ def _describe(scale: Scale) -> str:
     data = f"{scale.pictures:,} training pictures of MNIST of its own for each seed" if scale.pictures else "MNIST"
     rates, text_rates = (", ".join(f"{lr:g}" for lr in lrs) for lrs in (scale.lrs, scale.text_lrs))
     return (
-        f"{data}, perceptron of {scale.layers} hidden layers of {scale.width} units, {scale.epochs} epochs in float and "
-        f"{scale.retrain_epochs} of retraining. WikiText-2 characters, one text for all seeds, LSTM of 2 layers of "
+        f"{data}, perceptron of {scale.layers} hidden layers of {scale.width} units, {scale.epochs} epochs in float "
+        f"and {scale.retrain_epochs} of retraining. WikiText-2 characters, one text for all seeds, LSTM of 2 layers of "
         f"{scale.hidden} units, {scale.text_epochs} epochs of {scale.updates} updates in float and "
         f"{scale.text_retrain_epochs} of retraining. The last layer has int8 weights and the input matrix of the LSTM, "
         "which reads one-hot characters, ternary ones in all arms; all others have the codes of the arm and signals "
