@@ -31,6 +31,7 @@ STUDIES: dict[str, str] = {
     "22": "generative_transfer",
     "26": "mask_search",
     "27": "coarse_pruning",
+    "28": "sparse_ternary",
     "ternary-weights": "ternary_weights",
     "resnet20": "resnet20",
     "cifar100": "cifar100",

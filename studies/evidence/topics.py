@@ -47,7 +47,7 @@ TOPICS = (
         "bits-and-sizes",
         "Bits and sizes",
         "How many bits a network needs, where it needs them, and what a larger network of fewer bits gives.",
-        ("resiliency", "weight-sensitivity", "compression-ratio", "error-sources"),
+        ("resiliency", "weight-sensitivity", "compression-ratio", "error-sources", "sparse-ternary"),
     ),
     Topic(
         "pruning",

@@ -54,24 +54,28 @@ def better(statements: Sequence[tuple[str, Difference]]) -> list[Part]:
     ]
 
 
-def as_good(statements: Sequence[tuple[str, Difference]], margin: float) -> list[Part]:
+def as_good(statements: Sequence[tuple[str, Difference]], margin: float | Sequence[float]) -> list[Part]:
     """Statements that an arm is not worse than a base by `margin` or more, tested together.
+
+    The margin is one for all statements, or one for each.
 
     A statement is shown if a one-sided paired t-test excludes that the arm is worse by `margin` or more, and refuted
     if the arm is worse by more than `margin` beyond chance. The margin is set before the runs.
     """
     found = tested([gap for _, gap in statements])
-    near = holm([margin_p(gap.values, margin) for _, gap in statements])
-    far = holm([margin_p([-value for value in gap.values], -margin) for _, gap in statements])
+    margins = [margin] * len(statements) if isinstance(margin, int | float) else margin
+    limits = list(zip([gap for _, gap in statements], margins, strict=True))
+    near = holm([margin_p(gap.values, limit) for gap, limit in limits])
+    far = holm([margin_p([-value for value in gap.values], -limit) for gap, limit in limits])
     parts = []
-    for (says, gap), one, p, q in zip(statements, found, near, far, strict=True):
+    for (says, gap), limit, one, p, q in zip(statements, margins, found, near, far, strict=True):
         enough = len(gap.values) > 1
         outcome: Literal["shown", "refuted", "open"] = "open"
         if enough and p < LEVEL:
             outcome = "shown"
         elif enough and q < LEVEL:
             outcome = "refuted"
-        test = f", {stated(p)} that it is worse by {margin:g} {gap.unit} or more" if enough else ""
+        test = f", {stated(p)} that it is worse by {limit:g} {gap.unit} or more" if enough else ""
         parts.append(Part(says, outcome, f"{one.figures}{test}", one))
     return parts
 

@@ -68,6 +68,7 @@ STUDIES = {
     "06": Arms("sqwa", of_averages, {"grid": 3}, {"retrain_epochs": 6}, lambda task, scale: (task, scale.perceptron)),
     "08": Arms("speq", of_chances, {}, {"retrain_epochs": 4, "layers": 3}),
     "09": Arms("symmetric_sgd", of_noise, {"epochs": 3, "lr": 0.05}, {}),
+    "28": Arms("sparse_ternary", of_arms, {}, {"retrain_epochs": 10}),
     "ternary-weights": Arms("ternary_weights", of_arms, {}, {"retrain_epochs": 3}),
 }
 

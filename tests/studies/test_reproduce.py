@@ -136,6 +136,22 @@ TINY = {
     ),
     "26": ("mask_search", {"pictures": 100, "maps": 4, "epochs": 1, "retrain": 1, "particles": 4, "rounds": 2}),
     "27": ("coarse_pruning", {"maps": 4, "epochs": 1, "retrain": 2, "tries": 3}),
+    "28": (
+        "sparse_ternary",
+        {
+            "pictures": 100,
+            "layers": 2,
+            "width": 8,
+            "epochs": 1,
+            "retrain_epochs": 5,
+            "hidden": 8,
+            "updates": 1,
+            "text_epochs": 1,
+            "text_retrain_epochs": 5,
+            "lrs": (1e-3, 1e-2),
+            "text_lrs": (3e-3,),
+        },
+    ),
     "ternary-weights": (
         "ternary_weights",
         {"pictures": 100, "width": 4, "epochs": 1, "retrain_epochs": 1, "lrs": (1e-3, 1e-2)},

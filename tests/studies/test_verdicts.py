@@ -53,6 +53,15 @@ def test_as_good_is_judged_by_a_margin(values, outcome):
     assert part.sentence.endswith("that it is worse by 1 points or more")
 
 
+def test_each_statement_has_a_margin_of_its_own_and_both_are_corrected_together():
+    near, far = (gap(0.4, 0.6, 0.5, 0.45, 0.55), gap(2.4, 2.6, 2.5, 2.45, 2.55))
+    assert outcomes(as_good([("A", near), ("B", far)], [1.0, 3.0])) == ["shown", "shown"]
+    assert outcomes(as_good([("A", near), ("B", far)], [3.0, 1.0])) == ["shown", "refuted"]
+    close = gap(0.0, 0.95, 0.5, 0.85, 0.6)  # p is about 0.03: enough alone, not beside another like it
+    assert outcomes(as_good([("A", close)], 1.0)) == ["shown"]
+    assert outcomes(as_good([("A", close), ("B", close)], [1.0, 1.0])) == ["open", "open"]
+
+
 def test_the_verdict_is_a_function_of_the_outcomes():
     def of(*found):
         return verdict([Part("", outcome, "") for outcome in found])
