@@ -10,6 +10,33 @@ _BEAM = "tests/laws/test_beam.py"
 _ARMS = "tests/studies/test_arms_differ.py::test_no_two_arms_give_the_same_weights"
 _RECIPES = "tests/studies/test_arms_differ.py::test_no_two_recipes_of_the_residual_network_give_the_same_weights"
 
+_OF_PRUNING = (
+    Mutant(
+        "pruned-constant-forgotten",
+        "src/fewbit/prune/removal.py",
+        "        if constant.any():\n",
+        "        if False:\n",
+        ("tests/prune/test_removal.py::test_a_layer_without_a_bias_gets_one_for_what_a_pruned_channel_gives",),
+        "what a sigmoid makes of a pruned channel would be lost",
+    ),
+    Mutant(
+        "shortcut-not-joined",
+        "src/fewbit/prune/rules_elementwise.py",
+        "    walk.atoms.join_all(x, y)\n    assert callable(node.target)\n",
+        "    assert callable(node.target)\n",
+        ("tests/prune/test_structure.py",),
+        "channels that a sum adds would be pruned apart",
+    ),
+    Mutant(
+        "copy-loses-its-quantizers",
+        "src/fewbit/quant/parametrizations.py",
+        "    module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))\n",
+        "",
+        ("tests/quant/test_parametrizations.py",),
+        "taking quantizers off a copy would break the original",
+    ),
+)
+
 _OF_SPARSE_CODES = (
     Mutant(
         "sparse-ties-anywhere",
@@ -195,8 +222,8 @@ _OF_TRAINING = (
     Mutant(
         "sqwa-refitted-steps-not-frozen",
         "src/fewbit/passes/sqwa.py",
-        "                quantizer.fit(_master(stack))\n                quantizer.freeze()\n",
-        "                quantizer.fit(_master(stack))\n",
+        "                quantizer.fit(input_of(quantizer, stack))\n                quantizer.freeze()\n",
+        "                quantizer.fit(input_of(quantizer, stack))\n",
         (_SQWA,),
         "the last part would move the step that was fitted to the mean",
     ),
@@ -325,5 +352,5 @@ _OF_EVIDENCE = (
         "an arm would secretly be another",
     ),
 )
-NAMED = (*_OF_SPARSE_CODES, *_OF_STEPS, *_OF_TRAINING, *_OF_SEARCH, *_OF_EVIDENCE)
+NAMED = (*_OF_PRUNING, *_OF_SPARSE_CODES, *_OF_STEPS, *_OF_TRAINING, *_OF_SEARCH, *_OF_EVIDENCE)
 """All of them; each must be killed."""

@@ -240,4 +240,4 @@ def test_every_file_that_carries_meaning_has_tests_that_are_there():
 def test_unknown_names_are_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--only", "nonsense"])
-    assert "no mutants ['nonsense']; there are rows-share-a-step" in capsys.readouterr().err
+    assert f"no mutants ['nonsense']; there are {NAMED[0].name}" in capsys.readouterr().err
