@@ -54,7 +54,8 @@ def remove(model: nn.Module, masks: Mapping[str, Tensor], example: Any) -> nn.Mo
     structure = structure_of(model, example)
     check_masks(structure.elements, masks)
     with masked(model, structure.elements, masks):
-        constants = _constants(structure_of(model, example), masks)
+        # Weights of folds are read from the network as it is now, with its masks and quantizers.
+        constants = _constants(structure_of(model, example), masks) if structure.folds else []
         wanted = _run(model, example, structure)
     kept = _kept(structure, masks)
     for path, dims in kept.items():
