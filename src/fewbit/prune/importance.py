@@ -88,8 +88,8 @@ class Taylor:
     each batch, and the squares are added. The network is in evaluation mode.
 
     Args:
-        batches: training or development data, read once. The gradients of the examples of a batch cancel in a trained
-            network, so give small batches.
+        batches: training or development data, read once. The square is taken for each batch, so that small batches
+            and large ones give different sums.
         objective: the loss, as in `fewbit.train.fit`; it sees the progress 1, the end of training.
 
     Raises:
