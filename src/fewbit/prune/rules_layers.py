@@ -88,13 +88,19 @@ def _hidden_units(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> L
     return units
 
 
-def _sru_units(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> Labels:
-    """`fewbit.nn.SRU`: without a projection of its own the skip ties a unit to its input."""
-    assert isinstance(module, layers.SRU)
-    units = walk.atoms.fresh(module.hidden_size)
+def _gated(walk: Walk, path: str, size: int, inputs: Labels) -> Labels:
+    """Units that are rows of one weight and one bias, and read nothing back."""
+    units = walk.atoms.fresh(size)
     _rows(walk, path, "weight", units)
     _rows(walk, path, "bias", units)
     _columns(walk, path, "weight", inputs)
+    return units
+
+
+def _sru_units(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> Labels:
+    """`fewbit.nn.SRU`: without a projection of its own the skip ties a unit to its input."""
+    assert isinstance(module, layers.SRU)
+    units = _gated(walk, path, module.hidden_size, inputs)
     if not module.projected:
         walk.atoms.join_all(units, inputs)
     return units
@@ -103,21 +109,13 @@ def _sru_units(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> Labe
 def _qrnn_units(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> Labels:
     """`fewbit.nn.QRNN`."""
     assert isinstance(module, layers.QRNN)
-    units = walk.atoms.fresh(module.hidden_size)
-    _rows(walk, f"{path}.gates".lstrip("."), "weight", units)
-    _rows(walk, f"{path}.gates".lstrip("."), "bias", units)
-    _columns(walk, f"{path}.gates".lstrip("."), "weight", inputs)
-    return units
+    return _gated(walk, f"{path}.gates".lstrip("."), module.hidden_size, inputs)
 
 
 def _filters(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> Labels:
     """`fewbit.nn.CausalConv1d`."""
     assert isinstance(module, layers.CausalConv1d)
-    units = walk.atoms.fresh(module.outputs)
-    _rows(walk, path, "weight", units)
-    _rows(walk, path, "bias", units)
-    _columns(walk, path, "weight", inputs)
-    return units
+    return _gated(walk, path, module.outputs, inputs)
 
 
 def _symbols(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> Labels:

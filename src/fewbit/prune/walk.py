@@ -108,7 +108,7 @@ class Walk:
             self.read[path] = torch.zeros(tensor.numel(), dtype=torch.float64)
             count += tensor.numel()
         self.values: dict[fx.Node, Any] = {}
-        self.places: dict[fx.Node, Labels | None] = {}
+        self.places: dict[fx.Node, Any] = {}
         self._constants: dict[fx.Node, Any] = {}
         self._names = {module: name for name, module in model.named_modules()}
         with known_handles(self.traced), torch.no_grad():
@@ -161,30 +161,24 @@ class Walk:
         else:
             self.values[node] = [Value(*pair) for pair in zip(atoms, pruned, strict=True)]
 
-    def _moved_places(self, node: fx.Node) -> Labels | None:
-        """Where the numbers of a tensor that does not depend on the input lie in parameters."""
+    def _moved_places(self, node: fx.Node) -> Any:
+        """Where the numbers of a tensor that does not depend on the input lie in parameters; of several, one each."""
         args = args_of(node)
         if node.target in SAME or node.target is QUANTIZER:
             return self.places.get(args[0]) if isinstance(args[0], fx.Node) else None
-        known = [self.places[each] for each in node.all_input_nodes if self.places.get(each) is not None]
-        if node.target in MOVES and node.target is not aten.neg.default and known:
+        if node.target in MOVES and node.target is not aten.neg.default:
             places = self.places.get(args[0])
-            if places is None:
+            if not isinstance(places, Tensor):
                 return None
             assert callable(node.target)
-            found = node.target(places.contiguous(), *[self.constant(each) for each in args[1:]])
-            return found if isinstance(found, Tensor) else None
-        if node.target is operator.getitem and isinstance(args[0], fx.Node) and args[0].target in MOVES:
-            source = self.places.get(args_of(args[0])[0])
-            if source is None:
-                return None
-            assert callable(args[0].target)
-            parts = args[0].target(source, *[self.constant(each) for each in args_of(args[0])[1:]])
-            found = parts[args[1]]
-            return found if isinstance(found, Tensor) else None
+            return node.target(places.contiguous(), *[self.constant(each) for each in args[1:]])
+        if node.target is operator.getitem:
+            parts = self.places.get(args[0])
+            return parts[args[1]] if isinstance(parts, tuple | list) else None
         if node.target in MASKS and isinstance(node.meta.get("val"), Tensor):
             shape = node.meta["val"].shape  # a mask on a weight
-            whole = [places for places in known if places is not None and places.shape == shape]
+            known = [self.places.get(each) for each in node.all_input_nodes]
+            whole = [places for places in known if isinstance(places, Tensor) and places.shape == shape]
             masters = [places for places in whole if self.is_master(places)]
             return masters[0] if len(masters) == 1 else None
         return None
