@@ -61,12 +61,10 @@ def add_masks(model: nn.Module, elements: Sequence[Elements], masks: Mapping[str
                 before.keep &= keep.to(before.keep.device)
                 continue
             mask = Mask(keep.to(getattr(module, owned.name).device))
-            if not parametrize.is_parametrized(module, owned.name):
+            if parametrize.is_parametrized(module, owned.name):
+                _stack(module, owned.name).insert(0, mask)
+            else:
                 parametrize.register_parametrization(module, owned.name, mask)
-                continue
-            stack = module.get_submodule(f"parametrizations.{owned.name}")
-            assert isinstance(stack, parametrize.ParametrizationList)
-            stack.insert(0, mask)
     return model
 
 
@@ -110,8 +108,7 @@ def drop_masks(model: nn.Module, all_of_them: bool = False) -> nn.Module:
     for module, name, mask in list(_all_masks(model)):
         if not (all_of_them or bool(mask.keep.all())):
             continue
-        stack = module.get_submodule(f"parametrizations.{name}")
-        assert isinstance(stack, parametrize.ParametrizationList)
+        stack = _stack(module, name)
         assert isinstance(stack.original, Tensor)
         with torch.no_grad():
             stack.original.masked_fill_(~mask.keep, 0.0)
@@ -132,6 +129,11 @@ def _all_masks(model: nn.Module) -> Iterator[tuple[nn.Module, str, Mask]]:
 def _mask_of(module: nn.Module, name: str) -> Mask | None:
     if not parametrize.is_parametrized(module, name):
         return None
+    return next((step for step in _stack(module, name) if isinstance(step, Mask)), None)
+
+
+def _stack(module: nn.Module, name: str) -> parametrize.ParametrizationList:
+    """What stands between a parameter and its master."""
     stack = module.get_submodule(f"parametrizations.{name}")
     assert isinstance(stack, parametrize.ParametrizationList)
-    return next((step for step in stack if isinstance(step, Mask)), None)
+    return stack
