@@ -33,6 +33,7 @@ STUDIES: dict[str, str] = {
     "27": "coarse_pruning",
     "28": "sparse_ternary",
     "ternary-weights": "ternary_weights",
+    "pruned-recogniser": "pruned_recogniser",
     "resnet20": "resnet20",
     "cifar100": "cifar100",
     "imagenet": "imagenet",
@@ -40,7 +41,7 @@ STUDIES: dict[str, str] = {
 """Number of the paper (or name of a comparison) and the module of `studies.methods` that has its ``run(setting)``."""
 FULL_ONLY = ("cifar100", "imagenet")
 """Studies that have no small size; they are no part of `all`."""
-LONG_RUNS = ("21", "22", "resnet20", *FULL_ONLY)
+LONG_RUNS = ("21", "22", "resnet20", "pruned-recogniser", *FULL_ONLY)
 """Studies of which one run takes more than two minutes."""
 
 

@@ -52,8 +52,8 @@ TOPICS = (
     Topic(
         "pruning",
         "Pruning",
-        "Feature maps and kernels taken out of convolutional networks: which ones, how they are found, what is lost.",
-        ("coarse-pruning", "mask-search"),
+        "Maps, kernels and units taken out of networks: which ones, how they are found, what is lost.",
+        ("coarse-pruning", "mask-search", "pruned-recogniser"),
     ),
     Topic(
         "language-models",

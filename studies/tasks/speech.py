@@ -17,7 +17,7 @@ from fewbit.errors import DataError
 from fewbit.features import LogMel
 from fewbit.models import SpeechRNN
 from fewbit.tasks import Task
-from fewbit.text import cer
+from fewbit.text import cer, wer
 from fewbit.train import CTC, CTCBatch
 from studies.evidence.setting import Setting
 
@@ -106,8 +106,20 @@ def padded(frames: Sequence[Tensor]) -> Tensor:
     return nn.utils.rnn.pad_sequence(list(frames), batch_first=True, padding_value=FEATURES.floor)
 
 
-def character_error_rate(utterances: Sequence[Utterance], model: nn.Module, batch_size: int = 32) -> float:
+def character_error_rate(utterances: Sequence[Utterance], model: nn.Module) -> float:
     """Edits for each character said, in %, of the best path."""
+    return 100 * cer(*said_and_heard(utterances, model))
+
+
+def word_error_rate(utterances: Sequence[Utterance], model: nn.Module) -> float:
+    """Edits for each word said, in %, of the best path, without a language model."""
+    return 100 * wer(*said_and_heard(utterances, model))
+
+
+def said_and_heard(
+    utterances: Sequence[Utterance], model: nn.Module, batch_size: int = 32
+) -> tuple[list[str], list[str]]:
+    """The texts of utterances, shortest first, and the best paths of a network."""
     ordered = sorted(utterances, key=lambda utterance: len(utterance.frames))
     heard = []
     for start in range(0, len(ordered), batch_size):
@@ -117,20 +129,24 @@ def character_error_rate(utterances: Sequence[Utterance], model: nn.Module, batc
         for best, frames in zip(scores.argmax(-1), part, strict=True):
             kept = torch.unique_consecutive(best[: -(-len(frames) * scores.shape[1] // x.shape[1])])
             heard.append(LETTERS.decode(kept.tolist()))
-    return 100 * cer([utterance.text for utterance in ordered], heard)
+    return [utterance.text for utterance in ordered], heard
 
 
-def speech_task(speech: Speech, *, layers: int = 2, batch_size: int = 16, **settings: Any) -> Task:
-    """Characters of an utterance with a convolution and SRU layers; the size is their width."""
+def speech_task(speech: Speech, *, layers: int = 2, batch_size: int = 16, words: bool = False, **settings: Any) -> Task:
+    """Characters of an utterance with a convolution and SRU layers; the size is their width.
+
+    words: whether errors of words are counted, in place of those of characters.
+    """
+    measure = word_error_rate if words else character_error_rate
     chosen: dict[str, Any] = {"size": 128, "sizes": (64, 128, 192), "epochs": 40, "retrain_epochs": 6} | settings
     chosen = {"lr": 5e-3, "retrain_lr": 1.5e-3} | chosen
     return Task(
         name="speech, SRU",
         build=partial(_network, speech, layers),
         batches=partial(SpeechBatches, speech.train, batch_size),
-        evaluate=partial(character_error_rate, speech.dev),
-        test=partial(character_error_rate, speech.test),
-        metric="character error rate (%)",
+        evaluate=partial(measure, speech.dev),
+        test=partial(measure, speech.test),
+        metric=f"{'word' if words else 'character'} error rate (%)",
         objective=CTC(),
         **chosen,
     )

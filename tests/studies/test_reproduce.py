@@ -156,6 +156,10 @@ TINY = {
         "ternary_weights",
         {"pictures": 100, "width": 4, "epochs": 1, "retrain_epochs": 1, "lrs": (1e-3, 1e-2)},
     ),
+    "pruned-recogniser": (
+        "pruned_recogniser",
+        {"hidden": 8, "layers": 2, "epochs": 1, "retrain_epochs": 3, "blocks": (1,), "seconds": 0.01},
+    ),
     "resnet20": ("resnet20", {"epochs": 1, "retrain": 1, "warmup": 1, "cycles": 1, "cycle_epochs": 1, "finetune": 1}),
     "cifar100": ("resnet20", {"epochs": 1, "retrain": 1, "warmup": 1, "cycles": 1, "cycle_epochs": 1, "finetune": 1}),
     "imagenet": ("imagenet", {"epochs": 1, "retrain": 1, "warmup": 1, "cycles": 1, "cycle_epochs": 1, "finetune": 1}),
