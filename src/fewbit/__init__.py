@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fewbit.passes import SQWA as SQWA
     from fewbit.passes import Finetune as Finetune
     from fewbit.passes import PruneChannels as PruneChannels
+    from fewbit.passes import PruneHeads as PruneHeads
     from fewbit.passes import PruneKernels as PruneKernels
     from fewbit.passes import PruneUnits as PruneUnits
     from fewbit.passes import Quantize as Quantize
@@ -78,6 +79,7 @@ _PLACES = {
     "Partial": "fewbit.decode",
     "Program": "fewbit.program",
     "PruneChannels": "fewbit.passes",
+    "PruneHeads": "fewbit.passes",
     "PruneKernels": "fewbit.passes",
     "PruneUnits": "fewbit.passes",
     "Quantize": "fewbit.passes",
@@ -153,6 +155,7 @@ __all__ = [
     "Partial",
     "Program",
     "PruneChannels",
+    "PruneHeads",
     "PruneKernels",
     "PruneUnits",
     "Quantize",

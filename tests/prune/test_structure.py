@@ -62,9 +62,8 @@ def test_a_skip_without_a_projection_ties_all_layers():
 def test_what_cannot_be_pruned_is_named_with_the_reason():
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     found = structure_of(layer.eval(), torch.zeros(1, 5, 8))
-    assert list(found.groups) == ["linear1"]
+    assert list(found.groups) == ["self_attn", "linear1"]
     assert found.refused == {
-        "self_attn": "self_attn (MultiheadAttention) mixes the numbers of channels (scaled_dot_product_attention)",
         "self_attn.out_proj": "it is tied to the input of the network",
         "linear2": "it is tied to what norm1 (LayerNorm) gives",
     }
@@ -134,7 +133,12 @@ class Tied(nn.Module):
         (Fixed(), torch.zeros(1, 3), "a", "the network (mul) has a constant with a number for each channel"),
         (MeanOfChannels(), torch.zeros(1, 3), "a", "the network (mean) takes one number of several channels"),
         (Tied(), torch.zeros(1, 5, dtype=torch.long), "table", "it is a result of the network"),
-        (nn.Sequential(nn.Linear(3, 4), nn.Softmax(-1), nn.Linear(4, 2)), torch.zeros(1, 3), "0", "1 (Softmax) mixes"),
+        (
+            nn.Sequential(nn.Linear(3, 4), nn.Softmax(-1), nn.Linear(4, 2)),
+            torch.zeros(1, 3),
+            "0",
+            "1 (Softmax) takes shares",
+        ),
         (nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2)), torch.zeros(1, 3), "0", "takes the mean"),
         (nn.Sequential(nn.Conv1d(2, 4, 3), nn.Sigmoid(), nn.Conv1d(4, 2, 3, padding=1)), torch.zeros(1, 2, 9), "0", ""),
     ],

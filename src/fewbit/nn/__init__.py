@@ -17,6 +17,7 @@ from fewbit.nn.hlstm import HLSTM
 from fewbit.nn.layer import BatchNorm, Chain, Layer, Normalize, Signal
 from fewbit.nn.lstm import LSTM
 from fewbit.nn.macro_block_dropout import MacroBlockDropout, hold_masks
+from fewbit.nn.multihead_attention import MultiheadAttention
 from fewbit.nn.one_hot import OneHot
 from fewbit.nn.qrnn import QRNN
 from fewbit.nn.sru import SRU
@@ -36,6 +37,7 @@ __all__ = [
     "GraphRNN",
     "Layer",
     "MacroBlockDropout",
+    "MultiheadAttention",
     "Node",
     "Normalize",
     "OneHot",

@@ -106,6 +106,31 @@ class PruneUnits(PruneChannels):
 
 
 @dataclass(frozen=True)
+class PruneHeads(PruneChannels):
+    """Prune heads of attention: their queries, keys, values and what reads them; with grouped queries a key and its
+    queries together.
+
+    Layers of `torch.nn` become those of `fewbit.nn.MultiheadAttention`. A module of your own takes part if it reads its
+    head count from an attribute called ``heads``, ``num_heads`` or the like (`fewbit.prune.head_counts`) and the size
+    of a head from no other width.
+
+    Args:
+        ratio, example, importance, layers, keep, cut: as in `PruneChannels`.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fewbit.passes import compress
+        >>> layer = nn.TransformerEncoderLayer(8, 4, 16, batch_first=True)
+        >>> small = compress(layer, PruneHeads(0.5, torch.zeros(1, 5, 8)))
+        >>> small.self_attn.num_heads, small.self_attn.out_proj
+        (2, NonDynamicallyQuantizableLinear(in_features=4, out_features=8, bias=True))
+    """
+
+    kind = "heads"
+
+
+@dataclass(frozen=True)
 class PruneKernels:
     """Prune kernels of convolutions: connections of one map to another, which stay 0 from then on.
 

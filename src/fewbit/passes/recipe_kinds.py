@@ -19,7 +19,7 @@ from fewbit.errors import DataError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
 from fewbit.passes.online_finetune import OnlineFinetune
-from fewbit.passes.prune import Compact, PruneChannels, PruneKernels, PruneUnits
+from fewbit.passes.prune import Compact, PruneChannels, PruneHeads, PruneKernels, PruneUnits
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass
 from fewbit.passes.sqwa import SQWA
@@ -56,6 +56,7 @@ PASSES: Kinds = {
     "OnlineFinetune": OnlineFinetune,
     "PruneChannels": PruneChannels,
     "PruneUnits": PruneUnits,
+    "PruneHeads": PruneHeads,
     "PruneKernels": PruneKernels,
     "Compact": Compact,
 }

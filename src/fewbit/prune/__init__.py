@@ -3,6 +3,7 @@
 import fewbit.torch_side  # noqa: F401
 from fewbit.prune.best_of_n import BestOfN, masks_needed
 from fewbit.prune.elements import Elements, Masks, Owned, masked
+from fewbit.prune.head_counts import head_counts, set_head_counts
 from fewbit.prune.importance import Importance, Magnitude, RandomMask, Taylor
 from fewbit.prune.kernels import kernels_of
 from fewbit.prune.masks import Mask, add_masks, drop_masks, masks_on
@@ -34,11 +35,13 @@ __all__ = [
     "add_masks",
     "compact",
     "drop_masks",
+    "head_counts",
     "kernels_of",
     "masked",
     "masks_needed",
     "masks_on",
     "remove",
+    "set_head_counts",
     "structure_of",
     "take_shapes",
 ]

@@ -16,6 +16,7 @@ from fewbit.batches import call_of
 from fewbit.errors import PruningError
 from fewbit.inference import inference_mode
 from fewbit.prune.elements import check_masks, masked
+from fewbit.prune.head_counts import scale_head_counts
 from fewbit.prune.masks import drop_masks, masks_on
 from fewbit.prune.sizes import fit_sizes
 from fewbit.prune.structure import Structure, structure_of
@@ -60,6 +61,10 @@ def remove(model: nn.Module, masks: Mapping[str, Tensor], example: Any) -> nn.Mo
     kept = _kept(structure, masks)
     for path, dims in kept.items():
         _cut(model, path, dims)
+    for name, mask in masks.items():
+        home = structure.groups[name].home
+        if home is not None:
+            scale_head_counts(model.get_submodule(home), len(mask), int(mask.sum()))
     for module in model.modules():
         fit_sizes(module)
     for layer, bias, constant in constants:

@@ -51,7 +51,11 @@ def pair(walk: Walk, node: fx.Node) -> None:
 
     The second may be a parameter, such as a gain of each channel, which is cut with its channels.
     """
-    a, b = (_operand(walk, node, each) for each in args_of(node)[:2])
+    sides = args_of(node)[:2]
+    a, b = (
+        walk.value(each) if walk.is_live(each) else beside(walk, node, each, walk.value(other))
+        for each, other in (sides, sides[::-1])
+    )
     if node.target is aten.prelu.default and b.atoms.numel() > 1:
         shape = [1, -1, *[1] * (a.atoms.dim() - 2)]
         b = Value(b.atoms.view(shape), b.pruned.view(shape))
@@ -68,16 +72,13 @@ def pair(walk: Walk, node: fx.Node) -> None:
     walk.values[node] = Value(torch.where(x == NOBODY, y, x), pruned)
 
 
-def _operand(walk: Walk, node: fx.Node, argument: Any) -> Value:
-    """One side of a sum or product.
+def beside(walk: Walk, node: fx.Node, argument: Any, other: Value) -> Value:
+    """What does not depend on the input, in a sum or product with what does.
 
     A parameter or buffer with a number for each channel belongs to the channels; a constant of the code that has
     several numbers cannot be cut, and fixes what it meets.
     """
-    if walk.is_live(argument):
-        return walk.value(argument)
     numbers = numbers_of(walk.constant(argument))
-    other = next(walk.value(each) for each in args_of(node)[:2] if each is not argument)
     nobody = Value(torch.zeros(numbers.shape, dtype=torch.float64), numbers)
     aligned = numbers.view(*[1] * (other.atoms.dim() - numbers.dim()), *numbers.shape)
     if node.target is aten.prelu.default and numbers.numel() > 1:
@@ -87,7 +88,7 @@ def _operand(walk: Walk, node: fx.Node, argument: Any) -> Value:
         return nobody  # the same for all atoms
     places = walk.places.get(argument) if isinstance(argument, fx.Node) else None
     if places is None:
-        walk.atoms.fix_all(other.atoms, f"{walk.place(node)} has a constant with a number for each channel")
+        _uncut(walk, node, other, aligned, spread)
         return nobody
     shared = [d for d in range(aligned.dim()) if aligned.shape[d] == 1 and other.atoms.shape[d] > 1]
     if any(_varies(other.atoms, d) for d in shared):
@@ -101,6 +102,19 @@ def _operand(walk: Walk, node: fx.Node, argument: Any) -> Value:
     is_master = walk.is_master(places)
     # A parameter is 0 for a pruned channel; a buffer keeps its number.
     return Value(atoms, torch.zeros_like(numbers) if is_master else numbers)
+
+
+def _uncut(walk: Walk, node: fx.Node, other: Value, constant: Labels, dims: list[int]) -> None:
+    """What a constant with a number for each index meets goes together, as the numbers of a head under rotary phases;
+    if that is all there is, it stays.
+    """
+    atoms = other.atoms
+    for dim in dims:
+        if atoms.shape[dim] == constant.shape[dim]:
+            walk.atoms.join_all(atoms, atoms.amax(dim, keepdim=True).expand_as(atoms))
+    left = {walk.atoms.find(atom) for atom in torch.unique(atoms.long()).tolist() if atom != NOBODY}
+    if len(left) < 2 or any(atoms.shape[dim] != constant.shape[dim] for dim in dims):
+        walk.atoms.fix_all(atoms, f"{walk.place(node)} has a constant with a number for each channel")
 
 
 def _varies(atoms: Labels, dim: int) -> bool:

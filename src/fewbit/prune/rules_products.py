@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, fx
 
 from fewbit.prune.atoms import Labels
+from fewbit.prune.rules_attention import product
 from fewbit.prune.walk import Fold, Value, Walk, numbers_of, rule, zeros
 from fewbit.tracing import args_of
 
@@ -28,11 +29,14 @@ def addmm(walk: Walk, node: fx.Node) -> None:
 
 @rule(aten.matmul.default, aten.mm.default)
 def matmul(walk: Walk, node: fx.Node) -> None:
-    """``x W`` with a matrix of the network; two tensors of the input, as in attention, are not pruned."""
+    """``x W`` with a matrix of the network, or with another tensor of the input, as in attention."""
     x, weight = args_of(node)
+    if walk.is_live(x) and walk.is_live(weight) and min(node.meta["val"].dim(), walk.value(weight).atoms.dim()) > 1:
+        product(walk, node, walk.value(x), walk.value(weight))
+        return
     places = _places(walk, weight)
     if walk.is_live(weight) or places is None or places.dim() != 2:
-        walk.refuse(node, f"{walk.place(node)} multiplies two tensors of the input, as attention does")
+        walk.refuse(node, f"{walk.place(node)} has a weight that is computed from others")
         return
     _product(walk, node, x, weight, True, None)
 

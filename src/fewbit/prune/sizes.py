@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from fewbit import nn as layers
+from fewbit.prune.head_counts import fit_attention
 
 
 def fit_sizes(module: nn.Module) -> None:
@@ -30,6 +31,8 @@ def fit_sizes(module: nn.Module) -> None:
         case nn.RNNBase():
             read, back = _of(module, "weight_ih_l0"), _of(module, "weight_hh_l0")
             module.input_size, module.hidden_size = read.shape[1], back.shape[1]
+        case nn.MultiheadAttention():
+            fit_attention(module)
         case nn.Embedding():
             module.embedding_dim = module.weight.shape[1]
         case nn.PReLU():

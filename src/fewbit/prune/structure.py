@@ -16,12 +16,12 @@ from torch.utils import _pytree
 from fewbit.batches import Call, call_of
 from fewbit.errors import LoweringError, PruningError
 from fewbit.inference import inference_mode
-from fewbit.prune import rules_elementwise, rules_layers, rules_products
+from fewbit.prune import rules_attention, rules_elementwise, rules_layers, rules_products
 from fewbit.prune.atoms import NOBODY
 from fewbit.prune.elements import Elements, Owned
 from fewbit.prune.walk import Fold, Walk
 
-_RULES = (rules_elementwise, rules_layers, rules_products)
+_RULES = (rules_attention, rules_elementwise, rules_layers, rules_products)
 """They enter themselves into the table when they are imported."""
 
 
@@ -30,7 +30,7 @@ class Group:
     """Channels or units that are pruned by one mask.
 
     elements: what a mask is chosen for. cuts: for each parameter or buffer and each dimension of it that gets smaller,
-    the element of each index, or -1. members: the layers, in words.
+    the element of each index, or -1. members: the layers, in words. home: path of the module in which heads meet.
 
     Examples:
         >>> import torch
@@ -43,6 +43,7 @@ class Group:
     elements: Elements
     cuts: Mapping[str, Mapping[int, Tensor]]
     members: tuple[str, ...]
+    home: str | None = None
 
     @property
     def name(self) -> str:
@@ -198,13 +199,15 @@ class _Reader:
                 made[path] = index.view(*[1] * dim, -1, *[1] * (tensor.dim() - dim - 1)).expand(tensor.shape)
         owned = tuple(Owned(*_home(path), owners) for path, owners in made.items())
         weights = [path for path in made if self.walk.tensors[path].dim() > 1 and "weight" in path]
-        first = _module_of((weights or list(made))[0])
+        heads = {self.atoms.find(atom): where for atom, where in self.walk.heads.items()}
+        first = heads.get(roots[0], _module_of((weights or list(made))[0]))
         name, count = first or "the network", 2
         while name in taken:
             name, count = f"{first}#{count}", count + 1
         kind = "units" if any(self._is_recurrent(_module_of(path)) for path in made) else "channels"
+        kind = "heads" if roots[0] in heads else kind
         members = tuple(f"{layer or 'the network'} {' and '.join(sides)}".strip() for layer, sides in words.items())
-        return Group(Elements(name, kind, len(roots), owned), cuts, members)
+        return Group(Elements(name, kind, len(roots), owned), cuts, members, heads.get(roots[0]))
 
     def _is_recurrent(self, path: str) -> bool:
         """Whether a layer, or the one around it, works on what earlier frames left behind."""

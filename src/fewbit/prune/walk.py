@@ -83,6 +83,7 @@ class Walk:
     atoms: all of them. made: for each parameter or buffer by its path, the atom that each of its numbers makes: it is 0
     where that atom is pruned. read: likewise, the atom whose numbers a number of a weight multiplies. folds: products
     that read constants. results: places of the results that are no states of layers.
+    heads: atoms that are heads of attention, and the path of the module in which they meet.
     crossed: weights whose rows and columns both make, or both read, as those of an embedding used again at the end.
     """
 
@@ -97,6 +98,7 @@ class Walk:
         self.read: dict[str, Tensor] = {}
         self.folds: list[Fold] = []
         self.results: list[int] = []
+        self.heads: dict[int, str] = {}
         self.crossed: set[str] = set()
         self._first: dict[str, int] = {}
         self._order: list[str] = []

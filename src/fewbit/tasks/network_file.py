@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from fewbit.errors import FileFormatError
-from fewbit.prune import take_shapes
+from fewbit.prune import head_counts, set_head_counts, take_shapes
 from fewbit.quant import attach, selection_of
 from fewbit.tasks.task import Task
 from fewbit.train import read_tensors, write_tensors
@@ -51,7 +51,7 @@ def save_network(path: str | Path, model: nn.Module, size: float, recipe: dict[s
     found = selection_of(model)
     quantized = found if any(found.values()) else None
     # The order of patterns matters: keys are not sorted.
-    about = {"size": size, "quantized": quantized, "recipe": recipe or {}}
+    about = {"size": size, "quantized": quantized, "recipe": recipe or {}, "heads": head_counts(model)}
     write_tensors(path, model.state_dict(), {_KEY: json.dumps(about)})
     return Path(path)
 
@@ -78,6 +78,7 @@ def load_network(path: str | Path, task: Task) -> SavedNetwork:
     try:
         about = json.loads(metadata[_KEY])
         model = take_shapes(task.new(0, about["size"]), tensors)
+        set_head_counts(model, about.get("heads", {}))
         if about["quantized"] is not None:
             attach(model, **about["quantized"])
         model.load_state_dict(tensors)
