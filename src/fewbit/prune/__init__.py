@@ -3,7 +3,7 @@
 import fewbit.torch_side  # noqa: F401
 from fewbit.prune.best_of_n import BestOfN, masks_needed
 from fewbit.prune.elements import Elements, Masks, Owned, masked
-from fewbit.prune.head_counts import head_counts, set_head_counts
+from fewbit.prune.attention_heads import head_counts, set_head_counts
 from fewbit.prune.importance import Importance, Magnitude, RandomMask, Taylor
 from fewbit.prune.kernels import kernels_of
 from fewbit.prune.masks import Mask, add_masks, drop_masks, masks_on

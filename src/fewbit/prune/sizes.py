@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from fewbit import nn as layers
-from fewbit.prune.head_counts import fit_attention
+from fewbit.prune.attention_heads import fit_attention
 
 
 def fit_sizes(module: nn.Module) -> None:
