@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils import _pytree
+from tqdm.auto import tqdm
 
 from fewbit.analysis.float_store import kept_network, store_beside
 from fewbit.analysis.pruning_report import DENSE, FLOAT, PASSES, PrunedNetwork, Pruning, pruning_recipe
@@ -37,6 +39,8 @@ from fewbit.tasks import Task
 from fewbit.tasks.steps import user_code
 
 RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
+ROUNDS = 5
+"""In each, all packed networks take turns; a gain is the median over rounds, so that a busy second spoils one only."""
 Key = tuple[str, float, str, int]
 
 
@@ -67,8 +71,8 @@ def pruning(
         by: of ``channels``, ``units`` and ``kernels``; what the network has not is left out, with the reason.
         seeds: of networks, batches and trainings.
         activations: format of the signals; ``float`` leaves them, and packing gives them 16 bits.
-        seconds: for which each packed network is timed, one thread and one example in a call. Times are measured anew
-            in each run, as times of two runs cannot be compared.
+        seconds: for which each packed network is timed at least, one thread and one example in a call. Times are
+            measured anew in each run, as times of two runs cannot be compared.
         network: (task, seed) -> trained float network, if you store them.
         executor, out, progress: as in `sweep`; `out` keeps the packed networks as well.
 
@@ -121,7 +125,7 @@ def pruning(
     names = ("granularity", "ratio", "spec", "seed", "error", "macs", "bytes")
     coded = [row for row in whole if row["spec"] != FLOAT]
     networks = [PrunedNetwork(**{name: row[name] for name in names}) for row in coded]
-    times, untimed = _times(task, {_key(row): row["packed"] for row in coded}, seconds)
+    times, untimed = _times(task, {_key(row): row["packed"] for row in coded}, seconds, progress)
     return Pruning(
         task.name,
         task.metric,
@@ -201,8 +205,10 @@ def _trial(
     return {"error": error, "macs": counted.macs, "bytes": counted.weight_bytes, "packed": packed}
 
 
-def _times(task: Task, packed: Mapping[Key, str], seconds: float) -> tuple[dict[Key, float], list[str]]:
-    """Microseconds of a call of each network, all in turns, and why networks were not timed."""
+def _times(
+    task: Task, packed: Mapping[Key, str], seconds: float, progress: bool
+) -> tuple[dict[Key, list[float]], list[str]]:
+    """Microseconds of a call of each network in each round, all in turns, and why networks were not timed."""
     calls: dict[str, tuple[Callable[[], object], int, float]] = {}
     keys, lost = list(packed), []
     inputs = _one_example(task)
@@ -211,10 +217,14 @@ def _times(task: Task, packed: Mapping[Key, str], seconds: float) -> tuple[dict[
             file = Path(folder, f"{place}.fewbit")
             file.write_bytes(b64decode(packed[key]))
             try:
-                calls[str(place)] = (_native_call(load(file), inputs), 1, seconds)
+                calls[str(place)] = (_native_call(load(file), inputs), 1, seconds / ROUNDS)
             except FewbitError as error:
                 lost.append(f"time of {_told(key)}: {error}")
-    return {keys[int(place)]: timing.median_us for place, timing in measure_in_turns(calls).items()}, lost
+    times: dict[Key, list[float]] = {keys[int(name)]: [] for name in calls}
+    for _ in tqdm(range(ROUNDS), desc=f"{task.name}, times", unit="round", disable=not progress):
+        for name, timing in measure_in_turns(calls).items():
+            times[keys[int(name)]].append(timing.median_us)
+    return times, lost
 
 
 def _one_example(task: Task) -> list[Any]:
@@ -232,11 +242,14 @@ def _native_call(program: Program, inputs: Sequence[Any]) -> Callable[[], object
     return partial(program, *inputs)
 
 
-def _timed(network: PrunedNetwork, times: Mapping[Key, float]) -> PrunedNetwork:
-    """With its time, and that of the dense network of its seed and format over it."""
-    time = times.get((network.granularity, network.ratio, network.spec, network.seed))
+def _timed(network: PrunedNetwork, times: Mapping[Key, list[float]]) -> PrunedNetwork:
+    """With its time, and that of the dense network of its seed and format over it, both the medians of the rounds."""
+    mine = times.get((network.granularity, network.ratio, network.spec, network.seed))
     dense = times.get((DENSE, 0.0, network.spec, network.seed))
-    return replace(network, time_us=time, gain=None if time is None or dense is None else dense / time)
+    if mine is None:
+        return network
+    gain = None if dense is None else median(whole / time for whole, time in zip(dense, mine, strict=True))
+    return replace(network, time_us=median(mine), gain=gain)
 
 
 def _key(row: Row) -> Key:
