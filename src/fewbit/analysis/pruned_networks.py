@@ -210,7 +210,8 @@ def _times(
 ) -> tuple[dict[Key, list[float]], list[str]]:
     """Microseconds of a call of each network in each round, all in turns, and why networks were not timed."""
     calls: dict[str, tuple[Callable[[], object], int, float]] = {}
-    keys, lost = list(packed), []
+    keys = list(packed)
+    lost: dict[str, list[str]] = {}
     inputs = _one_example(task)
     with TemporaryDirectory() as folder:
         for place, key in enumerate(keys):
@@ -219,12 +220,12 @@ def _times(
             try:
                 calls[str(place)] = (_native_call(load(file), inputs), 1, seconds / ROUNDS)
             except FewbitError as error:
-                lost.append(f"time of {_told(key)}: {error}")
+                lost.setdefault(str(error), []).append(_told(key))
     times: dict[Key, list[float]] = {keys[int(name)]: [] for name in calls}
     for _ in tqdm(range(ROUNDS), desc=f"{task.name}, times", unit="round", disable=not progress):
         for name, timing in measure_in_turns(calls).items():
             times[keys[int(name)]].append(timing.median_us)
-    return times, lost
+    return times, [f"time of {told[0]} ({len(told)} networks): {reason}" for reason, told in lost.items()]
 
 
 def _one_example(task: Task) -> list[Any]:
