@@ -11,6 +11,9 @@ from fewbit.analysis.layer_noise import LayerNoise, noise_gain, time_gain
 from fewbit.analysis.monotone_curve import MonotoneCurve, fit_monotone
 from fewbit.analysis.multiplication_count import multiplications
 from fewbit.analysis.network_interior import InnerLayers, inner_layers
+from fewbit.analysis.pareto import pareto_front
+from fewbit.analysis.pruned_networks import pruning
+from fewbit.analysis.pruning_report import PrunedNetwork, PrunedPoint, Pruning, pruning_recipe
 from fewbit.analysis.report import Report, Table, save_report
 from fewbit.analysis.size_resilience import Resilience, SizedNetwork, resilience
 from fewbit.analysis.surface_grid import LossSurface, SurfacePoint, loss_surface
@@ -34,6 +37,9 @@ __all__ = [
     "LossSurface",
     "MonotoneCurve",
     "NetworkDesign",
+    "PrunedNetwork",
+    "PrunedPoint",
+    "Pruning",
     "QuantizedGroup",
     "Ratio",
     "Report",
@@ -54,7 +60,10 @@ __all__ = [
     "map_errors",
     "multiplications",
     "noise_gain",
+    "pareto_front",
     "process_executor",
+    "pruning",
+    "pruning_recipe",
     "ray_executor",
     "resilience",
     "save_report",

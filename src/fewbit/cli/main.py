@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import fewbit
-from fewbit.cli import analyze, analyze_network, bench, network_steps
+from fewbit.cli import analyze, analyze_network, analyze_prune, bench, network_steps
 from fewbit.cli.output import console, print_json, print_network, say
 from fewbit.cli.packed import Packed
 from fewbit.cli.running import run_app
@@ -120,6 +120,7 @@ def demo(
 
 network_steps.register(app)
 analyze_network.register(analyze.app)
+analyze_prune.register(analyze.app)
 app.add_typer(analyze.app, name="analyze")
 app.add_typer(bench.app, name="bench")
 app.command()(serve)

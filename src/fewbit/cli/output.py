@@ -54,11 +54,17 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str 
     """Print values in columns. Numbers are right-aligned, ``None`` is blank, cells are never cut, headings wrap."""
     table = Table(title=Text(title), title_justify="left")
     needed = 1
+    cells = [max([len(_cell(row[place])) for row in rows], default=0) for place in range(len(columns))]
+    words = [max(len(word) for word in column.split() or [""]) for column in columns]
+    spare = console.width - 1 - sum(max(sizes) + 3 for sizes in zip(cells, words, strict=True))
     for place, column in enumerate(columns):
         numeric = all(isinstance(row[place], int | float | None) for row in rows)
-        longest = max([len(_cell(row[place])) for row in rows], default=0)
-        least = max(min(longest, 40), *(len(word) for word in column.split() or [""]))
-        table.add_column(Text(column), justify="right" if numeric else "left", min_width=least)
+        least = max(min(cells[place], 40), words[place])
+        # rich takes from the widest column, so that headings would not wrap beside long cells
+        room = min(max(spare, 0), max(len(column) - least, 0))
+        most = least + room if cells[place] <= least else None
+        spare -= room
+        table.add_column(Text(column), justify="right" if numeric else "left", min_width=least, max_width=most)
         needed += least + 3
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))

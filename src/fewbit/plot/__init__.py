@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fewbit.plot.layer_noises import plot_noise_gain as plot_noise_gain
     from fewbit.plot.levels import plot_levels as plot_levels
     from fewbit.plot.program_graph import plot_program as plot_program
+    from fewbit.plot.prunings import plot_pruning as plot_pruning
     from fewbit.plot.resiliences import plot_resilience as plot_resilience
     from fewbit.plot.sensitivities import plot_sensitivity as plot_sensitivity
     from fewbit.plot.surfaces import plot_loss_surface as plot_loss_surface
@@ -46,6 +47,7 @@ _PLACES = {
     "plot_loss_surface": "fewbit.plot.surfaces",
     "plot_noise_gain": "fewbit.plot.layer_noises",
     "plot_program": "fewbit.plot.program_graph",
+    "plot_pruning": "fewbit.plot.prunings",
     "plot_resilience": "fewbit.plot.resiliences",
     "plot_sensitivity": "fewbit.plot.sensitivities",
     "plot_sharpness": "fewbit.plot.surfaces",
@@ -66,6 +68,7 @@ __all__ = [
     "plot_loss_surface",
     "plot_noise_gain",
     "plot_program",
+    "plot_pruning",
     "plot_resilience",
     "plot_sensitivity",
     "plot_sharpness",
