@@ -253,6 +253,8 @@ struct Kernels {
     void (*norm)(const int32_t* x, const Normalise&, int32_t* work, int32_t* y);
     // Shares in Q15 of n numbers, see ops.Softmax.
     void (*softmax)(const int32_t* x, const Exponent&, int64_t n, int32_t* y);
+    // Their logarithms of base 2 in Q16, see ops.LogSoftmax.
+    void (*log_softmax)(const int32_t* x, const Exponent&, int64_t n, int32_t* y);
     // y = root(2**16 * (sum of the squares of `inputs` vectors) + eps), its integer part.
     void (*magnitude)(const int32_t* const* x, int64_t inputs, int64_t eps, int64_t n, int32_t* y);
     void (*attend)(const Attention&);

@@ -16,6 +16,7 @@ const Kind kKinds[] = {
     {"lookup", make_lookup},       {"sum", make_sum},               {"mul", make_mul},
     {"map", make_map},             {"take", make_take},             {"pool", make_pool},
     {"reverse", make_reverse},     {"norm", make_norm},             {"softmax", make_softmax},
+    {"log_softmax", make_log_softmax},
     {"attend", make_attend},       {"positions", make_positions},   {"phases", make_phases},
     {"mean", make_mean},           {"first", make_first},
     {"magnitude", make_magnitude}, {"prelu", make_prelu},

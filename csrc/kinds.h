@@ -15,7 +15,7 @@ Make make_requantize, make_sum, make_mul, make_map, make_prelu;
 Make make_dense, make_conv;
 Make make_sru, make_qrnn, make_lstm, make_gru, make_hierarchy;
 Make make_take, make_pool, make_reverse;
-Make make_norm, make_softmax, make_magnitude, make_attend;
+Make make_norm, make_softmax, make_log_softmax, make_magnitude, make_attend;
 Make make_positions, make_phases, make_mean, make_first;
 
 }  // namespace fewbit

@@ -1,8 +1,9 @@
-// Norms and softmax, see fewbit.program.ops.norms and numerics.normalise. Included in the unnamed namespace of each
+// Norms, softmax and its logarithm, see fewbit.program.ops.norms and numerics.normalise. Included in the unnamed namespace of each
 // target file.
 
 constexpr int kNormBits = 23;  // fractional bits of a normalised number
 constexpr int kExpBits = 10;   // of an exponent of 2
+constexpr int kLogBits = 16;   // of a logarithm
 constexpr int64_t kMaxExponent = 24 << kExpBits;
 
 inline int bit_length(uint64_t x) { return x == 0 ? 0 : 64 - __builtin_clzll(x); }
@@ -67,20 +68,55 @@ inline int32_t exp_weight(int64_t distance, int64_t multiplier, int shift, int64
     return (table[u & ((1 << kExpBits) - 1)] + rounding) >> whole;
 }
 
-void softmax(const int32_t* x, const Exponent& exponent, int64_t n, int32_t* __restrict y) {
+inline int32_t largest_of(const int32_t* x, int64_t n) {
+    int32_t most = x[0];
+    for (int64_t i = 1; i < n; ++i) most = x[i] > most ? x[i] : most;
+    return most;
+}
+
+// Weights of scores in Q15; returns their sum.
+inline int64_t exp_weights(const int32_t* x, int64_t most, const Exponent& exponent, int64_t n, int32_t* __restrict y) {
     const int32_t* __restrict table = exp_table;
     const int64_t half = half_of(exponent.shift), multiplier = exponent.multiplier;
     const int shift = exponent.shift;
-    int32_t most = x[0];
-    for (int64_t i = 1; i < n; ++i) most = x[i] > most ? x[i] : most;
     int64_t sum = 0;
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) {
-        y[i] = exp_weight(int64_t(most) - x[i], multiplier, shift, half, table);
+        y[i] = exp_weight(most - x[i], multiplier, shift, half, table);
         sum += y[i];
     }
+    return sum;
+}
+
+void softmax(const int32_t* x, const Exponent& exponent, int64_t n, int32_t* __restrict y) {
+    const int64_t sum = exp_weights(x, largest_of(x, n), exponent, n, y);
     const int64_t inverse = (int64_t(1) << 46) / (sum > 1 ? sum : 1);
     for (int64_t i = 0; i < n; ++i) y[i] = int32_t((y[i] * inverse + (int64_t(1) << 30)) >> 31);
+}
+
+// The logarithm of base 2 in Q16 of a number from 1 to below 2**31, see numerics.log2.
+inline int64_t log2_of(int64_t x) {
+    const int whole = bit_length(uint64_t(x)) - 1;
+    uint64_t m = uint64_t(x) << (30 - whole);
+    int64_t found = int64_t(whole) << kLogBits;
+    for (int bit = kLogBits - 1; bit >= 0; --bit) {
+        m = (m * m) >> 30;
+        const uint64_t above = m >> 31;
+        found += int64_t(above << bit);
+        m >>= above;
+    }
+    return found;
+}
+
+void log_softmax(const int32_t* x, const Exponent& exponent, int64_t n, int32_t* __restrict y) {
+    const int64_t most = largest_of(x, n);
+    const int64_t total = log2_of(exp_weights(x, most, exponent, n, y)) - log2_of(32767);
+    const int64_t half = half_of(exponent.shift), multiplier = exponent.multiplier << (kLogBits - kExpBits);
+    const int shift = exponent.shift;
+    for (int64_t i = 0; i < n; ++i) {
+        const int64_t log = -(((most - x[i]) * multiplier + half) >> shift) - total;
+        y[i] = int32_t(log > -INT32_MAX ? log : -INT32_MAX);
+    }
 }
 
 void magnitude(const int32_t* const* x, int64_t inputs, int64_t eps, int64_t n, int32_t* __restrict y) {

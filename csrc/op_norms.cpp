@@ -1,4 +1,4 @@
-// Norms and softmax: see fewbit.program.ops.norms.
+// Norms, softmax and its logarithm: see fewbit.program.ops.norms.
 #include "kinds.h"
 #include "repeated.h"
 
@@ -57,9 +57,10 @@ private:
     std::vector<int32_t> multiplier_, bias_;
 };
 
+// Shares, or their logarithms.
 class Softmax : public Op {
 public:
-    explicit Softmax(const Plan& plan) {
+    Softmax(const Plan& plan, bool is_log) : is_log_(is_log) {
         length_ = group_length(plan);
         exponent_ = plan.fields.exponent();
         rescale_ = plan.fields.rescale_all("rescale");
@@ -68,7 +69,7 @@ public:
     Fault run(const Run& run) const override {
         int32_t* shares = workspace().work.get(length_);
         each_group(run, length_, [&](const int32_t* x, int32_t* y) {
-            run.kernels.softmax(x, exponent_, length_, shares);
+            (is_log_ ? run.kernels.log_softmax : run.kernels.softmax)(x, exponent_, length_, shares);
             for (int64_t i = 0; i < length_; i += kChunk)
                 run.kernels.rescale(shares + i, nullptr, rescale_.view(), std::min(kChunk, length_ - i), y + i);
         });
@@ -76,6 +77,7 @@ public:
     }
 
 private:
+    bool is_log_;
     int64_t length_ = 1;
     Exponent exponent_{};
     OwnedRescale rescale_;
@@ -113,6 +115,7 @@ private:
 
 std::unique_ptr<Op> make_magnitude(const Plan& plan) { return std::make_unique<Magnitude>(plan); }
 std::unique_ptr<Op> make_norm(const Plan& plan) { return std::make_unique<Norm>(plan); }
-std::unique_ptr<Op> make_softmax(const Plan& plan) { return std::make_unique<Softmax>(plan); }
+std::unique_ptr<Op> make_softmax(const Plan& plan) { return std::make_unique<Softmax>(plan, false); }
+std::unique_ptr<Op> make_log_softmax(const Plan& plan) { return std::make_unique<Softmax>(plan, true); }
 
 }  // namespace fewbit

@@ -10,5 +10,5 @@
 #define FEWBIT_KERNELS(name, product, part, read)                                                                   \
     {name,    runs_here, product,  rescale,    sru,      qrnn,        lstm,      gru,    start,                       \
      features, largest,  quantize, dequantize, read,     part,        widen,     pack,     byte_sum, row_sums,                  \
-     window_sums, split, requantize,   sum,        mul,      map,         norm,      softmax, magnitude,                  \
+     window_sums, split, requantize,   sum,        mul,      map,         norm,      softmax, log_softmax, magnitude,                  \
      attend,  weigh,     blend,    depthwise,  gather}

@@ -201,12 +201,26 @@ def places() -> Program:
     return Program(chain, recipe={"made by": "scripts/renew_golden.py"})
 
 
+def logs() -> Program:
+    """Logarithms of shares, of groups and of all scores."""
+    make = Maker(7)
+    chain = (
+        make.features(),
+        make.dense("inner", 12, 10, 0.5, Int(4), span=INT16),
+        ops.LogSoftmax("groups", 4, 40_000, 15, make.rescale(2.0**-12, (-127, 127))),
+        make.dense("scores", 9, 12, 40.0, Ternary(), span=INT16),
+        ops.LogSoftmax("logs", 9, 30_000, 20, make.rescale(0.7, INT32)),
+    )
+    return Program(chain, recipe={"made by": "scripts/renew_golden.py"})
+
+
 GOLDEN = {
     "graph_stream": stream,
     "graph_whole": whole,
     "graph_parts": parts,
     "graph_fine": fine,
     "graph_places": places,
+    "graph_logs": logs,
 }
 
 

@@ -130,6 +130,7 @@ std::vector<Good> good_ones() {
     add("reverse", {0}, Fields());
     add("norm", {0}, Fields().numbers({2, 1, 5, 3}).vector({3, 4}).number(5).vector({6}).numbers({-99, 99}));
     add("softmax", {0}, Fields().numbers({2, 300, 4}).rescale(scale));
+    add("log_softmax", {0}, Fields().numbers({2, 300, 4}).rescale(scale));
     add("attend", {0, 1, 0}, Fields().numbers({2, 2, 2, 0, 3, 50, 7}).rescale(scale).vector({1}));
     add("attend", {0, 1, 1}, Fields().numbers({1, 1, 2, 2, 0, 50, 7}).rescale(scale).vector({1, 0, 1, 1}));
     add("positions", {1}, Fields().number(2).vector({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));

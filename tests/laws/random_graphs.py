@@ -193,7 +193,7 @@ class Builder(UnaryOps):
 
 UNARY = (
     *("requantize", "dense", "dense", "conv", "conv", "pool", "map", "prelu", "norm", "softmax", "mean", "positions"),
-    *("first", "phases", "sru", "qrnn", "lstm", "gru", "hierarchy"),
+    *("log_softmax", "first", "phases", "sru", "qrnn", "lstm", "gru", "hierarchy"),
 )
 OTHERS = ("source", "magnitude", "sum", "mul", "take", "attend", "attend", "fork")
 

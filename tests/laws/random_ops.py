@@ -84,6 +84,12 @@ class UnaryOps(Numbers):
         rescale = rescale_from(self.pick((1, 1, length)) * max(high, -low) / 32768, low, high)
         return ops.Softmax(name, length, *self.exponent(x), rescale)
 
+    def log_softmax(self, name, x, value, rate):
+        length = self.pick(divisors(value.size)[::-1])
+        low, high = self.pick(RANGES)
+        rescale = rescale_from(self.pick((1, 10)) * max(high, -low) / 2**20, low, high)
+        return ops.LogSoftmax(name, length, *self.exponent(x), rescale)
+
     def mean(self, name, x, value, rate):
         return ops.Mean(name, self.rescale(np.asarray(x) * 256))
 

@@ -68,9 +68,25 @@ class MeanInEachFrame(Network):
         return self.head(x)
 
 
-class LogProbabilities(Network):
+class Choice(Network):
     def forward(self, x):
-        return super().forward(x).log_softmax(-1)
+        return super().forward(x).argmax(-1)
+
+
+class PlaceOfTheLargest(Network):
+    def forward(self, x):
+        largest, place = super().forward(x).max(-1)
+        return largest + place
+
+
+class LargestFrame(Network):
+    def forward(self, x):
+        return super().forward(x).amax(1)
+
+
+class Mirrored(Network):
+    def forward(self, x):
+        return self.head(torch.nn.functional.pad(self.inner(x).mT, (2, 0), mode="reflect").mT)
 
 
 class Loop(nn.Module):
@@ -153,7 +169,10 @@ NETWORKS: list[tuple[Callable[[], nn.Module], Any, str]] = [
     (SecondLast, X, r"^head \(Linear\): it takes a frame from the middle of the input"),
     (WithoutFirst, X, r"^head \(Linear\): its frames are moved in time"),
     (MeanInEachFrame, X, r"^MeanInEachFrame \(add, 'x = x \+ x.mean\(1, keepdim=True\)'\): a value without time is"),
-    (LogProbabilities, X, r"^LogProbabilities \(log_softmax, .* return the scores before it, whose order is the same"),
+    (Choice, X, r"^Choice \(argmax, .* a choice .* return the scores, and choose among them outside"),
+    (PlaceOfTheLargest, X, r"^PlaceOfTheLargest \(max, .* the place of the largest number is a choice; return the"),
+    (LargestFrame, X, r"^LargestFrame \(amax, .* the largest of all frames has no integer op; use the mean over time"),
+    (Mirrored, X, r"^Mirrored \(pad, .* padding in time with reflect reads frames that have not come yet; pad with"),
     (Loop, X, r"^cell \(LSTMCell\): a loop over cells .* use nn.LSTM"),
     (lambda: Recurrent("packed"), X, r"^rnn \(LSTM\): a packed sequence has no integer form; call it with the tensor"),
     (lambda: Recurrent("learned"), X, r"^rnn \(LSTM\): it starts from a learned state, wanted zeros"),

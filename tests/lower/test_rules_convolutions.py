@@ -74,6 +74,16 @@ PICTURES: dict[str, Callable[[], nn.Module]] = {
     "stride above kernel": lambda: nn.Conv2d(2, 4, 2, stride=3),
     "groups": lambda: nn.Conv2d(2, 4, 3, groups=2),
     "pooled": lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.MaxPool2d(2, 1, 1)),
+    "pooled to the end": lambda: nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.MaxPool2d((3, 2), (2, 4), (1, 0), ceil_mode=True)
+    ),
+    "largest": lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
+    "largest of windows": lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.AdaptiveMaxPool2d((2, 3))),
+    "enlarged": lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.Upsample(scale_factor=2), nn.Conv2d(4, 3, 2)),
+    "transposed": lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.ConvTranspose2d(4, 3, 4, 2, 1)),
+    "transposed, its norm behind": lambda: nn.Sequential(nn.ConvTranspose2d(2, 4, 2, 2), nn.BatchNorm2d(4), nn.ReLU()),
+    "transposed, odd": lambda: nn.ConvTranspose2d(2, 3, (3, 5), (2, 3), (1, 2), (1, 0), bias=False),
+    "transposed, holes": lambda: nn.ConvTranspose2d(2, 3, 1, 2),
     "averaged": lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.AvgPool2d((3, 2), (1, 2), (1, 0))),
     "adaptive": lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.AdaptiveAvgPool2d((2, 3))),
     "shuffled": lambda: nn.Sequential(nn.Conv2d(2, 8, 1), nn.PixelShuffle(2)),

@@ -146,6 +146,12 @@ def softmax(draft):
     draft.add(ops.Softmax, length, *exponent(draft, draft.value(name).largest), draft.rescale(2**16 / length))
 
 
+def log_softmax(draft):
+    length = draft.choose((1, 2, 9, 64, 600))
+    name = draft.source(length * draft.number(1, 3))
+    draft.add(ops.LogSoftmax, length, *exponent(draft, draft.value(name).largest), draft.rescale(2**21))
+
+
 def attend(draft):
     groups, shared, width = draft.choose((1, 2, 3)), draft.choose((1, 2)), draft.choose((1, 3, 4, 16, 21, 32, 70))
     places = draft.choose((0, 0, 1, 3, 9, 20, 90, 150))
@@ -204,4 +210,5 @@ CASES: dict[str, Callable[[Draft], None]] = {
     "qrnn": qrnn, "lstm": lstm, "gru": gru, "hierarchy": hierarchy, "sum": add, "mul": mul, "map": map_,
     "prelu": prelu, "take": take, "pool": pool, "reverse": reverse, "norm": norm, "softmax": softmax,
     "attend": attend, "positions": positions, "phases": phases, "mean": mean, "first": first, "magnitude": magnitude,
+    "log_softmax": log_softmax,
 }  # fmt: skip

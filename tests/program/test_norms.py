@@ -1,4 +1,4 @@
-"""Norms and softmax against torch."""
+"""Norms, softmax and its logarithm against torch."""
 
 import math
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from fewbit.program import ops
 from fewbit.program.limits import MAX_SQUARES
-from fewbit.program.numerics import INT16, rescale_from
+from fewbit.program.numerics import INT16, log2, rescale_from
 from tests.program.made_by_hand import narrow, rescale, run, vector
 
 STEP, OUT = 1 / 4096, 1 / 2048
@@ -94,6 +94,35 @@ def test_a_softmax_is_that_of_torch(length):
     assert np.abs(run(op, x) / 32768 - wanted).max() < 5e-4
     sums = run(op, x).reshape(30, 3, length).sum(-1)
     assert np.abs(sums - 32768).max() <= length
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 64])
+def test_a_logarithm_of_shares_is_that_of_torch(length):
+    step = 1 / 1024
+    x = np.random.default_rng(length).integers(*INT16, (30, 3 * length), endpoint=True)
+    factor = step / np.log(2) * 1024
+    shift = int(15 - np.floor(np.log2(factor)))
+    op = ops.LogSoftmax("s", length, round(factor * 2**shift), shift, rescale(1, 0))
+    wanted = torch.log_softmax(torch.from_numpy(x * step).reshape(30, 3, length), -1).reshape(30, -1).numpy()
+    # Up to 64 units apart: the multiplier has 15 bits or more, and exponents are rounded to 1/1024.
+    assert np.abs(run(op, x) * np.log(2) / 65536 - wanted).max() < 64 / 2**15 + 5e-4
+    assert wanted.min() < -30 or length == 1  # far below what a share of 15 bits can say
+
+
+def test_a_logarithm_of_base_2_is_exact_for_powers_and_close_between():
+    x = np.concatenate([2 ** np.arange(31), np.random.default_rng(0).integers(1, 2**31, 5000), [2**31 - 1]])
+    found = log2(x)
+    assert found[:31].tolist() == (np.arange(31) << 16).tolist()
+    apart = np.log2(x) - found / 65536
+    assert apart.min() >= 0
+    assert apart.max() < 2 / 65536
+    order = np.argsort(x)
+    assert (np.diff(found[order]) >= 0).all()
+
+
+def test_a_logarithm_of_shares_that_leaves_32_bits_is_held():
+    op = ops.LogSoftmax("s", 2, 2**16, 0, rescale(1, 0))
+    assert run(op, [[-32768, 32767]]).tolist() == [[-(2**31) + 1, 0]]
 
 
 def test_a_magnitude_is_that_of_complex_numbers():

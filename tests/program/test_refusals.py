@@ -57,6 +57,7 @@ GOOD = {
     "reverse": (ops.Reverse("reverse"), [value(2)]),
     "norm": (ops.Norm("norm", 2, 0, 1, 0, vector(1), 0, vector(0, 0), -9, 9), [value(4)]),
     "softmax": (ops.Softmax("softmax", 2, 1, 0, rescale()), [value(4)]),
+    "log_softmax": (ops.LogSoftmax("log_softmax", 2, 1, 0, rescale()), [value(4)]),
     "attend": (
         ops.Attend("attend", 2, 1, 3, 2, 0, 1, 0, rescale(), vector(1, 0, 1, 1)), [value(12), value(6), value(6)]
     ),
@@ -197,6 +198,10 @@ FIELDS = [
     ("softmax", {"multiplier": 2**16 + 1}, "'multiplier' or 'shift' makes no exponents of 10 fractional bits"),
     ("softmax", {"multiplier": -1}, "'multiplier' or 'shift' makes no exponents"),
     ("softmax", {"shift": 63}, "'multiplier' or 'shift' makes no exponents"),
+    ("log_softmax", {"length": 3}, "'length' does not divide the frame"),
+    ("log_softmax", {"multiplier": 2**16 + 1}, "'multiplier' or 'shift' makes no exponents of 10 fractional bits"),
+    ("log_softmax", {"shift": 63}, "'multiplier' or 'shift' makes no exponents"),
+    ("log_softmax", {"rescale": rescale(vector(1, 1))}, "'rescale' has a wrong number of multipliers"),
     ("attend", {"heads": 0}, "'heads', 'groups' and 'width' must be at least 1"),
     ("attend", {"groups": 3}, "'heads' is no multiple of 'groups'"),
     ("attend", {"places": -1}, "a count of keys is out of range"),
@@ -231,6 +236,7 @@ INPUTS = [
     ("pool", [replace(WIDE, size=6)], "wide leaves 16 bits"),
     ("norm", [WIDE], "wide leaves 16 bits"),
     ("softmax", [WIDE], "wide leaves 16 bits"),
+    ("log_softmax", [WIDE], "wide leaves 16 bits"),
     ("mean", [WIDE], "wide leaves 16 bits"),
     ("magnitude", [], "magnitude reads 0 values, wanted 1 to"),
     ("magnitude", [value(2), value(3, name="y")], "y gives 3 numbers a frame, magnitude wants 2"),

@@ -68,7 +68,8 @@ def pruning(
         task: the network, its data and its measure.
         ratios: shares to prune, from 0 to below 1; the dense network (0) is always measured.
         specs: formats of weights, such as ``ternary`` or ``int4``.
-        by: of ``channels``, ``units``, ``heads`` and ``kernels``; what the network has not is left out, with the reason.
+        by: of ``channels``, ``units``, ``heads`` and ``kernels``; what the network has not is left out, with the
+            reason.
         seeds: of networks, batches and trainings.
         activations: format of the signals; ``float`` leaves them, and packing gives them 16 bits.
         seconds: for which each packed network is timed at least, one thread and one example in a call. Times are

@@ -28,7 +28,8 @@ PASSES = {"channels": "PruneChannels", "units": "PruneUnits", "heads": "PruneHea
 class PrunedNetwork:
     """One network that was pruned, retrained, quantized and retrained.
 
-    granularity: channels, units, heads or kernels; ``dense`` for a whole network. error: the metric on development data.
+    granularity: channels, units, heads or kernels; ``dense`` for a whole network. error: the metric on development
+    data.
     macs: multiply-accumulates for an input frame, bytes: of all that is stored for weights (`fewbit.cost`). time_us:
     microseconds of a call, ``None`` where it was not timed. gain: time of the dense network of the same seed and
     format, measured in turns with this one, over `time_us`.

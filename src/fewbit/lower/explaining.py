@@ -34,7 +34,7 @@ class Explanation:
     Examples:
         >>> import fewbit as fb
         >>> from torch import nn, randn
-        >>> network = nn.Sequential(nn.Linear(4, 4), nn.LogSoftmax(-1))
+        >>> network = nn.Sequential(nn.Linear(4, 4), nn.Hardshrink())
         >>> found = fb.explain(network, example=[randn(2, 4)])  # doctest: +ELLIPSIS
         Sequential: ...
         >>> found.packs, len(found.problems)

@@ -19,6 +19,7 @@ from fewbit.lower import (
     rules_movement,
     rules_norms,
     rules_pooling,
+    rules_transposed,
 )
 from fewbit.lower import rules_products as rules_products
 from fewbit.lower.builder import Builder, Choices
@@ -33,7 +34,10 @@ from fewbit.program.signature import Port, Signature
 from fewbit.tracing import LAYER, MOVES, SAME, Traced, args_of, trace_network
 
 __all__ = ["lower_network"]
-_FAMILIES = (patterns, rules_attention, rules_elementwise, rules_layers, rules_movement, rules_norms, rules_pooling)
+_FAMILIES = (
+    *(patterns, rules_attention, rules_elementwise, rules_layers, rules_movement, rules_norms, rules_pooling),
+    rules_transposed,
+)
 """The rules, which enter themselves into the table when they are imported."""
 MAX_INPUT_AXES = 3
 """An input of more axes (with the batch) is a picture, which has no time unless it is named."""

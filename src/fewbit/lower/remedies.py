@@ -11,10 +11,7 @@ _NO_MASK = "a mask of padding is not needed: pack the network without it, becaus
 _CHOICE = "return the scores, and choose among them outside"
 
 REMEDIES: dict[Any, tuple[str, str]] = {
-    aten.log_softmax.int: ("a logarithm of shares", "return the scores before it, whose order is the same, or softmax"),
-    aten._log_softmax.default: ("a logarithm of shares", "return the scores before it, whose order is the same"),
     aten.argmax.default: ("a choice", _CHOICE),
-    aten.max.dim: ("a choice", f"{_CHOICE}, or use a max pooling"),
     aten.max.default: ("the largest number of the input", "use a constant, or a norm"),
     aten.topk.default: ("a choice", _CHOICE),
     aten.sort.default: ("an order of numbers", _CHOICE),

@@ -65,12 +65,15 @@ def _on_labels(builder: Builder, node: fx.Node, labels: Any) -> Any:
         return builder.network.constant(argument)
 
     if node.target in (aten.pad.default, aten.constant_pad_nd.default):
-        return _padded(node, given)
+        return _padded(builder, node, given)
     named = {key: plain(value) for key, value in node.kwargs.items() if key != "memory_format"}
-    return operator_of(node)(given, *(plain(argument) for argument in args_of(node)[1:]), **named)
+    others = [plain(argument) for argument in args_of(node)[1:]]
+    if "upsample" in str(node.target):  # is there for floats only
+        return operator_of(node)(given.double(), *others, **named).long()
+    return operator_of(node)(given, *others, **named)
 
 
-def _padded(node: fx.Node, labels: Tensor) -> Tensor:
+def _padded(builder: Builder, node: fx.Node, labels: Tensor) -> Tensor:
     """Zeros, or numbers of the tensor again, around labels."""
     if node.target is aten.pad.default:
         _, pads, mode, value = arguments(node, x=None, pads=None, mode="constant", value=None)
@@ -81,6 +84,12 @@ def _padded(node: fx.Node, labels: Tensor) -> Tensor:
         if value:
             raise LoweringError(f"it pads with {value}, wanted zeros")
         return torch.nn.functional.pad(labels, pads)
+    time = builder.network.time_of(node)
+    if time is not None and time >= labels.dim() - len(pads) // 2:
+        raise LoweringError(
+            f"padding in time with {mode} reads frames that have not come yet; pad with zeros, or give time=None for "
+            "inputs of the length of the example"
+        )
     return torch.nn.functional.pad(labels.double(), pads, mode=mode).long()
 
 

@@ -15,7 +15,7 @@ from fewbit.lower.signals import Pending, Scores, Signal
 from fewbit.lower.weights import Floats, SignalCodes, to_float
 from fewbit.program import ops
 from fewbit.program.limits import MAX_BIAS
-from fewbit.program.numerics import EXP_BITS, NORM_BITS, rescale_from
+from fewbit.program.numerics import EXP_BITS, LOG_BITS, NORM_BITS, rescale_from
 from fewbit.tracing import args_of
 
 
@@ -133,12 +133,12 @@ def _gain(builder: Builder, node: fx.Node, weight: Any, bias: Any, shape: Any = 
 # -- softmax
 
 
-@rule(aten.softmax.int, aten._softmax.default)
+@rule(aten.softmax.int, aten._softmax.default, aten.log_softmax.int, aten._log_softmax.default)
 def softmax(builder: Builder, node: fx.Node) -> None:
-    """Shares of the last axis; of attention scores, the weights of the mixture."""
+    """Shares of an axis, or their logarithms; shares of attention scores are the weights of the mixture."""
     x, dim = args_of(node)[:2]
-    value = builder.values[x]
-    if isinstance(value, Scores):
+    value, is_log = builder.values[x], "log_softmax" in str(node.target)
+    if isinstance(value, Scores) and not is_log:
         builder.values[node] = replace(value, is_shares=True)
         return
     shape, time = builder.network.shape(node), builder.network.time_of(node)
@@ -152,10 +152,11 @@ def softmax(builder: Builder, node: fx.Node) -> None:
     builder.reserve(name)
     exponent = rescale_from(taken.codes.step * np.log2(np.e) * (1 << EXP_BITS), 0, 0)
     multiplier, shift = exponent_of(float(exponent.multiplier[0]) / 2.0**exponent.shift)
+    kind, unit = (ops.LogSoftmax, np.log(2) / (1 << LOG_BITS)) if is_log else (ops.Softmax, 1 / (1 << 15))
 
     def emit(codes: SignalCodes, gain: Floats, offset: Floats, unread: int) -> tuple[str, SignalCodes]:
-        rescale = rescale_from(float(gain.flat[0]) / (1 << 15) / codes.step, codes.low, codes.high)
-        return builder.add(ops.Softmax(name, shape[axis], multiplier, shift, rescale, inputs=(taken.name,))), codes
+        rescale = rescale_from(float(gain.flat[0]) * unit / codes.step, codes.low, codes.high)
+        return builder.add(kind(name, shape[axis], multiplier, shift, rescale, inputs=(taken.name,))), codes
 
     builder.values[node] = Pending(taken.size, labels, emit, frames=frames, scalar_only=True)
 

@@ -178,7 +178,8 @@ def product(
 ) -> Pending:
     """A pending product: later operations may scale its rows, add to them and clamp them."""
     rows = len(weight.codes)
-    real_bias = np.zeros(rows) if bias is None else to_float(builder.network.constant(bias))
+    # Rows that are phases of the same outputs have their biases in turn.
+    real_bias = np.resize(np.zeros(1) if bias is None else to_float(builder.network.constant(bias)), rows)
     name = builder.name(node)
     builder.reserve(name)
 

@@ -30,7 +30,7 @@ FAMILIES = {
     "source": ("black", "quantize lookup"),
     "product with weights": (BLUE, "dense conv"),
     "recurrent": (ORANGE, "sru qrnn lstm gru hierarchy"),
-    "attention": (COLOURS[4], "attend softmax"),
+    "attention": (COLOURS[4], "attend softmax log_softmax"),
     "norm": (COLOURS[3], "norm"),
     "number by number": (COLOURS[5], "sum mul map prelu magnitude requantize"),
     "moves or gathers": (COLOURS[6], "take pool reverse mean first positions phases"),

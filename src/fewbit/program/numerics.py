@@ -197,6 +197,44 @@ def shares(weights: Integers) -> Integers:
     return shift_round(weights * inverse, 31)
 
 
+LOG_BITS = 16
+"""Fractional bits of a logarithm of base 2."""
+
+
+def log2(x: Integers) -> Integers:
+    """``log2(x)`` in Q16, rounded down bit by bit: a number in [1, 2) is squared, and what is 2 or more gives a 1.
+
+    x: from 1 to below 2**31.
+
+    Examples:
+        >>> log2(np.array([1, 2, 3])) / 65536
+        array([0.        , 1.        , 1.58496094])
+    """
+    whole = bit_length(x) - 1
+    m = x << (30 - whole)
+    found = whole << LOG_BITS
+    for bit in range(LOG_BITS - 1, -1, -1):
+        m = (m * m) >> 30
+        above = m >> 31
+        found, m = found + (above << bit), m >> above
+    return found
+
+
+def log_shares(scores: Integers, multiplier: int, shift: int) -> Integers:
+    """``log2(share)`` in Q16 of the `shares` that `exp_weights` gives, without their rounding: at most 0.
+
+    The distance to the largest score, times ``multiplier / 2**shift``, is the exponent in Q10 there and in Q16 here.
+    """
+    weights = exp_weights(scores, None, multiplier, shift)
+    distance = scores.max(-1, keepdims=True) - scores
+    total = log2(weights.sum(-1, keepdims=True)) - LOG_ONE
+    return saturate(-shift_round((distance * multiplier) << (LOG_BITS - EXP_BITS), shift) - total, -INT32[1], 0)
+
+
+LOG_ONE = int(log2(np.array([Q15 - 1]))[0])
+"""The logarithm of a weight of 1."""
+
+
 def mixture(weights: Integers, values: Integers) -> Integers:
     """``weights @ values / sum(weights)`` with 15 fractional bits, by one division for each row of weights."""
     inverse = (np.int64(1) << 46) // np.maximum(weights.sum(-1, keepdims=True), 1)

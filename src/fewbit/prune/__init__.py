@@ -1,9 +1,9 @@
 """Structured pruning: what belongs together, how good a mask is, and the smaller network."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.prune.attention_heads import head_counts, set_head_counts
 from fewbit.prune.best_of_n import BestOfN, masks_needed
 from fewbit.prune.elements import Elements, Masks, Owned, masked
-from fewbit.prune.attention_heads import head_counts, set_head_counts
 from fewbit.prune.importance import Importance, Magnitude, RandomMask, Taylor
 from fewbit.prune.kernels import kernels_of
 from fewbit.prune.masks import Mask, add_masks, drop_masks, masks_on

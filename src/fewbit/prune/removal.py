@@ -15,8 +15,8 @@ from torch.utils import _pytree
 from fewbit.batches import call_of
 from fewbit.errors import PruningError
 from fewbit.inference import inference_mode
-from fewbit.prune.elements import check_masks, masked
 from fewbit.prune.attention_heads import scale_head_counts
+from fewbit.prune.elements import check_masks, masked
 from fewbit.prune.masks import drop_masks, masks_on
 from fewbit.prune.sizes import fit_sizes
 from fewbit.prune.structure import Structure, structure_of

@@ -9,7 +9,7 @@ from fewbit.program.ops.base import GROUP_SHIFT, Matrix, MatrixProduct, Op, Step
 from fewbit.program.ops.clocks import First, Mean, Phases, Positions
 from fewbit.program.ops.elementwise import Map, Mul, PReLU, Requantize, Sum
 from fewbit.program.ops.hierarchy import Hierarchy, Parts
-from fewbit.program.ops.norms import Magnitude, Norm, Softmax
+from fewbit.program.ops.norms import LogSoftmax, Magnitude, Norm, Softmax
 from fewbit.program.ops.products import Conv, Dense
 from fewbit.program.ops.recurrent import GRU, LSTM, QRNN, SRU
 from fewbit.program.ops.shaping import Pool, Reverse, Take
@@ -20,7 +20,7 @@ KINDS: dict[str, type[Op]] = {
     op.kind: op
     for op in (
         Quantize, Requantize, Dense, Conv, SRU, QRNN, LSTM, GRU, Hierarchy,
-        Lookup, Sum, Mul, Map, PReLU, Take, Pool, Reverse, Norm, Softmax, Magnitude, Attend,
+        Lookup, Sum, Mul, Map, PReLU, Take, Pool, Reverse, Norm, Softmax, LogSoftmax, Magnitude, Attend,
         Positions, Phases, Mean, First,
     )
 }  # fmt: skip
@@ -40,6 +40,7 @@ __all__ = [
     "First",
     "Grid",
     "Hierarchy",
+    "LogSoftmax",
     "Lookup",
     "Magnitude",
     "Map",

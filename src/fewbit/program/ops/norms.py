@@ -1,4 +1,4 @@
-"""Ops that relate the numbers of a frame to each other: norms, softmax and magnitudes."""
+"""Ops that relate the numbers of a frame to each other: norms, softmax, its logarithm, and magnitudes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from fewbit.program.numerics import (
     Integers,
     Rescale,
     exp_weights,
+    log_shares,
     normalise,
     saturate,
     shares,
@@ -104,6 +105,44 @@ class Softmax(Op):
     def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
         share = shares(exp_weights(in_groups(xs[0], self.length), None, self.multiplier, self.shift))
         return self.rescale(share).reshape(xs[0].shape), state
+
+    def is_new(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class LogSoftmax(Op):
+    """Logarithms of the shares that `Softmax` gives: ``rescale(log2(share))``, the logarithm in Q16.
+
+    Small shares keep all their digits: what is rounded is the logarithm.
+
+    Examples:
+        >>> import numpy as np
+        >>> from fewbit.program import ops
+        >>> from fewbit.program.numerics import Rescale
+        >>> op = ops.LogSoftmax("logs", 3, 1024, 0, Rescale(np.array([1]), 16, -100, 0))  # powers of 2, in bits
+        >>> op.run([np.array([[2, 1, 1], [90, 50, 0]])], op.start(), ops.Step())[0].tolist()
+        [[-1, -2, -2], [0, -40, -90]]
+    """
+
+    length: int
+    multiplier: int
+    shift: int
+    rescale: Rescale
+
+    kind: ClassVar[str] = "log_softmax"
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        x = one_input(self, inputs)
+        demand(1 <= self.length <= MAX_NORM and x.size % self.length == 0, "'length' does not divide the frame")
+        check_exponent(self.multiplier, self.shift)
+        check_multipliers("rescale", self.rescale, 1)
+        demand(x.size <= MAX_FRAME_SIZE and x.fits_int16, f"{x.name} leaves 16 bits")
+        return Value(x.size, self.rescale.low, self.rescale.high)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        logs = log_shares(in_groups(xs[0], self.length), self.multiplier, self.shift)
+        return self.rescale(logs).reshape(xs[0].shape), state
 
     def is_new(self) -> bool:
         return True
