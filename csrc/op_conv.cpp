@@ -51,7 +51,7 @@ public:
         const Line line = windows_.take(run, workspace().line);
         run.out->count = line.count;
         if (line.count == 0) return Fault::kNone;
-        const ByteRows x = bordered(shape_, rows_of(run, line.frames));
+        const ByteRows x = bordered(shape_, rows_of(run, line.frames), linear_.matrix().moved() != 0);
         const int64_t places = x.count * height_ * width_;
         int32_t* sums = workspace().place_sums.get(x.parts * places);
         for (int part = 0; part < x.parts && linear_.matrix().offset != 0; ++part)
@@ -213,7 +213,7 @@ public:
         const Line line = windows_.take(run, workspace().line);
         run.out->count = line.count;
         if (line.count == 0) return Fault::kNone;
-        const ByteRows x = bordered(shape_, rows_of(run, line.frames));
+        const ByteRows x = bordered(shape_, rows_of(run, line.frames), false);
         const int64_t rows = line.count * shape_.out_places;
         const auto tile = [&](int64_t first, int64_t count) { this->tile(run, x, first, count); };
         if (!share_tiles(run.threads, rows, int64_t(weights_.size()) * 4, tile))
