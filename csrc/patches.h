@@ -22,6 +22,7 @@ struct ConvShape {
         return {reach, stride, left == -1 ? reach - 1 : left, right};
     }
     int64_t size() const { return channels * grid.places(); }  // numbers of an input frame
+    int64_t columns() const { return kernel * grid.kernel() * channels; }  // of the weights, without groups
     // Whether the numbers of a window lie side by side already.
     bool rows_lie_in_line() const {
         if (groups > 1) return false;
