@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from fewbit.errors import DecodeError, FileFormatError, LoweringError
 from fewbit.program.limits import MAX_AXES, MAX_FRAME_SIZE
 
+FEW = 8
+"""Numbers along the last axis up to which a copy goes along the others."""
+
 
 @dataclass(frozen=True)
 class Port:
@@ -81,8 +84,8 @@ class Port:
             kind = "integers (symbols)" if self.symbols else "real numbers"
             raise DecodeError(f"{self.name} holds {x.dtype}, wanted {kind}")
         frames = 1 if self.time == -1 else x.shape[self.time]
-        moved = x if self._in_order else np.transpose(x, self._axes)
-        return np.ascontiguousarray(moved, np.float32).reshape(frames, self.size)
+        ordered = np.ascontiguousarray(x, np.float32) if self._in_order else _copied(np.transpose(x, self._axes))
+        return ordered.reshape(frames, self.size)
 
     def array(self, frames: NDArray[Any]) -> NDArray[np.float64]:
         """Frames of results ``(time, all numbers)`` as the array of the network."""
@@ -90,7 +93,9 @@ class Port:
             if not len(frames):
                 raise DecodeError(f"the input is too short: it gives no frame of {self.name}")
             frames = frames[-1:]
-        part: NDArray[np.float64] = frames[:, self.first : self.first + self.size] / float(1 << self.fraction_bits)
+        if frames.shape[1] != self.size:
+            frames = frames[:, self.first : self.first + self.size]
+        part: NDArray[np.float64] = frames / float(1 << self.fraction_bits)
         shaped = part.reshape(self._sizes if self.time == -1 else [len(part), *self._sizes])
         return shaped if self._in_order else np.transpose(shaped, np.argsort(self._axes))
 
@@ -153,6 +158,16 @@ class Signature:
             "inputs": [port.to_dict() for port in self.inputs],
             "outputs": [port.to_dict() for port in self.outputs],
         }
+
+
+def _copied(x: NDArray[Any]) -> NDArray[np.float32]:
+    """A contiguous copy. NumPy copies rows along the last axis one by one, be they the three colours of a place."""
+    if not 0 < x.shape[-1] <= FEW:
+        return np.ascontiguousarray(x, np.float32)
+    y = np.empty(x.shape, np.float32)
+    for i in range(x.shape[-1]):
+        y[..., i] = x[..., i]
+    return y
 
 
 def read_signature(record: Any) -> Signature:
