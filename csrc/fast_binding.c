@@ -1,4 +1,4 @@
-/* A faster binding for Python than `ctypes`: the two calls that happen for every chunk of a stream, with arrays by the
+/* A faster binding for Python than `ctypes`: the calls that happen for every chunk of a stream or image, with arrays by the
  * buffer protocol. `ctypes` takes more time for the addresses of five arrays than a small network for a frame.
  *
  * It uses the stable interface of Python (3.11 on) and does not link the library: `connect` takes the addresses of its
@@ -106,10 +106,30 @@ static PyObject* apply(PyObject* self, PyObject* args) {
     return PyLong_FromLong(done);
 }
 
+/* interleave(x, y, planes, places): y[place][plane] = x[plane][place], for floats; a call of NumPy copies places one by one. */
+static PyObject* interleave(PyObject* self, PyObject* args) {
+    Py_ssize_t planes, places;
+    PyObject* arrays[2];
+    Py_buffer buffers[2];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOnn", &arrays[0], &arrays[1], &planes, &places)) return NULL;
+    const int writable[2] = {0, 1};
+    const Py_ssize_t bytes[2] = {planes * places * 4, planes * places * 4};
+    if (!acquire(arrays, writable, bytes, buffers, 2)) return NULL;
+    for (Py_ssize_t i = 0; i < planes; ++i) {
+        const float* x = (const float*)buffers[0].buf + i * places;
+        float* y = (float*)buffers[1].buf + i;
+        for (Py_ssize_t k = 0; k < places; ++k) y[k * planes] = x[k];
+    }
+    release(buffers, 2);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"connect", connect, METH_VARARGS, "Addresses of fewbit_network_step and fewbit_matrix_apply."},
     {"step", (PyCFunction)(void (*)(void))step, METH_FASTCALL, "fewbit_network_step with arrays."},
     {"apply", apply, METH_VARARGS, "fewbit_matrix_apply with arrays."},
+    {"interleave", interleave, METH_VARARGS, "Planes of floats to places."},
     {NULL, NULL, 0, NULL},
 };
 
