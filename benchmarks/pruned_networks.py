@@ -22,6 +22,7 @@ import fewbit as fb
 from benchmarks.intervals import interval
 from fewbit import models
 from fewbit.analysis.report import Table
+from fewbit.native.library import fast_binding
 from fewbit.passes import PruneChannels, PruneUnits, Quantize, compress
 from fewbit.program import Program
 from fewbit.prune import RandomMask
@@ -151,6 +152,7 @@ def findings(records: list[dict[str, Any]]) -> tuple[str, ...]:
 
 def study(records: list[dict[str, Any]], rounds: int) -> Study:
     """The figures as a part of the page of results."""
+    binding = "the extension" if fast_binding() is not None else "ctypes"
     return Study(
         number="",
         name=NAME,
@@ -159,7 +161,8 @@ def study(records: list[dict[str, Any]], rounds: int) -> Study:
         verdict="no claim",
         findings=findings(records),
         setting=(
-            "One thread. Random masks over all groups of channels or units, 8-bit signals, no training. Whole and "
+            f"One thread; Python calls the library by {binding}. Random masks over all groups of channels or units, "
+            "8-bit signals, no training. Whole and "
             f"pruned Programs take turns over {rounds} rounds; ratios are geometric means of the rounds, with "
             "intervals of 95 %. Other work ran on the machine."
         ),

@@ -31,6 +31,12 @@ struct Avx512 {
         asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(_mm512_set1_epi32(four)));
         return sum;
     }
+    static Sums dot_signed(Sums sum, Words w, const int8_t* x) {
+        int32_t four;
+        __builtin_memcpy(&four, x, 4);
+        asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(_mm512_set1_epi32(four)), "v"(w));
+        return sum;
+    }
     static Sums plus(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
     static Sums right(Sums sum, int shift) { return shift == 0 ? sum : _mm512_srai_epi32(sum, unsigned(shift)); }
     static void add(int32_t* y, Sums sum, int shift, bool fresh) {

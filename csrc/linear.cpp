@@ -8,7 +8,7 @@ bool results_fit_int32(const Matrix& matrix, int64_t count, int64_t largest, con
                         const OwnedRescale& rescale, int bias_bits) {
     int bits = 0;
     for (const Plane& plane : matrix.planes) bits += plane.bits;
-    const int64_t code = matrix.in_pairs() ? 1 : std::max<int64_t>(matrix.offset, (1 << bits) - 1 - matrix.offset);
+    const int64_t code = matrix.in_pairs() ? 1 : matrix.moved() != 0 ? 128 : std::max<int64_t>(matrix.offset, (1 << bits) - 1 - matrix.offset);
     double most = 0, factor = 0;
     for (int32_t each : bias) most = std::max(most, std::abs(double(each)));
     for (int32_t each : rescale.multiplier) factor = std::max(factor, std::abs(double(each)));
@@ -27,11 +27,12 @@ Linear::Linear(std::shared_ptr<const Matrix> matrix, std::vector<int32_t> bias, 
         demand(bias >= -kMaxBias && bias <= kMaxBias, "'bias' holds a magnitude above 2**30");
     fits_int32_ = results_fit_int32(*matrix_, matrix_->columns, reads.largest(), bias_, rescale_, bias_bits);
     of_bytes_ = reads_.bytes == 1 && matrix_->group_scale.empty();
-    if (of_bytes_ && reads_.offset != 0) {
+    const int32_t past = reads_.offset - matrix_->moved();
+    if (of_bytes_ && past != 0) {
         bias_.resize(size_t(matrix_->rows), 0);
         for (size_t r = 0; r < bias_.size(); ++r)
             bias_[r] = int32_t(uint32_t(bias_[r]) +
-                               ((uint32_t(matrix_->row_sums[r]) * uint32_t(reads_.offset)) << bias_bits));
+                               ((uint32_t(matrix_->row_sums[r]) * uint32_t(past)) << bias_bits));
     }
     if (matrix_->rows != matrix_->padded_rows() || bias_.empty()) return;
     copies_ = std::max<int64_t>(kChunk / 2 / matrix_->rows, 1);

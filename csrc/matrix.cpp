@@ -153,10 +153,14 @@ Matrix in_runs(const Matrix& matrix, int64_t run, bool bytes) {
         read_row(matrix, r, row.data());
         std::copy(row.begin(), row.end(), codes.begin() + r * matrix.columns);
     }
+    const auto [low, high] = std::minmax_element(codes.begin(), codes.end());
+    const bool is_signed = bytes && *low >= -128 && *high <= 127;
+    if (is_signed) found.offset = 0;
     for (const Plane& plane : matrix.planes) {
         Plane& same = found.planes.emplace_back();
         same.bits = plane.bits;
         same.shift = plane.shift;
+        same.is_signed = is_signed;
         if (bytes) same.bits = 8;
         fill_plane(same, found, codes.data());
         if (bytes) break;

@@ -37,6 +37,7 @@ struct Plane {
     int shift = 0;       // the field counts 2**shift
     int64_t blocks = 0;  // lines of a panel
     Lines lines;
+    bool is_signed = false;  // bytes of codes, for activations as unsigned bytes: 128 more than they are
 
     int64_t columns_per_block() const { return 4 * (8 / bits); }
 };
@@ -61,6 +62,8 @@ struct Matrix {
     int64_t padded_rows() const { return panels() * kPanelRows; }
     int64_t padded_columns() const { return segments.empty() ? 0 : segments.back().start + segments.back().padded; }
     bool in_pairs() const { return pairs.blocks > 0; }
+    // What activations are moved by to be what the planes multiply.
+    int32_t moved() const { return !planes.empty() && planes.front().is_signed ? 128 : 0; }
     int64_t bytes() const;
 };
 
@@ -76,7 +79,7 @@ Matrix make_matrix(const int16_t* codes, int64_t rows, int64_t columns, int low,
                    const int32_t* group_scale);
 
 // The same matrix with its columns in runs of `run` columns, each padded to whole lines: see Runs in kernels.h. Without
-// scales of groups, in planes. bytes: in one plane of 8 bits.
+// scales of groups, in planes. bytes: in one plane of 8 bits, which is signed if all codes fit.
 Matrix in_runs(const Matrix&, int64_t run, bool bytes);
 
 // Codes of a row, as they were: `codes` has room for all columns.

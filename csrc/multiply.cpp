@@ -24,8 +24,9 @@ void segment_product(const Kernels& kernels, const Matrix& matrix, const Activat
 
 void whole_segment(const Kernels& kernels, const Matrix& matrix, const Activations& x, int64_t segment, int64_t first,
                    int64_t last, int32_t* y, int64_t y_stride) {
-    segment_product(kernels, matrix, x, 0, segment, x.parts == 1 ? x.offset : 0, first, last, y, y_stride, false);
-    if (x.parts == 2) segment_product(kernels, matrix, x, 1, segment, 128, first, last, y, y_stride, true);
+    const int32_t moved = matrix.moved();
+    segment_product(kernels, matrix, x, 0, segment, (x.parts == 1 ? x.offset : 0) - moved, first, last, y, y_stride, false);
+    if (x.parts == 2) segment_product(kernels, matrix, x, 1, segment, 128 - moved, first, last, y, y_stride, true);
 }
 
 // Sums over groups, each times its scale, rounded once.

@@ -82,7 +82,7 @@ private:
 void multiply(const Kernels&, const Matrix&, const Activations&, int threads, int32_t* y, int64_t y_stride);
 
 // The same for rows of one part, without groups, and without the zero-point correction: row r of frame t still needs
-// matrix.row_sums[r] * x.offset - matrix.offset * x.sums(0, 0)[t].
+// matrix.row_sums[r] * (x.offset - matrix.moved()) - matrix.offset * x.sums(0, 0)[t].
 void multiply_bytes(const Kernels&, const Matrix&, const Activations&, int threads, int32_t* y, int64_t y_stride);
 
 // One part of that work, to measure it.

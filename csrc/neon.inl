@@ -2,7 +2,7 @@
 //
 // There are no products of unsigned and signed bytes here. Fields of up to 4 bits are signed bytes as they are; a whole
 // byte u becomes u - 128, and 128 times the sum of its four activations is added, which is the same for all rows: the
-// compiler finds it once for each frame.
+// compiler finds it once for each frame. An unsigned activation becomes signed in the same way.
 struct Neon {
     using Words = uint8x16_t;
     using Sums = int32x4_t;

@@ -110,7 +110,7 @@ void NumberMatrix::reshape(Storage storage, int64_t rows, int64_t columns) {
     if (bytes > capacity_ || m.planes.size() != size_t(storage.bytes)) {
         capacity_ = bytes;
         m.planes.clear();
-        for (int plane = 0; plane < storage.bytes; ++plane) m.planes.push_back({8, 8 * plane, 0, make_lines(size_t(bytes))});
+        for (int plane = 0; plane < storage.bytes; ++plane) m.planes.push_back({8, 8 * plane, 0, make_lines(size_t(bytes)), false});
     }
     for (Plane& plane : m.planes) {
         plane.blocks = blocks;

@@ -1,5 +1,6 @@
 // Convolutions: see fewbit.program.ops.products. Each is a dense layer over windows; they differ in how the numbers of a
 // window are found.
+#include "joined.h"
 #include "kinds.h"
 #include "linear.h"
 #include "patches.h"
@@ -29,6 +30,13 @@ public:
         // Little padding, and no sums that could wrap (see kMaxBlocks in product.inl).
         return padded * 2 <= run * 3 && padded * (weight.columns / run) < int64_t(1) << 16;
     }
+    // How many neighbouring places run as one: only if their weights, with the zeros between them, are bytes still.
+    static int64_t together(const ConvShape& shape, const Matrix& weight) {
+        if (!suits(shape, weight) || !as_bytes(shape, weight)) return 1;
+        const int64_t count = neighbours_together(shape);
+        const ConvShape wide = joined(shape, count);
+        return wide.out_places >= kManyPlaces && wide.rows * wide.columns() <= kFewWeights ? count : 1;
+    }
 
     DirectConv(const Plan& plan, const ConvShape& shape, const Matrix& weight, std::vector<int32_t> bias,
                OwnedRescale rescale, int bias_bits)
@@ -51,7 +59,7 @@ public:
         const Line line = windows_.take(run, workspace().line);
         run.out->count = line.count;
         if (line.count == 0) return Fault::kNone;
-        const ByteRows x = bordered(shape_, rows_of(run, line.frames));
+        const ByteRows x = bordered(shape_, rows_of(run, line.frames), linear_.matrix().moved() != 0);
         const int64_t places = x.count * height_ * width_;
         int32_t* sums = workspace().place_sums.get(x.parts * places);
         for (int part = 0; part < x.parts && linear_.matrix().offset != 0; ++part)
@@ -213,7 +221,7 @@ public:
         const Line line = windows_.take(run, workspace().line);
         run.out->count = line.count;
         if (line.count == 0) return Fault::kNone;
-        const ByteRows x = bordered(shape_, rows_of(run, line.frames));
+        const ByteRows x = bordered(shape_, rows_of(run, line.frames), false);
         const int64_t rows = line.count * shape_.out_places;
         const auto tile = [&](int64_t first, int64_t count) { this->tile(run, x, first, count); };
         if (!share_tiles(run.threads, rows, int64_t(weights_.size()) * 4, tile))
@@ -296,8 +304,16 @@ std::unique_ptr<Op> make_conv(const Plan& plan) {
     shape.grid = fields.grid();
     const int bias_bits = int(fields.number("bias_bits", 0, kMaxBiasBits));
     shape.check(*weight, plan.input());
-    if (!shape.rows_lie_in_line() && DirectConv::suits(shape, *weight))
+    if (!shape.rows_lie_in_line() && DirectConv::suits(shape, *weight)) {
+        const int64_t count = DirectConv::together(shape, *weight);
+        if (count > 1) {
+            weight = joined(shape, *weight, count);
+            shape = joined(shape, count);
+            bias = joined(bias, count);
+            rescale.multiplier = joined(rescale.multiplier, count);
+        }
         return std::make_unique<DirectConv>(plan, shape, *weight, std::move(bias), std::move(rescale), bias_bits);
+    }
     if (shape.groups == 1) {
         const Range range = rescale.range;
         std::vector<Linear> one;

@@ -127,23 +127,23 @@ public:
     Fault run(const Run& run) const override {
         const Line line = windows_.take(run, workspace().line);
         run.out->count = line.count;
-        int32_t* best = workspace().work.get(channels_);
-        const int64_t end = run.before + run.count, places = grid_.out_places();
+        const bool by_rows = channels_ < kManyChannels && grid_.out_width() > 1 && grid_.stride_width <= kSmallStride;
+        const int64_t places = by_rows ? row_places() : 1, numbers = by_rows ? grid_.out_width() * channels_ : channels_;
+        int32_t* best = workspace().work.get(places * channels_);
         for (int64_t t = 0; t < line.count; ++t)
-            for (int64_t place = 0; place < places; ++place) {
+            for (int64_t i = 0; i < value.size / numbers; ++i) {
                 // Padding is 0 in a sum, and never larger than this.
-                std::fill_n(best, channels_, maximum_ ? kInt16.low : 0);
+                std::fill_n(best, places * channels_, maximum_ ? kInt16.low : 0);
                 for (int64_t k = 0; k < kernel_; ++k) {
                     const int64_t frame = t * windows_.window().stride + k;
-                    if (line.start + frame < 0 || line.start + frame >= end) continue;
-                    each_place(grid_, place, [&](int64_t, int64_t from) {
-                        if (from < 0) return;
-                        const uint8_t* x = line.frames.at(frame * line.frames.size + from * channels_);
-                        run.kernels.gather(x, line.frames.storage, maximum_, channels_, best);
-                    });
+                    if (line.start + frame < 0 || line.start + frame >= run.before + run.count) continue;
+                    if (by_rows)
+                        gather_row(run, line.frames, frame, i, best);
+                    else
+                        gather_place(run, line.frames, frame, i, best);
                 }
-                const int64_t at = (t * places + place) * channels_;
-                each_chunk(run, at, channels_, [&](int64_t first, int64_t n, int32_t* y) {
+                if (by_rows) drop_between(best);
+                each_chunk(run, t * value.size + i * numbers, numbers, [&](int64_t first, int64_t n, int32_t* y) {
                     run.kernels.rescale(best + first, nullptr, rescale_.view(), n, y);
                 });
             }
@@ -151,6 +151,41 @@ public:
     }
 
 private:
+    // With fewer channels, the windows of a row of places are taken together, even if all that begin between them are, too.
+    static constexpr int64_t kManyChannels = 32, kSmallStride = 2;
+
+    // Places where windows of a row may begin, from the first to the last.
+    int64_t row_places() const { return (grid_.out_width() - 1) * grid_.stride_width + 1; }
+
+    void gather_place(const Run& run, const Frames& frames, int64_t frame, int64_t place, int32_t* best) const {
+        each_place(grid_, place, [&](int64_t, int64_t from) {
+            if (from < 0) return;
+            const uint8_t* x = frames.at(frame * frames.size + from * channels_);
+            run.kernels.gather(x, frames.storage, maximum_, channels_, best);
+        });
+    }
+
+    // All windows that begin in a row, with every stride: neighbours in memory, for each place of the kernel.
+    void gather_row(const Run& run, const Frames& frames, int64_t frame, int64_t row, int32_t* best) const {
+        for (int64_t i = 0; i < grid_.kernel_height; ++i) {
+            const int64_t h = row * grid_.stride_height - grid_.top + i * grid_.dilation_height;
+            if (h < 0 || h >= grid_.height) continue;
+            for (int64_t j = 0; j < grid_.kernel_width; ++j) {
+                const int64_t left = grid_.left - j * grid_.dilation_width;
+                const int64_t first = std::max<int64_t>(left, 0), last = std::min(row_places(), grid_.width + left);
+                if (first >= last) continue;
+                const uint8_t* x = frames.at(frame * frames.size + (h * grid_.width + first - left) * channels_);
+                run.kernels.gather(x, frames.storage, maximum_, (last - first) * channels_, best + first * channels_);
+            }
+        }
+    }
+
+    void drop_between(int32_t* best) const {
+        if (grid_.stride_width == 1) return;
+        for (int64_t j = 1; j < grid_.out_width(); ++j)
+            std::copy_n(best + j * grid_.stride_width * channels_, channels_, best + j * channels_);
+    }
+
     bool maximum_ = false;
     int64_t channels_ = 1, kernel_ = 1;
     OwnedRescale rescale_;

@@ -65,9 +65,9 @@ int8_t padding(const ByteRows& bytes, int part) {
     return int8_t(bytes.parts == 1 ? -bytes.offset : part == 0 ? 0 : -128);
 }
 
-ByteRows bordered(const ConvShape& shape, const ByteRows& frames) {
+ByteRows bordered(const ConvShape& shape, const ByteRows& frames, bool moved) {
     const Grid& grid = shape.grid;
-    if (grid.top + grid.bottom + grid.left + grid.right == 0) return frames;
+    if (!moved && grid.top + grid.bottom + grid.left + grid.right == 0) return frames;
     const int64_t row = shape.bordered_width() * shape.channels, size = shape.bordered_height() * row;
     const int64_t inner = grid.width * shape.channels, left = grid.left * shape.channels;
     const int64_t part = frames.count * size + kCopySlack;
@@ -77,13 +77,16 @@ ByteRows bordered(const ConvShape& shape, const ByteRows& frames) {
     for (int p = 0; p < frames.parts; ++p) {
         int8_t* to = memory + p * part;
         found.bytes[p] = to;
-        const int8_t zero = padding(frames, p);
+        const int8_t by = moved ? int8_t(-128) : int8_t(0), zero = int8_t(padding(frames, p) ^ by);
         for (int64_t t = 0; t < frames.count; ++t) {
             const int8_t* from = frames.bytes[p] + t * frames.stride;
             to = pad(zero, grid.top * row, to);
             for (int64_t h = 0; h < grid.height; ++h, from += inner) {
                 to = pad(zero, left, to);
-                std::memcpy(to, from, size_t(inner));
+                if (moved)
+                    for (int64_t i = 0; i < inner; ++i) to[i] = int8_t(from[i] ^ by);
+                else
+                    std::memcpy(to, from, size_t(inner));
                 to = pad(zero, row - left - inner, to + inner);
             }
             to = pad(zero, grid.bottom * row, to);
@@ -117,9 +120,14 @@ std::shared_ptr<const Matrix> some_rows(const Matrix& matrix, int64_t first, int
         read_row(matrix, r, row.data());
         codes.insert(codes.end(), row.begin(), row.end());
     }
+    return of_range(matrix, codes, count, matrix.columns);
+}
+
+std::shared_ptr<const Matrix> of_range(const Matrix& matrix, const std::vector<int16_t>& codes, int64_t rows,
+                                       int64_t columns) {
     int bits = 0;
     for (const Plane& plane : matrix.planes) bits += plane.bits;
-    return std::make_shared<const Matrix>(make_matrix(codes.data(), count, matrix.columns, -matrix.offset,
+    return std::make_shared<const Matrix>(make_matrix(codes.data(), rows, columns, -matrix.offset,
                                                       (1 << bits) - 1 - matrix.offset, kNarrow, 0, nullptr));
 }
 

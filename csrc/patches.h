@@ -22,6 +22,7 @@ struct ConvShape {
         return {reach, stride, left == -1 ? reach - 1 : left, right};
     }
     int64_t size() const { return channels * grid.places(); }  // numbers of an input frame
+    int64_t columns() const { return kernel * grid.kernel() * channels; }  // of the weights, without groups
     // Whether the numbers of a window lie side by side already.
     bool rows_lie_in_line() const {
         if (groups > 1) return false;
@@ -53,8 +54,8 @@ struct ConvShape {
 // The byte of a zero: the low part of 16 bits counts from 128.
 int8_t padding(const ByteRows&, int part);
 
-// Frames with their padding around them, if there is any.
-ByteRows bordered(const ConvShape&, const ByteRows& frames);
+// Frames with their padding around them, if there is any. moved: as unsigned bytes, 128 more than they are.
+ByteRows bordered(const ConvShape&, const ByteRows& frames, bool moved);
 
 // The numbers of group `group` in `count` windows, from window `first` on, counted over the places of all frames that come
 // out. line: the frames that go in, as bytes. rows: `stride` bytes apart.
@@ -63,5 +64,8 @@ void gather_patches(const ConvShape&, const int8_t* line, int8_t padding, int64_
 
 // Rows first .. first + count of a matrix, as one of its own.
 std::shared_ptr<const Matrix> some_rows(const Matrix&, int64_t first, int64_t count);
+
+// Codes (rows, columns) in the range of those of a matrix.
+std::shared_ptr<const Matrix> of_range(const Matrix&, const std::vector<int16_t>& codes, int64_t rows, int64_t columns);
 
 }  // namespace fewbit

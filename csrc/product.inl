@@ -6,6 +6,7 @@
 //   field<bits, f>(v)  the f-th fields of the bytes, as bytes
 //   mask<bits, f>(v)   the same times 2**(bits f), where kScaled says that dot() can take that
 //   dot<bits>(s, u, x) s + sums of four products of unsigned bytes u and signed bytes at x
+//   dot_signed(s, w, x)  the same of signed bytes w and unsigned bytes at x
 //   add(y, s, shift, fresh)  y[...] += s << shift, or = if fresh;  right(s, shift): s >> shift;  plus(s, t): s + t
 //   keep(v)            the compiler takes v for used and changed (parts.inl)
 //   kSums              registers to use for sums;  kFrames: most frames of a tile
@@ -192,13 +193,27 @@ void plane_product(const Product& job, const Plane& plane, bool fresh) {
 
 #include "pairs.inl"
 
+// An instruction set whose weights are signed bytes, see Plane::is_signed.
+template <class Isa>
+struct OfSigned : Isa {
+    template <int kBits>
+    static typename Isa::Sums dot(typename Isa::Sums sum, typename Isa::Words w, const int8_t* x) {
+        return Isa::dot_signed(sum, w, x);
+    }
+};
+
 template <class Isa>
 void product(const Product& job) {
     if (job.matrix->in_pairs()) return pair_product(job);
     bool fresh = job.fresh;
     for (const Plane& plane : job.matrix->planes) {
         switch (plane.bits) {
-            case 8: plane_product<Isa, 8>(job, plane, fresh); break;
+            case 8:
+                if (plane.is_signed)
+                    plane_product<OfSigned<Isa>, 8>(job, plane, fresh);
+                else
+                    plane_product<Isa, 8>(job, plane, fresh);
+                break;
             case 4: plane_product<Isa, 4>(job, plane, fresh); break;
             case 2: plane_product<Isa, 2>(job, plane, fresh); break;
             default: plane_product<Isa, 1>(job, plane, fresh); break;

@@ -216,7 +216,8 @@ void tiled_product(const Product& job) {
     if (job.matrix->in_pairs()) return product<Avx512>(job);
     const bool bytes = job.matrix->planes.front().bits == 8;
     const int64_t tiled = job.segment->padded / kTileColumns * kTileColumns, rest = job.segment->padded - tiled;
-    if (job.runs.count != 1 || tiled == 0 || !uses_tiles(*job.matrix, job.frames)) return product<Avx512>(job);
+    const bool is_signed = job.matrix->planes.front().is_signed;  // convolutions, most of several runs
+    if (job.runs.count != 1 || is_signed || tiled == 0 || !uses_tiles(*job.matrix, job.frames)) return product<Avx512>(job);
     Segment segment;
     if (job.fresh) fill_zeros(job);
     multiply_strips(some_columns(job, segment, 0, tiled), bytes);

@@ -39,6 +39,13 @@ struct Avx2 : Registers32 {
         const __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(high, four), _mm256_set1_epi16(16));
         return _mm256_add_epi32(add_short(sum, _mm256_maddubs_epi16(low, four)), sums);
     }
+    // Here the activations are two fields of 4 bits.
+    static Sums dot_signed(Sums sum, Words w, const int8_t* x) {
+        const __m256i four = broadcast(x), nibble = _mm256_set1_epi8(15);
+        const __m256i low = _mm256_and_si256(four, nibble), high = _mm256_and_si256(_mm256_srli_epi16(four, 4), nibble);
+        const __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(high, w), _mm256_set1_epi16(16));
+        return _mm256_add_epi32(add_short(sum, _mm256_maddubs_epi16(low, w)), sums);
+    }
 };
 
 #include "product.inl"

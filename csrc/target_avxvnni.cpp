@@ -17,6 +17,7 @@ struct AvxVnni : Registers32 {
     static Sums dot(Sums sum, Words u, const int8_t* x) {
         return _mm256_dpbusd_avx_epi32(sum, u, broadcast(x));
     }
+    static Sums dot_signed(Sums sum, Words w, const int8_t* x) { return _mm256_dpbusd_avx_epi32(sum, broadcast(x), w); }
 };
 
 #include "product.inl"

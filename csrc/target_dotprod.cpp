@@ -24,6 +24,11 @@ struct DotProduct : Neon {
             return vdotq_s32(vaddq_s32(sum, past), centred(u), four);
         }
     }
+    static Sums dot_signed(Sums sum, Words w, const int8_t* x) {
+        const int8x16_t codes = vreinterpretq_s8_u8(w);
+        const int32x4_t past = vshlq_n_s32(vdotq_s32(zero(), vdupq_n_s8(1), codes), 7);
+        return vdotq_s32(vaddq_s32(sum, past), codes, centred(vreinterpretq_u8_s8(broadcast(x))));
+    }
 };
 
 #include "product.inl"

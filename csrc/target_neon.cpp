@@ -23,6 +23,12 @@ struct Widening : Neon {
             return vaddq_s32(vaddq_s32(sum, past), vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
         }
     }
+    static Sums dot_signed(Sums sum, Words w, const int8_t* x) {
+        const int8x16_t codes = vreinterpretq_s8_u8(w), four = centred(vreinterpretq_u8_s8(broadcast(x)));
+        const int16x8_t low = vmull_s8(vget_low_s8(codes), vget_low_s8(four)), high = vmull_high_s8(codes, four);
+        const int32x4_t past = vshlq_n_s32(vpaddlq_s16(vpaddlq_s8(codes)), 7);
+        return vaddq_s32(vaddq_s32(sum, past), vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+    }
 };
 
 #include "product.inl"

@@ -40,6 +40,14 @@ struct Scalar {
         }
         return sum;
     }
+    static Sums dot_signed(Sums sum, Words w, const int8_t* x) {
+        for (int c = 0; c < 4; ++c) {
+            int8_t byte;
+            __builtin_memcpy(&byte, reinterpret_cast<const char*>(&w) + c, 1);
+            sum += Sums(int32_t(byte) * uint8_t(x[c]));
+        }
+        return sum;
+    }
     static Sums plus(Sums a, Sums b) { return a + b; }
     static Sums right(Sums sum, int) { return sum; }
     static void add(int32_t* y, Sums sum, int shift, bool fresh) {

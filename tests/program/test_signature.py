@@ -43,6 +43,18 @@ def test_the_numbers_of_a_frame_lie_in_the_order_of_its_axes():
         assert np.array_equal(frames, x.transpose(1, *order).reshape(3, 8))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_channels_before_places_are_the_same_with_and_without_the_extension(monkeypatch, dtype):
+    x = np.arange(60).reshape(3, 4, 5).astype(dtype)
+    for each in (x, np.asfortranarray(x)):
+        one = Port("x", (3, 4, 5), -1, (1, 2, 0))
+        wanted = x.transpose(1, 2, 0).reshape(1, 60)
+        assert np.array_equal(one.frames(each), wanted)
+        with monkeypatch.context() as patched:
+            patched.setattr("fewbit.program.signature.fast_binding", lambda: None)
+            assert np.array_equal(one.frames(each), wanted)
+
+
 def test_a_result_without_time_is_that_of_the_last_frame():
     frames = np.array([[1, 2], [3, 4]]) * 1024
     assert Port("y", (2,), -1, (0,)).array(frames).tolist() == [3, 4]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ctypes import POINTER, Structure, c_char_p, c_int16, c_int32, c_int64, c_void_p
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from fewbit.errors import ArgumentError, TargetError
 
 ABI = 5
 FILE = "lib/libfewbit_native.so"
+BINDING = "fast_binding.abi3.so"
 REMEDY = (
     "install a C++ compiler, then reinstall fewbit (in a clone: pip install --force-reinstall --no-deps .); "
     "until then networks run on the NumPy reference: the same results, tens of times slower"
@@ -131,14 +132,31 @@ def reference_wanted() -> bool:
 
 @cache
 def fast_binding() -> Any:
-    """The extension `fewbit.native.fast_binding`, which is faster than `ctypes`, or ``None`` where it was not built."""
+    """The extension ``fast_binding``, which is faster than `ctypes`, or ``None`` where it was not built.
+
+    It lies beside the library that ``FEWBIT_LIBRARY`` names, as the build leaves both, or in this package.
+    """
+    named = os.environ.get("FEWBIT_LIBRARY")
+    beside = Path(named).with_name(BINDING) if named else None
     try:
-        opened = import_module("fewbit.native.fast_binding")
+        if beside is not None and beside.is_file():
+            opened = _extension(beside)
+        else:
+            opened = import_module("fewbit.native.fast_binding")
     except ImportError:
         return None
     functions = library().fewbit_network_step, library().fewbit_matrix_apply
     opened.connect(*(ctypes.cast(function, c_void_p).value for function in functions))
     return opened
+
+
+def _extension(file: Path) -> Any:
+    spec = spec_from_file_location("fast_binding", file)
+    assert spec is not None  # the ending is that of an extension
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def last_error() -> str:

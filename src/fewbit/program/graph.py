@@ -8,6 +8,7 @@ it needs.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from fewbit.errors import LoweringError
 from fewbit.program.limits import MAX_FRAME_SIZE, MAX_INPUTS, MAX_RATE, MAX_TOTAL
@@ -41,12 +42,12 @@ class Graph:
     queues: tuple[tuple[int, ...], ...]
     tails: tuple[int, ...]
 
-    @property
+    @cached_property
     def features(self) -> int:
         """Numbers of a frame of the input."""
         return max(op.first + op.reads for op in self.ops if isinstance(op, Quantize | Lookup))
 
-    @property
+    @cached_property
     def late_frames(self) -> int:
         """Results that can come with the last frames, beyond the one for every ``rate`` of them.
 
@@ -59,7 +60,7 @@ class Graph:
             found.append(-(-(read + op.window.right + op.window.stride - 1) // op.window.stride))
         return found[-1]
 
-    @property
+    @cached_property
     def whole(self) -> Op | None:
         """The first op that needs all frames at once, if there is one."""
         return next((op for op in self.ops if op.whole), None)

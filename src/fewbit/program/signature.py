@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import DecodeError, FileFormatError, LoweringError
+from fewbit.native import is_available
+from fewbit.native.library import fast_binding
 from fewbit.program.limits import MAX_AXES, MAX_FRAME_SIZE
 
 
@@ -65,6 +67,11 @@ class Port:
         return self._axes == tuple(range(len(self.shape)))
 
     @cached_property
+    def _channels_first(self) -> bool:
+        """Whether the first axis alone comes behind all others."""
+        return len(self.shape) > 1 and self._axes == (*range(1, len(self.shape)), 0)
+
+    @cached_property
     def _sizes(self) -> list[int]:
         return [self.shape[axis] for axis in self.order]
 
@@ -81,16 +88,21 @@ class Port:
             kind = "integers (symbols)" if self.symbols else "real numbers"
             raise DecodeError(f"{self.name} holds {x.dtype}, wanted {kind}")
         frames = 1 if self.time == -1 else x.shape[self.time]
-        moved = x if self._in_order else np.transpose(x, self._axes)
-        return np.ascontiguousarray(moved, np.float32).reshape(frames, self.size)
+        if self._channels_first:
+            return _last(x).reshape(frames, self.size)
+        ordered = x if self._in_order else np.transpose(x, self._axes)
+        return np.ascontiguousarray(ordered, np.float32).reshape(frames, self.size)
 
     def array(self, frames: NDArray[Any]) -> NDArray[np.float64]:
         """Frames of results ``(time, all numbers)`` as the array of the network."""
         if self.time == -1:
             if not len(frames):
                 raise DecodeError(f"the input is too short: it gives no frame of {self.name}")
-            frames = frames[-1:]
-        part: NDArray[np.float64] = frames[:, self.first : self.first + self.size] / float(1 << self.fraction_bits)
+            if len(frames) > 1:
+                frames = frames[-1:]
+        if frames.shape[1] != self.size:
+            frames = frames[:, self.first : self.first + self.size]
+        part: NDArray[np.float64] = frames / float(1 << self.fraction_bits)
         shaped = part.reshape(self._sizes if self.time == -1 else [len(part), *self._sizes])
         return shaped if self._in_order else np.transpose(shaped, np.argsort(self._axes))
 
@@ -153,6 +165,21 @@ class Signature:
             "inputs": [port.to_dict() for port in self.inputs],
             "outputs": [port.to_dict() for port in self.outputs],
         }
+
+
+def _last(x: NDArray[Any]) -> NDArray[np.float32]:
+    """A contiguous copy with the first axis behind the others.
+
+    NumPy copies the numbers of a place one by one, which for the few channels of an image takes longer than a layer.
+    """
+    channels, binding = x.shape[0], fast_binding() if is_available() else None
+    y = np.empty((*x.shape[1:], channels), np.float32)
+    if binding is not None and hasattr(binding, "interleave"):
+        x = np.ascontiguousarray(x, np.float32)
+        binding.interleave(x, y, channels, x.size // channels)
+    else:
+        y[...] = np.moveaxis(x, 0, -1)
+    return y
 
 
 def read_signature(record: Any) -> Signature:
