@@ -264,7 +264,7 @@ def _describe(scale: Scale) -> str:
     data = f"{scale.pictures:,} training pictures of MNIST" if scale.pictures else "MNIST"
     return (
         f"{data}, perceptron of 2 hidden layers of {scale.perceptron.size} units: {told(scale.perceptron)}, "
-        "training pictures of its own for each seed. WikiText-2 characters, LSTM of 2 layers of {scale.lstm.size} "
+        f"training pictures of its own for each seed. WikiText-2 characters, LSTM of 2 layers of {scale.lstm.size} "
         f"units: {told(scale.lstm)}, {scale.lstm.updates} updates an epoch. All weights ternary with "
         "adaptive steps, frozen after the warm-up; signals float."
     )
