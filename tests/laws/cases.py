@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fewbit import nn as layers
-from fewbit.distill import SPEQ, LogitKD, SoftLabels
+from fewbit.distill import SPEQ, LogitKD, SoftLabels, TokenScaledKD
 from fewbit.passes import SQWA, Finetune, OnlineFinetune, PruneUnits, Quantize, compress, gradual
 from fewbit.quant import Quantizer, activation_quantizer, weight_quantizer
 from fewbit.train import (
@@ -147,9 +147,9 @@ class ObjectiveCase(NamedTuple):
     prepare: Callable[[nn.Module], nn.Module] = as_it_is
 
 
-def distilled(batch: Any, **arguments: Any) -> ObjectiveCase:
+def distilled(batch: Any, kind: Callable[..., Any] = LogitKD, **arguments: Any) -> ObjectiveCase:
     master = teacher()
-    return ObjectiveCase(LogitKD(master, **arguments), batch, [master])
+    return ObjectiveCase(kind(master, **arguments), batch, [master])
 
 
 OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
@@ -161,6 +161,11 @@ OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     "LogitKD soft only": lambda: distilled(labelled(), weight=constant(1.0)),
     "SPEQ": lambda: ObjectiveCase(SPEQ(), labelled(), [], coarse_signals),
     "LogitKD on CTC": lambda: distilled(unaligned(), hard=CTC()),
+    "TokenScaledKD": lambda: distilled(labelled(), TokenScaledKD),
+    "TokenScaledKD soft only": lambda: distilled(
+        labelled(), TokenScaledKD, hard_weight=0.0, score="entropy", top=2, clip=0.9, weight=linear(1.0, 0.5)
+    ),
+    "TokenScaledKD on CTC": lambda: distilled(unaligned(), TokenScaledKD, score="entropy", hard=CTC()),
     "SoftLabels": lambda: ObjectiveCase(SoftLabels(), softly_labelled(), []),
 }
 

@@ -5,7 +5,9 @@ from fewbit.distill.generative import GeneratedText, guided
 from fewbit.distill.logits import LogitKD, soft_loss
 from fewbit.distill.shared_labels import LabelDevice, LabelRequest, SharedLabels
 from fewbit.distill.soft_labels import SoftLabels, TextBatch
+from fewbit.distill.soft_terms import entropies, label_losses, soft_terms
 from fewbit.distill.speq import SPEQ, cosine_loss
+from fewbit.distill.token_scaled import Parts, TokenScaledKD, position_scores, token_weights
 
 __all__ = [
     "SPEQ",
@@ -13,10 +15,17 @@ __all__ = [
     "LabelDevice",
     "LabelRequest",
     "LogitKD",
+    "Parts",
     "SharedLabels",
     "SoftLabels",
     "TextBatch",
+    "TokenScaledKD",
     "cosine_loss",
+    "entropies",
     "guided",
+    "label_losses",
+    "position_scores",
     "soft_loss",
+    "soft_terms",
+    "token_weights",
 ]

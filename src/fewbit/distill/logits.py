@@ -14,9 +14,9 @@ References:
 from typing import Annotated, Any
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fewbit.batches import first_tensor
+from fewbit.distill.soft_terms import soft_terms
 from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
 from fewbit.settings import curve, number
@@ -64,22 +64,29 @@ class LogitKD:
         if not 0 <= weight <= 1:
             raise ArgumentError(f"LogitKD: weight must lie in 0..1, not {weight} at progress {progress:.3f}")
         student = outputs_of(model, batch)
-        teacher = self._teach(batch)
-        if teacher.shape != student.shape:
-            raise ArgumentError(
-                f"LogitKD: the teacher gives {tuple(teacher.shape)}, the student {tuple(student.shape)}; "
-                "both need the same classes and frames"
-            )
+        teacher = teacher_scores(self.teacher, batch, student, "LogitKD")
         loss = (1 - weight) * self.hard.loss(student, batch)
         if not weight:
             return loss
         valid = self.hard.valid_mask(student, batch)
         return loss + weight * soft_loss(student[valid], teacher[valid], self.temperature)
 
-    def _teach(self, batch: Any) -> Tensor:
-        teacher = self.teacher.to(first_tensor(batch).device)
-        with inference_mode(teacher):
-            return outputs_of(teacher, batch)
+
+def teacher_scores(teacher: nn.Module, batch: Any, student: Tensor, who: str) -> Tensor:
+    """What a teacher gives for a batch, in eval mode and without gradient, on the device of the batch.
+
+    Raises:
+        ArgumentError: the student gives another shape; the message begins with `who`.
+    """
+    teacher = teacher.to(first_tensor(batch).device)
+    with inference_mode(teacher):
+        scores = outputs_of(teacher, batch)
+    if scores.shape != student.shape:
+        raise ArgumentError(
+            f"{who}: the teacher gives {tuple(scores.shape)}, the student {tuple(student.shape)}; "
+            "both need the same classes and frames"
+        )
+    return scores
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -91,6 +98,4 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         >>> bool(soft_loss(close, teacher, 2.0) < soft_loss(far, teacher, 2.0))
         True
     """
-    target = functional.softmax(teacher / temperature, dim=-1)
-    log_student = functional.log_softmax(student / temperature, dim=-1)
-    return -(target * log_student).sum(-1).mean() * temperature**2
+    return soft_terms(student, teacher, temperature).mean() * temperature**2

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from fewbit.distill import SPEQ, LogitKD
+from fewbit.distill import SPEQ, LogitKD, TokenScaledKD
 from fewbit.errors import DataError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
@@ -46,7 +46,13 @@ def _sgd(
 
 HARD: Kinds = {"CTC": CTC, "CrossEntropy": CrossEntropy}
 """Objectives that can be mixed with soft labels."""
-OBJECTIVES: Kinds = {**HARD, "GuidedCTC": GuidedCTC, "LogitKD": LogitKD, "SPEQ": SPEQ}
+OBJECTIVES: Kinds = {
+    **HARD,
+    "GuidedCTC": GuidedCTC,
+    "LogitKD": LogitKD,
+    "TokenScaledKD": TokenScaledKD,
+    "SPEQ": SPEQ,
+}
 OPTIMIZERS: Kinds = {"AdamW": _adamw, "SGD": _sgd, "SymmetricSGD": SymmetricSGD}
 PASSES: Kinds = {
     "Quantize": Quantize,
@@ -155,7 +161,7 @@ def _objective(settings: dict[str, Any] | None, given: Given) -> Any:
         values["hard"] = _objective(values.get("hard"), given)
     if "teacher" in parameters:
         if given.teacher is None:
-            raise DataError("LogitKD learns from the float network; give it as passes(..., teacher=model)")
+            raise DataError(f"{kind.__name__} learns from the float network; give it as passes(..., teacher=model)")
         values["teacher"] = given.teacher
     return kind(**values)
 
