@@ -60,11 +60,15 @@ class LogitKD:
             raise ArgumentError(f"LogitKD: {type(self.hard).__name__} has no loss method; use CrossEntropy() or CTC()")
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
+        student = outputs_of(model, batch)
+        return self.compare(student, teacher_scores(self.teacher, batch), batch, progress)
+
+    def compare(self, student: Tensor, teacher: Tensor, batch: Any, progress: float) -> Tensor:
+        """Loss of the student's scores against the teacher's and the labels."""
         weight = self.weight(progress)
         if not 0 <= weight <= 1:
             raise ArgumentError(f"LogitKD: weight must lie in 0..1, not {weight} at progress {progress:.3f}")
-        student = outputs_of(model, batch)
-        teacher = teacher_scores(self.teacher, batch, student, "LogitKD")
+        demand_same_shape(student, teacher, "LogitKD")
         loss = (1 - weight) * self.hard.loss(student, batch)
         if not weight:
             return loss
@@ -72,21 +76,20 @@ class LogitKD:
         return loss + weight * soft_loss(student[valid], teacher[valid], self.temperature)
 
 
-def teacher_scores(teacher: nn.Module, batch: Any, student: Tensor, who: str) -> Tensor:
-    """What a teacher gives for a batch, in eval mode and without gradient, on the device of the batch.
-
-    Raises:
-        ArgumentError: the student gives another shape; the message begins with `who`.
-    """
+def teacher_scores(teacher: nn.Module, batch: Any) -> Tensor:
+    """What a teacher gives for a batch, in eval mode and without gradient, on the device of the batch."""
     teacher = teacher.to(first_tensor(batch).device)
     with inference_mode(teacher):
-        scores = outputs_of(teacher, batch)
-    if scores.shape != student.shape:
+        return outputs_of(teacher, batch)
+
+
+def demand_same_shape(student: Tensor, teacher: Tensor, who: str) -> None:
+    """Refuse scores of different shapes, in the name of an objective."""
+    if teacher.shape != student.shape:
         raise ArgumentError(
-            f"{who}: the teacher gives {tuple(scores.shape)}, the student {tuple(student.shape)}; "
+            f"{who}: the teacher gives {tuple(teacher.shape)}, the student {tuple(student.shape)}; "
             "both need the same classes and frames"
         )
-    return scores
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

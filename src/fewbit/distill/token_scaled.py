@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fewbit.batches import labels_of
-from fewbit.distill.logits import teacher_scores
+from fewbit.distill.logits import demand_same_shape, teacher_scores
 from fewbit.distill.soft_terms import entropies, label_losses, soft_terms
 from fewbit.errors import ArgumentError, DataError
 from fewbit.settings import curve, number, whole
@@ -100,12 +100,20 @@ class TokenScaledKD:
     def parts(self, model: nn.Module, batch: Any, progress: float) -> Parts:
         """The hard and the soft term of the loss, to be logged apart."""
         student = outputs_of(model, batch)
+        return self._parts(student, teacher_scores(self.teacher, batch), batch, progress)
+
+    def compare(self, student: Tensor, teacher: Tensor, batch: Any, progress: float) -> Tensor:
+        """Loss of the student's scores against the teacher's and the labels."""
+        hard, soft = self._parts(student, teacher, batch, progress)
+        return hard + soft
+
+    def _parts(self, student: Tensor, teacher: Tensor, batch: Any, progress: float) -> Parts:
         if student.dim() != 3:
             raise DataError(
                 f"TokenScaledKD: the student gives {tuple(student.shape)}, wanted (batch, time, classes): weights are "
                 "shared out among the positions of a sequence"
             )
-        teacher = teacher_scores(self.teacher, batch, student, "TokenScaledKD")
+        demand_same_shape(student, teacher, "TokenScaledKD")
         valid = self.hard.valid_mask(student, batch)
         weights = token_weights(position_scores(teacher, batch, valid, self.score), valid, self.tau, self.clip)
         terms = soft_terms(student, teacher, self.temperature, self.top)

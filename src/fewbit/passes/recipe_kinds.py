@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from fewbit.distill import SPEQ, LogitKD, TokenScaledKD
+from fewbit.distill import SPEQ, LogitKD, TeacherIntervention, TokenScaledKD
 from fewbit.errors import DataError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
@@ -46,13 +46,9 @@ def _sgd(
 
 HARD: Kinds = {"CTC": CTC, "CrossEntropy": CrossEntropy}
 """Objectives that can be mixed with soft labels."""
-OBJECTIVES: Kinds = {
-    **HARD,
-    "GuidedCTC": GuidedCTC,
-    "LogitKD": LogitKD,
-    "TokenScaledKD": TokenScaledKD,
-    "SPEQ": SPEQ,
-}
+SOFT: Kinds = {"LogitKD": LogitKD, "TokenScaledKD": TokenScaledKD}
+"""Objectives that learn from scores of a teacher."""
+OBJECTIVES: Kinds = {**HARD, "GuidedCTC": GuidedCTC, **SOFT, "TeacherIntervention": TeacherIntervention, "SPEQ": SPEQ}
 OPTIMIZERS: Kinds = {"AdamW": _adamw, "SGD": _sgd, "SymmetricSGD": SymmetricSGD}
 PASSES: Kinds = {
     "Quantize": Quantize,
@@ -96,7 +92,8 @@ def _keys(kinds: Kinds, nested: Mapping[str, Any] | None = None) -> dict[str, Ke
     return {name: keys_of(kind, nested, skip=("progress",)) for name, kind in kinds.items()}
 
 
-_OBJECTIVE_KEYS = _keys(OBJECTIVES, {"hard": kinded(_keys(HARD))})
+_HARD_KEYS = {"hard": kinded(_keys(HARD))}
+_OBJECTIVE_KEYS = _keys(OBJECTIVES, {**_HARD_KEYS, "soft": kinded(_keys(SOFT, _HARD_KEYS))})
 # The pass gives SymmetricSGD its clip and its seed.
 _OPTIMIZER_KEYS = _keys(OPTIMIZERS)
 _PASS_KEYS = _keys(
@@ -157,6 +154,8 @@ def _objective(settings: dict[str, Any] | None, given: Given) -> Any:
     parameters = inspect.signature(kind).parameters
     if "weight" in values:
         values["weight"] = _schedule(values["weight"], given)
+    if "soft" in values:
+        values["soft"] = _objective(values["soft"], given)
     if "hard" in parameters:
         values["hard"] = _objective(values.get("hard"), given)
     if "teacher" in parameters:
