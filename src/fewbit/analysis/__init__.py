@@ -14,7 +14,7 @@ from fewbit.analysis.network_interior import InnerLayers, inner_layers
 from fewbit.analysis.report import Report, Table, save_report
 from fewbit.analysis.size_resilience import Resilience, SizedNetwork, resilience
 from fewbit.analysis.surface_grid import LossSurface, SurfacePoint, loss_surface
-from fewbit.analysis.teacher_confidence import JudgedToken, TeacherConfidence, teacher_confidence
+from fewbit.analysis.token_confidence import JudgedToken, TeacherConfidence, teacher_confidence
 from fewbit.analysis.trials import Executor, grid, process_executor, ray_executor, sweep
 from fewbit.analysis.weight_memory import stored_bytes
 from fewbit.analysis.weight_sensitivity import QuantizedGroup, Sensitivity, sensitivity

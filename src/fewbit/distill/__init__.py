@@ -2,11 +2,11 @@
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.distill.generative import GeneratedText, guided
-from fewbit.distill.inner_signals import Place, inner_signals
 from fewbit.distill.logits import LogitKD, soft_loss
+from fewbit.distill.position_terms import entropies, label_losses, soft_terms
 from fewbit.distill.shared_labels import LabelDevice, LabelRequest, SharedLabels
+from fewbit.distill.signal_hooks import Place, inner_signals
 from fewbit.distill.soft_labels import SoftLabels, TextBatch
-from fewbit.distill.soft_terms import entropies, label_losses, soft_terms
 from fewbit.distill.speq import SPEQ, cosine_loss
 from fewbit.distill.teacher_intervention import SoftLoss, TeacherIntervention
 from fewbit.distill.token_scaled import Parts, TokenScaledKD, position_scores, token_weights

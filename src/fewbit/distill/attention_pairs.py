@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from fewbit.distill.inner_signals import Place
+from fewbit.distill.signal_hooks import Place
 from fewbit.errors import ArgumentError
 from fewbit.nn import Attention
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from torch import Tensor, nn
 
 from fewbit.batches import first_tensor
-from fewbit.distill.soft_terms import soft_terms
+from fewbit.distill.position_terms import soft_terms
 from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
 from fewbit.settings import curve, number

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from fewbit.batches import first_tensor
 from fewbit.distill.attention_pairs import Pair, Signal, paired
-from fewbit.distill.inner_signals import inner_signals
 from fewbit.distill.layer_losses import score_loss, seen_pairs, signal_loss
 from fewbit.distill.logits import LogitKD
+from fewbit.distill.signal_hooks import inner_signals
 from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
 from fewbit.settings import choice, listed, number, text, whole

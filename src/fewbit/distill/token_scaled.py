@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from fewbit.batches import labels_of
 from fewbit.distill.logits import demand_same_shape, teacher_scores
-from fewbit.distill.soft_terms import entropies, label_losses, soft_terms
+from fewbit.distill.position_terms import entropies, label_losses, soft_terms
 from fewbit.errors import ArgumentError, DataError
 from fewbit.settings import curve, number, whole
 from fewbit.train import CrossEntropy, HardLoss, Schedule, constant, outputs_of
