@@ -123,7 +123,7 @@ def test_a_quantized_map_is_refused():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(DataError, match="24 tokens, and it has learned 16 positions"):
+    with pytest.raises(DataError, match="24 positions, and 16 have been learned; cut the input"):
         decoder(context=16)(TOKENS)
     with pytest.raises(ArgumentError, match="context=16 with rotary positions"):
         decoder(style="llama", context=16)

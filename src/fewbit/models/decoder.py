@@ -1,13 +1,8 @@
 """Decoders: causal transformers that give scores of the next token, in the shape of GPT or of Llama."""
 
-import torch
 from torch import Tensor, nn
 
-from fewbit.errors import ArgumentError, DataError
-from fewbit.models.transformer_block import Style, TransformerBlock, norm_of
-
-SPREAD = 0.02
-"""Standard deviation of new embeddings, as in GPT-2: a tied head of a new network then prefers no token."""
+from fewbit.models.transformer_block import SPREAD, Positions, Style, TransformerBlock, norm_of
 
 
 class Decoder(nn.Module):
@@ -31,6 +26,7 @@ class Decoder(nn.Module):
         ArgumentError: the sizes do not fit each other, or ``llama`` is given a table of positions.
 
     Examples:
+        >>> import torch
         >>> model = Decoder(classes=30, width=16, heads=2, layers=1, style="llama", window=8)
         >>> model(torch.zeros(2, 7, dtype=torch.long)).shape
         torch.Size([2, 7, 30])
@@ -52,10 +48,8 @@ class Decoder(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if style == "llama" and context is not None:
-            raise ArgumentError(f"Decoder: context={context} with rotary positions, which have no table; leave it out")
         self.embedding = nn.Embedding(classes, width)
-        self.positions = None if context is None else nn.Embedding(context, width)
+        self.positions = Positions.of_style(style, context, width)
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
             TransformerBlock(
@@ -65,9 +59,7 @@ class Decoder(nn.Module):
         )
         self.norm = norm_of(style, width)
         self.head = nn.Linear(width, classes, bias=False)
-        for table in (self.embedding, self.positions):
-            if table is not None:
-                nn.init.normal_(table.weight, std=SPREAD)
+        nn.init.normal_(self.embedding.weight, std=SPREAD)
         if tied:
             self.head.weight = self.embedding.weight
 
@@ -79,10 +71,7 @@ class Decoder(nn.Module):
         """
         x = self.embedding(tokens)
         if self.positions is not None:
-            time, known = tokens.shape[1], self.positions.num_embeddings
-            if time > known:
-                raise DataError(f"Decoder: {time} tokens, and it has learned {known} positions; cut the text")
-            x = x + self.positions(torch.arange(time, device=tokens.device))
+            x = self.positions(x)
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x, mask)

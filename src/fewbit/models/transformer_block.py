@@ -1,13 +1,16 @@
-"""One block of a transformer, in the shape of GPT or of Llama: a norm before attention and before the linear layers."""
+"""Parts of transformers in the shape of GPT or of Llama: a block with its norms before its parts, and positions."""
 
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fewbit.errors import ArgumentError
+from fewbit.errors import ArgumentError, DataError
 from fewbit.nn import Attention
 
+SPREAD = 0.02
+"""Standard deviation of new embeddings, as in GPT-2: a tied head of a new network then prefers no token."""
 Style = Literal["gpt", "llama"]
 STYLES: tuple[Style, ...] = ("gpt", "llama")
 
@@ -54,6 +57,36 @@ class TransformerBlock(nn.Module):
         x = x + self.dropout(self.attention(self.norm1(x), mask))
         out: Tensor = x + self.dropout(self.feed(self.norm2(x)))
         return out
+
+
+class Positions(nn.Embedding):
+    """Adds a learned vector of each position to ``(batch, time, width)``."""
+
+    @classmethod
+    def of_style(cls, style: Style, context: int | None, width: int) -> "Positions | None":
+        """A table of `context` positions, or ``None`` for none; ``llama`` has rotary positions instead.
+
+        Raises:
+            ArgumentError: ``llama`` is given a table.
+        """
+        if style == "llama" and context is not None:
+            raise ArgumentError(f"context={context} with rotary positions, which have no table; leave it out")
+        return None if context is None else cls(context, width)
+
+    def reset_parameters(self) -> None:
+        """As in GPT-2."""
+        nn.init.normal_(self.weight, std=SPREAD)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum.
+
+        Raises:
+            DataError: there are more positions than the table has.
+        """
+        time = x.shape[1]
+        if time > self.num_embeddings:
+            raise DataError(f"{time} positions, and {self.num_embeddings} have been learned; cut the input")
+        return x + super().forward(torch.arange(time, device=x.device))
 
 
 class GELULayers(nn.Module):
