@@ -10,7 +10,7 @@ from fewbit.distill import LogitKD, TokenScaledKD, position_scores, soft_loss, t
 from fewbit.errors import ArgumentError, DataError
 from fewbit.models import CharLM, Decoder
 from fewbit.passes import Recipe
-from fewbit.train import CTC, CrossEntropy, CTCBatch, TruncatedBPTT, constant
+from fewbit.train import CTC, CrossEntropy, CTCBatch, GuidedCTC, TruncatedBPTT, constant
 
 CLASSES = 9
 TEXT = torch.randint(0, CLASSES, (4, 13), generator=torch.Generator().manual_seed(0))
@@ -208,6 +208,11 @@ def test_a_recipe_makes_a_ternary_network_that_runs_as_integers():
         (ArgumentError, lambda: TokenScaledKD(TEACHER, clip=0.0), "clip=0.0, .* above 0 to 1"),
         (ArgumentError, lambda: TokenScaledKD(TEACHER, top=0), "top=0; .* and at least 1"),
         (ArgumentError, lambda: TokenScaledKD(TEACHER, hard_weight=-1.0), "hard_weight=-1.0, .* at least 0"),
+        (
+            ArgumentError,
+            lambda: TokenScaledKD(TEACHER, hard=GuidedCTC(constant(0.5))),
+            "TokenScaledKD: GuidedCTC has no loss method; use CrossEntropy",
+        ),
         (
             ArgumentError,
             lambda: TokenScaledKD(TEACHER, score="labels"),

@@ -56,8 +56,7 @@ class LogitKD:
         self.teacher, self.temperature = teacher, temperature
         self.weight: Schedule = weight if callable(weight) else constant(float(weight))
         self.hard = hard or CrossEntropy()
-        if not hasattr(self.hard, "loss"):
-            raise ArgumentError(f"LogitKD: {type(self.hard).__name__} has no loss method; use CrossEntropy() or CTC()")
+        demand_loss(self.hard, "LogitKD")
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
         student = outputs_of(model, batch)
@@ -81,6 +80,12 @@ def teacher_scores(teacher: nn.Module, batch: Any) -> Tensor:
     teacher = teacher.to(first_tensor(batch).device)
     with inference_mode(teacher):
         return outputs_of(teacher, batch)
+
+
+def demand_loss(hard: object, who: str) -> None:
+    """Refuse an objective whose loss cannot be computed from scores, in the name of the one that it is mixed with."""
+    if not hasattr(hard, "loss"):
+        raise ArgumentError(f"{who}: {type(hard).__name__} has no loss method; use CrossEntropy() or CTC()")
 
 
 def demand_same_shape(student: Tensor, teacher: Tensor, who: str) -> None:

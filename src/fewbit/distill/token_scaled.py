@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fewbit.batches import labels_of
-from fewbit.distill.logits import demand_same_shape, teacher_scores
+from fewbit.distill.logits import demand_loss, demand_same_shape, teacher_scores
 from fewbit.distill.position_terms import entropies, label_losses, soft_terms
 from fewbit.errors import ArgumentError, DataError
 from fewbit.settings import curve, number, whole
@@ -92,6 +92,7 @@ class TokenScaledKD:
         self.teacher, self.tau, self.temperature, self.top = teacher, tau, temperature, top
         self.weight: Schedule = weight if callable(weight) else constant(float(weight))
         self.hard_weight, self.score, self.clip, self.hard = hard_weight, score, clip, hard or CrossEntropy()
+        demand_loss(self.hard, "TokenScaledKD")
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
         hard, soft = self.parts(model, batch, progress)
