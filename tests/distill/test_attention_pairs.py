@@ -10,6 +10,7 @@ from fewbit.distill import TeacherIntervention
 from fewbit.distill.attention_pairs import seats_of
 from fewbit.errors import ArgumentError
 from fewbit.nn import Attention
+from fewbit.train import CrossEntropy
 from tests.distill.test_teacher_intervention import BATCH, CLASSES, MODES, OfScores, network
 
 
@@ -88,6 +89,10 @@ def test_attention_of_other_classes_is_found_by_its_name():
     ("make", "message"),
     [
         (lambda: TeacherIntervention(network(), share=1.5), "share=1.5, weight=1.0; wanted 0..1"),
+        (
+            lambda: TeacherIntervention(network(), soft=CrossEntropy()),
+            "CrossEntropy compares no scores; use LogitKD or TokenScaledKD",
+        ),
         (lambda: TeacherIntervention(network(), order="random"), "no order 'random'; there are gradual, inverted"),
         (lambda: TeacherIntervention(network(), taps=("map",)), r"taps=\('map',\), wanted some of hidden, scores, out"),
         (

@@ -124,6 +124,9 @@ class TeacherIntervention:
             if not bool(torch.isfinite(parameter).all()):
                 raise ArgumentError(f"TeacherIntervention: {name} of the teacher is NaN or infinite; train it again")
         self.teacher, self.share, self.order, self.taps, self.weight = teacher, share, order, tuple(taps), weight
+        if soft is not None and not hasattr(soft, "compare"):
+            kind = type(soft).__name__
+            raise ArgumentError(f"TeacherIntervention: {kind} compares no scores; use LogitKD or TokenScaledKD")
         self.soft: SoftLoss = soft if soft is not None else LogitKD(teacher, 1.0, 1.0, hard)
         self.sites, self.layers, self.heads = tuple(sites), layers, heads
 
