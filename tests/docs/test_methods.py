@@ -12,8 +12,8 @@ from tests.docs.documented import DOCS, METHODS, ROOT
 INDEX = (DOCS / "methods" / "index.md").read_text()
 ROWS = [line.split(" | ") for line in INDEX.splitlines() if line.startswith("| [")]
 NAMES = (
-    "SQWA SPEQ S-SGD HLSTM KD GSLR LSQ ECR GraphRNN SRU QRNN CTC-TR CTC-EM Kneser-Ney Online·CTC Multi-step·execution "
-    "Macro-block·dropout"
+    "SQWA SPEQ TI TSLD S-SGD HLSTM KD GSLR LSQ ECR GraphRNN SRU QRNN CTC-TR CTC-EM Kneser-Ney Online·CTC "
+    "Multi-step·execution Macro-block·dropout"
 )
 
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from fewbit import nn as layers
-from fewbit.distill import SPEQ, LogitKD, SoftLabels
+from fewbit.distill import SPEQ, LogitKD, SoftLabels, TeacherIntervention, TokenScaledKD
+from fewbit.distill.teacher_intervention import MODES
+from fewbit.models import Decoder
 from fewbit.passes import SQWA, Finetune, OnlineFinetune, PruneUnits, Quantize, compress, gradual
 from fewbit.quant import Quantizer, activation_quantizer, weight_quantizer
 from fewbit.train import (
@@ -147,9 +149,18 @@ class ObjectiveCase(NamedTuple):
     prepare: Callable[[nn.Module], nn.Module] = as_it_is
 
 
-def distilled(batch: Any, **arguments: Any) -> ObjectiveCase:
+def distilled(batch: Any, kind: Callable[..., Any] = LogitKD, **arguments: Any) -> ObjectiveCase:
     master = teacher()
-    return ObjectiveCase(LogitKD(master, **arguments), batch, [master])
+    return ObjectiveCase(kind(master, **arguments), batch, [master])
+
+
+def intervened(order: Any) -> ObjectiveCase:
+    """A network with attention learns from another one, which has dropout."""
+    torch.manual_seed(1)
+    master, student = Decoder(5, 8, 2, 2, dropout=0.5), Decoder(5, 8, 2, 2)
+    text = torch.randint(0, 5, (3, 9))
+    objective = TeacherIntervention(master, share=1.0, order=order)
+    return ObjectiveCase(objective, (text[:, :-1], text[:, 1:]), [master], lambda _: student)
 
 
 OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
@@ -161,6 +172,12 @@ OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     "LogitKD soft only": lambda: distilled(labelled(), weight=constant(1.0)),
     "SPEQ": lambda: ObjectiveCase(SPEQ(), labelled(), [], coarse_signals),
     "LogitKD on CTC": lambda: distilled(unaligned(), hard=CTC()),
+    "TokenScaledKD": lambda: distilled(labelled(), TokenScaledKD),
+    "TokenScaledKD soft only": lambda: distilled(
+        labelled(), TokenScaledKD, hard_weight=0.0, score="entropy", top=2, clip=0.9, weight=linear(1.0, 0.5)
+    ),
+    "TokenScaledKD on CTC": lambda: distilled(unaligned(), TokenScaledKD, score="entropy", hard=CTC()),
+    **{f"TeacherIntervention {order}": (lambda order=order: intervened(order)) for order in (*MODES, "stochastic")},
     "SoftLabels": lambda: ObjectiveCase(SoftLabels(), softly_labelled(), []),
 }
 

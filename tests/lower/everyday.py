@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fewbit.models.decoder import Decoder
+from fewbit.models.encoder import Encoder as OurEncoder
 from fewbit.models.images import ResNet, convnet
 from tests.lower.everyday_convolutions import (
     Functional,
@@ -133,6 +135,18 @@ NETWORKS: dict[str, Network] = {
     "gpt, by hand": Network(partial(GPT, "hand"), symbols, 1, True, longest=32, context=32),
     "llama": Network(partial(Llama, RMSNorm), symbols, 1, True, context=32),
     "llama, nn.RMSNorm": Network(partial(Llama, nn.RMSNorm), symbols, 1, True, context=32),
+    "decoder, gpt": Network(
+        partial(Decoder, SYMBOLS, 16, 2, 2, context=32), symbols, 1, True, longest=32, context=32, weights="ternary"
+    ),
+    "decoder, llama": Network(
+        partial(Decoder, SYMBOLS, 16, 4, 2, style="llama", key_heads=2, window=5), symbols, 1, True
+    ),
+    "encoder, pooled": Network(
+        partial(OurEncoder, SYMBOLS, CLASSES, 16, 2, 2, pooled=True, context=24), symbols, 1, longest=24
+    ),
+    "encoder, features": Network(
+        partial(OurEncoder, FEATURES, CLASSES, 16, 2, 2, symbols=False, style="llama"), frames_first, 1
+    ),
     "conformer": Network(Conformer, frames_first, 1),
     "bidirectional lstm": Network(partial(Tagger, nn.LSTM, 8, 2, True), frames_first, 1),
     "bert": Network(Bert, symbols, 1, longest=24),

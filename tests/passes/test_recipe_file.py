@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fewbit.distill import SPEQ, LogitKD
+from fewbit.distill import SPEQ, LogitKD, TokenScaledKD
 from fewbit.errors import ArgumentError, DataError
 from fewbit.passes import SQWA, Finetune, OnlineFinetune, Quantize, Recipe, compress, gradual, read_recipe
 from fewbit.quant import quantizer_of
@@ -96,19 +96,23 @@ def test_the_objective_of_the_task_fills_what_the_file_leaves_open():
         {"kind": "Finetune", "epochs": 1, "objective": "LogitKD"},
         {"kind": "Finetune", "epochs": 1, "objective": {"kind": "CrossEntropy", "ignore": 0}},
         {"kind": "Finetune", "epochs": 1, "objective": {"kind": "GuidedCTC", "weight": 0.5}},
+        {"kind": "Finetune", "epochs": 1, "objective": {"kind": "TokenScaledKD", "tau": 5, "score": "entropy"}},
     ]
     task = CrossEntropy(ignore=7)
-    plain, distilled, other, guided = made(Recipe.from_dict({"passes": steps}), objective=task)
+    plain, distilled, other, guided, scaled = made(Recipe.from_dict({"passes": steps}), objective=task)
     assert plain.objective is task
     assert distilled.objective.hard is task
     assert other.objective.ignore == 0
     assert isinstance(guided.objective, GuidedCTC)
     assert guided.objective.weight(0.3) == 0.5
+    assert isinstance(scaled.objective, TokenScaledKD)
+    assert (scaled.objective.hard, scaled.objective.tau, scaled.objective.score) == (task, 5.0, "entropy")
 
 
-def test_logit_distillation_without_a_teacher_is_refused():
-    recipe = Recipe.from_dict({"passes": [{"kind": "Finetune", "epochs": 1, "objective": "LogitKD"}]})
-    with pytest.raises(DataError, match=r"give it as passes\(\.\.\., teacher=model\)"):
+@pytest.mark.parametrize("kind", ["LogitKD", "TokenScaledKD", "TeacherIntervention"])
+def test_distillation_without_a_teacher_is_refused(kind):
+    recipe = Recipe.from_dict({"passes": [{"kind": "Finetune", "epochs": 1, "objective": kind}]})
+    with pytest.raises(DataError, match=rf"^{kind} learns .* give it as passes\(\.\.\., teacher=model\)"):
         made(recipe, teacher=None)
 
 
@@ -277,6 +281,17 @@ HARD = st.sampled_from(["CTC", {"kind": "CTC"}, {"kind": "CrossEntropy", "ignore
 OBJECTIVES = (
     HARD
     | some({"kind": st.just("LogitKD")}, temperature=REAL, weight=SCHEDULES, hard=HARD)
+    | some(
+        {"kind": st.just("TeacherIntervention")},
+        share=st.floats(0, 1),
+        order=st.just("stochastic"),
+        taps=st.lists(st.sampled_from(["hidden", "scores", "output"])),
+        soft=st.sampled_from(["LogitKD", {"kind": "TokenScaledKD", "tau": 5}]),
+        heads=st.lists(st.lists(st.integers(0, 3))),
+    )
+    | some(
+        {"kind": st.just("TokenScaledKD")}, tau=REAL, hard_weight=REAL, score=st.just("entropy"), top=st.integers(1, 9)
+    )
     | some(
         {"kind": st.just("SPEQ")},
         weight=SCHEDULES,

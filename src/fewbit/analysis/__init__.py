@@ -17,6 +17,7 @@ from fewbit.analysis.pruning_report import PrunedNetwork, PrunedPoint, Pruning, 
 from fewbit.analysis.report import Report, Table, save_report
 from fewbit.analysis.size_resilience import Resilience, SizedNetwork, resilience
 from fewbit.analysis.surface_grid import LossSurface, SurfacePoint, loss_surface
+from fewbit.analysis.token_confidence import JudgedToken, TeacherConfidence, teacher_confidence
 from fewbit.analysis.trials import Executor, grid, process_executor, ray_executor, sweep
 from fewbit.analysis.weight_memory import stored_bytes
 from fewbit.analysis.weight_sensitivity import QuantizedGroup, Sensitivity, sensitivity
@@ -33,6 +34,7 @@ __all__ = [
     "ErrorMaps",
     "Executor",
     "InnerLayers",
+    "JudgedToken",
     "LayerNoise",
     "LossSurface",
     "MonotoneCurve",
@@ -49,6 +51,7 @@ __all__ = [
     "SizedNetwork",
     "SurfacePoint",
     "Table",
+    "TeacherConfidence",
     "assign_bits",
     "bit_grid",
     "capacity",
@@ -71,6 +74,7 @@ __all__ = [
     "sharpness",
     "stored_bytes",
     "sweep",
+    "teacher_confidence",
     "time_gain",
     "uniform_bytes",
 ]

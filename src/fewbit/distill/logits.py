@@ -14,9 +14,9 @@ References:
 from typing import Annotated, Any
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fewbit.batches import first_tensor
+from fewbit.distill.position_terms import soft_terms
 from fewbit.errors import ArgumentError
 from fewbit.inference import inference_mode
 from fewbit.settings import curve, number
@@ -56,30 +56,45 @@ class LogitKD:
         self.teacher, self.temperature = teacher, temperature
         self.weight: Schedule = weight if callable(weight) else constant(float(weight))
         self.hard = hard or CrossEntropy()
-        if not hasattr(self.hard, "loss"):
-            raise ArgumentError(f"LogitKD: {type(self.hard).__name__} has no loss method; use CrossEntropy() or CTC()")
+        demand_loss(self.hard, "LogitKD")
 
     def __call__(self, model: nn.Module, batch: Any, progress: float) -> Tensor:
+        student = outputs_of(model, batch)
+        return self.compare(student, teacher_scores(self.teacher, batch), batch, progress)
+
+    def compare(self, student: Tensor, teacher: Tensor, batch: Any, progress: float) -> Tensor:
+        """Loss of the student's scores against the teacher's and the labels."""
         weight = self.weight(progress)
         if not 0 <= weight <= 1:
             raise ArgumentError(f"LogitKD: weight must lie in 0..1, not {weight} at progress {progress:.3f}")
-        student = outputs_of(model, batch)
-        teacher = self._teach(batch)
-        if teacher.shape != student.shape:
-            raise ArgumentError(
-                f"LogitKD: the teacher gives {tuple(teacher.shape)}, the student {tuple(student.shape)}; "
-                "both need the same classes and frames"
-            )
+        demand_same_shape(student, teacher, "LogitKD")
         loss = (1 - weight) * self.hard.loss(student, batch)
         if not weight:
             return loss
         valid = self.hard.valid_mask(student, batch)
         return loss + weight * soft_loss(student[valid], teacher[valid], self.temperature)
 
-    def _teach(self, batch: Any) -> Tensor:
-        teacher = self.teacher.to(first_tensor(batch).device)
-        with inference_mode(teacher):
-            return outputs_of(teacher, batch)
+
+def teacher_scores(teacher: nn.Module, batch: Any) -> Tensor:
+    """What a teacher gives for a batch, in eval mode and without gradient, on the device of the batch."""
+    teacher = teacher.to(first_tensor(batch).device)
+    with inference_mode(teacher):
+        return outputs_of(teacher, batch)
+
+
+def demand_loss(hard: object, who: str) -> None:
+    """Refuse an objective whose loss cannot be computed from scores, in the name of the one that it is mixed with."""
+    if not hasattr(hard, "loss"):
+        raise ArgumentError(f"{who}: {type(hard).__name__} has no loss method; use CrossEntropy() or CTC()")
+
+
+def demand_same_shape(student: Tensor, teacher: Tensor, who: str) -> None:
+    """Refuse scores of different shapes, in the name of an objective."""
+    if teacher.shape != student.shape:
+        raise ArgumentError(
+            f"{who}: the teacher gives {tuple(teacher.shape)}, the student {tuple(student.shape)}; "
+            "both need the same classes and frames"
+        )
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -91,6 +106,4 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         >>> bool(soft_loss(close, teacher, 2.0) < soft_loss(far, teacher, 2.0))
         True
     """
-    target = functional.softmax(teacher / temperature, dim=-1)
-    log_student = functional.log_softmax(student / temperature, dim=-1)
-    return -(target * log_student).sum(-1).mean() * temperature**2
+    return soft_terms(student, teacher, temperature).mean() * temperature**2

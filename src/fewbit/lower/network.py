@@ -26,7 +26,7 @@ from fewbit.lower.builder import Builder, Choices
 from fewbit.lower.examples import Examples, examples_of, made_up_examples
 from fewbit.lower.observed import Axes, Observed, axes_in_time
 from fewbit.lower.rules import Fused, find_patterns, find_rule
-from fewbit.lower.signals import Pending, Signal, States, Symbols, frames_of, fresh_labels
+from fewbit.lower.signals import Pending, Scores, Signal, States, Symbols, frames_of, fresh_labels
 from fewbit.lower.weights import Floats, SignalCodes, codes_of
 from fewbit.program import ops
 from fewbit.program.numerics import INT16
@@ -253,8 +253,11 @@ def _quantizer(builder: Builder, node: fx.Node) -> None:
     source = args_of(node)[0]
     value = builder.values.get(source)
     if not isinstance(value, Signal | Pending):
-        kind = "symbols (integers); give float32 examples" if isinstance(value, Symbols) else "something else"
-        raise LoweringError(f"its quantizer reads {kind}, wanted a signal")
+        kinds = {
+            Symbols: "symbols (integers); give float32 examples",
+            Scores: "attention scores or their map, which one op keeps at 15 bits; leave both without a quantizer",
+        }
+        raise LoweringError(f"its quantizer reads {kinds.get(type(value), 'something else')}, wanted a signal")
     quantizer = builder.network.quantizer(node)
     assert quantizer is not None
     reader = builder.network.path(node).removesuffix("_quantizer")  # a module's quantizer is called input_quantizer

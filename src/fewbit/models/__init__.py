@@ -2,6 +2,8 @@
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.models.charlm import CharLM, HierarchicalLM
+from fewbit.models.decoder import Decoder
+from fewbit.models.encoder import Encoder
 from fewbit.models.file import Trained, load_model, save_model
 from fewbit.models.images import ProjectedBlock, ResidualBlock, ResNet, convnet, image_resnet, mlp
 from fewbit.models.speech import SpeechRNN
@@ -9,6 +11,8 @@ from fewbit.models.stream import TorchStream
 
 __all__ = [
     "CharLM",
+    "Decoder",
+    "Encoder",
     "HierarchicalLM",
     "ProjectedBlock",
     "ResNet",

@@ -1,6 +1,7 @@
-"""Float layers of sequence networks, all ``forward(x, state=None) -> (y, state)``."""
+"""Float layers of sequence networks: ``forward(x, state=None) -> (y, state)``, and self-attention without state."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.nn.attention import Attention
 from fewbit.nn.clock_schedule import ClockSchedule
 from fewbit.nn.conv import CausalConv1d
 from fewbit.nn.graph.cells import gru_graph, lstm_graph, sru_graph
@@ -28,6 +29,7 @@ __all__ = [
     "LSTM",
     "QRNN",
     "SRU",
+    "Attention",
     "BatchNorm",
     "CausalConv1d",
     "Chain",

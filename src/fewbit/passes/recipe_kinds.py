@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from fewbit.distill import SPEQ, LogitKD
+from fewbit.distill import SPEQ, LogitKD, TeacherIntervention, TokenScaledKD
 from fewbit.errors import DataError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
@@ -46,7 +46,9 @@ def _sgd(
 
 HARD: Kinds = {"CTC": CTC, "CrossEntropy": CrossEntropy}
 """Objectives that can be mixed with soft labels."""
-OBJECTIVES: Kinds = {**HARD, "GuidedCTC": GuidedCTC, "LogitKD": LogitKD, "SPEQ": SPEQ}
+SOFT: Kinds = {"LogitKD": LogitKD, "TokenScaledKD": TokenScaledKD}
+"""Objectives that learn from scores of a teacher."""
+OBJECTIVES: Kinds = {**HARD, "GuidedCTC": GuidedCTC, **SOFT, "TeacherIntervention": TeacherIntervention, "SPEQ": SPEQ}
 OPTIMIZERS: Kinds = {"AdamW": _adamw, "SGD": _sgd, "SymmetricSGD": SymmetricSGD}
 PASSES: Kinds = {
     "Quantize": Quantize,
@@ -91,7 +93,8 @@ def _keys(kinds: Kinds, nested: Mapping[str, Any] | None = None) -> dict[str, Ke
     return {name: keys_of(kind, nested, skip=("progress",)) for name, kind in kinds.items()}
 
 
-_OBJECTIVE_KEYS = _keys(OBJECTIVES, {"hard": kinded(_keys(HARD))})
+_HARD_KEYS = {"hard": kinded(_keys(HARD))}
+_OBJECTIVE_KEYS = _keys(OBJECTIVES, {**_HARD_KEYS, "soft": kinded(_keys(SOFT, _HARD_KEYS))})
 # The pass gives SymmetricSGD its clip and its seed.
 _OPTIMIZER_KEYS = _keys(OPTIMIZERS)
 _PASS_KEYS = _keys(
@@ -152,11 +155,13 @@ def _objective(settings: dict[str, Any] | None, given: Given) -> Any:
     parameters = inspect.signature(kind).parameters
     if "weight" in values:
         values["weight"] = _schedule(values["weight"], given)
+    if "soft" in values:
+        values["soft"] = _objective(values["soft"], given)
     if "hard" in parameters:
         values["hard"] = _objective(values.get("hard"), given)
     if "teacher" in parameters:
         if given.teacher is None:
-            raise DataError("LogitKD learns from the float network; give it as passes(..., teacher=model)")
+            raise DataError(f"{kind.__name__} learns from the float network; give it as passes(..., teacher=model)")
         values["teacher"] = given.teacher
     return kind(**values)
 

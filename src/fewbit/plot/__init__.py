@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fewbit.plot.arms import plot_arms as plot_arms
     from fewbit.plot.bit_combinations import plot_bit_grid as plot_bit_grid
     from fewbit.plot.capacities import plot_capacity as plot_capacity
+    from fewbit.plot.confidences import plot_confidence as plot_confidence
     from fewbit.plot.curves import Panel as Panel
     from fewbit.plot.curves import plot_curves as plot_curves
     from fewbit.plot.designs import plot_designs as plot_designs
@@ -37,6 +38,7 @@ _PLACES = {
     "plot_arms": "fewbit.plot.arms",
     "plot_bit_grid": "fewbit.plot.bit_combinations",
     "plot_capacity": "fewbit.plot.capacities",
+    "plot_confidence": "fewbit.plot.confidences",
     "plot_curves": "fewbit.plot.curves",
     "plot_designs": "fewbit.plot.designs",
     "plot_det": "fewbit.plot.detection",
@@ -58,6 +60,7 @@ __all__ = [
     "plot_arms",
     "plot_bit_grid",
     "plot_capacity",
+    "plot_confidence",
     "plot_curves",
     "plot_designs",
     "plot_det",
