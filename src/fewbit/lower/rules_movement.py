@@ -69,6 +69,12 @@ def _on_labels(builder: Builder, node: fx.Node, labels: Any) -> Any:
     named = {key: plain(value) for key, value in node.kwargs.items() if key != "memory_format"}
     others = [plain(argument) for argument in args_of(node)[1:]]
     if "upsample" in str(node.target):  # is there for floats only
+        time = builder.network.time_of(node)
+        if time is not None and time >= 2:
+            raise LoweringError(
+                "upsampling in time makes more frames than it reads, which a stream does not; give time=None for "
+                "inputs of the length of the example"
+            )
         return operator_of(node)(given.double(), *others, **named).long()
     return operator_of(node)(given, *others, **named)
 

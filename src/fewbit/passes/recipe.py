@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from fewbit.errors import FewbitError
+from fewbit.errors import ArgumentError, FewbitError
 from fewbit.quant import forget_flat_weights
 
 
@@ -31,6 +31,9 @@ class Pass(Protocol):
 def compress(model: nn.Module, *passes: Pass, copy: bool = True) -> nn.Module:
     """Run `passes` in order on a copy of `model`, or on the model itself with ``copy=False``.
 
+    Raises:
+        ArgumentError: the model cannot be copied.
+
     Examples:
         >>> import torch
         >>> from fewbit.passes import Quantize
@@ -39,7 +42,14 @@ def compress(model: nn.Module, *passes: Pass, copy: bool = True) -> nn.Module:
         True
     """
     if copy:
-        model = deepcopy(forget_flat_weights(model))
+        try:
+            model = deepcopy(forget_flat_weights(model))
+        except RuntimeError as error:
+            raise ArgumentError(
+                f"{type(model).__name__} cannot be copied: it holds a tensor that was computed, as the old "
+                "torch.nn.utils.weight_norm leaves it; take that off (torch.nn.utils.remove_weight_norm), or use "
+                "torch.nn.utils.parametrizations.weight_norm"
+            ) from error
     for i, step in enumerate(passes, 1):
         try:
             model = step(model)

@@ -194,6 +194,12 @@ def _groups(model: nn.Module) -> Groups:
             f"SQWA: {type(model).__name__} has {f'weights as {odd[0]}' if odd else 'no quantized weights'}; wanted "
             "integer codes: put Quantize(weights='ternary') or intN before it"
         )
+    if not all(stack.is_tensor for stack in found.values()):
+        raise QuantizationError(
+            f"SQWA: {type(model).__name__} has weights that are made of several parameters (weight norm), whose mean "
+            "is not the mean of the weights; fold them with torch.nn.utils.parametrize.remove_parametrizations before "
+            "Quantize"
+        )
     return found
 
 

@@ -21,7 +21,7 @@ from fewbit.inference import inference_mode
 from fewbit.quant.activation import LOOK, Activation
 from fewbit.quant.base import Quantizer, check_finite
 from fewbit.quant.following import input_of
-from fewbit.quant.parametrizations import unparametrize
+from fewbit.quant.parametrizations import largest_original, unparametrize
 from fewbit.quant.spec import Spec, activation_quantizer, weight_quantizer
 
 Selection = Spec | Mapping[str, Spec | None] | None
@@ -349,8 +349,8 @@ def _weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
         return
     if parametrize.is_parametrized(module):
         for name, stack in module.parametrizations.items():  # type: ignore[operator, union-attr]
-            original = getattr(stack, "original", None)  # weight norm and the like have several
-            if original is not None and _is_weight(name, original):
+            original = largest_original(stack)
+            if _is_weight(name, original):
                 yield name, original
     for name, parameter in module.named_parameters(recurse=False):
         if _is_weight(name, parameter):

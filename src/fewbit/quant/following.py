@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.quant.base import Quantizer
+from fewbit.quant.parametrizations import originals
 
 
 class Follower:
@@ -26,8 +27,7 @@ class Follower:
         self.found: list[tuple[Quantizer, parametrize.ParametrizationList]] = []
         for stack in model.modules():
             if isinstance(stack, parametrize.ParametrizationList):
-                master = stack.original
-                if isinstance(master, Tensor) and not master.requires_grad:
+                if not any(master.requires_grad for master in originals(stack)):
                     continue
                 for step in stack:
                     known = any(step is quantizer for quantizer, _ in self.found)
@@ -42,20 +42,16 @@ class Follower:
     def __call__(self, progress: float, epoch_ended: bool = False) -> None:
         """Let the quantizers follow, and clip the float masters to the limits that they return."""
         for quantizer, stack in self.found:
-            master = stack.original
-            assert isinstance(master, Tensor)
             limit = quantizer.follow(input_of(quantizer, stack), progress, epoch_ended)
-            if limit is not None:
-                torch.clamp(master, -limit, limit, out=master)
+            if limit is not None and stack.is_tensor:  # a weight that is made of several parameters has no limit
+                torch.clamp(stack.original, -limit, limit, out=stack.original)
 
 
 def input_of(quantizer: nn.Module, stack: parametrize.ParametrizationList) -> Tensor:
     """The weight as a quantizer of its stack sees it: the float master after masks and norms that stand before."""
-    x = stack.original
-    assert isinstance(x, Tensor)
-    x = x.detach()
+    made = [each.detach() for each in originals(stack)]
     for step in stack:
         if step is quantizer:
             break
-        x = step(x)
-    return x
+        made = [step(*made)]  # only the first may take several
+    return made[0]

@@ -1,7 +1,34 @@
-"""Taking parametrizations off a module, where copies of it keep theirs."""
+"""What torch keeps behind the parametrizations of a weight, and taking them off where copies keep theirs."""
 
-from torch import nn
+from typing import cast
+
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+
+def originals(stack: nn.Module) -> list[Tensor]:
+    """The parameters behind a list of parametrizations: one, or several where a weight is made of them.
+
+    Examples:
+        >>> from torch.nn.utils.parametrizations import weight_norm
+        >>> layer = weight_norm(nn.Linear(3, 2))
+        >>> [tuple(each.shape) for each in originals(layer.parametrizations.weight)]
+        [(2, 1), (2, 3)]
+    """
+    assert isinstance(stack, parametrize.ParametrizationList)
+    names = ["original"] if stack.is_tensor else [f"original{i}" for i in range(stack.ntensors)]
+    return [cast(Tensor, getattr(stack, name)) for name in names]
+
+
+def largest_original(stack: nn.Module) -> Tensor:
+    """The parameter behind a list of parametrizations; of several, such as those of weight norm, the largest.
+
+    Examples:
+        >>> from torch.nn.utils.parametrizations import weight_norm
+        >>> tuple(largest_original(weight_norm(nn.Linear(3, 2)).parametrizations.weight).shape)
+        (2, 3)
+    """
+    return max(originals(stack), key=Tensor.numel)
 
 
 def unparametrize(module: nn.Module, name: str, keep_value: bool = False) -> None:
