@@ -21,7 +21,7 @@ def network():
     return nn.Sequential(first, nn.ReLU(), parametrizations.spectral_norm(nn.Linear(8, 3)))
 
 
-@pytest.mark.parametrize("spec", ["ternary", "int4:row", "ternary+adaptive", "int3+lsq"])
+@pytest.mark.parametrize("spec", ["ternary", "int4:row", "ternary+adaptive", "int3+learned"])
 def test_normed_weights_are_quantized_trained_and_packed(spec):
     model = network()
     assert weight_names(model) == ["0.weight", "2.weight"]
