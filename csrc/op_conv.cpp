@@ -1,5 +1,6 @@
 // Convolutions: see fewbit.program.ops.products. Each is a dense layer over windows; they differ in how the numbers of a
 // window are found.
+#include "kept_kernels.h"
 #include "kinds.h"
 #include "linear.h"
 #include "patches.h"
@@ -278,24 +279,9 @@ private:
     Lines quads_;                   // the same once more, see Depthwise; or none
 };
 
-}  // namespace
-
-std::unique_ptr<Op> make_conv(const Plan& plan) {
-    ConvShape shape;
-    Fields& fields = plan.fields;
-    shape.kernel = fields.number("kernel", 1, kMaxFrameSize);
-    shape.stride = fields.number("stride", 1, kMaxFrameSize);
-    std::shared_ptr<const Matrix> weight = fields.matrix("weight");
-    shape.rows = weight->rows;
-    std::vector<int32_t> bias = fields.vector("bias");
-    OwnedRescale rescale = fields.rescale("rescale", weight->rows);
-    shape.dilation = fields.number("dilation", 1, kMaxFrameSize);
-    shape.left = fields.number("left", -1, kMaxFrameSize);
-    shape.right = fields.number("right", 0, kMaxFrameSize);
-    shape.groups = fields.number("groups", 1, kMaxFrameSize);
-    shape.grid = fields.grid();
-    const int bias_bits = int(fields.number("bias_bits", 0, kMaxBiasBits));
-    shape.check(*weight, plan.input());
+// Multiplies all codes.
+std::unique_ptr<Op> make_dense_conv(const Plan& plan, const ConvShape& shape, std::shared_ptr<const Matrix> weight,
+                                    std::vector<int32_t> bias, OwnedRescale rescale, int bias_bits) {
     if (!shape.rows_lie_in_line() && DirectConv::suits(shape, *weight))
         return std::make_unique<DirectConv>(plan, shape, *weight, std::move(bias), std::move(rescale), bias_bits);
     if (shape.groups == 1) {
@@ -319,6 +305,28 @@ std::unique_ptr<Op> make_conv(const Plan& plan) {
                             OwnedRescale{part(rescale.multiplier), rescale.shift, rescale.range}, plan.input(), bias_bits);
     }
     return std::make_unique<GatheredConv>(plan, shape, std::move(groups), rescale.range);
+}
+
+}  // namespace
+
+std::unique_ptr<Op> make_conv(const Plan& plan) {
+    ConvShape shape;
+    Fields& fields = plan.fields;
+    shape.kernel = fields.number("kernel", 1, kMaxFrameSize);
+    shape.stride = fields.number("stride", 1, kMaxFrameSize);
+    std::shared_ptr<const Matrix> weight = fields.matrix("weight");
+    shape.rows = weight->rows;
+    std::vector<int32_t> bias = fields.vector("bias");
+    OwnedRescale rescale = fields.rescale("rescale", weight->rows);
+    shape.dilation = fields.number("dilation", 1, kMaxFrameSize);
+    shape.left = fields.number("left", -1, kMaxFrameSize);
+    shape.right = fields.number("right", 0, kMaxFrameSize);
+    shape.groups = fields.number("groups", 1, kMaxFrameSize);
+    shape.grid = fields.grid();
+    const int bias_bits = int(fields.number("bias_bits", 0, kMaxBiasBits));
+    shape.check(*weight, plan.input());
+    return make_kept_conv(plan, shape, *weight, bias, rescale, bias_bits,
+                          make_dense_conv(plan, shape, weight, bias, rescale, bias_bits));
 }
 
 }  // namespace fewbit
