@@ -71,10 +71,12 @@ std::optional<KeptKernels> find_kept_kernels(const ConvShape& shape, const Matri
     return found;
 }
 
-// What it costs, in products of a line, to lay a line, and to take the sums of one to places.
-constexpr double kLaying = 12, kTurning = 16;
+// What it costs, in products of a line, to lay a line, and to take the sums of one to places; and what a product costs where
+// there are fewer than eight lines.
+constexpr double kLaying = 12, kTurning = 16, kAlone = 1.25;
 
-bool is_faster_kept(const Kernels& kernels, const ConvShape& shape, const KeptKernels& kept, int64_t windows) {
+bool is_faster_kept(const Kernels& kernels, const ConvShape& shape, const Matrix& weight, const KeptKernels& kept,
+                    int64_t windows) {
     const LineShape lines(shape, windows);
     const int64_t places = windows * shape.out_places, maps = shape.channels / shape.groups;
     const auto quads = double(int64_t(lines.kernel_rows.size()) * kept.quads);
@@ -82,8 +84,11 @@ bool is_faster_kept(const Kernels& kernels, const ConvShape& shape, const KeptKe
     const double dense = double(places * shape.rows * maps) * taps / 64;
     const double sources = double(lines.units) * double((lines.rows - 1) * lines.row_step + lines.reach());
     const double laid = double(int64_t(kept.live.size()) * kept.quads * lines.blocks) * sources;
-    const double sparse = double(kept.count() * lines.lines()) * quads;
-    return sparse + kLaying * laid + kTurning * double(shape.rows * lines.lines()) < kernels.kept_gain * dense;
+    const double product = lines.lines() < 8 ? kAlone : 1;
+    const double sparse = product * double(kept.count() * lines.lines()) * quads + kLaying * laid +
+                          kTurning * double(shape.rows * lines.lines());
+    const bool bits = weight.planes.front().bits < 8 && !shape.reads_bytes(weight);
+    return sparse < (bits ? kernels.kept_gain_of_bits : kernels.kept_gain) * dense;
 }
 
 }  // namespace fewbit

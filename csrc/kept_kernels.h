@@ -48,7 +48,7 @@ struct LineShape {
 std::optional<KeptKernels> find_kept_kernels(const ConvShape&, const Matrix&);
 
 // Whether the product of kept kernels is faster than that of all codes, for so many windows at once.
-bool is_faster_kept(const Kernels&, const ConvShape&, const KeptKernels&, int64_t windows);
+bool is_faster_kept(const Kernels&, const ConvShape&, const Matrix&, const KeptKernels&, int64_t windows);
 
 // The convolution of kept kernels, or the given one of all codes where that is faster.
 std::unique_ptr<Op> make_kept_conv(const Plan&, const ConvShape&, const Matrix&, const std::vector<int32_t>& bias,

@@ -302,9 +302,9 @@ struct Kernels {
     void (*kept_product)(const KeptProduct&);
     // Sums (rows, stride) of neighbouring places to sums (places, y_stride); up to three places more are written.
     void (*turn_kept)(const int32_t* sums, int64_t stride, int64_t rows, int64_t places, int32_t* y, int64_t y_stride);
-    // The product of kept kernels is taken where it costs less than this share of that of all codes, see is_faster_kept.
-    // Measured where it is 1; 0.5 leaves room where it was not.
-    double kept_gain;
+    // The product of kept kernels is taken where it costs less than this share of that of all codes, in whole bytes or in
+    // fewer bits: see is_faster_kept. Measured for avx512 and avx2; 0.5 leaves room where it was not.
+    double kept_gain, kept_gain_of_bits;
 };
 
 // All that were compiled, best first; the last, "scalar", runs everywhere.

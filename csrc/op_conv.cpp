@@ -9,8 +9,6 @@
 namespace fewbit {
 namespace {
 
-constexpr int64_t kManyPlaces = 16, kFewWeights = 1 << 17;
-
 // Frames as rows of bytes.
 ByteRows rows_of(const Run& run, const Frames& frames) {
     return byte_rows(run.kernels, frames.data, frames.storage, frames.count, frames.size, frames.size, workspace().split);
@@ -25,7 +23,7 @@ public:
         if (shape.groups > 1 || !weight.group_scale.empty() || shape.grid.dilation_width > 1) return false;
         if (!shape.has_little_border()) return false;
         const int64_t run = shape.channels * shape.grid.kernel_width;
-        const int64_t unit = as_bytes(shape, weight) ? 4 : 32 / weight.planes.back().bits;
+        const int64_t unit = shape.reads_bytes(weight) ? 4 : 32 / weight.planes.back().bits;
         const int64_t padded = (run + unit - 1) / unit * unit;
         // Little padding, and no sums that could wrap (see kMaxBlocks in product.inl).
         return padded * 2 <= run * 3 && padded * (weight.columns / run) < int64_t(1) << 16;
@@ -42,7 +40,7 @@ public:
         for (int64_t k = 0; k < shape.kernel; ++k)
             for (int64_t i = 0; i < grid.kernel_height; ++i) starts_.push_back(shape.start_of(k, i, 0));
         for (const int64_t start : starts_) places_.push_back(start / shape.channels);
-        auto matrix = std::make_shared<const Matrix>(in_runs(weight, run, as_bytes(shape, weight)));
+        auto matrix = std::make_shared<const Matrix>(in_runs(weight, run, shape.reads_bytes(weight)));
         linear_ = Linear(std::move(matrix), std::move(bias), std::move(rescale), plan.input(), bias_bits);
     }
     Window window() const override { return windows_.window(); }
@@ -67,11 +65,6 @@ public:
     }
 
 private:
-    // Weights that many places use are taken apart once, if that costs little memory.
-    static bool as_bytes(const ConvShape& shape, const Matrix& weight) {
-        return shape.out_places >= kManyPlaces && weight.rows * weight.columns <= kFewWeights;
-    }
-
     // How the output is cut: units (frames, or all of them where each has one place) of lines of places, some in a piece.
     struct Pieces {
         int64_t places, line, stride, line_stride;  // of a unit; of a line; bytes from place to place, and line to line

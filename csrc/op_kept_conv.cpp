@@ -84,7 +84,8 @@ private:
         const int64_t start = begin * shape_.channels * (dense_ ? 1 : width);
 
         // Which rows of places are read, and where what they become begins.
-        const int64_t groups = (rows + lines.together - 1) / lines.together, reads = (groups - 1) * lines.together * lines.row_step + lines.reach();
+        const int64_t groups = (rows + lines.together - 1) / lines.together;
+        const int64_t reads = (groups - 1) * lines.together * lines.row_step + lines.reach();
         uint8_t* needed = scratch.needed.get(reads);
         std::fill(needed, needed + reads, uint8_t(0));
         const int64_t quads = kept_.quads, row_bytes = lines.blocks * quads * kLineBytes;
@@ -154,7 +155,7 @@ std::unique_ptr<Op> make_kept_conv(const Plan& plan, const ConvShape& shape, con
     if (!kept || kept->live.empty()) return dense;
     const bool is_over_time = shape.grid.places() == 1 && shape.grid.kernel() == 1 && shape.out_places == 1;
     int64_t few = plan.skipping == Skipping::kWherePossible ? 0 : 1;
-    while (few > 0 && few <= kMostFew && !is_faster_kept(plan.kernels, shape, *kept, few)) few *= 2;
+    while (few > 0 && few <= kMostFew && !is_faster_kept(plan.kernels, shape, weight, *kept, few)) few *= 2;
     if (few > (is_over_time ? kMostFew : 1)) return dense;
     if (!is_over_time) dense.reset();
     return std::make_unique<KeptConv>(plan, shape, weight, std::move(*kept), bias, rescale, bias_bits, std::move(dense), few);

@@ -24,8 +24,8 @@ def test_the_rule_errs_only_beyond_intervals():
     faster, slower, open_ = [2.0, 2.1, 2.0], [0.5, 0.51, 0.5], [0.9, 1.1, 1.0]
     records = [record(faster, "all"), record(slower, "kept"), record(open_, "all"), record(open_, "kept")]
     assert findings([*records, record(faster), record(slower, "all")])[1] == (
-        "`scalar`, all settings: faster in 2 of 6, slower in 2. The rule of the runtime leaves 1 of the faster ones unused "
-        "and takes 1 of the slower ones."
+        "`scalar`, all settings: faster in 2 of 6, slower in 2. The rule of the runtime leaves 1 of the faster ones "
+        "unused and takes 1 of the slower ones."
     )
 
 

@@ -1,4 +1,4 @@
-"""Convolutions of few kernels in native code: the integers of the reference on every target, for any shape and split."""
+"""Convolutions of few kernels in native code: the integers of the reference on every target, for any shape or split."""
 
 import numpy as np
 import pytest
