@@ -73,3 +73,4 @@ void row_sums(const int8_t* x, int64_t n, int64_t count, int32_t* y) {
 }
 
 #include "avx2_pairs.inl"
+#include "x86_kept.inl"

@@ -144,7 +144,16 @@ fewbit_network* fewbit_network_part(const fewbit_network* network, int64_t input
     return guarded<fewbit_network*>(nullptr, [&] {
         demand(network != nullptr, "a part belongs to a network");
         demand(inputs > 0 && inputs <= 2 * kMaxFrameSize && low <= high, "a part has inputs and their range");
-        return new fewbit_network(network->network.kernels, Value{inputs, {low, high}});
+        auto* part = new fewbit_network(network->network.kernels, Value{inputs, {low, high}});
+        part->network.skipping = network->network.skipping;
+        return part;
+    });
+}
+int32_t fewbit_network_skip(fewbit_network* network, int32_t skipping) {
+    return guarded<int32_t>(-1, [&] {
+        demand(network != nullptr && skipping >= 0 && skipping <= 2, "a network skips kernels in one of the ways 0, 1 and 2");
+        network->network.skipping = fewbit::Skipping(skipping);
+        return 0;
     });
 }
 

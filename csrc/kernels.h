@@ -212,6 +212,40 @@ struct Depthwise {
     int32_t* y;              // (places, channels)
 };
 
+// Frames with the numbers of a place side by side to lines of places, see kept_kernels.h.
+constexpr int64_t kLinePlaces = 16;
+struct KeptLines {
+    const int8_t* x;                       // (source_rows, width, channels)
+    int64_t source_rows, width, channels;
+    int64_t rows;                          // of places, of which lines are wanted
+    const uint8_t* needed;                 // (rows,), or 0
+    int64_t blocks, quads, row_lanes, row_step, stride, dilation;  // see LineShape
+    const int32_t* maps;                   // (map_count,)
+    int64_t map_count;
+    uint8_t* planes;                       // working memory (channels, plane_stride)
+    int64_t plane_stride;
+    uint8_t* lines;                        // (map_count, map_stride): (rows, blocks, quads) lines each
+    int64_t map_stride;
+};
+
+// Kept kernels times lines: sums[part][r][i][place] = sum over kernels k of row r and quads q of four products of
+// weights[k][q] and the line `outs[i] + offsets[q]` bytes behind those of map maps[k]. Of two parts, the first then has
+// 256 times itself and the second.
+struct KeptProduct {
+    const uint8_t* lines[2];
+    int parts;
+    int64_t map_stride;
+    const int64_t* outs;     // (count,)
+    int64_t count;
+    const int64_t* offsets;  // (quads,), of a kernel
+    int64_t quads;
+    const int32_t *first, *maps;  // see KeptKernels
+    const int8_t* weights;
+    int64_t rows;
+    int32_t* sums[2];  // (rows, pitch), of which count * kLinePlaces are written
+    int64_t pitch;
+};
+
 // All functions of a target, in the order of FEWBIT_KERNELS (target.inl).
 struct Kernels {
     const char* name;
@@ -266,6 +300,13 @@ struct Kernels {
     void (*depthwise)(const Depthwise&);
     // y = y + x, or the larger of both.
     void (*gather)(const uint8_t* x, Storage, bool maximum, int64_t n, int32_t* y);
+    void (*lay_lines)(const KeptLines&);
+    void (*kept_product)(const KeptProduct&);
+    // Sums (rows, stride) of neighbouring places to sums (places, y_stride); up to three places more are written.
+    void (*turn_kept)(const int32_t* sums, int64_t stride, int64_t rows, int64_t places, int32_t* y, int64_t y_stride);
+    // The product of kept kernels is taken where it costs less than this share of that of all codes, in whole bytes or in
+    // fewer bits: see is_faster_kept. Measured for avx512 and avx2; 0.5 leaves room where it was not.
+    double kept_gain, kept_gain_of_bits;
 };
 
 // All that were compiled, best first; the last, "scalar", runs everywhere.

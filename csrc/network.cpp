@@ -58,7 +58,7 @@ void Network::add(const char* kind, const std::vector<int64_t>& inputs, const fe
         if (fields.parts[i] != nullptr) hash.add(fields.parts[i]->network.fingerprint_);
     Fields reader(fields);
     Node node;
-    node.op = make_op(kind, {reader, values, features});
+    node.op = make_op(kind, {reader, values, features, kernels, skipping});
     Op& op = *node.op;
     demand(op.value.size >= 1 && op.value.size <= kMaxFrameSize, "an operation gives 1 to 2**24 numbers a frame");
     for (const Value& value : values)

@@ -58,6 +58,7 @@ public:
 
     const Kernels& kernels;
     const int64_t features = 0;
+    Skipping skipping = Skipping::kWhereFaster;  // of operations that are added from now on
 
 private:
     struct Block;

@@ -56,11 +56,16 @@ public:
     Value value;  // what it gives
 };
 
+// Whether convolutions leave out kernels of zeros; the numbers are those of fewbit_network_skip.
+enum class Skipping : int { kWhereFaster, kWherePossible, kNowhere };
+
 // What the constructor of an operation is told.
 struct Plan {
     Fields& fields;
     const std::vector<Value>& inputs;
     int64_t features;  // of a frame of the network
+    const Kernels& kernels;
+    Skipping skipping;
 
     // The only input.
     const Value& input() const;

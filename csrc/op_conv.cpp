@@ -1,6 +1,7 @@
 // Convolutions: see fewbit.program.ops.products. Each is a dense layer over windows; they differ in how the numbers of a
 // window are found.
 #include "joined.h"
+#include "kept_kernels.h"
 #include "kinds.h"
 #include "linear.h"
 #include "patches.h"
@@ -8,8 +9,6 @@
 
 namespace fewbit {
 namespace {
-
-constexpr int64_t kManyPlaces = 16, kFewWeights = 1 << 17;
 
 // Frames as rows of bytes.
 ByteRows rows_of(const Run& run, const Frames& frames) {
@@ -25,14 +24,14 @@ public:
         if (shape.groups > 1 || !weight.group_scale.empty() || shape.grid.dilation_width > 1) return false;
         if (!shape.has_little_border()) return false;
         const int64_t run = shape.channels * shape.grid.kernel_width;
-        const int64_t unit = as_bytes(shape, weight) ? 4 : 32 / weight.planes.back().bits;
+        const int64_t unit = shape.reads_bytes(weight) ? 4 : 32 / weight.planes.back().bits;
         const int64_t padded = (run + unit - 1) / unit * unit;
         // Little padding, and no sums that could wrap (see kMaxBlocks in product.inl).
         return padded * 2 <= run * 3 && padded * (weight.columns / run) < int64_t(1) << 16;
     }
     // How many neighbouring places run as one: only if their weights, with the zeros between them, are bytes still.
     static int64_t together(const ConvShape& shape, const Matrix& weight) {
-        if (!suits(shape, weight) || !as_bytes(shape, weight)) return 1;
+        if (!suits(shape, weight) || !shape.reads_bytes(weight)) return 1;
         const int64_t count = neighbours_together(shape);
         const ConvShape wide = joined(shape, count);
         return wide.out_places >= kManyPlaces && wide.rows * wide.columns() <= kFewWeights ? count : 1;
@@ -49,7 +48,7 @@ public:
         for (int64_t k = 0; k < shape.kernel; ++k)
             for (int64_t i = 0; i < grid.kernel_height; ++i) starts_.push_back(shape.start_of(k, i, 0));
         for (const int64_t start : starts_) places_.push_back(start / shape.channels);
-        auto matrix = std::make_shared<const Matrix>(in_runs(weight, run, as_bytes(shape, weight)));
+        auto matrix = std::make_shared<const Matrix>(in_runs(weight, run, shape.reads_bytes(weight)));
         linear_ = Linear(std::move(matrix), std::move(bias), std::move(rescale), plan.input(), bias_bits);
     }
     Window window() const override { return windows_.window(); }
@@ -74,11 +73,6 @@ public:
     }
 
 private:
-    // Weights that many places use are taken apart once, if that costs little memory.
-    static bool as_bytes(const ConvShape& shape, const Matrix& weight) {
-        return shape.out_places >= kManyPlaces && weight.rows * weight.columns <= kFewWeights;
-    }
-
     // How the output is cut: units (frames, or all of them where each has one place) of lines of places, some in a piece.
     struct Pieces {
         int64_t places, line, stride, line_stride;  // of a unit; of a line; bytes from place to place, and line to line
@@ -286,24 +280,9 @@ private:
     Lines quads_;                   // the same once more, see Depthwise; or none
 };
 
-}  // namespace
-
-std::unique_ptr<Op> make_conv(const Plan& plan) {
-    ConvShape shape;
-    Fields& fields = plan.fields;
-    shape.kernel = fields.number("kernel", 1, kMaxFrameSize);
-    shape.stride = fields.number("stride", 1, kMaxFrameSize);
-    std::shared_ptr<const Matrix> weight = fields.matrix("weight");
-    shape.rows = weight->rows;
-    std::vector<int32_t> bias = fields.vector("bias");
-    OwnedRescale rescale = fields.rescale("rescale", weight->rows);
-    shape.dilation = fields.number("dilation", 1, kMaxFrameSize);
-    shape.left = fields.number("left", -1, kMaxFrameSize);
-    shape.right = fields.number("right", 0, kMaxFrameSize);
-    shape.groups = fields.number("groups", 1, kMaxFrameSize);
-    shape.grid = fields.grid();
-    const int bias_bits = int(fields.number("bias_bits", 0, kMaxBiasBits));
-    shape.check(*weight, plan.input());
+// Multiplies all codes.
+std::unique_ptr<Op> make_dense_conv(const Plan& plan, ConvShape shape, std::shared_ptr<const Matrix> weight,
+                                    std::vector<int32_t> bias, OwnedRescale rescale, int bias_bits) {
     if (!shape.rows_lie_in_line() && DirectConv::suits(shape, *weight)) {
         const int64_t count = DirectConv::together(shape, *weight);
         if (count > 1) {
@@ -335,6 +314,28 @@ std::unique_ptr<Op> make_conv(const Plan& plan) {
                             OwnedRescale{part(rescale.multiplier), rescale.shift, rescale.range}, plan.input(), bias_bits);
     }
     return std::make_unique<GatheredConv>(plan, shape, std::move(groups), rescale.range);
+}
+
+}  // namespace
+
+std::unique_ptr<Op> make_conv(const Plan& plan) {
+    ConvShape shape;
+    Fields& fields = plan.fields;
+    shape.kernel = fields.number("kernel", 1, kMaxFrameSize);
+    shape.stride = fields.number("stride", 1, kMaxFrameSize);
+    std::shared_ptr<const Matrix> weight = fields.matrix("weight");
+    shape.rows = weight->rows;
+    std::vector<int32_t> bias = fields.vector("bias");
+    OwnedRescale rescale = fields.rescale("rescale", weight->rows);
+    shape.dilation = fields.number("dilation", 1, kMaxFrameSize);
+    shape.left = fields.number("left", -1, kMaxFrameSize);
+    shape.right = fields.number("right", 0, kMaxFrameSize);
+    shape.groups = fields.number("groups", 1, kMaxFrameSize);
+    shape.grid = fields.grid();
+    const int bias_bits = int(fields.number("bias_bits", 0, kMaxBiasBits));
+    shape.check(*weight, plan.input());
+    return make_kept_conv(plan, shape, *weight, bias, rescale, bias_bits,
+                          make_dense_conv(plan, shape, weight, bias, rescale, bias_bits));
 }
 
 }  // namespace fewbit

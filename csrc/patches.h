@@ -9,6 +9,7 @@ namespace fewbit {
 
 // Bytes behind a row that a copy may write.
 constexpr int64_t kCopySlack = 64;
+constexpr int64_t kManyPlaces = 16, kFewWeights = 1 << 17;
 
 // See fewbit.program.ops.Conv.
 struct ConvShape {
@@ -33,6 +34,10 @@ struct ConvShape {
     bool has_little_border() const {
         const int64_t row = bordered_width() * channels, most = 8 * (size() + rows * out_places) + (1 << 14);
         return bordered_width() <= most / channels && bordered_height() <= most / row;
+    }
+    // Weights that many places use are taken apart once, if that costs little memory.
+    bool reads_bytes(const Matrix& weight) const {
+        return out_places >= kManyPlaces && weight.rows * weight.columns <= kFewWeights;
     }
     // Of a frame with its padding around it; where one of its places begins, and a window.
     int64_t bordered_height() const { return grid.height + grid.top + grid.bottom; }

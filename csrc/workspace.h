@@ -19,6 +19,9 @@ struct Workspace {
     NumberMatrix keys_as_rows;
     std::vector<NumberMatrix> values_in_parts;
     Buffer<int32_t> place_sums, window_sums;  // of bytes that a convolution reads
+    Buffer<uint8_t> planes, lines, needed;  // of kept kernels
+    Buffer<int64_t> outs;
+    Buffer<int32_t> line_sums;
     Buffer<uint8_t> packed, line;          // frames packed for a product, and frames of a window
     Buffer<uint8_t> chain, chain_input;    // of an operation that has chains
     Buffer<int32_t> frame;

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewbit.formats import Binary, Format, Int, PerGroup, PerRow, Ternary, UInt, default_layout
+from fewbit.formats import Binary, Format, Int, PerGroup, PerRow, Ternary, UInt, default_layout, pack_kernels
 from fewbit.formats import pack as pack_codes
 from fewbit.program import Program, Reference, ops
 from fewbit.program.numerics import INT16, INT32, Integers, Rescale, rescale_from
@@ -46,6 +46,12 @@ class Maker:
         scale = self.rng.integers(1 << 12, (1 << 14) + 1, (rows, -(-columns // group))) if group else None
         per = PerGroup(group) if group else PerRow()
         return ops.Matrix(rows, columns, format, default_layout(format), per, data, scale)
+
+    def kernels(self, rows: int, taps: int, maps: int, format: Format, kept: float) -> ops.Matrix:
+        """A convolution of which a share of the kernels is not zero."""
+        drawn = self.rng.choice(format.levels(), (rows, taps, maps)) * (self.rng.random((rows, 1, maps)) < kept)
+        data = pack_kernels(drawn.reshape(rows, -1), maps, format)
+        return ops.Matrix(rows, taps * maps, format, "kernels", PerRow(), data, maps=maps)
 
     def bias(self, n: int, most: int = 100) -> Integers:
         return self.rng.integers(-most, most, n)
@@ -214,6 +220,27 @@ def logs() -> Program:
     return Program(chain, recipe={"made by": "scripts/renew_golden.py"})
 
 
+def kernels() -> Program:
+    """Convolutions over time, over places and in groups that are stored without their kernels of zeros."""
+    make = Maker(7)
+    grid = ops.Grid(2, 5, 2, 3, top=1, left=1, right=1)
+    chain = (
+        make.features(),
+        ops.Conv(
+            "image", 1, 1, make.kernels(24, 6, 1, Int(4), 0.4), make.bias(24), make.rescale(1.0, CODES, 24), grid=grid,
+        ),
+        ops.Conv(
+            "grouped", 1, 1, make.kernels(16, 2, 12, Int(7), 0.1), make.bias(16), make.rescale(0.05, INT16, 16),
+            groups=2, grid=ops.Grid(2, 5, 2, 1),
+        ),
+        ops.Conv(
+            "window", 3, 1, make.kernels(12, 3, 80, Ternary(), 0.1), make.bias(12), make.rescale(0.05, CODES, 12), 2,
+        ),
+        make.dense("scores", 4, 12, 0.5, Int(4), span=INT32),
+    )  # fmt: skip
+    return Program(chain, recipe={"made by": "scripts/renew_golden.py"})
+
+
 GOLDEN = {
     "graph_stream": stream,
     "graph_whole": whole,
@@ -221,6 +248,7 @@ GOLDEN = {
     "graph_fine": fine,
     "graph_places": places,
     "graph_logs": logs,
+    "graph_kernels": kernels,
 }
 
 

@@ -10,7 +10,10 @@ namespace {
 class Graph {
 public:
     Graph(Random& random, std::vector<Target>& targets, int64_t features) : random_(random), features_(features) {
-        for (const Target& target : targets) networks_.push_back(new_network(target.name.c_str(), features));
+        for (const Target& target : targets) {
+            networks_.push_back(new_network(target.name.c_str(), features));
+            demand(fewbit_network_skip(networks_.back().get(), int32_t(random.between(0, 2))) == 0, fewbit_error());
+        }
     }
     // Returns the place.
     int64_t add(const char* kind, const Fields& fields, const std::vector<int64_t>& inputs, int64_t size) {

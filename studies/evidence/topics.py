@@ -87,6 +87,7 @@ TOPICS = (
             "kernels",
             "product-floors",
             "sparse-ternary-products",
+            "kernel-sparse-convolutions",
             "pruned-networks",
             "multi-step",
             "training-kernels",

@@ -93,7 +93,8 @@ def needed(program):
 
 
 @pytest.fixture(
-    scope="module", params=["every_op", "hierarchy_v1", "graph_stream_v2", "graph_whole_v2", "graph_parts_v2"]
+    scope="module",
+    params=["every_op", "hierarchy_v1", "graph_stream_v2", "graph_whole_v2", "graph_parts_v2", "graph_kernels_v2"],
 )
 def program(request, every_op):
     """Programs of both versions that have every op together."""
@@ -183,7 +184,9 @@ def integers(value):
     return [(inside, key) for inside, key in places(value) if type(inside[key]) is int]
 
 
-@pytest.mark.parametrize("name", ["graph_stream_v2", "graph_whole_v2", "graph_parts_v2", "every_op_v1"])
+@pytest.mark.parametrize(
+    "name", ["graph_stream_v2", "graph_whole_v2", "graph_parts_v2", "graph_kernels_v2", "every_op_v1"]
+)
 @pytest.mark.parametrize("number", [0, 2**20, 2**24, 2**31 - 1])
 def test_no_size_asks_for_more_memory_or_time_than_the_file_is_large(name, number, path, repack):
     """Every integer of a description in turn."""

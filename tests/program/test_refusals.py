@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fewbit.errors import LoweringError
-from fewbit.formats import Ternary
+from fewbit.formats import Int, PerRow, Ternary, pack_kernels
 from fewbit.program import ops
 from fewbit.program.numerics import INT16
 from fewbit.program.ops import Grid, Value
@@ -20,6 +20,12 @@ WIDE = Value(2, -(2**31), 2**31 - 1, "wide")
 
 def weight(rows, columns, **more):
     return matrix(np.ones((rows, columns), int), **more)
+
+
+def kept_weight(rows, columns, maps):
+    """Weights of kernels of which none is zero."""
+    data = pack_kernels(np.ones((rows, columns), int), maps, Int(8))
+    return ops.Matrix(rows, columns, Int(8), "kernels", PerRow(), data, maps=maps)
 
 
 def zeros(n):
@@ -105,6 +111,7 @@ FIELDS = [
     ("conv", {"right": -1}, r"'right' must lie in 0\.\.reach - 1"),
     ("conv", {"dilation": 2**24}, "the kernel of an op reaches over"),
     ("conv", {"weight": weight(4, 2, group=1, scale=np.ones((4, 2), int))}, "grouped rows with scales per group"),
+    ("conv", {"weight": kept_weight(4, 2, maps=2)}, "'weight' stores kernels of 2 maps, the op reads 1"),
     ("conv", {"groups": 1}, "x gives 2 numbers a frame, conv wants 1"),
     ("causal", {"stride": 3}, r"'stride' must lie in 1\.\.kernel"),
     ("causal", {"stride": 0}, r"'stride' must lie in 1\.\.kernel"),

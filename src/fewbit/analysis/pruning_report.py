@@ -224,7 +224,7 @@ class Pruning:
         seeds = "1 seed" if len(self.seeds) == 1 else f"means of {len(self.seeds)} seeds"
         title = (
             f"{self.task}: {self.metric} of development data, {seeds}; fronts over MACs (M), bytes (B), time (T); "
-            "pruned kernels are stored as zeros and count"
+            "kernels that are not stored do not count"
         )
         return (Table(title, columns, tuple(rows)),)
 

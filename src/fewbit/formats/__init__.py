@@ -13,6 +13,7 @@ from fewbit.formats.base import (
     Ternary,
     UInt,
 )
+from fewbit.formats.kept_kernels import fits_kernels, pack_kernels, unpack_kernels
 from fewbit.formats.naming import format_from_name
 from fewbit.formats.packing import LAYOUTS, default_layout, pack, packed_shape, unpack
 from fewbit.formats.sparse_ternary import SparseTernary, obeys
@@ -32,9 +33,12 @@ __all__ = [
     "Ternary",
     "UInt",
     "default_layout",
+    "fits_kernels",
     "format_from_name",
     "obeys",
     "pack",
+    "pack_kernels",
     "packed_shape",
     "unpack",
+    "unpack_kernels",
 ]

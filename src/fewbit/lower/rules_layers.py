@@ -1,5 +1,6 @@
 """Rules for layers that are one node of the traced graph: recurrent cells, and the causal convolution."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,7 @@ def _open(builder: Builder, node: fx.Node, size: int, emit: Any) -> Pending:
 
 def _causal_convolution(builder: Builder, node: fx.Node, module: layers.CausalConv1d, source: Any) -> Pending:
     weight = read_weight(module, "weight")
+    weight = replace(weight, maps=weight.codes.shape[1] // module.kernel)
     reader = fitting(builder, _frames(builder, source), weight)
 
     def make(name: str, matrix: ops.Matrix, integers: Integers, rescale: Any, unread: int) -> ops.Op:

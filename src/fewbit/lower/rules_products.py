@@ -86,7 +86,8 @@ def convolution(builder: Builder, node: fx.Node) -> None:
     rest = [axis for axis in range(channel) if axis != time]
     if any(value.labels.shape[axis] != 1 for axis in rest):
         raise LoweringError("its batch holds several pictures; if they follow each other in time, give time=1")
-    weight = weight_at(builder, weight, axes=_frame_by_frame(spread, space, time))
+    maps = network.shape(weight)[1]
+    weight = replace(weight_at(builder, weight, axes=_frame_by_frame(spread, space, time)), maps=maps)
     order = [*rest, *inner, channel]
     geometry: dict[str, int] = {"kernel": 1, "stride": 1, "dilation": 1, "left": 0, "right": 0}
     if time in space:

@@ -18,9 +18,12 @@ from fewbit.formats import (
     SparseTernary,
     Ternary,
     default_layout,
+    fits_kernels,
     obeys,
     pack,
+    pack_kernels,
 )
+from fewbit.formats.kept_kernels import KERNELS
 from fewbit.program import ops
 from fewbit.program.limits import MAX_BIAS_BITS, MAX_SUM
 from fewbit.program.numerics import Integers
@@ -28,20 +31,26 @@ from fewbit.quant import Activation, Quantizer, input_quantizer, quantizer_of
 from fewbit.quant.following import input_of
 
 Floats = NDArray[np.float64]
+KERNELS_RECORD = 16
+"""Bytes that the record of a matrix takes more in the layout ``kernels``, at most."""
 
 
 @dataclass(frozen=True)
 class Weight:
-    """Codes ``(rows, columns)`` and scales, one ``(1,)`` or one for each row ``(rows,)``."""
+    """Codes ``(rows, columns)`` and scales, one ``(1,)`` or one for each row ``(rows,)``.
+
+    maps: input maps that a row of a convolution reads, or 0.
+    """
 
     codes: Integers
     scale: Floats
     format: Format
     per: Granularity
     group_scale: Integers | None = None
+    maps: int = 0
 
     def matrix(self) -> ops.Matrix:
-        """The packed form.
+        """The packed form; kernels of zeros are left out where that makes the file smaller.
 
         Sparse codes whose groups are not those of the packed columns, as behind a transposition, are ternary there.
         """
@@ -51,6 +60,10 @@ class Weight:
             format = Ternary()
         layout = default_layout(format)
         data = pack(self.codes, format, layout)
+        if self.maps and self.group_scale is None and fits_kernels(rows, columns, self.maps, format):
+            kept = pack_kernels(self.codes, self.maps, format)
+            if kept.nbytes + KERNELS_RECORD < data.nbytes:
+                return ops.Matrix(rows, columns, format, KERNELS, self.per, kept, maps=self.maps)
         return ops.Matrix(rows, columns, format, layout, self.per, data, self.group_scale)
 
 

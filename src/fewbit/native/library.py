@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fewbit.errors import ArgumentError, TargetError
 
-ABI = 5
+ABI = 6
 FILE = "lib/libfewbit_native.so"
 BINDING = "fast_binding.abi3.so"
 REMEDY = (
@@ -60,6 +60,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "fewbit_network_new": (c_void_p, [c_char_p, _I64]),
     "fewbit_network_part": (c_void_p, [c_void_p, _I64, _I32, _I32]),
     "fewbit_network_free": (None, [c_void_p]),
+    "fewbit_network_skip": (_I32, [c_void_p, _I32]),
     "fewbit_network_add": (_I32, [c_void_p, c_char_p, POINTER(c_int64), _I64, FieldsArgument]),
     "fewbit_network_target": (c_char_p, [c_void_p]),
     "fewbit_network_bytes": (_I64, [c_void_p]),

@@ -19,7 +19,8 @@ class OpCost:
     stored for each weight. bytes: codes, scales, biases, all that the file stores for it. macs: multiply-accumulates an
     input frame of the Program, averaged over a stride; of an op with a clock, in a frame in which all of it runs; of
     attention to a window of frames, when the window is full. pair_macs: of attention to all frames, for each pair of
-    frames.
+    frames. kernels, kept_kernels: of a convolution that is stored without its kernels of zeros, and how many of them
+    are stored; the bit that says so for each kernel counts in `bits` and `bytes`, and only kept kernels in `macs`.
 
     Examples:
         >>> import fewbit as fb
@@ -40,6 +41,8 @@ class OpCost:
     size: int
     result_bits: int
     pair_macs: int
+    kernels: int = 0
+    kept_kernels: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ def cost(program: Program) -> Cost:
                 size=value.size,
                 result_bits=bits_of(value),
                 pair_macs=pair,
+                kernels=sum(m.kernels for m in matrices),
+                kept_kernels=sum(m.kept_kernels for m in matrices),
             )
         )
     data = program.to_bytes()

@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import FileFormatError, LoweringError
-from fewbit.formats import Granularity, PerGroup, PerRow, PerTensor, SparseTernary, format_from_name, packed_shape
+from fewbit.formats import (
+    Format,
+    Granularity,
+    PerGroup,
+    PerRow,
+    PerTensor,
+    SparseTernary,
+    format_from_name,
+    packed_shape,
+)
+from fewbit.formats.kept_kernels import KERNELS
 from fewbit.program.limits import MAX_FRAME_SIZE, MAX_GROUP_SCALE, MAX_INPUTS, MAX_PARTS, MAX_SHIFT
 from fewbit.program.numerics import INT32, Integers, Points, Rescale
 from fewbit.program.ops import KINDS, Grid, Matrix, Op, Parts
@@ -43,6 +53,8 @@ def describe(op: Op, prefix: str, tensors: Tensors) -> dict[str, Any]:
                 "layout": value.layout,
                 "per": value.per.size if isinstance(value.per, PerGroup) else value.granularity,
             }
+            if value.maps:
+                record[each.name]["maps"] = value.maps
             if value.group_scale is not None:
                 tensors[f"{key}.group_scale"] = value.group_scale.astype(np.uint16)
         elif isinstance(value, Rescale):
@@ -155,6 +167,8 @@ class RecordReader:
             raise FileFormatError(f"'{name}' has format {seen}, wanted two names")
         format, layout = format_from_name(str(names[0])), str(names[1])
         data = self.tensor(name, "uint8")
+        if layout == KERNELS:
+            return self._kernels(name, record, format, data)
         wanted = packed_shape(rows, columns, format, layout)
         if data.shape != wanted:
             raise FileFormatError(
@@ -171,6 +185,16 @@ class RecordReader:
             if group_scale.shape != groups or not 1 <= group_scale.min() <= group_scale.max() <= MAX_GROUP_SCALE:
                 raise FileFormatError(f"'{name}.group_scale' is not {groups} integers in 1..{MAX_GROUP_SCALE}")
         matrix = Matrix(rows, columns, format, layout, per, data, group_scale)
+        matrix.codes()  # refuses bytes that no packing writes
+        return matrix
+
+    def _kernels(self, name: str, record: dict[str, Any], format: Format, data: NDArray[np.uint8]) -> Matrix:
+        """A matrix without its kernels of zeros; its bytes say themselves how many codes they hold."""
+        rows, columns, maps = (self.integer(key, record, 1, MAX_FRAME_SIZE) for key in ("rows", "columns", "maps"))
+        per = _PER.get(str(record.get("per")))
+        if per is None:
+            raise FileFormatError(f"'{name}' has a scale per group, which the layout kernels does not have")
+        matrix = Matrix(rows, columns, format, KERNELS, per, data, maps=maps)
         matrix.codes()  # refuses bytes that no packing writes
         return matrix
 

@@ -43,12 +43,20 @@ class Native:
         target: an instruction set (`fewbit.native.targets`); default the best of this machine.
         threads: number of threads that share large products.
         block: frames that go through an op at once, at most.
+        skip: whether convolutions leave out kernels of zeros; default where that is faster. The integers are the same.
 
     Raises:
         TargetError: the library is missing, or the target does not run here.
     """
 
-    def __init__(self, ops: Sequence[Op], target: str | None = None, threads: int = 1, block: int = BLOCK) -> None:
+    def __init__(
+        self,
+        ops: Sequence[Op],
+        target: str | None = None,
+        threads: int = 1,
+        block: int = BLOCK,
+        skip: bool | None = None,
+    ) -> None:
         self._library, self._binding = library(), fast_binding()
         self._threads, self._block = threads, block
         graph = make_graph(ops)
@@ -58,6 +66,8 @@ class Native:
         made = self._library.fewbit_network_new(None if target is None else target.encode(), self._inputs)
         self._handle = Handle(made, self._library.fewbit_network_free)
         self._network = self._handle.address
+        if skip is not None:
+            self._library.fewbit_network_skip(self._network, 1 if skip else 2)
         for op, places in zip(graph.ops, graph.inputs, strict=True):
             self._add(self._network, op, places, [graph.values[place] for place in places])
         self._state_size = int(self._library.fewbit_network_state_size(self._network))

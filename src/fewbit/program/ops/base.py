@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import LoweringError
-from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, SparseTernary, unpack
+from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, SparseTernary, unpack, unpack_kernels
+from fewbit.formats.kept_kernels import count_kept
 from fewbit.program.limits import MAX_BIAS_BITS, MAX_FRAME_SIZE, MAX_MULTIPLIER, MAX_SHIFT
 from fewbit.program.numerics import INT16, Integers, Rescale, shift_round
 
@@ -95,7 +96,8 @@ class Matrix:
 
     data: bytes in the shape of `fewbit.formats.packed_shape`. group_scale: for weights with a scale per group, integers
     ``(rows, groups)`` in 1..2**14 relative to the row's largest; then
-    ``W x`` is ``round(sum_g group_scale_g * (W x)_g / 2**14)``.
+    ``W x`` is ``round(sum_g group_scale_g * (W x)_g / 2**14)``. maps: input maps that a row of a convolution reads,
+    where only kernels that are not zero are stored (`fewbit.formats.pack_kernels`, layout ``kernels``); 0 otherwise.
 
     Examples:
         >>> import numpy as np
@@ -114,10 +116,28 @@ class Matrix:
     per: Granularity
     data: NDArray[np.uint8]
     group_scale: Integers | None = None
+    maps: int = 0
 
     def codes(self) -> NDArray[np.int16]:
         """Unpacked codes ``(rows, columns)``, of 16 bits because a large network has many: widen before computing."""
+        if self.maps:
+            return unpack_kernels(self.data, self.rows, self.columns, self.maps, self.format)
         return unpack(self.data, self.columns, self.format, self.layout, self.rows)
+
+    @property
+    def kernels(self) -> int:
+        """Kernels of the convolution, where only those that are not zero are stored; else 0."""
+        return self.rows * self.maps
+
+    @property
+    def kept_kernels(self) -> int:
+        """Kernels that are stored, of `kernels`."""
+        return count_kept(self.data, self.rows, self.maps) if self.maps else 0
+
+    @property
+    def stored(self) -> int:
+        """Codes that are stored: all, or those of kept kernels."""
+        return self.kept_kernels * (self.columns // self.maps) if self.maps else self.rows * self.columns
 
     @cached_property
     def row_sums(self) -> Integers:
@@ -227,8 +247,8 @@ class Op:
         return []
 
     def macs(self) -> int:
-        """Multiply-accumulates for each frame of its result."""
-        return sum(matrix.rows * matrix.columns for matrix in self.matrices())
+        """Multiply-accumulates for each frame of its result, with the codes that are stored."""
+        return sum(matrix.stored for matrix in self.matrices())
 
     def state_numbers(self, inputs: Sequence[Value]) -> int:
         """The largest number of integers in its state."""
@@ -256,7 +276,7 @@ class Op:
 
     def is_new(self) -> bool:
         """Whether it needs version 2 of the file."""
-        return bool(self.inputs) or any(isinstance(m.format, SparseTernary) for m in self.matrices())
+        return bool(self.inputs) or any(isinstance(m.format, SparseTernary) or m.maps for m in self.matrices())
 
 
 def demand(holds: bool, fault: str) -> None:

@@ -137,6 +137,10 @@ class Conv(Op):
         whole = self.weight.columns % (self.kernel * self.grid.kernel) == 0
         demand(whole, "the columns of 'weight' are no multiple of 'kernel'")
         demand(rows % self.groups == 0, "the rows of 'weight' are no multiple of 'groups'")
+        maps = self.channels // self.groups
+        demand(
+            self.weight.maps in (0, maps), f"'weight' stores kernels of {self.weight.maps} maps, the op reads {maps}"
+        )
         demand(self.groups == 1 or self.weight.group_scale is None, "grouped rows with scales per group of columns")
         if self.left == -1 and self.right == 0 and self.dilation == 1:
             demand(1 <= self.stride <= self.kernel, "'stride' must lie in 1..kernel")
