@@ -172,8 +172,8 @@ _OF_STEPS = (
     Mutant(
         "frozen-weights-follow",
         "src/fewbit/quant/following.py",
-        "if isinstance(master, Tensor) and not master.requires_grad:",
-        "if isinstance(master, Tensor) and not master.is_leaf:",
+        "if not any(master.requires_grad for master in originals(stack)):",
+        "if not any(master.is_leaf for master in originals(stack)):",
         (_ADAPTIVE,),
         "weights that are kept as they are would be clipped and their steps moved",
     ),
