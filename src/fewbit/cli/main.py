@@ -8,6 +8,7 @@ import typer
 
 import fewbit
 from fewbit.cli import analyze, analyze_network, analyze_prune, bench, network_steps
+from fewbit.cli.generate import generate
 from fewbit.cli.output import console, print_json, print_network, say
 from fewbit.cli.packed import Packed
 from fewbit.cli.running import run_app
@@ -126,6 +127,7 @@ app.add_typer(bench.app, name="bench")
 app.command()(serve)
 app.command()(stream)
 app.command()(spot)
+app.command()(generate)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -105,3 +105,12 @@ def print_transcript(heard: Transcript) -> None:
         f"{heard.latency_ms:.1f} ms per chunk[/]",
         highlight=False,
     )
+
+
+def print_rate(tokens: int, seconds: float, ended: bool) -> None:
+    """Print how fast text was written, on standard error: standard output is the text alone.
+
+    ended: the network ended the text.
+    """
+    speed = f", {tokens / seconds:,.0f} tokens/s, {1e6 * seconds / tokens:,.1f} µs a token" if tokens else ""
+    errors.print(Text(f"{tokens:,} tokens{speed}{'; the text ended' if ended else ''}", "dim"), soft_wrap=True)

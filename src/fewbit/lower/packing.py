@@ -37,7 +37,8 @@ def pack(
         hidden_bits: of the hidden states of `torch.nn.LSTM` and `torch.nn.GRU`, which have no quantizer: 2 to 16. With
             8 their products take half the time.
         features: the front end of the stream; with an alphabet as well, `fewbit.stream` needs nothing but the file.
-        alphabet: the symbols of the classes.
+        alphabet: the symbols of the classes from 1 on. Class 0 is the blank of CTC; in a language model, which reads
+            the same classes, it stands between texts (`fewbit.streams.TextGenerator`).
         recipe: how the network was made, for the record; plain values.
 
     Raises:

@@ -1,7 +1,7 @@
 """The symbols that a network outputs.
 
-Class 0 of the network is the CTC blank; class ``i`` is ``tokens[i - 1]``. Tokens may be letters (joined by nothing)
-or whole words (joined by a space).
+Class 0 of the network is the CTC blank or, in a language model, stands between texts; class ``i`` is ``tokens[i - 1]``.
+Tokens may be letters (joined by nothing) or whole words (joined by a space).
 """
 
 from collections.abc import Iterable, Sequence
