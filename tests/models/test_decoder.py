@@ -116,6 +116,19 @@ def test_with_a_window_it_is_a_stream_without_end(style):
     assert np.abs(program(tokens[0].numpy()) - fake).mean() < 0.05 * fake.std()
 
 
+@pytest.mark.parametrize("frames", [16, 24, 30])
+def test_rotary_positions_of_wide_heads_go_on_behind_a_short_example(frames):
+    torch.manual_seed(1)
+    model = Decoder(20, 64, 2, 1, style="llama", window=8).eval()
+    model = quantized(model, calibration=[TOKENS])
+    program = fb.pack(model, example=TOKENS[:, :frames])
+    text = torch.randint(0, 20, (1, 600), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        fake = model(text)[0].numpy()
+    apart = np.abs(program(text[0].numpy()) - fake)
+    assert apart[500:].mean() < max(2 * apart[:100].mean(), 0.02 * fake.std())
+
+
 def test_a_quantized_map_is_refused():
     student = quantized(decoder(), activations={"*": "int8"})
     with pytest.raises(LoweringError, match=r"attention\.map.* its quantizer reads attention scores or their map"):
