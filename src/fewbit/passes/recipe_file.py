@@ -172,7 +172,7 @@ def _toml(value: Any) -> str:
     match value:
         case {"kind": kind} if len(value) == 1:
             return _toml(kind)
-        case dict() | ((_, _), *_) if value:
+        case dict() | ((str(), _), *_) if value:  # patterns; lists of pairs of numbers are lists
             return "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in dict(value).items()) + " }"
         case tuple():
             return "[" + ", ".join(_toml(item) for item in value) + "]"
