@@ -82,6 +82,8 @@ def test_the_files_of_a_run_and_the_recipe_of_its_choice(say, tmp_path):
     assert (packed.macs, packed.weight_bytes) == (maps["macs"], maps["bytes"])
 
 
+# loky starts a worker anew whose memory has grown by 300 MB, as traced networks let it, and says so; no run is lost.
+@pytest.mark.filterwarnings("ignore:A worker stopped while some jobs were given to the executor")
 def test_an_interrupted_run_goes_on_with_the_same_figures_also_in_other_processes(say, tmp_path):
     say("analyze", "prune", *WORDS, "--out", "whole")
     (kept,) = (tmp_path / "whole").glob("*.jsonl")
