@@ -395,12 +395,3 @@ def test_a_stopped_recipe_goes_on_where_it_was(tmp_path):
     resumed = result(CrossEntropy(), file)
     assert torch.equal(resumed, result(CrossEntropy()))
     assert (tmp_path / "run-2.safetensors" / "finetune.safetensors").is_file()
-
-
-@pytest.mark.parametrize("heads", [[[0, 0]], [[0, 1], [1, 2]], [[3], []]])
-def test_lists_of_numbers_in_pairs_are_no_patterns(tmp_path, heads):
-    objective = {"kind": "TeacherIntervention", "heads": heads}
-    recipe = Recipe.from_dict({"passes": [{"kind": "Finetune", "epochs": 1, "objective": objective}]})
-    file = tmp_path / "heads.toml"
-    file.write_text(recipe.to_toml())
-    assert read_recipe(file) == recipe

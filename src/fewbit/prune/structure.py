@@ -27,7 +27,7 @@ _RULES = (rules_attention, rules_elementwise, rules_layers, rules_products)
 
 @dataclass(frozen=True)
 class Group:
-    """Channels or units that are pruned by one mask.
+    """Channels, units or heads that are pruned by one mask.
 
     elements: what a mask is chosen for. cuts: for each parameter or buffer and each dimension of it that gets smaller,
     the element of each index, or -1. members: the layers, in words. home: path of the module in which heads meet.
@@ -136,6 +136,8 @@ class _Reader:
             for path, flat in marked.items():
                 if (flat != NOBODY).any():
                     self._find_line(table, path, self._roots(flat))
+        # Only now, when all atoms are joined.
+        self.heads = {self.atoms.find(atom): where for atom, where in walk.heads.items()}
 
     def structure(self) -> Structure:
         """All groups, and the layers that have none."""
@@ -199,15 +201,15 @@ class _Reader:
                 made[path] = index.view(*[1] * dim, -1, *[1] * (tensor.dim() - dim - 1)).expand(tensor.shape)
         owned = tuple(Owned(*_home(path), owners) for path, owners in made.items())
         weights = [path for path in made if self.walk.tensors[path].dim() > 1 and "weight" in path]
-        heads = {self.atoms.find(atom): where for atom, where in self.walk.heads.items()}
-        first = heads.get(roots[0], _module_of((weights or list(made))[0]))
+        home = self.heads.get(roots[0])
+        first = _module_of((weights or list(made))[0]) if home is None else home
         name, count = first or "the network", 2
         while name in taken:
             name, count = f"{first}#{count}", count + 1
         kind = "units" if any(self._is_recurrent(_module_of(path)) for path in made) else "channels"
-        kind = "heads" if roots[0] in heads else kind
+        kind = kind if home is None else "heads"
         members = tuple(f"{layer or 'the network'} {' and '.join(sides)}".strip() for layer, sides in words.items())
-        return Group(Elements(name, kind, len(roots), owned), cuts, members, heads.get(roots[0]))
+        return Group(Elements(name, kind, len(roots), owned), cuts, members, home)
 
     def _is_recurrent(self, path: str) -> bool:
         """Whether a layer, or the one around it, works on what earlier frames left behind."""

@@ -1,5 +1,6 @@
 """Ops that relate the numbers of a frame to each other: norms, softmax, its logarithm, and magnitudes."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -73,7 +74,35 @@ class Norm(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class Softmax(Op):
+class Shares(Op):
+    """What `Softmax` and `LogSoftmax` have in common: groups of `length` neighbouring numbers, and their exponents."""
+
+    length: int
+    multiplier: int
+    shift: int
+    rescale: Rescale
+
+    @abstractmethod
+    def of_groups(self, x: Integers) -> Integers:
+        """Of groups ``(time, groups, length)``, what is rescaled."""
+
+    def value(self, inputs: Sequence[Value]) -> Value:
+        x = one_input(self, inputs)
+        demand(1 <= self.length <= MAX_NORM and x.size % self.length == 0, "'length' does not divide the frame")
+        check_exponent(self.multiplier, self.shift)
+        check_multipliers("rescale", self.rescale, 1)
+        demand(x.size <= MAX_FRAME_SIZE and x.fits_int16, f"{x.name} leaves 16 bits")
+        return Value(x.size, self.rescale.low, self.rescale.high)
+
+    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
+        return self.rescale(self.of_groups(in_groups(xs[0], self.length))).reshape(xs[0].shape), state
+
+    def is_new(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Shares):
     """Shares of groups of `length` neighbouring numbers: ``rescale(e / sum(e))`` with the share in Q15.
 
     ``e = 2**-u`` where ``u`` is the distance to the largest of the group, times ``multiplier / 2**shift``, in Q10.
@@ -87,31 +116,14 @@ class Softmax(Op):
         [[50, 25, 25]]
     """
 
-    length: int
-    multiplier: int
-    shift: int
-    rescale: Rescale
-
     kind: ClassVar[str] = "softmax"
 
-    def value(self, inputs: Sequence[Value]) -> Value:
-        x = one_input(self, inputs)
-        demand(1 <= self.length <= MAX_NORM and x.size % self.length == 0, "'length' does not divide the frame")
-        check_exponent(self.multiplier, self.shift)
-        check_multipliers("rescale", self.rescale, 1)
-        demand(x.size <= MAX_FRAME_SIZE and x.fits_int16, f"{x.name} leaves 16 bits")
-        return Value(x.size, self.rescale.low, self.rescale.high)
-
-    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
-        share = shares(exp_weights(in_groups(xs[0], self.length), None, self.multiplier, self.shift))
-        return self.rescale(share).reshape(xs[0].shape), state
-
-    def is_new(self) -> bool:
-        return True
+    def of_groups(self, x: Integers) -> Integers:
+        return shares(exp_weights(x, None, self.multiplier, self.shift))
 
 
 @dataclass(frozen=True, eq=False)
-class LogSoftmax(Op):
+class LogSoftmax(Shares):
     """Logarithms of the shares that `Softmax` gives: ``rescale(log2(share))``, the logarithm in Q16.
 
     Small shares keep all their digits: what is rounded is the logarithm.
@@ -125,27 +137,10 @@ class LogSoftmax(Op):
         [[-1, -2, -2], [0, -40, -90]]
     """
 
-    length: int
-    multiplier: int
-    shift: int
-    rescale: Rescale
-
     kind: ClassVar[str] = "log_softmax"
 
-    def value(self, inputs: Sequence[Value]) -> Value:
-        x = one_input(self, inputs)
-        demand(1 <= self.length <= MAX_NORM and x.size % self.length == 0, "'length' does not divide the frame")
-        check_exponent(self.multiplier, self.shift)
-        check_multipliers("rescale", self.rescale, 1)
-        demand(x.size <= MAX_FRAME_SIZE and x.fits_int16, f"{x.name} leaves 16 bits")
-        return Value(x.size, self.rescale.low, self.rescale.high)
-
-    def run(self, xs: Sequence[Any], state: Any, step: Step) -> tuple[Integers, Any]:
-        logs = log_shares(in_groups(xs[0], self.length), self.multiplier, self.shift)
-        return self.rescale(logs).reshape(xs[0].shape), state
-
-    def is_new(self) -> bool:
-        return True
+    def of_groups(self, x: Integers) -> Integers:
+        return log_shares(x, self.multiplier, self.shift)
 
 
 def in_groups(x: Integers, length: int) -> Integers:
