@@ -26,6 +26,8 @@ STUDIES: dict[str, str] = {
     "07": "error_sources",
     "08": "speq",
     "09": "symmetric_sgd",
+    "10": "teacher_intervention",
+    "11": "token_scaled",
     "17": "macro_block_dropout",
     "21": "hlstm",
     "22": "generative_transfer",

@@ -58,8 +58,8 @@ TOPICS = (
     Topic(
         "language-models",
         "Language models",
-        "Character models with two clocks, and networks that learn from generated text.",
-        ("hierarchical-character-lm", "generative-transfer"),
+        "Character models with two clocks, networks that learn from generated text, ternary decoders.",
+        ("hierarchical-character-lm", "generative-transfer", "token-scaled-distillation", "teacher-intervention"),
     ),
     Topic(
         "speech-recognition",
