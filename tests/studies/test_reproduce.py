@@ -20,7 +20,9 @@ from studies.evidence.verdicts import Verdict
 from studies.methods import resnet20, sqwa
 from studies.registry import FULL_ONLY, STUDIES
 from studies.tasks import named as tasks
+from studies.tasks.decoders import DecoderScale
 
+TINY_DECODER = DecoderScale(8, 2, 2, steps=8, batch_size=2, characters=1000, updates=2, measured=200)
 TINY = {
     "01": (
         "size_resilience",
@@ -116,6 +118,11 @@ TINY = {
         },
     ),
     "09": ("symmetric_sgd", {"pictures": 100, "width": 4, "epochs": 1, "lr": 0.05, "alphas": (0.1, 0.4)}),
+    "10": (
+        "teacher_intervention",
+        {"decoder": TINY_DECODER, "depths": (2,), "first": 6, "updates": 8, "rates": (1e-3, 3e-3)},
+    ),
+    "11": ("token_scaled", {"decoder": TINY_DECODER, "updates": 4, "rates": (1e-3, 3e-3)}),
     "17": ("macro_block_dropout", {"hidden": 8, "layers": 2, "epochs": 1, "rates": (0.2, 0.4)}),
     "21": (
         "hlstm",
