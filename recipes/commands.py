@@ -13,9 +13,10 @@ from fewbit.data.commands_speech import UNKNOWN
 from fewbit.demo.recipe import one_thread
 from fewbit.features import LogMel
 from fewbit.lower import pack
-from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
+from fewbit.models import SpeechRNN, TorchStream
 from fewbit.program import load
 from fewbit.streams import Network
+from fewbit.tasks import save_network
 from fewbit.text import miss_rate_at
 from fewbit.train import GuidedCTC
 from recipes.card import write_card
@@ -111,7 +112,7 @@ def commands(
         seed=seed,
         checkpoint=path,
     )
-    save_model(out / "commands.float.safetensors", Trained(teacher, recipe=about(recipe, teacher, seed)))
+    save_network(out / "commands.float.safetensors", teacher, teacher.config, about(recipe, teacher, seed))
     student = ternary_rounds(
         teacher,
         lambda i: recipe.batches(examples, seed + 100 + i),

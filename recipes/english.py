@@ -13,9 +13,10 @@ from fewbit.data import An4, an4, speech_batches
 from fewbit.demo.recipe import one_thread
 from fewbit.features import LogMel
 from fewbit.lower import pack
-from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
+from fewbit.models import SpeechRNN, TorchStream
 from fewbit.program import load
 from fewbit.streams import Network
+from fewbit.tasks import save_network
 from fewbit.train import CTC
 from recipes.english_card import Rates, write_english_card
 from recipes.english_language import measure, tune, write_language_models
@@ -173,7 +174,7 @@ def english(
 
 def _save_float(out: Path, name: str, model: SpeechRNN, recipe: EnglishRecipe, seed: int) -> None:
     told = about(recipe, model, seed) | {"epochs": recipe.epochs_of(name)}
-    save_model(out / f"an4.{BESIDE[name]}.safetensors", Trained(model, recipe=told))
+    save_network(out / f"an4.{BESIDE[name]}.safetensors", model, model.config, told)
 
 
 def about(recipe: EnglishRecipe, model: SpeechRNN, seed: int) -> dict[str, Any]:

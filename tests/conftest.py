@@ -142,6 +142,7 @@ def program():
 @pytest.fixture(scope="session")
 def model():
     """The quantized torch network from which it was packed (`recipes/ship_digits.py` puts both in place)."""
-    from fewbit.models import load_model
+    from fewbit.models import SpeechRNN
+    from fewbit.tasks import load_network
 
-    return load_model(Path(__file__).parent / "demo" / "digits.safetensors").model
+    return load_network(Path(__file__).parent / "demo" / "digits.safetensors", SpeechRNN.of).model

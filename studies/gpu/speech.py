@@ -23,8 +23,9 @@ from fewbit import passes
 from fewbit.data.an4_speech import ALPHABET
 from fewbit.data.joined_speech import REST, SPEEDS, JoinedSpeech
 from fewbit.data.random_examples import joined_batches
-from fewbit.models import SpeechRNN, Trained, load_model, save_model
+from fewbit.models import SpeechRNN
 from fewbit.nn.recurrence import loops_only
+from fewbit.tasks import load_network, save_network
 from fewbit.text import cer, wer
 from fewbit.train import CTC, cosine, fit
 from recipes.rounds import DECAYING, control_rounds, distilled, ternary_rounds
@@ -123,11 +124,12 @@ def float_network(data: Prepared, seed: int, epochs: int, folder: Path) -> Speec
     path = folder / f"an4-e{epochs}-s{seed}.safetensors"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        mine = save_model(path.with_suffix(f".{os.getpid()}"), Trained(trained(data, "ordinary", seed, epochs)))
+        made = trained(data, "ordinary", seed, epochs)
+        mine = save_network(path.with_suffix(f".{os.getpid()}"), made, made.config)
         with suppress(FileExistsError):
             os.link(mine, path)
         mine.unlink()
-    return load_model(path).model
+    return load_network(path, SpeechRNN.of).model
 
 
 def train_on(data: Prepared, arm: str, seed: int, epochs: int, teacher: SpeechRNN) -> SpeechRNN:

@@ -23,9 +23,10 @@ from fewbit import load
 from fewbit.data import Clip, an4, data_folder, join
 from fewbit.data.an4_speech import ALPHABET, RATE
 from fewbit.decode import text_of
-from fewbit.models import TorchStream, load_model
+from fewbit.models import SpeechRNN, TorchStream
 from fewbit.program.numerics import Q10
 from fewbit.streams import KINDS, Network, choose_decoder, front_end
+from fewbit.tasks import load_network
 from fewbit.text import cer, wer
 from recipes.english import BESIDE, FEATURES, TERNARY, EnglishRecipe
 from recipes.english_language import measure, searches
@@ -105,7 +106,7 @@ def networks(folder: Path) -> tuple[Path, int, dict[str, Trained]]:
     for name, word in BESIDE.items():
         weights, settings = (folder / f"an4.{word}.{ending}" for ending in ("safetensors", "toml"))
         if weights.is_file():
-            network = TorchStream(load_model(weights).model, FEATURES, ALPHABET)
+            network = TorchStream(load_network(weights, SpeechRNN.of).model, FEATURES, ALPHABET)
             found[name] = Trained(network, recipe.epochs_of(name), settings if settings.is_file() else None)
     found[TERNARY] = Trained(packed, recipe.epochs_of(TERNARY), folder / "an4.toml")
     return path, int(packed.recipe["seed"]), found

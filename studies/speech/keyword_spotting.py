@@ -29,9 +29,10 @@ from fewbit.analysis.report import Table
 from fewbit.data import Clip, an4, join
 from fewbit.data.an4_speech import RATE
 from fewbit.decode import KeywordList, KeywordSpotter
-from fewbit.models import TorchStream, load_model
+from fewbit.models import SpeechRNN, TorchStream
 from fewbit.plot import plot_det
 from fewbit.streams import Network, alphabet_of, frame_seconds
+from fewbit.tasks import load_network
 from fewbit.text import Alphabet, Timed, miss_rate_at
 from recipes.spotted_words import GAP, HeardStream, hear, spot, sweep, threshold_for
 from studies.evidence import Study, spread
@@ -103,12 +104,12 @@ def cost(stream: HeardStream) -> dict[str, Any]:
 
 
 def open_network(path: Path) -> Network:
-    """A packed network, or a float one in the format of `fewbit.models.save_model`."""
+    """A packed network, or a float one in the format of `fewbit.tasks.save_network`."""
     if path.suffix == ".fewbit":
         return load(path)
     from recipes.english import FEATURES  # the features of a float network are not in its file
 
-    model = load_model(path).model.eval()
+    model = load_network(path, SpeechRNN.of).model
     return TorchStream(model, FEATURES, Alphabet(tuple(" ABCDEFGHIJKLMNOPQRSTUVWXYZ")))
 
 

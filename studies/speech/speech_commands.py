@@ -21,9 +21,10 @@ from fewbit import Session, load
 from fewbit.analysis.report import Table
 from fewbit.data import SpeechCommands, data_folder, join, speech_commands
 from fewbit.decode import KeywordList, KeywordSpotter
-from fewbit.models import load_model
+from fewbit.models import SpeechRNN
 from fewbit.plot import plot_det
 from fewbit.streams import Network, alphabet_of, frame_seconds, front_end
+from fewbit.tasks import load_network
 from fewbit.text import Detection, miss_rate_at
 from recipes.commands import RATES, floating, stream_of
 from recipes.spotted_words import (
@@ -167,7 +168,7 @@ def main() -> None:
         packed = load(where / "commands.fewbit")
         seeds.append(int((packed.recipe or {})["seed"]))
         networks: dict[str, Network] = {
-            "float": floating(load_model(where / "commands.float.safetensors").model, data),
+            "float": floating(load_network(where / "commands.float.safetensors", SpeechRNN.of).model, data),
             "ternary": packed,
         }
         training: dict[str, Any] = {"file_bytes": (where / "commands.fewbit").stat().st_size, "clips": len(data.test)}

@@ -15,11 +15,12 @@ from fewbit.data.an4_speech import ALPHABET, RATE
 from fewbit.decode import GreedyCTC, NetworkScorer, TreeBeam
 from fewbit.errors import ArgumentError, DataError
 from fewbit.lower import pack
-from fewbit.models import HierarchicalLM, SpeechRNN, load_model
+from fewbit.models import HierarchicalLM, SpeechRNN
 from fewbit.passes import Quantize, compress
 from fewbit.program import load
 from fewbit.shipped import pretrained
 from fewbit.streams import KINDS, choose_decoder, settings_to_toml, stream, strongest
+from fewbit.tasks import load_network
 from fewbit.text import Alphabet, wer
 from recipes import english_language
 from recipes.english import CONTROL, FEATURES, FLOAT, TERNARY, EnglishRecipe, english
@@ -260,5 +261,5 @@ def test_the_command_trains_from_scratch(tmp_path):
     again = english(tmp_path, tmp_path / "out", recipe=TINY, checkpoint=tmp_path / "check", control=True)
     assert list(again) == ["float", "float, trained on", "ternary"]
     for word, epochs in (("float", 1), ("float-control", 3)):
-        assert load_model(tmp_path / "out" / f"an4.{word}.safetensors").recipe["epochs"] == epochs
+        assert load_network(tmp_path / "out" / f"an4.{word}.safetensors", SpeechRNN.of).recipe["epochs"] == epochs
         assert set(searches(tmp_path / "out" / f"an4.{word}.toml")) == set(KINDS[1:])

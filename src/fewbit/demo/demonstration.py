@@ -27,11 +27,11 @@ from fewbit.demo.recipe import (
     train_float,
 )
 from fewbit.features import CHUNK_SECONDS
-from fewbit.models import SpeechRNN, TorchStream, Trained, save_model
+from fewbit.models import SpeechRNN, TorchStream
 from fewbit.passes import Recipe
 from fewbit.program import Program, cost, load
-from fewbit.quant import selection_of
 from fewbit.streams import Network, stream
+from fewbit.tasks import save_network
 from fewbit.text import wer
 
 PICTURE_SECONDS = 8.0
@@ -104,14 +104,14 @@ def demo(out: str | Path, *, seed: int = 0, recipe: DigitsRecipe | None = None) 
     torch.manual_seed(seed)
     teacher = new_model(digits, recipe, loader)
     train_float(teacher, loader, recipe, seed)
-    float_file = save_model(out / "float.safetensors", Trained(teacher, recipe={"demo": asdict(recipe)}))
+    float_file = save_network(out / "float.safetensors", teacher, teacher.config, {"demo": asdict(recipe)})
     networks: dict[str, Network] = {"float": TorchStream(teacher, FEATURES, digits.alphabet)}
     students: dict[str, SpeechRNN] = {}
     whole = compression(recipe)
     for name, how in {"direct": Recipe(whole.steps[:1]), "retrained": whole}.items():
         student = students[name] = run(how, teacher, loader, seed)
         about = {"demo": asdict(recipe), "model": teacher.config} | how.to_dict() | {"seed": seed}
-        save_model(out / f"{name}.safetensors", Trained(student, selection_of(student), about))
+        save_network(out / f"{name}.safetensors", student, student.config, about)
         file = out / ("digits.fewbit" if name == "retrained" else "direct.fewbit")
         networks[name] = load(to_program(student, digits, about).save(file))
     rows = _measure(networks, digits, float_file, teacher)

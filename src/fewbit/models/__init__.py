@@ -4,7 +4,6 @@ import fewbit.torch_side  # noqa: F401
 from fewbit.models.charlm import CharLM, HierarchicalLM
 from fewbit.models.decoder import Decoder
 from fewbit.models.encoder import Encoder
-from fewbit.models.file import Trained, load_model, save_model
 from fewbit.models.images import ProjectedBlock, ResidualBlock, ResNet, convnet, image_resnet, mlp
 from fewbit.models.speech import SpeechRNN
 from fewbit.models.stream import TorchStream
@@ -19,10 +18,7 @@ __all__ = [
     "ResidualBlock",
     "SpeechRNN",
     "TorchStream",
-    "Trained",
     "convnet",
     "image_resnet",
-    "load_model",
     "mlp",
-    "save_model",
 ]

@@ -1,5 +1,8 @@
 """A small streaming recogniser: convolution, SRU layers, one output for each symbol."""
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 from torch import nn
 
 from fewbit.nn import SRU, BatchNorm, CausalConv1d, Chain, Normalize
@@ -55,3 +58,17 @@ class SpeechRNN(Chain):
             self.add_module(f"drop{i}", nn.Dropout(dropout))
             self.add_module(f"rnn{i}", SRU(hidden, hidden))
         self.add_module("head", nn.Linear(hidden, classes))
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """The network of these settings, for `fewbit.tasks.load_network`.
+
+        Examples:
+            >>> from tempfile import mkdtemp
+            >>> from fewbit.tasks import load_network, save_network
+            >>> model = SpeechRNN(8, 12, 1, 5)
+            >>> path = save_network(f"{mkdtemp()}/net.safetensors", model, model.config)
+            >>> type(load_network(path, SpeechRNN.of).model).__name__
+            'SpeechRNN'
+        """
+        return cls(**config)
