@@ -87,9 +87,15 @@ def test_snippets_are_found() -> None:
     assert sum(len(snippets(page)) for page in WITH_SNIPPETS) >= 45
 
 
-def test_the_guide_shows_the_example() -> None:
-    example = (ROOT / "examples" / "one_digit.py").read_text().partition('"""\n\n')[2]
-    assert snippets(ROOT / "docs" / "guides" / "how-many-bits.md")[0].code == example
+@pytest.mark.parametrize(("page", "example"), [("how-many-bits", "one_digit"), ("retrain-a-language-model", "my_text")])
+def test_the_guide_shows_the_example(page: str, example: str) -> None:
+    code = (ROOT / "examples" / f"{example}.py").read_text().partition('"""\n\n')[2]
+    assert snippets(ROOT / "docs" / "guides" / f"{page}.md")[0].code == code
+
+
+def test_the_guide_shows_the_recipe() -> None:
+    recipe = (ROOT / "examples" / "ternary_text.toml").read_text()
+    assert f"```toml\n{recipe}```" in (ROOT / "docs" / "guides" / "retrain-a-language-model.md").read_text()
 
 
 def test_a_broken_snippet_fails_with_its_line(tmp_path: Path) -> None:

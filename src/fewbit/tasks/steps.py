@@ -159,7 +159,9 @@ def pack(task: Task, model: str | Path, out: str | Path, *, seed: int = 0) -> Pa
     if saved.quantized is None:
         raise LoweringError(f"{model}: the network is float; run fewbit compress first")
     with user_code(task, "batches"):
-        given = dict(task.packing) or {"example": task.batches(seed)}
+        given = dict(task.packing)
+        if "features" not in given:  # a network behind a front end is a chain, which needs none
+            given.setdefault("example", task.batches(seed))
     return pack_model(saved.model, **given, recipe=saved.recipe).save(out)
 
 

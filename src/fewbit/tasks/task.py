@@ -46,8 +46,8 @@ class Task:
         optimizer, schedule: of float training, as in `Finetune`; default AdamW without weight decay, half a cosine.
         retrain_epochs, retrain_lr: of retraining after quantization.
         network: gives the trained float network, where you have one already; else it is trained from `build`.
-        packing: arguments of `fewbit.pack` beside the model and the recipe, such as ``features`` and ``alphabet``;
-            without them the network is packed with a batch as the example.
+        packing: arguments of `fewbit.pack` beside the model and the recipe, such as ``alphabet``; without ``features``
+            the network is packed with its batches as the example.
 
     Examples:
         >>> import torch
