@@ -1,5 +1,7 @@
 """Signals inside of networks: kept, replaced, cut, and no trace afterwards."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
@@ -37,6 +39,29 @@ def test_what_is_replaced_goes_on_and_the_own_signal_is_kept(place):
         y = model(X)
     assert torch.equal(y, model[2](other))
     assert torch.equal(seen[0], model[:2](X))
+
+
+class Pair(NamedTuple):
+    scores: torch.Tensor
+    state: int
+
+
+@pytest.mark.parametrize(
+    "result", [lambda y: (y, 7), lambda y: [y, 7], lambda y: Pair(y, 7), lambda y: {"logits": y, "state": 7}]
+)
+def test_what_stands_beside_a_signal_stays_the_networks_own(result):
+    class Cell(nn.Module):
+        def forward(self, x):
+            return result(x + 1)
+
+    model, other = Cell(), torch.randn(2, 3)
+    with inner_signals({0: Place(model)}, {0: other}) as seen:
+        found = model(X)
+    assert type(found) is type(result(X))
+    given, state = found.values() if isinstance(found, dict) else found
+    assert torch.equal(given, other)
+    assert state == 7
+    assert torch.equal(seen[0], X + 1)
 
 
 def test_a_quantizer_stands_behind_what_is_replaced():

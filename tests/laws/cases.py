@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fewbit import nn as layers
-from fewbit.distill import SPEQ, LogitKD, SoftLabels, TeacherIntervention, TokenScaledKD
+from fewbit.distill import SPEQ, LayerIntervention, LogitKD, SoftLabels, TeacherIntervention, TokenScaledKD
 from fewbit.distill.teacher_intervention import MODES
 from fewbit.models import Decoder
 from fewbit.passes import SQWA, Finetune, OnlineFinetune, PruneUnits, Quantize, compress, gradual
@@ -163,6 +163,21 @@ def intervened(order: Any) -> ObjectiveCase:
     return ObjectiveCase(objective, (text[:, :-1], text[:, 1:]), [master], lambda _: student)
 
 
+class LastOnly(nn.Module):
+    """Of what an `nn.LSTM` gives its outputs, without the state."""
+
+    def forward(self, given: tuple[Tensor, Any]) -> Tensor:
+        return given[0]
+
+
+def intervened_layers() -> ObjectiveCase:
+    """A recurrent network learns from another one, which has dropout."""
+    torch.manual_seed(1)
+    master = nn.Sequential(nn.LSTM(FEATURES, 6, 2, dropout=0.5, batch_first=True), LastOnly(), nn.Linear(6, 4))
+    student = nn.Sequential(nn.LSTM(FEATURES, 6, 2, batch_first=True), LastOnly(), nn.Linear(6, 4))
+    return ObjectiveCase(LayerIntervention(master, share=1.0), labelled(), [master], lambda _: student)
+
+
 OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     "CrossEntropy": lambda: ObjectiveCase(CrossEntropy(), labelled(), []),
     "CTC": lambda: ObjectiveCase(CTC(), unaligned(), []),
@@ -178,6 +193,7 @@ OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     ),
     "TokenScaledKD on CTC": lambda: distilled(unaligned(), TokenScaledKD, score="entropy", hard=CTC()),
     **{f"TeacherIntervention {order}": (lambda order=order: intervened(order)) for order in (*MODES, "stochastic")},
+    "LayerIntervention": intervened_layers,
     "SoftLabels": lambda: ObjectiveCase(SoftLabels(), softly_labelled(), []),
 }
 

@@ -109,7 +109,7 @@ def test_the_objective_of_the_task_fills_what_the_file_leaves_open():
     assert (scaled.objective.hard, scaled.objective.tau, scaled.objective.score) == (task, 5.0, "entropy")
 
 
-@pytest.mark.parametrize("kind", ["LogitKD", "TokenScaledKD", "TeacherIntervention"])
+@pytest.mark.parametrize("kind", ["LogitKD", "TokenScaledKD", "TeacherIntervention", "LayerIntervention"])
 def test_distillation_without_a_teacher_is_refused(kind):
     recipe = Recipe.from_dict({"passes": [{"kind": "Finetune", "epochs": 1, "objective": kind}]})
     with pytest.raises(DataError, match=rf"^{kind} learns .* give it as passes\(\.\.\., teacher=model\)"):
@@ -289,6 +289,7 @@ OBJECTIVES = (
         soft=st.sampled_from(["LogitKD", {"kind": "TokenScaledKD", "tau": 5}]),
         heads=st.lists(st.lists(st.integers(0, 3))),
     )
+    | some({"kind": st.just("LayerIntervention")}, share=st.floats(0, 1), layers=st.lists(st.just("rnn*")))
     | some(
         {"kind": st.just("TokenScaledKD")}, tau=REAL, hard_weight=REAL, score=st.just("entropy"), top=st.integers(1, 9)
     )

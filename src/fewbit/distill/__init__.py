@@ -2,6 +2,7 @@
 
 import fewbit.torch_side  # noqa: F401
 from fewbit.distill.generative import GeneratedText, guided
+from fewbit.distill.layer_intervention import LayerIntervention
 from fewbit.distill.logits import LogitKD, soft_loss
 from fewbit.distill.position_terms import entropies, label_losses, soft_terms
 from fewbit.distill.shared_labels import LabelDevice, LabelRequest, SharedLabels
@@ -16,6 +17,7 @@ __all__ = [
     "GeneratedText",
     "LabelDevice",
     "LabelRequest",
+    "LayerIntervention",
     "LogitKD",
     "Parts",
     "Place",

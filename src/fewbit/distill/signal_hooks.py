@@ -1,8 +1,8 @@
 """Record, replace and cut signals inside of a network, for the length of a block.
 
 Hooks do it, and they are gone at the end of the block, also after an error: the network is never changed. A signal is
-the first tensor that a module is called with, or what it returns. At the input it is seen and replaced before any
-quantizer of that input.
+the first tensor that a module is called with, or that it returns; a state beside it stays the network's own. At the
+input it is seen and replaced before any quantizer of that input.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -79,9 +79,9 @@ def _hooked(place: Place, name: Name, seen: dict[Name, Tensor], given: Tensor | 
         seen[name] = _first(args, named)
         return None if given is None else _with_first(args, named, _fitting(name, given, seen[name]))
 
-    def at_output(_: nn.Module, args: Any, output: Any) -> Tensor | None:
+    def at_output(_: nn.Module, args: Any, output: Any) -> Any:
         seen[name] = output_of(output)
-        return None if given is None else _fitting(name, given, seen[name])
+        return None if given is None else _with_output(output, seen[name], _fitting(name, given, seen[name]))
 
     if place.end == "input":
         return place.module.register_forward_pre_hook(at_input, with_kwargs=True, prepend=True)
@@ -106,6 +106,16 @@ def _with_first(args: tuple[Any, ...], named: dict[str, Any], tensor: Tensor) ->
         tuple(tensor if value is first else value for value in args),
         {key: tensor if value is first else value for key, value in named.items()},
     )
+
+
+def _with_output(output: Any, own: Tensor, tensor: Tensor) -> Any:
+    """What a module returned, with another tensor in place of its signal."""
+    if isinstance(output, Mapping):
+        return type(output)({key: tensor if value is own else value for key, value in output.items()})  # type: ignore[call-arg]
+    if isinstance(output, tuple | list):
+        rest = [tensor, *output[1:]]
+        return type(output)(*rest) if hasattr(output, "_fields") else type(output)(rest)
+    return tensor
 
 
 def _fitting(name: Hashable, given: Tensor, own: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from fewbit.distill import SPEQ, LogitKD, TeacherIntervention, TokenScaledKD
+from fewbit.distill import SPEQ, LayerIntervention, LogitKD, TeacherIntervention, TokenScaledKD
 from fewbit.errors import DataError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
@@ -48,7 +48,14 @@ HARD: Kinds = {"CTC": CTC, "CrossEntropy": CrossEntropy}
 """Objectives that can be mixed with soft labels."""
 SOFT: Kinds = {"LogitKD": LogitKD, "TokenScaledKD": TokenScaledKD}
 """Objectives that learn from scores of a teacher."""
-OBJECTIVES: Kinds = {**HARD, "GuidedCTC": GuidedCTC, **SOFT, "TeacherIntervention": TeacherIntervention, "SPEQ": SPEQ}
+OBJECTIVES: Kinds = {
+    **HARD,
+    "GuidedCTC": GuidedCTC,
+    **SOFT,
+    "TeacherIntervention": TeacherIntervention,
+    "LayerIntervention": LayerIntervention,
+    "SPEQ": SPEQ,
+}
 OPTIMIZERS: Kinds = {"AdamW": _adamw, "SGD": _sgd, "SymmetricSGD": SymmetricSGD}
 PASSES: Kinds = {
     "Quantize": Quantize,
