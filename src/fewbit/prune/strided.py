@@ -42,7 +42,7 @@ def strided_patterns(taps: int, mode: Mode = "keep", largest_stride: int | None 
 
     Examples:
         >>> len(strided_patterns(9).choices), len(strided_patterns(9, largest_stride=2).choices)
-        (30, 3)
+        (29, 3)
         >>> strided_patterns(5, "drop", 2).choices[1:]
         ((False, True, False, True, False), (True, False, True, False, True))
     """
