@@ -12,7 +12,7 @@ public:
     Graph(Random& random, std::vector<Target>& targets, int64_t features) : random_(random), features_(features) {
         for (const Target& target : targets) {
             networks_.push_back(new_network(target.name.c_str(), features));
-            demand(fewbit_network_skip(networks_.back().get(), int32_t(random.between(0, 2))) == 0, fewbit_error());
+            demand(fewbit_network_skip(networks_.back().get(), int32_t(random.between(0, 3))) == 0, fewbit_error());
         }
     }
     // Returns the place.
