@@ -40,9 +40,9 @@ class Benchmark:
     """One kind of zeros.
 
     name: of the file of results. module: of this benchmark. title: of its page. part: what is left out. kept: shares
-    that are measured. draw: random codes with such a share, from a generator, the number of maps, the share and the name
-    of the format. claimed, large: for which settings the first finding is, and the words for them. masks: words for what
-    is drawn.
+    that are measured. draw: random codes with such a share, from a generator, the number of maps, the share and the
+    name of the format. claimed, large: for which settings the first finding is, and the words for them. masks: words
+    for what is drawn.
     """
 
     name: str
