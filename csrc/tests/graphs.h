@@ -28,6 +28,10 @@ public:
     }
     Matrix weights(int64_t rows, int64_t columns) {
         Matrix matrix = random_matrix(random_, random_.choose(kFormats), rows, columns, random_.chance(50), 0);
+        const int gone = std::string(matrix.format.name) == "binary" ? 0 : random_.choose({0, 50, 90});
+        for (int64_t column = 0; column < columns; ++column)
+            if (random_.chance(gone))
+                for (int64_t row = 0; row < rows; ++row) matrix.codes[size_t(row * columns + column)] = 0;
         matrix.make();
         return matrix;
     }
