@@ -72,6 +72,7 @@ kernels: $(VENV)/ready build/peers-venv/bin/python
 	$(BIN)/python -m benchmarks.product_floors --out build/benchmarks --results docs/results
 	$(BIN)/python -m benchmarks.sparse_ternary --results docs/results
 	$(BIN)/python -m benchmarks.kernel_sparse --results docs/results
+	$(BIN)/python -m benchmarks.strided --results docs/results
 	$(BIN)/python -m benchmarks.pruned_networks --results docs/results
 	$(BIN)/python -m benchmarks.multi_step --out build/benchmarks --results docs/results
 	$(BIN)/python -m benchmarks.kernel_results build/benchmarks/kernels.json --results docs/results

@@ -62,3 +62,4 @@ int32_t byte_sum(const int8_t* x, int64_t n) {
 #include "avx512_weigh.inl"
 #include "avx512_pairs.inl"
 #include "x86_kept.inl"
+#include "avx512_columns.inl"

@@ -151,7 +151,7 @@ fewbit_network* fewbit_network_part(const fewbit_network* network, int64_t input
 }
 int32_t fewbit_network_skip(fewbit_network* network, int32_t skipping) {
     return guarded<int32_t>(-1, [&] {
-        demand(network != nullptr && skipping >= 0 && skipping <= 2, "a network skips kernels in one of the ways 0, 1 and 2");
+        demand(network != nullptr && skipping >= 0 && skipping <= 3, "a network skips zeros in one of the ways 0 to 3");
         network->network.skipping = fewbit::Skipping(skipping);
         return 0;
     });

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define FEWBIT_ABI 6
+#define FEWBIT_ABI 7
 #define FEWBIT_API __attribute__((visibility("default")))
 
 typedef struct fewbit_matrix fewbit_matrix;
@@ -71,8 +71,9 @@ FEWBIT_API fewbit_network* fewbit_network_new(const char* target, int64_t featur
  * operations out and leaves it empty. */
 FEWBIT_API fewbit_network* fewbit_network_part(const fewbit_network*, int64_t inputs, int32_t low, int32_t high);
 FEWBIT_API void fewbit_network_free(fewbit_network*);
-/* Whether convolutions that are added from now on leave out kernels (what joins an input map to an output map) of zeros:
- * 0 where that is faster, as is the default; 1 wherever they can; 2 nowhere. The integers are the same. */
+/* Whether convolutions that are added from now on leave out kernels (what joins an input map to an output map) or columns
+ * (what all rows multiply one number of a window with) of zeros: 0 where that is faster, as is the default; 1 kernels
+ * wherever they can; 2 nothing; 3 columns wherever they can. The integers are the same. */
 FEWBIT_API int32_t fewbit_network_skip(fewbit_network*, int32_t skipping);
 /* Appends an operation. inputs: indices of the operations that it reads; a source has none. Each operation of a part reads
  * the one before it; the first has -1 and reads the input of the part. Nothing else may use the network meanwhile. */

@@ -76,7 +76,7 @@ std::optional<KeptKernels> find_kept_kernels(const ConvShape& shape, const Matri
 constexpr double kLaying = 12, kTurning = 16, kAlone = 1.25;
 
 bool is_faster_kept(const Kernels& kernels, const ConvShape& shape, const Matrix& weight, const KeptKernels& kept,
-                    int64_t windows) {
+                    int64_t windows, double share) {
     const LineShape lines(shape, windows);
     const int64_t places = windows * shape.out_places, maps = shape.channels / shape.groups;
     const auto quads = double(int64_t(lines.kernel_rows.size()) * kept.quads);
@@ -88,7 +88,7 @@ bool is_faster_kept(const Kernels& kernels, const ConvShape& shape, const Matrix
     const double sparse = product * double(kept.count() * lines.lines()) * quads + kLaying * laid +
                           kTurning * double(shape.rows * lines.lines());
     const bool bits = weight.planes.front().bits < 8 && !shape.reads_bytes(weight);
-    return sparse < (bits ? kernels.kept_gain_of_bits : kernels.kept_gain) * dense;
+    return sparse < (bits ? kernels.kept_gain_of_bits : kernels.kept_gain) * share * dense;
 }
 
 }  // namespace fewbit

@@ -47,11 +47,12 @@ struct LineShape {
 // None where the weights do not fit signed bytes, or have scales of groups.
 std::optional<KeptKernels> find_kept_kernels(const ConvShape&, const Matrix&);
 
-// Whether the product of kept kernels is faster than that of all codes, for so many windows at once.
-bool is_faster_kept(const Kernels&, const ConvShape&, const Matrix&, const KeptKernels&, int64_t windows);
+// Whether the product of kept kernels is faster than one that costs a share of that of all codes, for so many windows at
+// once.
+bool is_faster_kept(const Kernels&, const ConvShape&, const Matrix&, const KeptKernels&, int64_t windows, double share);
 
-// The convolution of kept kernels, or the given one of all codes where that is faster.
+// The convolution of kept kernels, or the given one where that is faster, which costs a share of that of all codes.
 std::unique_ptr<Op> make_kept_conv(const Plan&, const ConvShape&, const Matrix&, const std::vector<int32_t>& bias,
-                                   const OwnedRescale&, int bias_bits, std::unique_ptr<Op> dense);
+                                   const OwnedRescale&, int bias_bits, std::unique_ptr<Op> dense, double share);
 
 }  // namespace fewbit

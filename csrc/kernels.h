@@ -212,6 +212,42 @@ struct Depthwise {
     int32_t* y;              // (places, channels)
 };
 
+// Up to sixteen neighbouring bytes of a window, and which of them are written side by side; see kept_columns.h.
+constexpr int64_t kPieceBytes = 16;
+struct ColumnPiece {
+    int64_t from, to;  // the first byte in a window, and in a row
+    uint8_t order[kPieceBytes];
+};
+
+// The same for sixty-four neighbours.
+constexpr int64_t kRunBytes = 64;
+struct ColumnRun {
+    int64_t from, to;
+    uint64_t kept;  // a bit for each byte
+};
+
+// What a product of kept columns costs beyond its lines, in products of a line: for each piece of a window, and for each
+// window. It is taken where all of it costs less than `gain` of the product of all columns.
+struct ColumnCosts {
+    double piece, window, gain;
+};
+// Of sixteen rows by four columns in one instruction, in several, and where it was not measured, which leaves room.
+inline constexpr ColumnCosts kFastColumns{1, 20, 1}, kSlowColumns{0.5, 4, 1}, kUnknownColumns{1, 20, 0.5};
+
+// Windows that begin at x + starts[n] to rows of the bytes of all pieces, or all runs, which say the same, `stride` bytes
+// apart. Up to kRunBytes - 1 bytes more are read behind a window, and written behind a row.
+struct ColumnGather {
+    const int8_t* x;
+    const int64_t* starts;
+    int64_t count;
+    const ColumnPiece* pieces;
+    int64_t piece_count;
+    const ColumnRun* runs;
+    int64_t run_count;
+    int8_t* y;
+    int64_t stride;
+};
+
 // Frames with the numbers of a place side by side to lines of places, see kept_kernels.h.
 constexpr int64_t kLinePlaces = 16;
 struct KeptLines {
@@ -307,6 +343,8 @@ struct Kernels {
     // The product of kept kernels is taken where it costs less than this share of that of all codes, in whole bytes or in
     // fewer bits: see is_faster_kept. Measured for avx512 and avx2; 0.5 leaves room where it was not.
     double kept_gain, kept_gain_of_bits;
+    void (*gather_columns)(const ColumnGather&);
+    ColumnCosts column_costs;
 };
 
 // All that were compiled, best first; the last, "scalar", runs everywhere.

@@ -56,8 +56,8 @@ public:
     Value value;  // what it gives
 };
 
-// Whether convolutions leave out kernels of zeros; the numbers are those of fewbit_network_skip.
-enum class Skipping : int { kWhereFaster, kWherePossible, kNowhere };
+// Whether convolutions leave out kernels or columns of zeros; the numbers are those of fewbit_network_skip.
+enum class Skipping : int { kWhereFaster, kKernels, kNowhere, kColumns };
 
 // What the constructor of an operation is told.
 struct Plan {

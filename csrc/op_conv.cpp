@@ -1,6 +1,7 @@
 // Convolutions: see fewbit.program.ops.products. Each is a dense layer over windows; they differ in how the numbers of a
 // window are found.
 #include "joined.h"
+#include "kept_columns.h"
 #include "kept_kernels.h"
 #include "kinds.h"
 #include "linear.h"
@@ -334,8 +335,20 @@ std::unique_ptr<Op> make_conv(const Plan& plan) {
     shape.grid = fields.grid();
     const int bias_bits = int(fields.number("bias_bits", 0, kMaxBiasBits));
     shape.check(*weight, plan.input());
-    return make_kept_conv(plan, shape, *weight, bias, rescale, bias_bits,
-                          make_dense_conv(plan, shape, weight, bias, rescale, bias_bits));
+    double share = 1;  // of the cost of all columns
+    std::unique_ptr<Op> conv;
+    if (plan.skipping == Skipping::kWhereFaster || plan.skipping == Skipping::kColumns) {
+        std::optional<KeptColumns> kept = find_kept_columns(shape, *weight);
+        const ColumnCosts& costs = plan.kernels.column_costs;
+        if (kept) share = column_cost(costs, *kept) / dense_cost(shape, *weight);
+        const bool is_faster = plan.skipping == Skipping::kColumns || share < costs.gain;
+        if (kept && is_faster)
+            conv = make_column_conv(plan, shape, std::move(*kept), bias, rescale, bias_bits);
+        else
+            share = 1;
+    }
+    if (!conv) conv = make_dense_conv(plan, shape, weight, bias, rescale, bias_bits);
+    return make_kept_conv(plan, shape, *weight, bias, rescale, bias_bits, std::move(conv), share);
 }
 
 }  // namespace fewbit

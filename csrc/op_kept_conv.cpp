@@ -149,13 +149,14 @@ private:
 
 std::unique_ptr<Op> make_kept_conv(const Plan& plan, const ConvShape& shape, const Matrix& weight,
                                    const std::vector<int32_t>& bias, const OwnedRescale& rescale, int bias_bits,
-                                   std::unique_ptr<Op> dense) {
-    if (plan.skipping == Skipping::kNowhere || !shape.has_little_border()) return dense;
+                                   std::unique_ptr<Op> dense, double share) {
+    const bool wanted = plan.skipping == Skipping::kWhereFaster || plan.skipping == Skipping::kKernels;
+    if (!wanted || !shape.has_little_border()) return dense;
     std::optional<KeptKernels> kept = find_kept_kernels(shape, weight);
     if (!kept || kept->live.empty()) return dense;
     const bool is_over_time = shape.grid.places() == 1 && shape.grid.kernel() == 1 && shape.out_places == 1;
-    int64_t few = plan.skipping == Skipping::kWherePossible ? 0 : 1;
-    while (few > 0 && few <= kMostFew && !is_faster_kept(plan.kernels, shape, weight, *kept, few)) few *= 2;
+    int64_t few = plan.skipping == Skipping::kKernels ? 0 : 1;
+    while (few > 0 && few <= kMostFew && !is_faster_kept(plan.kernels, shape, weight, *kept, few, share)) few *= 2;
     if (few > (is_over_time ? kMostFew : 1)) return dense;
     if (!is_over_time) dense.reset();
     return std::make_unique<KeptConv>(plan, shape, weight, std::move(*kept), bias, rescale, bias_bits, std::move(dense), few);

@@ -258,6 +258,6 @@ bool runs_here() {
 }  // namespace
 
 extern const Kernels amx_kernels;
-const Kernels amx_kernels FEWBIT_KERNELS("amx", tiled_product, tiled_part, read_lines<Avx512>, kept_product<Avx512>, 0.5, 0.5);
+const Kernels amx_kernels FEWBIT_KERNELS("amx", tiled_product, tiled_part, read_lines<Avx512>, kept_product<Avx512>, 0.5, 0.5, kUnknownColumns);
 
 }  // namespace fewbit

@@ -57,6 +57,6 @@ bool runs_here() { return __builtin_cpu_supports("avx2"); }
 }  // namespace
 
 extern const Kernels avx2_kernels;
-const Kernels avx2_kernels FEWBIT_KERNELS("avx2", product<Avx2>, product_part<Avx2>, read_lines<Avx2>, kept_product<Avx2>, 1.0, 0.4);
+const Kernels avx2_kernels FEWBIT_KERNELS("avx2", product<Avx2>, product_part<Avx2>, read_lines<Avx2>, kept_product<Avx2>, 1.0, 0.4, kSlowColumns);
 
 }  // namespace fewbit

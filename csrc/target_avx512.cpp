@@ -21,6 +21,6 @@ bool runs_here() {
 }  // namespace
 
 extern const Kernels avx512_kernels;
-const Kernels avx512_kernels FEWBIT_KERNELS("avx512", product<Avx512>, product_part<Avx512>, read_lines<Avx512>, kept_product<Avx512>, 1.0, 1.0);
+const Kernels avx512_kernels FEWBIT_KERNELS("avx512", product<Avx512>, product_part<Avx512>, read_lines<Avx512>, kept_product<Avx512>, 1.0, 1.0, kFastColumns);
 
 }  // namespace fewbit

@@ -32,6 +32,6 @@ bool runs_here() {
 }  // namespace
 
 extern const Kernels avxvnni_kernels;
-const Kernels avxvnni_kernels FEWBIT_KERNELS("avxvnni", product<AvxVnni>, product_part<AvxVnni>, read_lines<AvxVnni>, kept_product<AvxVnni>, 0.5, 0.5);
+const Kernels avxvnni_kernels FEWBIT_KERNELS("avxvnni", product<AvxVnni>, product_part<AvxVnni>, read_lines<AvxVnni>, kept_product<AvxVnni>, 0.5, 0.5, kUnknownColumns);
 
 }  // namespace fewbit

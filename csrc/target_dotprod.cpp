@@ -46,6 +46,6 @@ bool runs_here() {
 }  // namespace
 
 extern const Kernels dotprod_kernels;
-const Kernels dotprod_kernels FEWBIT_KERNELS("dotprod", product<DotProduct>, product_part<DotProduct>, read_lines<DotProduct>, kept_product<DotProduct>, 0.5, 0.5);
+const Kernels dotprod_kernels FEWBIT_KERNELS("dotprod", product<DotProduct>, product_part<DotProduct>, read_lines<DotProduct>, kept_product<DotProduct>, 0.5, 0.5, kUnknownColumns);
 
 }  // namespace fewbit

@@ -40,6 +40,6 @@ bool runs_here() { return true; }
 }  // namespace
 
 extern const Kernels neon_kernels;
-const Kernels neon_kernels FEWBIT_KERNELS("neon", product<Widening>, product_part<Widening>, read_lines<Widening>, kept_product<Widening>, 0.5, 0.5);
+const Kernels neon_kernels FEWBIT_KERNELS("neon", product<Widening>, product_part<Widening>, read_lines<Widening>, kept_product<Widening>, 0.5, 0.5, kUnknownColumns);
 
 }  // namespace fewbit

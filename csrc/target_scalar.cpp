@@ -64,6 +64,6 @@ bool runs_here() { return true; }
 }  // namespace
 
 extern const Kernels scalar_kernels;
-const Kernels scalar_kernels FEWBIT_KERNELS("scalar", product<Scalar>, product_part<Scalar>, read_lines<Scalar>, kept_product<Scalar>, 1.0, 1.0);
+const Kernels scalar_kernels FEWBIT_KERNELS("scalar", product<Scalar>, product_part<Scalar>, read_lines<Scalar>, kept_product<Scalar>, 1.0, 1.0, kSlowColumns);
 
 }  // namespace fewbit

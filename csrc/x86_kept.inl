@@ -1,6 +1,7 @@
-// See kept.inl; 16 bytes at a time, which every x86 target has. Included in the unnamed namespace of each target file.
+// See kept.inl and columns.inl; 16 bytes at a time, which every x86 target has. Included in the unnamed namespace of each target file.
 
 #define FEWBIT_OWN_SHUFFLES
+#define FEWBIT_OWN_ORDERS
 
 struct Shuffle {
     __m128i order;
@@ -47,4 +48,10 @@ inline void turn_sums(const int32_t* x, int64_t stride, int32_t* y, int64_t y_st
     put(1, _mm_unpackhi_epi64(a, c));
     put(2, _mm_unpacklo_epi64(b, d));
     put(3, _mm_unpackhi_epi64(b, d));
+}
+
+inline void move_bytes(const int8_t* x, const uint8_t* order, int8_t* y) {
+    const __m128i moved = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)),
+                                           _mm_loadu_si128(reinterpret_cast<const __m128i*>(order)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(y), moved);
 }

@@ -15,7 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewbit.formats import Binary, Format, Int, PerGroup, PerRow, Ternary, UInt, default_layout, pack_kernels
+from fewbit.formats import (
+    Binary,
+    Format,
+    Int,
+    PerGroup,
+    PerRow,
+    Ternary,
+    UInt,
+    default_layout,
+    pack_columns,
+    pack_kernels,
+)
 from fewbit.formats import pack as pack_codes
 from fewbit.program import Program, Reference, ops
 from fewbit.program.numerics import INT16, INT32, Integers, Rescale, rescale_from
@@ -52,6 +63,11 @@ class Maker:
         drawn = self.rng.choice(format.levels(), (rows, taps, maps)) * (self.rng.random((rows, 1, maps)) < kept)
         data = pack_kernels(drawn.reshape(rows, -1), maps, format)
         return ops.Matrix(rows, taps * maps, format, "kernels", PerRow(), data, maps=maps)
+
+    def columns(self, rows: int, columns: int, format: Format, kept: float) -> ops.Matrix:
+        """A matrix of which a share of the columns is not zero."""
+        drawn = self.rng.choice(format.levels(), (rows, columns)) * (self.rng.random(columns) < kept)
+        return ops.Matrix(rows, columns, format, "columns", PerRow(), pack_columns(drawn, format))
 
     def bias(self, n: int, most: int = 100) -> Integers:
         return self.rng.integers(-most, most, n)
@@ -241,6 +257,23 @@ def kernels() -> Program:
     return Program(chain, recipe={"made by": "scripts/renew_golden.py"})
 
 
+def columns() -> Program:
+    """Convolutions over places and over time, and a dense layer, that are stored without their columns of zeros."""
+    make = Maker(8)
+    grid = ops.Grid(2, 5, 2, 3, top=1, left=1, right=1)
+    chain = (
+        make.features(),
+        ops.Conv(
+            "image", 1, 1, make.columns(24, 6, Int(4), 0.6), make.bias(24), make.rescale(1.0, CODES, 24), grid=grid,
+        ),
+        ops.Conv(
+            "window", 3, 1, make.columns(12, 720, Ternary(), 0.4), make.bias(12), make.rescale(0.05, INT16, 12), 2,
+        ),
+        ops.Dense("scores", make.columns(4, 12, Int(4), 0.5), make.bias(4), make.rescale(0.05, INT32, 4)),
+    )  # fmt: skip
+    return Program(chain, recipe={"made by": "scripts/renew_golden.py"})
+
+
 GOLDEN = {
     "graph_stream": stream,
     "graph_whole": whole,
@@ -249,6 +282,7 @@ GOLDEN = {
     "graph_places": places,
     "graph_logs": logs,
     "graph_kernels": kernels,
+    "graph_columns": columns,
 }
 
 

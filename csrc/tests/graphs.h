@@ -12,7 +12,7 @@ public:
     Graph(Random& random, std::vector<Target>& targets, int64_t features) : random_(random), features_(features) {
         for (const Target& target : targets) {
             networks_.push_back(new_network(target.name.c_str(), features));
-            demand(fewbit_network_skip(networks_.back().get(), int32_t(random.between(0, 2))) == 0, fewbit_error());
+            demand(fewbit_network_skip(networks_.back().get(), int32_t(random.between(0, 3))) == 0, fewbit_error());
         }
     }
     // Returns the place.
@@ -28,6 +28,10 @@ public:
     }
     Matrix weights(int64_t rows, int64_t columns) {
         Matrix matrix = random_matrix(random_, random_.choose(kFormats), rows, columns, random_.chance(50), 0);
+        const int gone = std::string(matrix.format.name) == "binary" ? 0 : random_.choose({0, 50, 90});
+        for (int64_t column = 0; column < columns; ++column)
+            if (random_.chance(gone))
+                for (int64_t row = 0; row < rows; ++row) matrix.codes[size_t(row * columns + column)] = 0;
         matrix.make();
         return matrix;
     }

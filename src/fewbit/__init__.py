@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fewbit.passes import PruneChannels as PruneChannels
     from fewbit.passes import PruneHeads as PruneHeads
     from fewbit.passes import PruneKernels as PruneKernels
+    from fewbit.passes import PruneStrided as PruneStrided
     from fewbit.passes import PruneUnits as PruneUnits
     from fewbit.passes import Quantize as Quantize
     from fewbit.passes import compress as compress
@@ -81,6 +82,7 @@ _PLACES = {
     "PruneChannels": "fewbit.passes",
     "PruneHeads": "fewbit.passes",
     "PruneKernels": "fewbit.passes",
+    "PruneStrided": "fewbit.passes",
     "PruneUnits": "fewbit.passes",
     "Quantize": "fewbit.passes",
     "Session": "fewbit.streams",
@@ -157,6 +159,7 @@ __all__ = [
     "PruneChannels",
     "PruneHeads",
     "PruneKernels",
+    "PruneStrided",
     "PruneUnits",
     "Quantize",
     "Session",

@@ -88,6 +88,7 @@ TOPICS = (
             "product-floors",
             "sparse-ternary-products",
             "kernel-sparse-convolutions",
+            "strided-convolutions",
             "pruned-networks",
             "multi-step",
             "training-kernels",

@@ -18,7 +18,7 @@ from fewbit.formats import (
     pack_kernels,
     unpack_kernels,
 )
-from fewbit.formats.kept_kernels import MAX_CODES, count_kept, pattern_bytes
+from fewbit.formats.kept_codes import MAX_CODES, count_kept, pattern_bytes
 
 FORMATS = [Ternary(), *(Int(bits) for bits in range(2, 9)), UInt(2), UInt(8)]
 
@@ -52,8 +52,8 @@ def test_the_bytes_are_the_pattern_and_the_kept_codes(made):
     kept = [kernel for kernel in kernels if any(kernel)]
     stream = np.concatenate(kept) if kept else np.zeros(0, np.int16)
     data = pack_kernels(codes, maps, format)
-    assert count_kept(data, rows, maps) == len(kept)
-    head = pattern_bytes(rows, maps)
+    assert count_kept(data, rows * maps) == len(kept)
+    head = pattern_bytes(rows * maps)
     assert head == int(np.ceil(rows * maps / 8))
     assert data[head:].tolist() == pack(stream, format, default_layout(format)).tolist()
 

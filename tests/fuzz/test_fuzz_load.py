@@ -94,7 +94,15 @@ def needed(program):
 
 @pytest.fixture(
     scope="module",
-    params=["every_op", "hierarchy_v1", "graph_stream_v2", "graph_whole_v2", "graph_parts_v2", "graph_kernels_v2"],
+    params=[
+        "every_op",
+        "hierarchy_v1",
+        "graph_stream_v2",
+        "graph_whole_v2",
+        "graph_parts_v2",
+        "graph_kernels_v2",
+        "graph_columns_v2",
+    ],
 )
 def program(request, every_op):
     """Programs of both versions that have every op together."""
@@ -185,7 +193,8 @@ def integers(value):
 
 
 @pytest.mark.parametrize(
-    "name", ["graph_stream_v2", "graph_whole_v2", "graph_parts_v2", "graph_kernels_v2", "every_op_v1"]
+    "name",
+    ["graph_stream_v2", "graph_whole_v2", "graph_parts_v2", "graph_kernels_v2", "graph_columns_v2", "every_op_v1"],
 )
 @pytest.mark.parametrize("number", [0, 2**20, 2**24, 2**31 - 1])
 def test_no_size_asks_for_more_memory_or_time_than_the_file_is_large(name, number, path, repack):

@@ -93,7 +93,7 @@ def test_convolutions_give_the_integers_of_the_reference(build, target, seed):
             made = build(rng, format, span)
             count = 5 if build is picture else 300
             x = rng.normal(size=(count, len(made[0].gain))).astype(np.float32)
-            reference, native = Reference(made), Native(made, target, skip=True)
+            reference, native = Reference(made), Native(made, target, skip="kernels")
             wanted = in_pieces(reference, x, [])
             ends = sorted(int(end) for end in rng.integers(1, count, 2))
             conv = made[1]
@@ -115,7 +115,7 @@ def test_kernels_are_left_out_where_that_is_faster(target):
     """By the memory of the weights: that of kept kernels, or that of all."""
     few, many = pictures(0.2), pictures(0.9)
     for made, is_left_out in ((few, True), (many, False), (pictures(0.5, kernel=1), False)):
-        by_rule, kept, whole = (Native(made, target, skip=skip).bytes for skip in (None, True, False))
+        by_rule, kept, whole = (Native(made, target, skip=skip).bytes for skip in (None, "kernels", "nothing"))
         assert kept != whole
         assert by_rule == (kept if is_left_out else whole)
 
@@ -124,7 +124,7 @@ def test_kept_kernels_take_their_bytes():
     made = pictures(0.2)
     kept = made[1].weight.kept_kernels
     # 12 bytes of weights and the number of a map for each kernel, and three numbers for each of 64 rows or maps.
-    assert Native(made, skip=True).bytes == kept * (12 + 4) + 4 * (3 * 64 + 1)
+    assert Native(made, skip="kernels").bytes == kept * (12 + 4) + 4 * (3 * 64 + 1)
 
 
 @pytest.mark.parametrize("target", targets())
@@ -132,7 +132,7 @@ def test_kept_kernels_take_their_bytes():
 def test_several_threads_give_the_same_integers(target, threads):
     made = pictures(0.2, side=40)
     x = np.random.default_rng(0).normal(size=(1, len(made[0].gain))).astype(np.float32)
-    whole, kept = (Native(made, target, threads, skip=skip) for skip in (False, True))
+    whole, kept = (Native(made, target, threads, skip=skip) for skip in ("nothing", "kernels"))
     assert np.array_equal(in_pieces(kept, x, []), in_pieces(whole, x, []))
 
 
@@ -140,7 +140,7 @@ def test_several_threads_give_the_same_integers(target, threads):
 def test_codes_that_do_not_fit_signed_bytes_or_have_no_zero_are_multiplied_as_ever(format):
     made = pictures(1.0, 8, 6, format=format)
     x = np.random.default_rng(0).normal(size=(2, len(made[0].gain))).astype(np.float32)
-    assert np.array_equal(in_pieces(Native(made, skip=True), x, []), in_pieces(Reference(made), x, []))
+    assert np.array_equal(in_pieces(Native(made, skip="kernels"), x, []), in_pieces(Reference(made), x, []))
 
 
 def test_a_convolution_over_time_takes_few_frames_with_all_codes():
@@ -148,7 +148,7 @@ def test_a_convolution_over_time_takes_few_frames_with_all_codes():
     matrix = weight(rng, "int8", 64, 9, 64, 0.1)
     conv = ops.Conv("conv", 9, 1, matrix, np.zeros(64, np.int64), rescale(rng, matrix, SPANS[0], 64))
     made = network(rng, 64, SPANS[0], conv)
-    by_rule, kept, whole = (Native(made, skip=skip) for skip in (None, True, False))
+    by_rule, kept, whole = (Native(made, skip=skip) for skip in (None, "kernels", "nothing"))
     assert by_rule.bytes == kept.bytes > whole.bytes
     x = rng.normal(size=(200, 64)).astype(np.float32)
     wanted = in_pieces(Reference(made), x, [])

@@ -73,7 +73,7 @@ def test_without_the_library_the_reference_runs_and_says_so_once(digits, no_libr
 
 def test_a_library_of_another_version_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(library, "ABI", 99)
-    assert "has interface 6, wanted 99" in library._opened.__wrapped__()
+    assert "has interface 7, wanted 99" in library._opened.__wrapped__()
     monkeypatch.setenv("FEWBIT_LIBRARY", str(tmp_path / "no.so"))
     assert "no.so" in library._opened.__wrapped__()
     (tmp_path / "no.so").write_bytes(b"no library")

@@ -140,8 +140,9 @@ def test_json_lists_ops_with_plain_values(encoder, tmp_path, capsys):
     assert [op["name"] for op in said["ops"]] == [op.name for op in encoder.ops]
     for op, places in zip(said["ops"], encoder.graph.inputs, strict=True):
         assert op["inputs"] == [encoder.ops[place].name for place in places]
-    keys = {"name", "op", "inputs", "shape", "format", "bits", "weights", "bytes", "macs"}
-    assert all(set(op) == keys | {"size", "result_bits", "pair_macs", "kernels", "kept_kernels"} for op in said["ops"])
+    keys = {"name", "op", "inputs", "shape", "format", "bits", "weights", "bytes", "macs", "size", "result_bits"}
+    kept = {"kernels", "kept_kernels", "columns", "kept_columns", "pattern_bytes"}
+    assert all(set(op) == keys | kept | {"pair_macs"} for op in said["ops"])
 
 
 def test_blocks_that_differ_are_not_folded(encoder, resnet):

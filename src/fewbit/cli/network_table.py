@@ -172,14 +172,12 @@ def _totals(cost: Cost, seen: Overview) -> list[str]:
         stored = 8 * cost.weight_bytes / cost.weights
         lines.append(f"{cost.weights:,} weights, {stored:.2f} bits for each with scales and biases")
     lines.append(macs)
-    sparse = [op for op in cost.ops if op.kernels]
-    if sparse:
-        kept, kernels = sum(op.kept_kernels for op in sparse), sum(op.kernels for op in sparse)
-        pattern = sum(-(-op.kernels // 8) for op in sparse)
-        lines.append(
-            f"of {_plural(len(sparse), 'convolution')}, {kept:,} of {kernels:,} kernels are stored and counted,"
-        )
-        lines.append(f"with {pattern:,} bytes that say which")
+    kernels, columns = [op for op in cost.ops if op.kernels], [op for op in cost.ops if op.columns]
+    for owner, noun, of in (("convolution", "kernels", kernels), ("op", "columns", columns)):
+        if of:
+            kept, every = (sum(getattr(op, name) for op in of) for name in (f"kept_{noun}", noun))
+            lines.append(f"of {_plural(len(of), owner)}, {kept:,} of {every:,} {noun} are stored and counted,")
+            lines.append(f"with {sum(op.pattern_bytes for op in of):,} bytes that say which")
     if seen.native_value_bytes is not None:
         held = f"{seen.native_weight_bytes:,} bytes of weights, {seen.native_value_bytes:,} bytes of values{per}"
         lines.append(f"native memory: {held}")

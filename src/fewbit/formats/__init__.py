@@ -13,6 +13,7 @@ from fewbit.formats.base import (
     Ternary,
     UInt,
 )
+from fewbit.formats.kept_columns import fits_columns, pack_columns, unpack_columns
 from fewbit.formats.kept_kernels import fits_kernels, pack_kernels, unpack_kernels
 from fewbit.formats.naming import format_from_name
 from fewbit.formats.packing import LAYOUTS, default_layout, pack, packed_shape, unpack
@@ -33,12 +34,15 @@ __all__ = [
     "Ternary",
     "UInt",
     "default_layout",
+    "fits_columns",
     "fits_kernels",
     "format_from_name",
     "obeys",
     "pack",
+    "pack_columns",
     "pack_kernels",
     "packed_shape",
     "unpack",
+    "unpack_columns",
     "unpack_kernels",
 ]

@@ -8,7 +8,8 @@ without padding. What is stored is the *index* of a code in its format's code bo
     ``table``  sparse ternary groups as words of a fixed length, see `fewbit.formats.group_words`
     ``pairs``  sparse ternary groups of at most two non-zeros of eight, a byte each
 
-A fifth layout, ``kernels``, leaves out kernels of zeros: see `fewbit.formats.kept_kernels`.
+Two more layouts leave out zeros: ``kernels`` those of whole kernels (`fewbit.formats.kept_kernels`), ``columns`` those
+of whole columns (`fewbit.formats.kept_columns`).
 
 Unused places at the end of a row hold index 0, and those of a sparse group hold zeros.
 """

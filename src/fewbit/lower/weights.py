@@ -18,11 +18,14 @@ from fewbit.formats import (
     SparseTernary,
     Ternary,
     default_layout,
+    fits_columns,
     fits_kernels,
     obeys,
     pack,
+    pack_columns,
     pack_kernels,
 )
+from fewbit.formats.kept_columns import COLUMNS
 from fewbit.formats.kept_kernels import KERNELS
 from fewbit.program import ops
 from fewbit.program.limits import MAX_BIAS_BITS, MAX_SUM
@@ -31,8 +34,8 @@ from fewbit.quant import Activation, Quantizer, input_quantizer, quantizer_of
 from fewbit.quant.following import input_of
 
 Floats = NDArray[np.float64]
-KERNELS_RECORD = 16
-"""Bytes that the record of a matrix takes more in the layout ``kernels``, at most."""
+KEPT_RECORD = 16
+"""Bytes that the record of a matrix takes more in the layouts ``kernels`` and ``columns``, at most."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Weight:
     maps: int = 0
 
     def matrix(self) -> ops.Matrix:
-        """The packed form; kernels of zeros are left out where that makes the file smaller.
+        """The packed form; kernels or columns of zeros are left out where that makes the file smaller.
 
         Sparse codes whose groups are not those of the packed columns, as behind a transposition, are ternary there.
         """
@@ -60,11 +63,22 @@ class Weight:
             format = Ternary()
         layout = default_layout(format)
         data = pack(self.codes, format, layout)
-        if self.maps and self.group_scale is None and fits_kernels(rows, columns, self.maps, format):
-            kept = pack_kernels(self.codes, self.maps, format)
-            if kept.nbytes + KERNELS_RECORD < data.nbytes:
-                return ops.Matrix(rows, columns, format, KERNELS, self.per, kept, maps=self.maps)
+        kept = self._kept(format)
+        if kept is not None and kept.data.nbytes + KEPT_RECORD < data.nbytes:
+            return kept
         return ops.Matrix(rows, columns, format, layout, self.per, data, self.group_scale)
+
+    def _kept(self, format: Format) -> ops.Matrix | None:
+        """The smallest form without zeros, of equal ones that without columns; None where there is none."""
+        rows, columns = self.codes.shape
+        found = []
+        if self.group_scale is None and fits_columns(rows, columns, format):
+            data = pack_columns(self.codes, format)
+            found.append(ops.Matrix(rows, columns, format, COLUMNS, self.per, data))
+        if self.group_scale is None and self.maps and fits_kernels(rows, columns, self.maps, format):
+            data = pack_kernels(self.codes, self.maps, format)
+            found.append(ops.Matrix(rows, columns, format, KERNELS, self.per, data, maps=self.maps))
+        return min(found, key=lambda matrix: matrix.data.nbytes, default=None)
 
 
 @dataclass(frozen=True)

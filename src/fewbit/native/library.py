@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fewbit.errors import ArgumentError, TargetError
 
-ABI = 6
+ABI = 7
 FILE = "lib/libfewbit_native.so"
 BINDING = "fast_binding.abi3.so"
 REMEDY = (

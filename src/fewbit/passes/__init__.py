@@ -4,7 +4,7 @@ import fewbit.torch_side  # noqa: F401
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
 from fewbit.passes.online_finetune import OnlineFinetune
-from fewbit.passes.prune import Compact, PruneChannels, PruneHeads, PruneKernels, PruneUnits
+from fewbit.passes.prune import Compact, PruneChannels, PruneHeads, PruneKernels, PruneStrided, PruneUnits
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass, compress, describe
 from fewbit.passes.recipe_file import Recipe, read_recipe
@@ -19,6 +19,7 @@ __all__ = [
     "PruneChannels",
     "PruneHeads",
     "PruneKernels",
+    "PruneStrided",
     "PruneUnits",
     "Quantize",
     "Recipe",

@@ -1,4 +1,4 @@
-"""The passes that prune: channels and units are cut out, kernels are set to 0.
+"""The passes that prune: channels and units are cut out, kernels and taps are set to 0.
 
 Prune before quantizing, and train after pruning: ``compress(model, PruneChannels(...), Finetune(...), Quantize(...),
 Finetune(...))``. With ``cut=False`` masks stay on the network instead, in front of every quantizer, and `Compact` cuts
@@ -12,7 +12,7 @@ References:
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import nn
@@ -26,11 +26,13 @@ from fewbit.prune import (
     add_masks,
     compact,
     kernels_of,
+    refused_taps,
     remove,
     structure_of,
+    taps_of,
 )
 from fewbit.prune.elements import check_ratio
-from fewbit.settings import listed, number, text
+from fewbit.settings import listed, number, text, whole
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,55 @@ class PruneKernels:
         groups = [group.elements for group in structure_of(model, self.example).groups.values()]
         add_masks(model, groups, _dead_maps(groups, chosen, masks))
         return compact(model, self.example)
+
+
+@dataclass(frozen=True)
+class PruneStrided:
+    """Prune taps inside of kernels on a lattice that all kernels of an input map share (`fewbit.prune.taps_of`).
+
+    A pruned tap is a column of zeros in the lowered matrix of the convolution: the file does not store it, and the
+    native runtime does not read what it would be multiplied with. Taps stay 0 from then on; every input map keeps one.
+    After `PruneChannels` and `PruneKernels`, whose masks stay.
+
+    Args:
+        ratio: share of the taps of each convolution, from 0 to below 1; met exactly where the patterns allow that, and
+            else by the nearest count that they allow.
+        importance: how patterns are chosen.
+        layers, keep: patterns of names of convolutions.
+        mode: whether the taps of a lattice are kept or pruned.
+        largest_stride: of a lattice, at most the number of taps of a kernel, which is the default.
+
+    Raises:
+        ArgumentError: the ratio is out of range.
+        SelectionError: a pattern matches no convolution.
+        PruningError: no convolution has taps that can be pruned, a named one has not, or the stride does not fit one.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fewbit.passes import compress
+        >>> net = compress(nn.Sequential(nn.Conv2d(4, 8, 3)), PruneStrided(0.5))
+        >>> int((net[0].weight != 0).any(0).sum())  # of 36 columns
+        18
+    """
+
+    ratio: Annotated[float, number(0, 1)]
+    importance: Importance = field(default_factory=Magnitude)
+    layers: Annotated[Sequence[str], listed(text, 1)] = ("*",)
+    keep: Annotated[Sequence[str], listed(text)] = ()
+    mode: Literal["keep", "drop"] = "keep"
+    largest_stride: Annotated[int | None, whole(1)] = None
+
+    def __post_init__(self) -> None:
+        check_ratio(self.ratio)
+
+    def __call__(self, model: nn.Module) -> nn.Module:
+        refused = refused_taps(model)
+        for name in self.layers:
+            if name in refused:
+                raise PruningError(f"{name} has no taps to prune: {refused[name]}")
+        chosen = selected(taps_of(model, self.mode, self.largest_stride), self.layers, self.keep)
+        return add_masks(model, chosen, self.importance(model, chosen, self.ratio))
 
 
 @dataclass(frozen=True)

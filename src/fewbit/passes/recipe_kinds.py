@@ -19,7 +19,7 @@ from fewbit.errors import DataError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
 from fewbit.passes.online_finetune import OnlineFinetune
-from fewbit.passes.prune import Compact, PruneChannels, PruneHeads, PruneKernels, PruneUnits
+from fewbit.passes.prune import Compact, PruneChannels, PruneHeads, PruneKernels, PruneStrided, PruneUnits
 from fewbit.passes.quantize import Quantize
 from fewbit.passes.recipe import Pass
 from fewbit.passes.sqwa import SQWA
@@ -67,6 +67,7 @@ PASSES: Kinds = {
     "PruneUnits": PruneUnits,
     "PruneHeads": PruneHeads,
     "PruneKernels": PruneKernels,
+    "PruneStrided": PruneStrided,
     "Compact": Compact,
 }
 TRAININGS = tuple(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fewbit.formats import PerGroup
+from fewbit.formats.kept_columns import COLUMNS
 from fewbit.program import ops
 from fewbit.program.fields import Tensors, describe
 from fewbit.program.program import Program
@@ -20,7 +21,9 @@ class OpCost:
     input frame of the Program, averaged over a stride; of an op with a clock, in a frame in which all of it runs; of
     attention to a window of frames, when the window is full. pair_macs: of attention to all frames, for each pair of
     frames. kernels, kept_kernels: of a convolution that is stored without its kernels of zeros, and how many of them
-    are stored; the bit that says so for each kernel counts in `bits` and `bytes`, and only kept kernels in `macs`.
+    are stored; columns, kept_columns: the same of matrices that are stored without their columns of zeros.
+    pattern_bytes: the bits that say so for each kernel or column, which count in `bits` and `bytes`, too; in `macs`,
+    only what is kept counts.
 
     Examples:
         >>> import fewbit as fb
@@ -43,6 +46,9 @@ class OpCost:
     pair_macs: int
     kernels: int = 0
     kept_kernels: int = 0
+    columns: int = 0
+    kept_columns: int = 0
+    pattern_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,9 @@ def cost(program: Program) -> Cost:
                 pair_macs=pair,
                 kernels=sum(m.kernels for m in matrices),
                 kept_kernels=sum(m.kept_kernels for m in matrices),
+                columns=sum(m.columns for m in matrices if m.layout == COLUMNS),
+                kept_columns=sum(m.kept_columns for m in matrices if m.layout == COLUMNS),
+                pattern_bytes=sum(m.pattern_bytes for m in matrices),
             )
         )
     data = program.to_bytes()

@@ -20,6 +20,7 @@ from fewbit.formats import (
     format_from_name,
     packed_shape,
 )
+from fewbit.formats.kept_columns import COLUMNS
 from fewbit.formats.kept_kernels import KERNELS
 from fewbit.program.limits import MAX_FRAME_SIZE, MAX_GROUP_SCALE, MAX_INPUTS, MAX_PARTS, MAX_SHIFT
 from fewbit.program.numerics import INT32, Integers, Points, Rescale
@@ -167,8 +168,8 @@ class RecordReader:
             raise FileFormatError(f"'{name}' has format {seen}, wanted two names")
         format, layout = format_from_name(str(names[0])), str(names[1])
         data = self.tensor(name, "uint8")
-        if layout == KERNELS:
-            return self._kernels(name, record, format, data)
+        if layout in (KERNELS, COLUMNS):
+            return self._kept(name, record, format, data)
         wanted = packed_shape(rows, columns, format, layout)
         if data.shape != wanted:
             raise FileFormatError(
@@ -188,13 +189,15 @@ class RecordReader:
         matrix.codes()  # refuses bytes that no packing writes
         return matrix
 
-    def _kernels(self, name: str, record: dict[str, Any], format: Format, data: NDArray[np.uint8]) -> Matrix:
-        """A matrix without its kernels of zeros; its bytes say themselves how many codes they hold."""
-        rows, columns, maps = (self.integer(key, record, 1, MAX_FRAME_SIZE) for key in ("rows", "columns", "maps"))
+    def _kept(self, name: str, record: dict[str, Any], format: Format, data: NDArray[np.uint8]) -> Matrix:
+        """A matrix without its kernels or columns of zeros; its bytes say themselves how many codes they hold."""
+        rows, columns = (self.integer(side, record, 1, MAX_FRAME_SIZE) for side in ("rows", "columns"))
+        layout = str(record["layout"])
+        maps = self.integer("maps", record, 1, MAX_FRAME_SIZE) if layout == KERNELS else 0
         per = _PER.get(str(record.get("per")))
         if per is None:
-            raise FileFormatError(f"'{name}' has a scale per group, which the layout kernels does not have")
-        matrix = Matrix(rows, columns, format, KERNELS, per, data, maps=maps)
+            raise FileFormatError(f"'{name}' has a scale per group, which the layout {layout} does not have")
+        matrix = Matrix(rows, columns, format, layout, per, data, maps=maps)
         matrix.codes()  # refuses bytes that no packing writes
         return matrix
 

@@ -7,7 +7,7 @@ stream parallelization of recurrent neural networks", arXiv 1803.11389).
 import os
 from collections.abc import Sequence
 from ctypes import c_char_p, c_int32, c_int64, c_void_p
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from fewbit.program.reference import Reference
 BLOCK = 64
 """Frames that go through an op at once, at most."""
 
+_SKIPPING = {"kernels": 1, "nothing": 2, "columns": 3}
+"""The numbers of ``fewbit_network_skip``."""
+
 _REFUSALS = {
     -2: "the Program was given features that are NaN or infinite",
     -3: "the input is longer than the network's table of positions",
@@ -43,7 +46,8 @@ class Native:
         target: an instruction set (`fewbit.native.targets`); default the best of this machine.
         threads: number of threads that share large products.
         block: frames that go through an op at once, at most.
-        skip: whether convolutions leave out kernels of zeros; default where that is faster. The integers are the same.
+        skip: which zeros convolutions leave out wherever they can, ``kernels``, ``columns`` or ``nothing``; default
+            where that is faster. The integers are the same.
 
     Raises:
         TargetError: the library is missing, or the target does not run here.
@@ -55,7 +59,7 @@ class Native:
         target: str | None = None,
         threads: int = 1,
         block: int = BLOCK,
-        skip: bool | None = None,
+        skip: Literal["kernels", "columns", "nothing"] | None = None,
     ) -> None:
         self._library, self._binding = library(), fast_binding()
         self._threads, self._block = threads, block
@@ -67,7 +71,7 @@ class Native:
         self._handle = Handle(made, self._library.fewbit_network_free)
         self._network = self._handle.address
         if skip is not None:
-            self._library.fewbit_network_skip(self._network, 1 if skip else 2)
+            self._library.fewbit_network_skip(self._network, _SKIPPING[skip])
         for op, places in zip(graph.ops, graph.inputs, strict=True):
             self._add(self._network, op, places, [graph.values[place] for place in places])
         self._state_size = int(self._library.fewbit_network_state_size(self._network))

@@ -6,12 +6,15 @@ from fewbit.prune.best_of_n import BestOfN, masks_needed
 from fewbit.prune.elements import Elements, Masks, Owned, masked
 from fewbit.prune.importance import Importance, Magnitude, RandomMask, Taylor
 from fewbit.prune.kernels import kernels_of
+from fewbit.prune.lowered_matrix import Lowered, lowered
 from fewbit.prune.masks import Mask, add_masks, drop_masks, masks_on
 from fewbit.prune.particle_filter import ParticleFilter
+from fewbit.prune.patterns import Patterns
 from fewbit.prune.removal import compact, remove
 from fewbit.prune.score import ClassificationScore, MaskScore, Score
 from fewbit.prune.search_result import SearchResult, SearchWarning
 from fewbit.prune.shapes import take_shapes
+from fewbit.prune.strided import refused_taps, strided_patterns, taps_of
 from fewbit.prune.structure import Group, Structure, structure_of
 
 __all__ = [
@@ -20,12 +23,14 @@ __all__ = [
     "Elements",
     "Group",
     "Importance",
+    "Lowered",
     "Magnitude",
     "Mask",
     "MaskScore",
     "Masks",
     "Owned",
     "ParticleFilter",
+    "Patterns",
     "RandomMask",
     "Score",
     "SearchResult",
@@ -37,11 +42,15 @@ __all__ = [
     "drop_masks",
     "head_counts",
     "kernels_of",
+    "lowered",
     "masked",
     "masks_needed",
     "masks_on",
+    "refused_taps",
     "remove",
     "set_head_counts",
+    "strided_patterns",
     "structure_of",
     "take_shapes",
+    "taps_of",
 ]

@@ -1,8 +1,8 @@
 """What can be pruned, and masks over it.
 
-*Elements* are parts of a network that are removed or kept whole: channels, units, kernels. Each number of a parameter
-belongs to one of them or to none, so that masks, sizes and gradients of any kind of element are the same three lines:
-a mask is looked up by owner, and what is summed is summed by owner.
+*Elements* are parts of a network that are removed or kept whole: channels, units, kernels, taps. Each number of a
+parameter belongs to one of them or to none, so that masks, sizes and gradients of any kind of element are the same
+three lines: a mask is looked up by owner, and what is summed is summed by owner.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fewbit.errors import ArgumentError, PruningError
+from fewbit.prune.patterns import Patterns
 
 Masks = dict[str, Tensor]
 """By name of the elements: ``(size,)`` booleans, true for what is kept."""
@@ -42,8 +43,9 @@ class Owned:
 class Elements:
     """Elements of one kind that are pruned by one mask.
 
-    name: of the layer that makes them. kind: ``channels``, ``units`` or ``kernels``. size: how many there are.
-    owned: the parameters whose numbers are 0 where their element is pruned.
+    name: of the layer that makes them. kind: ``channels``, ``units``, ``heads``, ``kernels`` or ``taps``. size: how
+    many there are. owned: the parameters whose numbers are 0 where their element is pruned. patterns: what the mask of
+    each block of neighbouring elements may be; None where every mask will do.
 
     Examples:
         >>> import torch
@@ -59,10 +61,18 @@ class Elements:
     kind: str
     size: int
     owned: tuple[Owned, ...]
+    patterns: Patterns | None = None
+
+    @property
+    def blocks(self) -> int:
+        """Parts of which a mask is made: patterns, or else single elements."""
+        return self.size if self.patterns is None else self.size // self.patterns.length
 
 
 def pruned_count(elements: Elements, ratio: float) -> int:
     """How many elements a ratio stands for: the nearest count, and at least one element is left.
+
+    With patterns, the nearest count that they can meet; of two, the one that prunes more.
 
     Raises:
         ArgumentError: the ratio is not in 0 <= ratio < 1.
@@ -73,7 +83,10 @@ def pruned_count(elements: Elements, ratio: float) -> int:
         raise PruningError(
             f"{elements.name} has one of its {elements.kind}, which cannot be pruned; leave it out, or widen the layer"
         )
-    return min(int(ratio * elements.size + 0.5), elements.size - 1)
+    wanted = min(int(ratio * elements.size + 0.5), elements.size - 1)
+    if elements.patterns is None:
+        return wanted
+    return elements.size - elements.patterns.nearest_count(elements.blocks, elements.size - wanted)
 
 
 def check_ratio(ratio: float) -> None:

@@ -3,7 +3,8 @@
     magnitude:  sum |w|^p                  over the numbers that an element owns, the norm without its root
     Taylor:     sum over batches (sum w g)^2, with g the gradient of the loss for one batch
 
-Magnitude and Taylor give each element a number; the elements with the smallest are pruned. Searches
+Magnitude and Taylor give each element a number; the elements with the smallest are pruned, or, where masks are made of
+patterns, those of the mask that loses the least sum. Searches
 (`fewbit.prune.BestOfN`, `fewbit.prune.ParticleFilter`) judge masks as wholes. `RandomMask` is the control.
 
 References:
@@ -24,6 +25,7 @@ from fewbit.inference import inference_mode
 from fewbit.prune.arguments import check_arguments
 from fewbit.prune.draws import counts_of, draw
 from fewbit.prune.elements import Elements, Masks, Owned, master_of
+from fewbit.prune.patterns import Patterns
 from fewbit.prune.score import device_of
 from fewbit.settings import number
 from fewbit.train import Objective
@@ -169,12 +171,24 @@ def _by_owner(owned: Owned, size: int, values: Tensor) -> Tensor:
 
 
 def _keep_largest(elements: Sequence[Elements], ratio: float, values: Masks) -> Masks:
-    """Masks without the smallest `values`; of equal ones the first are pruned."""
+    """Masks without the smallest `values`; of equal ones the first are pruned. Patterns: those that lose least."""
     masks = {}
-    for name, count in counts_of(elements, ratio).items():
-        if values[name].isnan().any():
-            raise PruningError(f"the importance of an element of {name} is NaN; look for NaN in data and weights")
-        mask = torch.ones(len(values[name]), dtype=torch.bool)
-        mask[values[name].argsort(stable=True)[:count]] = False
-        masks[name] = mask
+    counts = counts_of(elements, ratio)
+    for each in elements:
+        found, count = values[each.name], counts[each.name]
+        if found.isnan().any():
+            raise PruningError(f"the importance of an element of {each.name} is NaN; look for NaN in data and weights")
+        if each.patterns is not None:
+            masks[each.name] = _lose_least(found, each.patterns, each.size - count)
+            continue
+        mask = torch.ones(len(found), dtype=torch.bool)
+        mask[found.argsort(stable=True)[:count]] = False
+        masks[each.name] = mask
     return masks
+
+
+def _lose_least(values: Tensor, patterns: Patterns, kept: int) -> Tensor:
+    """The mask of patterns that keeps so many elements, and the largest sum of their values."""
+    finite = values.clamp(max=torch.finfo(values.dtype).max / len(values)).view(-1, 1, patterns.length)
+    lost = torch.where(patterns.table, 0.0, finite).sum(2)
+    return patterns.masks(patterns.cheapest(lost[None], kept))[0]

@@ -48,7 +48,7 @@ def search_of(settings: object, model: nn.Module, elements: Sequence[Elements], 
             checksum.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return {name: getattr(settings, name) for name in SETTINGS} | {
         "ratio": ratio,
-        "elements": [[each.name, each.size] for each in elements],
+        "elements": [_described(each) for each in elements],
         "network": checksum.hexdigest(),
     }
 
@@ -87,7 +87,7 @@ def load_particles(path: str | Path, search: Mapping[str, Any], rounds: int) -> 
             )
     if meta["rounds"] > rounds:
         raise FileFormatError(f"{path}: has {meta['rounds']} rounds behind it; wanted at most {rounds}")
-    names = [name for name, _ in search["elements"]]
+    names = [described[0] for described in search["elements"]]
     log = [Score(error, loss, int(count)) for error, loss, count in tensors["log"].tolist()]
     ranked = [
         (log[number].rank, number, {name: tensors[f"best/{place}/{name}"] for name in names})
@@ -97,3 +97,10 @@ def load_particles(path: str | Path, search: Mapping[str, Any], rounds: int) -> 
     generator.set_state(tensors["generator"])
     masks = {name: tensors[f"particles/{name}"] for name in names}
     return Particles(masks, tensors["weights"], generator, Memory(search["keep"], log, ranked), meta["rounds"])
+
+
+def _described(each: Elements) -> list[object]:
+    """Plain values in which elements of two searches differ; without patterns they are those of earlier releases."""
+    if each.patterns is None:
+        return [each.name, each.size]
+    return [each.name, each.size, ["".join("01"[kept] for kept in choice) for choice in each.patterns.choices]]

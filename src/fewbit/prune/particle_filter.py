@@ -41,7 +41,7 @@ class ParticleFilter:
         particles: masks in a round.
         rounds: how often all particles are judged and moved.
         crossover: probability that a particle is mixed with another one.
-        mutation: probability for each element that it is swapped; default 2 by the number of all elements.
+        mutation: probability for each element, or each pattern, that it is swapped; default 2 by the number of them.
         elite: the best particles of a round, which stay in the next one as they are.
         seed: the same seed gives the same masks.
         rescore: a second score, on other development data, by which the choice among the `keep` best is made.
@@ -107,7 +107,7 @@ class ParticleFilter:
         memory, generator = state.memory, state.generator
         while state.rounds < self.rounds:
             scores = [memory.evaluate(model, elements, state.mask(i), self.score) for i in range(self.particles)]
-            masks, weights = self._moved(state, scores, counts)
+            masks, weights = self._moved(state, scores, counts, elements)
             state = Particles(masks, weights, generator, memory, state.rounds + 1)
             if self.checkpoint is not None:
                 save_particles(self.checkpoint, search, state)
@@ -122,7 +122,9 @@ class ParticleFilter:
     def _equal_weights(self) -> Tensor:
         return torch.full((self.particles,), 1 / self.particles, dtype=torch.float64)
 
-    def _moved(self, state: Particles, scores: Sequence[Score], counts: Counts) -> tuple[dict[str, Tensor], Tensor]:
+    def _moved(
+        self, state: Particles, scores: Sequence[Score], counts: Counts, elements: Sequence[Elements]
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """The next masks and their weights; the elite comes first."""
         weights = reweighted(state.weights, scores)
         ranking = sorted(range(self.particles), key=lambda i: scores[i].rank)
@@ -134,7 +136,9 @@ class ParticleFilter:
             chosen = torch.cat([elite, torch.tensor(sorted(ranking[self.elite :]))])
             weights = weights[chosen]
         masks = {name: masks[chosen] for name, masks in state.masks.items()}
-        masks = crossed(masks, weights, self.elite, self.crossover, counts, state.generator)
-        size = sum(mask.shape[1] for mask in masks.values())
+        patterns = {each.name: each.patterns for each in elements}
+        masks = crossed(masks, weights, self.elite, self.crossover, counts, state.generator, patterns)
+        size = sum(each.blocks for each in elements)
         rate = min(1.0, 2 / size) if self.mutation is None else self.mutation
-        return {name: swapped(mask, self.elite, rate, state.generator) for name, mask in masks.items()}, weights
+        moved = {name: swapped(mask, self.elite, rate, state.generator, patterns[name]) for name, mask in masks.items()}
+        return moved, weights

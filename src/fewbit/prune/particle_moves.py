@@ -3,12 +3,13 @@
 Particles are masks ``(particles, size)`` by name of the elements; a row of each makes one particle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from fewbit.prune.draws import Counts, with_count
+from fewbit.prune.patterns import Patterns
 from fewbit.prune.score import Score
 
 COLDEST = 1e-3
@@ -51,10 +52,11 @@ def crossed(
     share: float,
     counts: Counts,
     generator: torch.Generator,
+    patterns: Mapping[str, Patterns | None] | None = None,
 ) -> dict[str, Tensor]:
     """Each particle behind the first `fixed`, with probability `share`, mixed bit by bit with a mate drawn by weight.
 
-    A mix with too many or too few elements is repaired at random.
+    Masks of `patterns` are mixed pattern by pattern. A mix with too many or too few elements is repaired at random.
     """
     count = len(weights)
     mates = torch.multinomial(weights, count, replacement=True, generator=generator)
@@ -62,13 +64,23 @@ def crossed(
     mixing[:fixed] = False
     mixed = {}
     for name, masks in particles.items():
-        from_mate = (torch.rand(masks.shape, generator=generator) < 0.5) & mixing
-        mixed[name] = with_count(torch.where(from_mate, masks[mates], masks), counts[name], generator)
+        own = None if patterns is None else patterns[name]
+        length = 1 if own is None else own.length
+        from_mate = (torch.rand(count, masks.shape[1] // length, generator=generator) < 0.5) & mixing
+        mix = torch.where(from_mate.repeat_interleave(length, 1), masks[mates], masks)
+        mixed[name] = with_count(mix, counts[name], generator, own)
     return mixed
 
 
-def swapped(masks: Tensor, fixed: int, probability: float, generator: torch.Generator) -> Tensor:
-    """Each element behind the first `fixed` rows, with a probability, changes places with one of the other kind."""
+def swapped(
+    masks: Tensor, fixed: int, probability: float, generator: torch.Generator, patterns: Patterns | None = None
+) -> Tensor:
+    """Each element behind the first `fixed` rows, with a probability, changes places with one of the other kind.
+
+    With patterns, each block gets another pattern with that probability, and what the count then lacks is repaired.
+    """
+    if patterns is not None:
+        return _other_patterns(masks, fixed, probability, generator, patterns)
     masks = masks.clone()
     chosen = torch.rand(masks.shape, generator=generator) < probability
     chosen[:fixed] = False
@@ -78,3 +90,19 @@ def swapped(masks: Tensor, fixed: int, probability: float, generator: torch.Gene
             other = int(others[int(torch.randint(len(others), (1,), generator=generator))])
             masks[row, [place, other]] = ~masks[row, [place, other]]
     return masks
+
+
+def _other_patterns(
+    masks: Tensor, fixed: int, probability: float, generator: torch.Generator, patterns: Patterns
+) -> Tensor:
+    chosen, kinds = patterns.chosen(masks), len(patterns.choices)
+    moving = torch.rand(chosen.shape, generator=generator) < probability
+    moving[:fixed] = False
+    moved = moving.any(1)
+    if kinds < 2 or not moved.any():
+        return masks
+    by = torch.randint(1, kinds, chosen.shape, generator=generator)
+    mutants = patterns.masks(torch.where(moving, (chosen + by) % kinds, chosen)[moved])
+    found = masks.clone()
+    found[moved] = with_count(mutants, int((~masks[0]).sum()), generator, patterns)
+    return found

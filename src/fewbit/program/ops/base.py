@@ -14,8 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewbit.errors import LoweringError
-from fewbit.formats import Format, Granularity, PerGroup, PerRow, PerTensor, SparseTernary, unpack, unpack_kernels
-from fewbit.formats.kept_kernels import count_kept
+from fewbit.formats import (
+    Format,
+    Granularity,
+    PerGroup,
+    PerRow,
+    PerTensor,
+    SparseTernary,
+    unpack,
+    unpack_columns,
+    unpack_kernels,
+)
+from fewbit.formats.kept_codes import count_kept, pattern_bytes
+from fewbit.formats.kept_columns import COLUMNS
 from fewbit.program.limits import MAX_BIAS_BITS, MAX_FRAME_SIZE, MAX_MULTIPLIER, MAX_SHIFT
 from fewbit.program.numerics import INT16, Integers, Rescale, shift_round
 
@@ -98,6 +109,7 @@ class Matrix:
     ``(rows, groups)`` in 1..2**14 relative to the row's largest; then
     ``W x`` is ``round(sum_g group_scale_g * (W x)_g / 2**14)``. maps: input maps that a row of a convolution reads,
     where only kernels that are not zero are stored (`fewbit.formats.pack_kernels`, layout ``kernels``); 0 otherwise.
+    In the layout ``columns`` only columns that are not zero are stored (`fewbit.formats.pack_columns`).
 
     Examples:
         >>> import numpy as np
@@ -122,6 +134,8 @@ class Matrix:
         """Unpacked codes ``(rows, columns)``, of 16 bits because a large network has many: widen before computing."""
         if self.maps:
             return unpack_kernels(self.data, self.rows, self.columns, self.maps, self.format)
+        if self.layout == COLUMNS:
+            return unpack_columns(self.data, self.rows, self.columns, self.format)
         return unpack(self.data, self.columns, self.format, self.layout, self.rows)
 
     @property
@@ -132,12 +146,27 @@ class Matrix:
     @property
     def kept_kernels(self) -> int:
         """Kernels that are stored, of `kernels`."""
-        return count_kept(self.data, self.rows, self.maps) if self.maps else 0
+        return count_kept(self.data, self.kernels) if self.maps else 0
+
+    @property
+    def kept_columns(self) -> int:
+        """Columns that are stored: all, but for the layout ``columns``."""
+        return count_kept(self.data, self.columns) if self.layout == COLUMNS else self.columns
+
+    @property
+    def pattern_bytes(self) -> int:
+        """Bytes of `data` that say which kernels or columns are stored."""
+        return pattern_bytes(self.columns if self.layout == COLUMNS else self.kernels)
 
     @property
     def stored(self) -> int:
-        """Codes that are stored: all, or those of kept kernels."""
-        return self.kept_kernels * (self.columns // self.maps) if self.maps else self.rows * self.columns
+        """Codes that are stored: all, or those of kept kernels or columns."""
+        return self.kept_kernels * (self.columns // self.maps) if self.maps else self.rows * self.kept_columns
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it needs version 2 of the file."""
+        return isinstance(self.format, SparseTernary) or bool(self.maps) or self.layout == COLUMNS
 
     @cached_property
     def row_sums(self) -> Integers:
@@ -276,7 +305,7 @@ class Op:
 
     def is_new(self) -> bool:
         """Whether it needs version 2 of the file."""
-        return bool(self.inputs) or any(isinstance(m.format, SparseTernary) or m.maps for m in self.matrices())
+        return bool(self.inputs) or any(m.is_new for m in self.matrices())
 
 
 def demand(holds: bool, fault: str) -> None:
