@@ -84,6 +84,8 @@ LAYERS: dict[str, Callable[[], layers.Layer]] = {
     "CausalConv1d": lambda: layers.CausalConv1d(FEATURES, 4, kernel=3),
     "CausalConv1d stride": lambda: layers.CausalConv1d(FEATURES, 4, kernel=5, stride=3),
     "CausalConv1d kernel 1": lambda: layers.CausalConv1d(FEATURES, 4, kernel=1),
+    "AllAttention": lambda: layers.AllAttention(FEATURES, 2, span=4, slots=3),
+    "AllAttention long span": lambda: layers.AllAttention(FEATURES, 3, span=9, slots=1, head_size=4, dropout=0.2),
     "Chain MacroBlockDropout": lambda: layers.Chain(
         layers.SRU(FEATURES, 8), layers.MacroBlockDropout(0.4), layers.QRNN(8, 5), layers.MacroBlockDropout(0.2, 5)
     ),

@@ -171,7 +171,7 @@ class _Reader:
         shaped = roots.view(self.walk.tensors[path].shape)
         best: tuple[int, int, Tensor] | None = None
         for dim in range(shaped.dim()):
-            lines = shaped.movedim(dim, 0).reshape(shaped.shape[dim], -1)
+            lines = shaped.movedim(dim, 0)[..., None].flatten(1)
             whole = torch.where((lines == lines[:, :1]).all(1), lines[:, 0], NOBODY)
             count = len(torch.unique(whole[whole != NOBODY]))
             if best is None or count > best[0]:

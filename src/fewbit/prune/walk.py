@@ -298,6 +298,8 @@ class Walk:
         return all(isinstance(self.tensors[path], nn.Parameter) for path in self._paths(places.reshape(-1)))
 
     def _paths(self, places: Labels) -> list[str]:
+        if not places.numel():  # of attention that has no heads left
+            return []
         low, high = (float(end) for end in places.aminmax())
         return [
             path
