@@ -39,12 +39,12 @@ def by_loops(layer: AllAttention, x: np.ndarray, before: np.ndarray) -> np.ndarr
                 distance = len(before) + i - j
                 if 0 <= distance <= layer.span:
                     near = (asked + weights["key_bias"][head, 0]) @ (k @ seen[j])
-                    far = (asked + weights["place_bias"][head, 0]) @ (r @ weights["distances"][distance])
+                    far = (asked + weights["place_bias"][head, 0]) @ (r @ weights["weight_distances"][distance])
                     scores.append((near + far) / math.sqrt(d))
                     values.append(v @ seen[j])
             for n in range(layer.slots):
-                scores.append(asked @ weights["slot_keys"][head, n])
-                values.append(math.sqrt(layer.slots) * weights["slot_values"][head, n])
+                scores.append(asked @ weights["weight_slot_keys"][head, n])
+                values.append(math.sqrt(layer.slots) * weights["weight_slot_values"][head, n])
             shares = np.exp(np.array(scores) - max(scores))
             y[i] += weights["output.weight"][:, rows] @ (shares / shares.sum() @ np.array(values))
     return y
@@ -146,7 +146,7 @@ def test_it_is_quantized_and_says_that_it_is_not_packed():
     model = AllAttentionLM(classes=7, width=8, heads=2, layers=1, span=5, slots=4).eval()
     tokens = torch.randint(0, 7, (2, 12))
     fb.calibrate(fb.attach(model, weights="ternary", activations="int8"), [tokens])
-    assert len(model.block0.attention.slot_keys.unique()) <= 3
+    assert len(model.block0.attention.weight_slot_keys.unique()) <= 3
     assert torch.isfinite(model(tokens)[0]).all()
     with pytest.raises(LoweringError, match=r"block0.attention.*no integer op is known for AllAttention"):
         fb.pack(model, example=tokens)

@@ -79,17 +79,22 @@ class AllAttention(Layer):
         inner = heads * head_size
         self.query, self.key, self.value, self.place = (nn.Linear(width, inner, bias=False) for _ in range(4))
         self.output = nn.Linear(inner, width)
-        self.distances = nn.Parameter(torch.empty(span + 1, width))
+        self.weight_distances = nn.Parameter(torch.empty(span + 1, width))
         self.key_bias, self.place_bias = (nn.Parameter(torch.zeros(heads, 1, head_size)) for _ in range(2))
-        self.slot_keys, self.slot_values = (nn.Parameter(torch.empty(heads, slots, head_size)) for _ in range(2))
+        self.weight_slot_keys, self.weight_slot_values = (
+            nn.Parameter(torch.empty(heads, slots, head_size)) for _ in range(2)
+        )
         self.scores = nn.Identity()  # no hardware stores them, as in `fewbit.nn.Attention`
         self.map, self.context = Signal(wide=True), Signal(wide=True)
         self.dropout = nn.Dropout(dropout)
         reach = (width * depth) ** -0.5
-        for weight in (*(part.weight for part in (self.query, self.key, self.value, self.place)), self.slot_keys):
+        for weight in (
+            *(part.weight for part in (self.query, self.key, self.value, self.place)),
+            self.weight_slot_keys,
+        ):
             nn.init.uniform_(weight, -reach, reach)
-        nn.init.uniform_(self.slot_values, -reach, reach)
-        for weight in (self.output.weight, self.distances):
+        nn.init.uniform_(self.weight_slot_values, -reach, reach)
+        for weight in (self.output.weight, self.weight_distances):
             nn.init.uniform_(weight, -(width**-0.5), width**-0.5)
         nn.init.zeros_(self.output.bias)
 
@@ -98,13 +103,13 @@ class AllAttention(Layer):
         seen = x if state is None else torch.cat([state.detach(), x], 1)
         query = self._by_head(self.query(x))
         key, value = self._by_head(self.key(seen)), self._by_head(self.value(seen))
-        distance = self._by_head(self.place(self.distances)[None])
+        distance = self._by_head(self.place(self.weight_distances)[None])
         near = (query + self.key_bias) @ key.transpose(-2, -1)
         far = shifted((query + self.place_bias) @ distance.transpose(-2, -1), seen.shape[1])
         places = ((near + far) * self.head_size**-0.5).masked_fill(self._hidden(x, seen), -math.inf)
-        scores = torch.cat([places, query @ self.slot_keys.transpose(-2, -1)], -1)
+        scores = torch.cat([places, query @ self.weight_slot_keys.transpose(-2, -1)], -1)
         shares = self.dropout(self.map(torch.softmax(self.scores(scores), -1)))
-        given = torch.cat([value, (self.slots**0.5 * self.slot_values).expand(len(x), -1, -1, -1)], -2)
+        given = torch.cat([value, (self.slots**0.5 * self.weight_slot_values).expand(len(x), -1, -1, -1)], -2)
         y = self.output(self.context((shares @ given).transpose(1, 2).flatten(2)))
         return y, seen[:, max(seen.shape[1] - self.span, 0) :]
 

@@ -136,7 +136,7 @@ def _all_attention(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> 
         if name != "place":  # that one reads the table of distances
             _columns(walk, part, "weight", inputs)
         _rows(walk, part, "weight", heads.repeat_interleave(module.head_size))
-    for name in ("key_bias", "place_bias", "slot_keys", "slot_values"):
+    for name in ("key_bias", "place_bias", "weight_slot_keys", "weight_slot_values"):
         _rows(walk, path, name, heads)
     walk.heads |= dict.fromkeys(heads.long().tolist(), path)
     output = f"{path}.output".lstrip(".")
