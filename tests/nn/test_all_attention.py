@@ -148,5 +148,5 @@ def test_it_is_quantized_and_says_that_it_is_not_packed():
     fb.calibrate(fb.attach(model, weights="ternary", activations="int8"), [tokens])
     assert len(model.block0.attention.weight_slot_keys.unique()) <= 3
     assert torch.isfinite(model(tokens)[0]).all()
-    with pytest.raises(LoweringError, match=r"block0.attention.*no integer op is known for AllAttention"):
+    with pytest.raises(LoweringError, match=r"block0.attention.*no integer op is known for \w*AllAttention"):
         fb.pack(model, example=tokens)

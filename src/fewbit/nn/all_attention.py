@@ -81,19 +81,14 @@ class AllAttention(Layer):
         self.output = nn.Linear(inner, width)
         self.weight_distances = nn.Parameter(torch.empty(span + 1, width))
         self.key_bias, self.place_bias = (nn.Parameter(torch.zeros(heads, 1, head_size)) for _ in range(2))
-        self.weight_slot_keys, self.weight_slot_values = (
-            nn.Parameter(torch.empty(heads, slots, head_size)) for _ in range(2)
-        )
+        self.weight_slot_keys = nn.Parameter(torch.empty(heads, slots, head_size))
+        self.weight_slot_values = nn.Parameter(torch.empty(heads, slots, head_size))
         self.scores = nn.Identity()  # no hardware stores them, as in `fewbit.nn.Attention`
         self.map, self.context = Signal(wide=True), Signal(wide=True)
         self.dropout = nn.Dropout(dropout)
-        reach = (width * depth) ** -0.5
-        for weight in (
-            *(part.weight for part in (self.query, self.key, self.value, self.place)),
-            self.weight_slot_keys,
-        ):
-            nn.init.uniform_(weight, -reach, reach)
-        nn.init.uniform_(self.weight_slot_values, -reach, reach)
+        inner_parts = (self.query.weight, self.key.weight, self.value.weight, self.place.weight)
+        for weight in (*inner_parts, self.weight_slot_keys, self.weight_slot_values):
+            nn.init.uniform_(weight, -((width * depth) ** -0.5), (width * depth) ** -0.5)
         for weight in (self.output.weight, self.weight_distances):
             nn.init.uniform_(weight, -(width**-0.5), width**-0.5)
         nn.init.zeros_(self.output.bias)
