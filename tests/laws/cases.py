@@ -12,6 +12,7 @@ from fewbit.distill import SPEQ, LogitKD, SoftLabels, TeacherIntervention, Token
 from fewbit.distill.teacher_intervention import MODES
 from fewbit.models import Decoder
 from fewbit.passes import SQWA, Finetune, OnlineFinetune, PruneUnits, Quantize, compress, gradual
+from fewbit.prune import GatePenalty, add_gates, structure_of
 from fewbit.quant import Quantizer, activation_quantizer, weight_quantizer
 from fewbit.train import (
     CTC,
@@ -165,6 +166,14 @@ def intervened(order: Any) -> ObjectiveCase:
     return ObjectiveCase(objective, (text[:, :-1], text[:, 1:]), [master], lambda _: student)
 
 
+def gated() -> ObjectiveCase:
+    """A network with attention has gates on its heads."""
+    torch.manual_seed(1)
+    model, text = Decoder(5, 8, 2, 2), torch.randint(0, 5, (3, 9))
+    add_gates(model, [each for each in structure_of(model, text).groups.values() if each.elements.kind == "heads"])
+    return ObjectiveCase(GatePenalty(CrossEntropy()), (text[:, :-1], text[:, 1:]), [], lambda _: model)
+
+
 OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     "CrossEntropy": lambda: ObjectiveCase(CrossEntropy(), labelled(), []),
     "CTC": lambda: ObjectiveCase(CTC(), unaligned(), []),
@@ -180,6 +189,7 @@ OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     ),
     "TokenScaledKD on CTC": lambda: distilled(unaligned(), TokenScaledKD, score="entropy", hard=CTC()),
     **{f"TeacherIntervention {order}": (lambda order=order: intervened(order)) for order in (*MODES, "stochastic")},
+    "GatePenalty": gated,
     "SoftLabels": lambda: ObjectiveCase(SoftLabels(), softly_labelled(), []),
 }
 

@@ -92,8 +92,9 @@ class Walk:
         self.traced: Traced = trace_network(model, call)
         self.atoms = Atoms()
         self.tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        first = {tensor: path for path, tensor in model.named_parameters()}
-        self._tied = {path: first[tensor] for path, tensor in model.named_parameters(remove_duplicate=False)}
+        first: dict[Tensor, str] = {tensor: path for path, tensor in self.tensors.items()}
+        again = *model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)
+        self._tied = {path: first[tensor] for path, tensor in again}  # a weight, or the quantizer of a tied one
         self.made: dict[str, Tensor] = {}
         self.read: dict[str, Tensor] = {}
         self.folds: list[Fold] = []
