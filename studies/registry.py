@@ -26,6 +26,7 @@ STUDIES: dict[str, str] = {
     "07": "error_sources",
     "08": "speq",
     "09": "symmetric_sgd",
+    "16": "head_gates",
     "17": "macro_block_dropout",
     "21": "hlstm",
     "22": "generative_transfer",

@@ -116,6 +116,20 @@ TINY = {
         },
     ),
     "09": ("symmetric_sgd", {"pictures": 100, "width": 4, "epochs": 1, "lr": 0.05, "alphas": (0.1, 0.4)}),
+    "16": (
+        "head_gates",
+        {
+            "width": 8,
+            "slots": 4,
+            "span": 6,
+            "updates": 2,
+            "epochs": 1,
+            "gated": 2,
+            "adapted": 1,
+            "held_out": 500,
+            "timed": 8,
+        },
+    ),
     "17": ("macro_block_dropout", {"hidden": 8, "layers": 2, "epochs": 1, "rates": (0.2, 0.4)}),
     "21": (
         "hlstm",
