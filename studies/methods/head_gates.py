@@ -154,12 +154,8 @@ def judge(rows: Rows, timed: Rows) -> list[Part]:
     peaks = {arm: by_mean(of(rows, arm=arm), "peak") for arm in (f"price {SWITCHED:g}", "none")}
     twice = {seed: TIMES * peak for seed, peak in peaks[f"price {SWITCHED:g}"].items()}
     says = f"Without the three methods the peak of perplexity is at least {TIMES:g} times as high"
-    statements.append(
-        (
-            says,
-            by_seed((f"{TIMES:g} times the peak with them", twice), ("without", peaks["none"]), unit="of perplexity"),
-        )
-    )
+    pair = by_seed((f"{TIMES:g} times the peak with them", twice), ("without", peaks["none"]), unit="of perplexity")
+    statements.append((says, pair))
     for before, left in pairwise(range(HEADS, 0, -1)):
         shares = {row["seed"]: row[f"ms {left}"] / row[f"ms {before}"] for row in timed}
         says = f"{left} heads in each layer take less time than {before}"
@@ -261,9 +257,9 @@ def _timed(scale: Scale, seed: int, rounds: int = 7) -> dict[str, Any]:
     x = torch.randint(0, 96, (1, scale.timed))
     networks: dict[int, nn.Module] = {}
     for many in range(HEADS, 0, -1):
-        model = AllAttentionLM(96, scale.width, HEADS, LAYERS, span=scale.span, slots=scale.slots)
-        names = [each.name for each in structure_of(model, x).elements if each.kind == "heads"]
-        networks[many] = remove(model, {name: torch.arange(HEADS) < many for name in names}, x)
+        whole = AllAttentionLM(96, scale.width, HEADS, LAYERS, span=scale.span, slots=scale.slots)
+        names = [each.name for each in structure_of(whole, x).elements if each.kind == "heads"]
+        networks[many] = remove(whole, {name: torch.arange(HEADS) < many for name in names}, x)
     taken: dict[int, list[float]] = {many: [] for many in networks}
     for turn in range(rounds + 1):
         for many, model in networks.items():
