@@ -13,7 +13,18 @@ from torch.nn.utils import parametrize
 import fewbit as fb
 from fewbit.errors import ArgumentError, PruningError
 from fewbit.models import Decoder
-from fewbit.prune import Gates, Group, add_gates, drop_gates, gates_on, held, masked, open_gates, remove, structure_of
+from fewbit.prune import (
+    Gates,
+    Group,
+    add_gates,
+    drop_gates,
+    gates_on,
+    held_gates,
+    masked,
+    open_gates,
+    remove,
+    structure_of,
+)
 from tests.prune.test_heads import NETWORKS, TOKENS, _leaves
 
 MANY = 100_000
@@ -157,7 +168,7 @@ def test_without_scale_a_closed_gate_is_a_mask(name):
     model, x = gated(name, scaled=False)
     gates = gates_on(model)
     is_open = {group: torch.arange(4) % 2 == i % 2 for i, group in enumerate(gates)}
-    with held(gates, is_open), torch.no_grad():
+    with held_gates(gates, is_open), torch.no_grad():
         found = _leaves(model(x))[0]
     drop_gates(model, {group: torch.ones(4, dtype=torch.bool) for group in gates})
     with torch.no_grad(), masked(model, structure_of(model, x).elements, is_open):

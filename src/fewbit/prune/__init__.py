@@ -5,7 +5,7 @@ from fewbit.prune.attention_heads import head_counts, set_head_counts
 from fewbit.prune.best_of_n import BestOfN, masks_needed
 from fewbit.prune.elements import Elements, Masks, Owned, masked
 from fewbit.prune.gate_penalty import GatePenalty, gate_optimizer
-from fewbit.prune.head_gates import Gates, add_gates, drop_gates, gates_on, held, open_gates
+from fewbit.prune.head_gates import Gates, add_gates, drop_gates, gates_on, held_gates, open_gates
 from fewbit.prune.importance import Importance, Magnitude, RandomMask, Taylor
 from fewbit.prune.kernels import kernels_of
 from fewbit.prune.masks import Mask, add_masks, drop_masks, masks_on
@@ -44,7 +44,7 @@ __all__ = [
     "gate_optimizer",
     "gates_on",
     "head_counts",
-    "held",
+    "held_gates",
     "kernels_of",
     "masked",
     "masks_needed",

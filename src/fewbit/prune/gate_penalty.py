@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from fewbit.errors import ArgumentError, PruningError
-from fewbit.prune.head_gates import Gates, gates_on, held, open_gates
+from fewbit.prune.head_gates import Gates, gates_on, held_gates, open_gates
 from fewbit.settings import number, whole
 from fewbit.train import Objective, OptimizerFactory
 
@@ -76,7 +76,7 @@ class GatePenalty:
         if not gates:
             raise PruningError(f"{type(model).__name__} has no gates to learn; put them on it with add_gates")
         if self.frozen and progress >= 1 - self.frozen:
-            with held(gates, open_gates(gates, self.target, self.least)):
+            with held_gates(gates, open_gates(gates, self.target, self.least)):
                 return self.objective(model, batch, progress)
         loss = self.objective(model, batch, progress)
         penalties = [each.penalty().to(loss.device) for each in gates.values()]

@@ -52,7 +52,7 @@ class Gates(nn.Module):
         >>> gates = Gates("attention", torch.arange(2), torch.tensor([0, 0, 1, 1]), start=2.0).eval()
         >>> gates(torch.ones(1, 4)).tolist()
         [[1.0, 1.0, 1.0, 1.0]]
-        >>> with held({"attention": gates}, {"attention": torch.tensor([True, False])}):
+        >>> with held_gates({"attention": gates}, {"attention": torch.tensor([True, False])}):
         ...     gates(torch.ones(1, 4)).tolist()
         [[2.0, 2.0, 0.0, 0.0]]
     """
@@ -194,12 +194,12 @@ def open_gates(gates: Mapping[str, Gates], target: int | None = None, least: int
 
 
 @contextmanager
-def held(gates: Mapping[str, Gates], is_open: Mapping[str, Tensor]) -> Iterator[None]:
+def held_gates(gates: Mapping[str, Gates], is_open: Mapping[str, Tensor]) -> Iterator[None]:
     """Inside the block gates are open or closed as told; they are neither drawn nor learned.
 
     Examples:
         >>> gates = {"a": Gates("a", torch.arange(2), torch.arange(2), scaled=False)}
-        >>> with held(gates, {"a": torch.tensor([False, True])}):
+        >>> with held_gates(gates, {"a": torch.tensor([False, True])}):
         ...     gates["a"].values().tolist()
         [0.0, 1.0]
     """
@@ -233,7 +233,7 @@ def drop_gates(model: nn.Module, is_open: Mapping[str, Tensor] | None = None) ->
     """
     gates = gates_on(model)
     is_open = open_gates(gates) if is_open is None else is_open
-    with held(gates, is_open), torch.no_grad():
+    with held_gates(gates, is_open), torch.no_grad():
         for module in list(model.modules()):
             for name, stack in list(_stacks(module)):
                 mine = next((step for step in stack if isinstance(step, Gates)), None)
