@@ -22,7 +22,6 @@ from fewbit.data import Characters, Windows, wikitext2
 from fewbit.inference import inference_mode
 from fewbit.models import AllAttentionLM
 from fewbit.passes import Finetune, LearnHeads, PruneHeads, compress
-from fewbit.passes.recipe import Pass
 from fewbit.plot import plot_arms
 from fewbit.prune import Magnitude, RandomMask, head_counts, remove, structure_of
 from fewbit.tasks import Task
@@ -59,15 +58,19 @@ PARTS = 5
 ARMS = {
     "dense": "dense, trained on as long",
     "learned": "learned by gates",
-    "magnitude": "magnitude",
-    "random": "random heads",
+    "magnitude": "magnitude, cut at first",
+    "magnitude late": "magnitude, cut when gates are",
+    "random": "random heads, cut at first",
+    "random late": "random heads, cut when gates are",
     **{f"price {price:g}": f"price {price:g}" for price in PRICES},
     "no warm-up": f"price {SWITCHED:g}, without warm-up",
     "half closed": f"price {SWITCHED:g}, half closed at the start",
     "no scale": f"price {SWITCHED:g}, without scale",
     "none": f"price {SWITCHED:g}, none of the three methods",
 }
-AT_EQUAL_SIZE = ("dense", "learned", "magnitude", "random")
+AT_EQUAL_SIZE = ("dense", "learned", "magnitude", "magnitude late", "random", "random late")
+"""Cut at first, a network adapts for longer than one with gates; cut when gates are, for as long."""
+DRAWN = ("random", "random late")
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ def run(setting: Setting) -> Study:
     """Prune one network a seed by each arm, train all of them equally long, and compare."""
     scale = FULL if setting.full else SMALL
     configs = [
-        *grid(seed=setting.seeds, arm=[arm for arm in ARMS if arm != "random"], draw=(0,)),
-        *grid(seed=setting.seeds, arm=("random",), draw=range(DRAWS)),
+        *grid(seed=setting.seeds, arm=[arm for arm in ARMS if arm not in DRAWN], draw=(0,)),
+        *grid(seed=setting.seeds, arm=DRAWN, draw=range(DRAWS)),
     ]
     rows = setting.sweep(partial(_trial, setting, scale), configs, "head-gates", "head gates").open()
     timed = setting.sweep(
@@ -149,8 +152,8 @@ def judge(rows: Rows, timed: Rows) -> list[Part]:
     rises = {seed: 100 * (learned[seed] / dense[seed] - 1) for seed in learned.keys() & dense.keys()}
     says = f"A quarter of the heads costs less than {RISE:g} % of the perplexity of the dense network"
     statements.append((says, by_seed(("the rise", rises), (f"{RISE:g} %", RISE), unit="%")))
-    for base in ("random", "magnitude"):
-        says = f"Learned heads are better than {'random ones' if base == 'random' else 'those by magnitude'}"
+    for base in AT_EQUAL_SIZE[2:]:
+        says = f"Learned heads are better than {ARMS[base]}"
         pair = by_seed((ARMS["learned"], learned), (ARMS[base], tests[base]), unit="of perplexity", digits=3)
         statements.append((says, pair))
     peaks = {arm: by_mean(of(rows, arm=arm), "peak") for arm in (f"price {SWITCHED:g}", "none")}
@@ -189,23 +192,49 @@ def peak_of(losses: Sequence[float]) -> float:
     return float(np.exp(np.convolve(losses, np.full(block, 1 / block), "valid").max()))
 
 
-def prune_of(arm: str, draw: int, scale: Scale, batches: Iterable[Any], seed: int, watched: Watched) -> list[Pass]:
-    """The passes of an arm up to the cut network; all of them make as many updates."""
-    example = torch.zeros(1, 2 * scale.span, dtype=torch.long)
-    about: dict[str, Any] = {"lr": scale.prune_lr, "clip_norm": 0.5, "seed": seed, "progress": False}
-    plain = Finetune(batches, watched, scale.gated, schedule=lambda progress: 1.0, **about)
-    if arm == "dense":
-        return [plain]
-    if arm in ("magnitude", "random"):
-        chosen = Magnitude() if arm == "magnitude" else RandomMask(DRAWS * seed + draw)
-        return [PruneHeads(SHARE, example, chosen), plain]
-    about |= {"gate_lr": scale.gate_lr, "warmup": 1 / scale.gated, "min_heads": 0}
+def pruned(setting: Setting, scale: Scale, seed: int, arm: str, draw: int) -> tuple[nn.Module, list[float]]:
+    """The cut network of an arm, after as many updates as all others, and the losses of those before its last epochs."""
+    example, watched = torch.zeros(1, 2 * scale.span, dtype=torch.long), Watched()
+    chosen = RandomMask(DRAWS * seed + draw) if arm in DRAWN else Magnitude()
+    cut = PruneHeads(SHARE, example, chosen)
+    if arm == "dense" or arm.endswith("late"):
+        model, losses = _dense(setting, scale, seed)
+        return (model if arm == "dense" else compress(model, cut)), losses
+    model, batches = setting.network(_task(setting, scale, seed), seed), _batches(setting, scale, seed)
+    if arm in AT_EQUAL_SIZE and arm != "learned":
+        return compress(model, cut, _plain(batches, watched, scale, seed)), watched.losses
+    about = _about(scale, seed) | {"gate_lr": scale.gate_lr, "warmup": 1 / scale.gated, "min_heads": 0}
     if arm == "learned":
         about |= {"target": round((1 - SHARE) * HEADS * LAYERS), "frozen": FROZEN}
     else:
         about["penalty"] = SWITCHED if arm in OFF else float(arm.removeprefix("price "))
         about |= OFF.get(arm, {})
-    return [LearnHeads(batches, watched, scale.gated, example, **about)]
+    return compress(model, LearnHeads(batches, watched, scale.gated, example, **about)), watched.losses
+
+
+@cache
+def _dense(setting: Setting, scale: Scale, seed: int) -> tuple[nn.Module, list[float]]:
+    """The network of a seed trained on for as long as others are with gates; arms that cut later begin with it."""
+    watched = Watched()
+    model = setting.network(_task(setting, scale, seed), seed)
+    return compress(model, _plain(_batches(setting, scale, seed), watched, scale, seed)), watched.losses
+
+
+def _plain(batches: Iterable[Any], watched: Watched, scale: Scale, seed: int) -> Finetune:
+    return Finetune(batches, watched, scale.gated, schedule=lambda progress: 1.0, **_about(scale, seed))
+
+
+def _about(scale: Scale, seed: int) -> dict[str, Any]:
+    return {"lr": scale.prune_lr, "clip_norm": 0.5, "seed": seed, "progress": False}
+
+
+def _task(setting: Setting, scale: Scale, seed: int) -> Task:
+    return lm_task(_text(Path(setting.folder("wikitext2"))), scale, seed)
+
+
+def _batches(setting: Setting, scale: Scale, seed: int) -> Iterable[Any]:
+    """What a seed is trained on after its dense network; anew for each arm, so that all see the same."""
+    return _task(setting, scale, seed).batches(1000 + seed)
 
 
 def lm_task(text: Characters, scale: Scale, seed: int) -> Task:
@@ -240,15 +269,12 @@ _text = cache(wikitext2)
 
 
 def _trial(setting: Setting, scale: Scale, seed: int, arm: str, draw: int) -> dict[str, Any]:
-    task = lm_task(_text(Path(setting.folder("wikitext2"))), scale, seed)
-    model, watched = setting.network(task, seed), Watched()
-    batches = task.batches(1000 + seed)
-    adapt = Finetune(
-        batches, CrossEntropy(), scale.adapted, scale.prune_lr, clip_norm=0.5, seed=seed + 1, progress=False
-    )
-    small = compress(model, *prune_of(arm, draw, scale, batches, seed, watched), adapt)
+    task = _task(setting, scale, seed)
+    small, losses = pruned(setting, scale, seed, arm, draw)
+    batches = task.batches(2000 + seed)
+    small = compress(small, Finetune(batches, CrossEntropy(), scale.adapted, **_about(scale, seed)))
     heads = list(head_counts(small).values())
-    row = {"heads": heads, "open": sum(heads), "peak": peak_of(watched.losses)}
+    row = {"heads": heads, "open": sum(heads), "peak": peak_of(losses)}
     row |= {"weights": sum(parameter.numel() for parameter in small.parameters())}
     return row | {"dev": task.measure(small), "test": task.score(small)}
 
@@ -301,9 +327,9 @@ def _describe(scale: Scale) -> str:
     return (
         f"WikiText-2, characters, a fifth of each part of its own for each seed; all-attention of {LAYERS} layers with "
         f"{HEADS} heads, width {scale.width}, {scale.slots} slots, span {scale.span}: {scale.epochs} epochs of "
-        f"{scale.updates} batches of {scale.batch} x {scale.span} characters, then {scale.gated} epochs with gates, or "
-        f"without for arms that prune first, at a constant rate of {scale.prune_lr:g}, that of gates {scale.gate_lr:g} "
-        f"times as large, and {scale.adapted} epochs on the cut network. Perplexity on {scale.held_out:,} characters. "
-        f"The peak is the largest mean of {BLOCK} training losses with gates. Times: {scale.timed} characters at once, "
-        f"medians of 7 in turns, untrained networks."
+        f"{scale.updates} batches of {scale.batch} x {scale.span} characters; then {scale.gated} epochs at a constant "
+        f"rate of {scale.prune_lr:g}, with gates, whose rate is {scale.gate_lr:g} times as large, or without for arms "
+        f"that prune by other means; then {scale.adapted} epochs on the cut network. Perplexity on "
+        f"{scale.held_out:,} characters. The peak is the largest mean of {BLOCK} training losses before the last "
+        f"epochs. Times: {scale.timed} characters at once, medians of 7 in turns, untrained networks."
     )
