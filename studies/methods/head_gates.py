@@ -193,7 +193,7 @@ def peak_of(losses: Sequence[float]) -> float:
 
 
 def pruned(setting: Setting, scale: Scale, seed: int, arm: str, draw: int) -> tuple[nn.Module, list[float]]:
-    """The cut network of an arm, after as many updates as all others, and the losses of those before its last epochs."""
+    """The cut network of an arm before its last epochs, and the losses of all updates since the dense network."""
     example, watched = torch.zeros(1, 2 * scale.span, dtype=torch.long), Watched()
     chosen = RandomMask(DRAWS * seed + draw) if arm in DRAWN else Magnitude()
     cut = PruneHeads(SHARE, example, chosen)
