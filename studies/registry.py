@@ -28,6 +28,7 @@ STUDIES: dict[str, str] = {
     "09": "symmetric_sgd",
     "10": "teacher_intervention",
     "11": "token_scaled",
+    "16": "head_gates",
     "17": "macro_block_dropout",
     "21": "hlstm",
     "22": "generative_transfer",

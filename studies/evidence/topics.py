@@ -53,7 +53,7 @@ TOPICS = (
         "pruning",
         "Pruning",
         "Maps, kernels and units taken out of networks: which ones, how they are found, what is lost.",
-        ("coarse-pruning", "mask-search", "pruned-recogniser"),
+        ("coarse-pruning", "mask-search", "head-gates", "pruned-recogniser"),
     ),
     Topic(
         "language-models",

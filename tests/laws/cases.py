@@ -12,6 +12,7 @@ from fewbit.distill import SPEQ, LayerIntervention, LogitKD, SoftLabels, Teacher
 from fewbit.distill.teacher_intervention import MODES
 from fewbit.models import Decoder
 from fewbit.passes import SQWA, Finetune, OnlineFinetune, PruneUnits, Quantize, compress, gradual
+from fewbit.prune import GatePenalty, add_gates, structure_of
 from fewbit.quant import Quantizer, activation_quantizer, weight_quantizer
 from fewbit.train import (
     CTC,
@@ -84,6 +85,8 @@ LAYERS: dict[str, Callable[[], layers.Layer]] = {
     "CausalConv1d": lambda: layers.CausalConv1d(FEATURES, 4, kernel=3),
     "CausalConv1d stride": lambda: layers.CausalConv1d(FEATURES, 4, kernel=5, stride=3),
     "CausalConv1d kernel 1": lambda: layers.CausalConv1d(FEATURES, 4, kernel=1),
+    "AllAttention": lambda: layers.AllAttention(FEATURES, 2, span=4, slots=3),
+    "AllAttention long span": lambda: layers.AllAttention(FEATURES, 3, span=9, slots=1, head_size=4, dropout=0.2),
     "Chain MacroBlockDropout": lambda: layers.Chain(
         layers.SRU(FEATURES, 8), layers.MacroBlockDropout(0.4), layers.QRNN(8, 5), layers.MacroBlockDropout(0.2, 5)
     ),
@@ -178,6 +181,14 @@ def intervened_layers() -> ObjectiveCase:
     return ObjectiveCase(LayerIntervention(master, share=1.0), labelled(), [master], lambda _: student)
 
 
+def gated() -> ObjectiveCase:
+    """A network with attention has gates on its heads."""
+    torch.manual_seed(1)
+    model, text = Decoder(5, 8, 2, 2), torch.randint(0, 5, (3, 9))
+    add_gates(model, [each for each in structure_of(model, text).groups.values() if each.elements.kind == "heads"])
+    return ObjectiveCase(GatePenalty(CrossEntropy()), (text[:, :-1], text[:, 1:]), [], lambda _: model)
+
+
 OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     "CrossEntropy": lambda: ObjectiveCase(CrossEntropy(), labelled(), []),
     "CTC": lambda: ObjectiveCase(CTC(), unaligned(), []),
@@ -194,6 +205,7 @@ OBJECTIVES: dict[str, Callable[[], ObjectiveCase]] = {
     "TokenScaledKD on CTC": lambda: distilled(unaligned(), TokenScaledKD, score="entropy", hard=CTC()),
     **{f"TeacherIntervention {order}": (lambda order=order: intervened(order)) for order in (*MODES, "stochastic")},
     "LayerIntervention": intervened_layers,
+    "GatePenalty": gated,
     "SoftLabels": lambda: ObjectiveCase(SoftLabels(), softly_labelled(), []),
 }
 

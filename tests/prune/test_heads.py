@@ -9,12 +9,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 import fewbit as fb
 from fewbit import nn as layers
-from fewbit.errors import ArgumentError, PruningError
+from fewbit.errors import ArgumentError, PruningError, QuantizationError
+from fewbit.models import AllAttentionLM, Decoder
 from fewbit.passes import PruneHeads, Quantize, compress
-from fewbit.prune import add_masks, compact, head_counts, remove, set_head_counts, structure_of, take_shapes
+from fewbit.prune import add_masks, compact, head_counts, masked, remove, set_head_counts, structure_of, take_shapes
 from fewbit.quant import forget_flat_weights
 from fewbit.tasks import Task, load_network, save_network
 from fewbit.testing import check_pass
@@ -117,6 +119,80 @@ def test_layers_of_torch_keep_any_heads(settings, left):
     causal = nn.Transformer.generate_square_subsequent_mask(len(X[0]) if about["batch_first"] else len(X))
     assert torch.isfinite(model(X, mask=causal, src_key_padding_mask=hidden)).all()
     model.train()(X).sum().backward()  # trains on
+
+
+TOKENS = torch.randint(0, 9, (2, 12), generator=torch.Generator().manual_seed(0))
+NETWORKS = {
+    "all-attention": (lambda: AllAttentionLM(9, 12, 4, 2, span=5, slots=3), TOKENS),
+    "gpt": (lambda: Decoder(9, 16, 4, 2, style="gpt", context=12), TOKENS),
+    "grouped queries": (lambda: Decoder(9, 16, 8, 2, style="llama", key_heads=4, window=6), TOKENS),
+    "torch": (
+        lambda: nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(12, 4, 16, batch_first=True), 2, enable_nested_tensor=False
+        ),
+        X,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("pattern", [("", "0123"), ("2", ""), ("013", "12"), ("3", "0")])
+def test_each_layer_keeps_heads_of_its_own_or_none(name, pattern):
+    build, x = NETWORKS[name]
+    torch.manual_seed(0)
+    model = build().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # biases of heads start at 0
+            parameter += 0.1 * torch.randn_like(parameter)
+    structure = structure_of(model, x)
+    heads = [each for each in structure.elements if each.kind == "heads"]
+    masks = {
+        each.name: torch.tensor([str(head) in kept for head in range(4)])
+        for each, kept in zip(heads, pattern, strict=True)
+    }
+    small = remove(deepcopy(model), masks, x)
+    with torch.no_grad(), masked(model, structure.elements, masks):
+        for ours, theirs in zip(_leaves(small(x)), _leaves(model(x)), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    counts = [count for path, count in head_counts(small).items() if not path.endswith("key_heads")]
+    assert [count * 4 // max(head_counts(model).values()) for count in counts] == [len(kept) for kept in pattern]
+    again = [each.size for each in structure_of(small, x).elements if each.kind == "heads"]
+    # The last key of rotary attention cannot be told from its phases.
+    assert [size for size in again if size > 1] == [len(kept) for kept in pattern if len(kept) > 1]
+    small.train()
+    sum(part.sum() for part in _leaves(small(x))).backward()  # trains on
+
+
+def test_sizes_of_all_attention_fall_by_those_of_a_head():
+    """Weights and operations are a straight line in the heads that are left."""
+    build, x = NETWORKS["all-attention"]
+    heads, weights, macs = [], [], []
+    for kept in ((4, 4), (3, 4), (4, 1), (2, 2), (1, 2), (0, 2), (0, 0)):
+        model = build()
+        names = [each.name for each in structure_of(model, x).elements if each.kind == "heads"]
+        small = remove(model, {name: torch.arange(4) < n for name, n in zip(names, kept, strict=True)}, x)
+        heads.append(sum(kept))
+        weights.append(sum(parameter.numel() for parameter in small.parameters()))
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            small(x)
+        macs.append(counter.get_total_flops() // 2)
+    each = 5 * 12 * 3 + 2 * 3 * 3 + 2 * 3
+    assert [count - n * each for count, n in zip(weights, heads, strict=True)] == [weights[-1]] * len(heads)
+    assert np.corrcoef(heads, macs)[0, 1] ** 2 > 0.999
+    assert macs[-1] == x.numel() * 12 * 9  # what is left is the last layer
+
+
+def test_attention_without_heads_cannot_be_quantized_and_says_so():
+    build, x = NETWORKS["gpt"]
+    small = remove(build(), {"blocks.0.attention": torch.zeros(4, dtype=torch.bool)}, x)
+    with pytest.raises(QuantizationError, match=r"blocks.0.attention.query.weight: .* no numbers to quantize"):
+        fb.attach(small, weights="ternary")
+
+
+def _leaves(result):
+    """Tensors of a result without states."""
+    return [result[0] if isinstance(result, tuple) else result]
 
 
 def layer_pair(**about):
@@ -222,7 +298,7 @@ def test_tensors_alone_give_a_layer_of_torch_its_heads_back():
 
 def test_counts_of_a_stranger_are_left_out():
     model = Attention("plain")
-    set_head_counts(model, {"heads": 2, "size": 9, "kv_heads": 0, "way": 1, "no.such": 3, "heads.x": 1})
+    set_head_counts(model, {"heads": 2, "size": 9, "kv_heads": -1, "way": 1, "no.such": 3, "heads.x": 1})
     assert (model.heads, model.kv_heads, model.size) == (2, 4, 3)
 
 

@@ -123,6 +123,20 @@ TINY = {
         {"decoder": TINY_DECODER, "depths": (2,), "first": 6, "updates": 8, "rates": (1e-3, 3e-3)},
     ),
     "11": ("token_scaled", {"decoder": TINY_DECODER, "updates": 4, "rates": (1e-3, 3e-3)}),
+    "16": (
+        "head_gates",
+        {
+            "width": 8,
+            "slots": 4,
+            "span": 6,
+            "updates": 2,
+            "epochs": 1,
+            "gated": 2,
+            "adapted": 1,
+            "held_out": 500,
+            "timed": 8,
+        },
+    ),
     "17": ("macro_block_dropout", {"hidden": 8, "layers": 2, "epochs": 1, "rates": (0.2, 0.4)}),
     "21": (
         "hlstm",

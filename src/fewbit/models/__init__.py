@@ -1,6 +1,7 @@
 """Ready-made networks."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.models.all_attention import AllAttentionBlock, AllAttentionLM
 from fewbit.models.charlm import CharLM, HierarchicalLM
 from fewbit.models.decoder import Decoder
 from fewbit.models.encoder import Encoder
@@ -9,6 +10,8 @@ from fewbit.models.speech import SpeechRNN
 from fewbit.models.stream import TorchStream
 
 __all__ = [
+    "AllAttentionBlock",
+    "AllAttentionLM",
     "CharLM",
     "Decoder",
     "Encoder",

@@ -1,6 +1,7 @@
 """Float layers of sequence networks: ``forward(x, state=None) -> (y, state)``, and self-attention without state."""
 
 import fewbit.torch_side  # noqa: F401
+from fewbit.nn.all_attention import AllAttention
 from fewbit.nn.attention import Attention
 from fewbit.nn.clock_schedule import ClockSchedule
 from fewbit.nn.conv import CausalConv1d
@@ -29,6 +30,7 @@ __all__ = [
     "LSTM",
     "QRNN",
     "SRU",
+    "AllAttention",
     "Attention",
     "BatchNorm",
     "CausalConv1d",

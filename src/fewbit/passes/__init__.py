@@ -3,6 +3,7 @@
 import fewbit.torch_side  # noqa: F401
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
+from fewbit.passes.learn_heads import LearnHeads
 from fewbit.passes.online_finetune import OnlineFinetune
 from fewbit.passes.prune import Compact, PruneChannels, PruneHeads, PruneKernels, PruneStrided, PruneUnits
 from fewbit.passes.quantize import Quantize
@@ -14,6 +15,7 @@ __all__ = [
     "SQWA",
     "Compact",
     "Finetune",
+    "LearnHeads",
     "OnlineFinetune",
     "Pass",
     "PruneChannels",

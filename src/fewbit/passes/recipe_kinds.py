@@ -18,6 +18,7 @@ from fewbit.distill import SPEQ, LayerIntervention, LogitKD, TeacherIntervention
 from fewbit.errors import DataError
 from fewbit.passes.finetune import Finetune
 from fewbit.passes.gradual_bits import gradual
+from fewbit.passes.learn_heads import LearnHeads
 from fewbit.passes.online_finetune import OnlineFinetune
 from fewbit.passes.prune import Compact, PruneChannels, PruneHeads, PruneKernels, PruneStrided, PruneUnits
 from fewbit.passes.quantize import Quantize
@@ -63,6 +64,7 @@ PASSES: Kinds = {
     "gradual": gradual,
     "SQWA": SQWA,
     "OnlineFinetune": OnlineFinetune,
+    "LearnHeads": LearnHeads,
     "PruneChannels": PruneChannels,
     "PruneUnits": PruneUnits,
     "PruneHeads": PruneHeads,

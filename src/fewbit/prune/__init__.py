@@ -4,6 +4,8 @@ import fewbit.torch_side  # noqa: F401
 from fewbit.prune.attention_heads import head_counts, set_head_counts
 from fewbit.prune.best_of_n import BestOfN, masks_needed
 from fewbit.prune.elements import Elements, Masks, Owned, masked
+from fewbit.prune.gate_penalty import GatePenalty, gate_optimizer
+from fewbit.prune.head_gates import Gates, add_gates, drop_gates, gates_on, held_gates, open_gates
 from fewbit.prune.importance import Importance, Magnitude, RandomMask, Taylor
 from fewbit.prune.kernels import kernels_of
 from fewbit.prune.lowered_matrix import Lowered, lowered
@@ -21,6 +23,8 @@ __all__ = [
     "BestOfN",
     "ClassificationScore",
     "Elements",
+    "GatePenalty",
+    "Gates",
     "Group",
     "Importance",
     "Lowered",
@@ -37,15 +41,21 @@ __all__ = [
     "SearchWarning",
     "Structure",
     "Taylor",
+    "add_gates",
     "add_masks",
     "compact",
+    "drop_gates",
     "drop_masks",
+    "gate_optimizer",
+    "gates_on",
     "head_counts",
+    "held_gates",
     "kernels_of",
     "lowered",
     "masked",
     "masks_needed",
     "masks_on",
+    "open_gates",
     "refused_taps",
     "remove",
     "set_head_counts",

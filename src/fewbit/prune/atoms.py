@@ -83,7 +83,7 @@ class Atoms:
 
     def merge(self, labels: Labels, dim: int) -> Labels:
         """The one atom of each index along `dim`, ``(size,)``: what lies at one index is removed together."""
-        lines = labels.movedim(dim, 0).reshape(labels.shape[dim], -1)
+        lines = labels.movedim(dim, 0)[..., None].flatten(1)
         largest = lines.amax(1) if lines.shape[1] else lines.new_zeros(len(lines))
         self.join_all(lines, largest[:, None].expand_as(lines))
         return largest

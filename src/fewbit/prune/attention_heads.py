@@ -42,7 +42,7 @@ def set_head_counts(model: nn.Module, counts: Mapping[str, int]) -> None:
     known = head_counts(model)
     for path, count in counts.items():
         owner, _, name = path.rpartition(".")
-        if path in known and type(count) is int and count > 0:
+        if path in known and type(count) is int and count >= 0:
             setattr(model.get_submodule(owner), name, count)
 
 

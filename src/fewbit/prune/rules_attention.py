@@ -25,9 +25,8 @@ def fused(walk: Walk, node: fx.Node) -> None:
     found = [_heads(walk, each.atoms) for each in (query, key, value)]
     heads = found[0]
     for each in found[1:]:  # grouped queries: some of them share a key
-        walk.atoms.join_all(
-            heads, each.repeat_interleave(heads.shape[-1] // each.shape[-1], -1) if each.dim() else each
-        )
+        shared = heads.shape[-1] // each.shape[-1] if each.dim() and each.numel() else 1
+        walk.atoms.join_all(heads, each.repeat_interleave(shared, -1) if shared > 1 else each)
     if value.pruned.any():
         walk.atoms.fix_all(heads, f"{walk.place(node)} has values that are not 0 when their head is pruned")
     scores = heads[..., None, None].expand(*shape[:-1], key.atoms.shape[-2])
@@ -113,7 +112,7 @@ def where(walk: Walk, node: fx.Node) -> None:
 
 def _heads(walk: Walk, atoms: Labels) -> Labels:
     """The one atom of each index of the axes before the last two."""
-    flat = atoms.reshape(*atoms.shape[:-2], -1)
+    flat = atoms.flatten(-2)
     largest = flat.amax(-1)
     walk.atoms.join_all(flat, largest[..., None].expand_as(flat))
     return largest

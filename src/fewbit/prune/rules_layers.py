@@ -1,6 +1,7 @@
-"""How atoms pass recurrent layers: a unit is a row of every gate, and a column of what reads it in the next frame.
+"""How atoms pass layers that are one node: recurrent ones, and attention over slots.
 
-A unit whose rows and biases are 0 has a state of 0 from a state of 0 on, in all of these cells.
+A unit is a row of every gate, and a column of what reads it in the next frame. If its rows and biases are 0, it has a
+state of 0 from a state of 0 on, in all of these cells.
 """
 
 from collections.abc import Callable
@@ -45,7 +46,7 @@ def layer(walk: Walk, node: fx.Node) -> None:
 def _rows(walk: Walk, path: str, name: str, atoms: Labels) -> None:
     """A parameter whose rows are blocks of the units."""
     place = walk.parameter(path, name)
-    if place is not None:
+    if place is not None and len(atoms):
         places = walk.places_of(place)
         repeated = atoms.repeat(len(places) // len(atoms))
         walk.mark(walk.made, places, repeated.view(-1, *[1] * (places.dim() - 1)))
@@ -56,6 +57,8 @@ def _columns(walk: Walk, path: str, name: str, atoms: Labels) -> None:
     place = walk.parameter(path, name)
     assert place is not None
     places = walk.places_of(place)
+    if not len(atoms):  # no heads are left
+        return
     walk.mark(walk.read, places, atoms.repeat(places.shape[1] // len(atoms)).expand(places.shape))
 
 
@@ -124,6 +127,26 @@ def _symbols(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> Labels
     return torch.full((module.classes,), float(FIXED), dtype=torch.float64)
 
 
+def _all_attention(walk: Walk, module: nn.Module, path: str, inputs: Labels) -> Labels:
+    """`fewbit.nn.AllAttention`: a head has rows of all it reads by, slots of its own, and columns of the output."""
+    assert isinstance(module, layers.AllAttention)
+    heads = walk.atoms.fresh(module.heads)
+    for name in ("query", "key", "value", "place"):
+        part = f"{path}.{name}".lstrip(".")
+        if name != "place":  # that one reads the table of distances
+            _columns(walk, part, "weight", inputs)
+        _rows(walk, part, "weight", heads.repeat_interleave(module.head_size))
+    for name in ("key_bias", "place_bias", "weight_slot_keys", "weight_slot_values"):
+        _rows(walk, path, name, heads)
+    walk.heads |= dict.fromkeys(heads.long().tolist(), path)
+    output = f"{path}.output".lstrip(".")
+    _columns(walk, output, "weight", heads.repeat_interleave(module.head_size))
+    made = walk.atoms.fresh(module.width)
+    _rows(walk, output, "weight", made)
+    _rows(walk, output, "bias", made)
+    return made
+
+
 UNITS: dict[type[nn.Module] | tuple[type[nn.Module], ...], Units] = {
     (nn.LSTM, nn.GRU): _torch_units,
     (layers.LSTM, layers.GRU): _hidden_units,
@@ -131,4 +154,5 @@ UNITS: dict[type[nn.Module] | tuple[type[nn.Module], ...], Units] = {
     layers.QRNN: _qrnn_units,
     layers.CausalConv1d: _filters,
     layers.OneHot: _symbols,
+    layers.AllAttention: _all_attention,
 }

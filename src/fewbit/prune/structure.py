@@ -171,7 +171,7 @@ class _Reader:
         shaped = roots.view(self.walk.tensors[path].shape)
         best: tuple[int, int, Tensor] | None = None
         for dim in range(shaped.dim()):
-            lines = shaped.movedim(dim, 0).reshape(shaped.shape[dim], -1)
+            lines = shaped.movedim(dim, 0)[..., None].flatten(1)
             whole = torch.where((lines == lines[:, :1]).all(1), lines[:, 0], NOBODY)
             count = len(torch.unique(whole[whole != NOBODY]))
             if best is None or count > best[0]:
@@ -199,7 +199,7 @@ class _Reader:
                 index[parts[root][table, path, dim]] = place
             if table == "made" and isinstance(tensor, nn.Parameter):
                 made[path] = index.view(*[1] * dim, -1, *[1] * (tensor.dim() - dim - 1)).expand(tensor.shape)
-        owned = tuple(Owned(*_home(path), owners) for path, owners in made.items())
+        owned = tuple(Owned(*home_of(path), owners) for path, owners in made.items())
         weights = [path for path in made if self.walk.tensors[path].dim() > 1 and "weight" in path]
         home = self.heads.get(roots[0])
         first = _module_of((weights or list(made))[0]) if home is None else home
@@ -229,7 +229,7 @@ class _Reader:
         return found
 
 
-def _home(path: str) -> tuple[str, str]:
+def home_of(path: str) -> tuple[str, str]:
     """Module and own name of a parameter by its path."""
     module, parametrized, rest = path.partition(".parametrizations.")
     if parametrized:

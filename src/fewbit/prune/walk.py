@@ -92,8 +92,9 @@ class Walk:
         self.traced: Traced = trace_network(model, call)
         self.atoms = Atoms()
         self.tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        first = {tensor: path for path, tensor in model.named_parameters()}
-        self._tied = {path: first[tensor] for path, tensor in model.named_parameters(remove_duplicate=False)}
+        first: dict[Tensor, str] = {tensor: path for path, tensor in self.tensors.items()}
+        again = *model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)
+        self._tied = {path: first[tensor] for path, tensor in again}  # a weight, or the quantizer of a tied one
         self.made: dict[str, Tensor] = {}
         self.read: dict[str, Tensor] = {}
         self.folds: list[Fold] = []
@@ -298,6 +299,8 @@ class Walk:
         return all(isinstance(self.tensors[path], nn.Parameter) for path in self._paths(places.reshape(-1)))
 
     def _paths(self, places: Labels) -> list[str]:
+        if not places.numel():  # of attention that has no heads left
+            return []
         low, high = (float(end) for end in places.aminmax())
         return [
             path

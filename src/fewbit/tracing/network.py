@@ -33,6 +33,7 @@ OPAQUE = (
     layers.HLSTM,
     layers.CausalConv1d,
     layers.OneHot,
+    layers.AllAttention,
 )
 """Layers that stay one node."""
 
