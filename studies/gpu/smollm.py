@@ -162,8 +162,11 @@ def trial(tell: Tell, *, networks: str, data: str, arm: str, begin: float, end: 
 
 
 def ternary(model: nn.Module) -> nn.Module:
-    """A copy with ternary weights; signals stay float."""
-    return compress(model, Quantize(WEIGHTS))
+    """A copy with ternary weights; signals stay float.
+
+    Where the GPU is: the search for the steps reads all weights 200 times, which takes minutes on a processor.
+    """
+    return compress(model.to(device()), Quantize(WEIGHTS))
 
 
 def objective(arm: str, model: nn.Module) -> Objective:
