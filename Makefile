@@ -13,9 +13,10 @@ demo: $(VENV)/ready
 test: $(VENV)/ready check
 	$(BIN)/pytest -n 2 --dist worksteal
 
-# The kernels under sanitizers, and compiled for Arm under an emulator (g++-aarch64-linux-gnu, qemu-user).
+# The kernels under sanitizers, and compiled for Arm under an emulator (g++-aarch64-linux-gnu, qemu-user); the memory of
+# half a million generated tokens.
 long: $(VENV)/ready
-	FEWBIT_LONG=1 $(BIN)/pytest -rs tests/native/test_equality.py
+	FEWBIT_LONG=1 $(BIN)/pytest -rs tests/native/test_equality.py tests/benchmarks/test_endless_text.py
 
 # Fifty small faults in copies of the source: which do the tests not notice? Half an hour, or MINUTES at most.
 mutants: $(VENV)/ready
@@ -60,6 +61,7 @@ speech: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks.stream_speed --out build/benchmarks
+	$(BIN)/python -m benchmarks.endless_text --out build/benchmarks
 	$(BIN)/python -m benchmarks.torch_free --out build/benchmarks
 	$(BIN)/python -m benchmarks.training_overhead --out build/benchmarks
 

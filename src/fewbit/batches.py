@@ -14,6 +14,8 @@ from fewbit.errors import DataError
 
 LABELS = "labels"
 """The key of the labels in a dictionary; they are no input, even where `forward` would take them."""
+PADDING = "attention_mask"
+"""The key of the mask of padding in a dictionary, ``(rows, places)``: 0 where a row is padded."""
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and named arguments."""
 

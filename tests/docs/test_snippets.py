@@ -23,7 +23,9 @@ from fewbit.errors import ArgumentError
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"(?P<kept>^<!-- not run: .+ -->\n)?^```python\n(?P<code>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"(?P<kept>^<!-- not run: [^\n]+ -->\n)?^```python\n(?P<code>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL
+)
 
 
 class Snippet(NamedTuple):

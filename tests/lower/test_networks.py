@@ -24,6 +24,7 @@ from fewbit.program.numerics import INT32, Q15
 from fewbit.program.ops import Attend
 from fewbit.testing import splits
 from tests.lower.everyday import GPT, NETWORKS, Network
+from tests.lower.everyday_hf import HF_NETWORKS
 
 SMALL = 0.01
 """Of the spread of a result: a smaller difference is none."""
@@ -113,9 +114,9 @@ class Case:
             assert np.abs(out - fake).mean() < limit
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=NETWORKS | HF_NETWORKS)
 def case(request: pytest.FixtureRequest) -> Case:
-    return Case(request.param, NETWORKS[request.param])
+    return Case(request.param, (NETWORKS | HF_NETWORKS)[request.param])
 
 
 def test_the_program_agrees_with_the_fake_quantized_network(case):

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from fewbit.errors import ArgumentError
 from fewbit.nn import Attention
+from fewbit.nn.attention import rotated
 
 X = torch.randn(3, 12, 16, generator=torch.Generator().manual_seed(0))
 
@@ -61,6 +62,15 @@ def test_rotary_positions_are_turns_of_pairs():
     layer = attention(rotary=True, key_heads=2)
     assert torch.allclose(layer(X), by_torch(layer, X, LOWER, turned), atol=1e-5)
     assert not torch.allclose(layer(X), by_torch(layer, X, LOWER), atol=1e-2)
+
+
+def test_the_base_says_how_slow_the_slowest_pair_turns():
+    slow = torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 0]).expand(101, 8)
+    for base in (50.0, 1e5):
+        assert torch.allclose(rotated(slow, base)[100, 3], torch.cos(torch.tensor(100 * base**-0.75)), atol=1e-4)
+    layer, other = attention(rotary=True), attention(rotary=True, rotary_base=50.0)
+    other.load_state_dict(layer.state_dict())
+    assert not torch.allclose(layer(X), other(X), atol=1e-2)
 
 
 def test_rotary_positions_are_relative():

@@ -14,7 +14,9 @@ from fewbit.streams import TextGenerator
 
 def generate(
     file: Packed,
-    prompt: Annotated[str, typer.Option(help="Text that is continued, in symbols of the network's alphabet.")] = "",
+    prompt: Annotated[
+        str, typer.Option(help="Text that is continued, in symbols of the network's alphabet or byte pairs.")
+    ] = "",
     tokens: Annotated[int, typer.Option(help="Most symbols that follow; the network may end the text before.")] = 200,
     temperature: Annotated[
         float, typer.Option(help="0 takes the likeliest symbol; above 1 flattens the distribution.")

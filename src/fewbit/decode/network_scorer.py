@@ -14,7 +14,7 @@ from fewbit.native.handle import Handle
 from fewbit.program import Program
 from fewbit.program.native_run import Native
 from fewbit.program.numerics import Q10
-from fewbit.text import Alphabet
+from fewbit.text import Alphabet, read_alphabet
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class NetworkScorer:
     @cached_property
     def alphabet(self) -> Alphabet:
         """Meaning of the classes."""
-        return Alphabet(**(self.program.alphabet or {}))
+        return read_alphabet(self.program.alphabet or {})
 
     def start(self) -> tuple[Any, LogProbs]:
         """State at the start of a text, and log-probabilities ``(classes,)`` of its first label."""

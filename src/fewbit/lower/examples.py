@@ -1,6 +1,7 @@
 """Example batches for lowering: one row each, cut to one length, and where time lies in them."""
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree
 
 from fewbit import nn as layers
-from fewbit.batches import Call, call_of
+from fewbit.batches import PADDING, Call, call_of
 from fewbit.errors import LoweringError
 
 FRAMES = 48
@@ -59,13 +60,14 @@ def examples_of(model: nn.Module, example: Any) -> Examples:
     Raises:
         LoweringError: there are no batches, or their tensors are not float32 or integers.
     """
-    one = isinstance(example, Tensor | tuple | dict) or not isinstance(example, Iterable)
+    one = isinstance(example, Tensor | tuple | Mapping) or not isinstance(example, Iterable)
     batches = [example] if one else list(islice(example, BATCHES))
     if not batches:
         raise LoweringError("example has no batches; give at least one, with the shapes that the network will see")
     calls: list[Call] = []
     for batch in batches:
         calls += _rows(call_of(model, batch))
+    calls = [_without_padding(model, call) for call in calls]
     tensors = _tensors(calls[0])
     if not tensors:
         raise LoweringError("the example batch holds no tensors; give tensors of torch, as the network takes them")
@@ -128,6 +130,22 @@ def _rows(call: Call) -> list[Call]:
         _pytree.tree_map(lambda leaf, i=i: leaf[i : i + 1] if isinstance(leaf, Tensor) else leaf, call)
         for i in range(min(rows, ROWS))
     ]
+
+
+def _without_padding(model: nn.Module, call: Call) -> Call:
+    """A call of one row without its mask of padding and the places that this hides, as a Program takes it."""
+    args, named = call
+    mask = named.get(PADDING)
+    asked = inspect.signature(model.forward).parameters.get(PADDING)
+    needs_mask = asked is not None and asked.default is inspect.Parameter.empty
+    if not isinstance(mask, Tensor) or mask.dim() != 2 or len(mask) != 1 or needs_mask:
+        return call
+
+    def shown(leaf: Any) -> Any:
+        padded = isinstance(leaf, Tensor) and leaf.shape[:2] == mask.shape
+        return leaf[:, mask[0] != 0] if padded else leaf
+
+    return args, {key: shown(leaf) for key, leaf in named.items() if key != PADDING}
 
 
 def _same_shapes(calls: list[Call]) -> list[Call]:

@@ -9,7 +9,7 @@ from fewbit.features import LogMel
 from fewbit.lower.builder import Choices
 from fewbit.lower.network import lower_network
 from fewbit.program import Program
-from fewbit.text import Alphabet
+from fewbit.text import Vocabulary
 
 
 def pack(
@@ -20,7 +20,7 @@ def pack(
     context: int | None = None,
     hidden_bits: int = 16,
     features: LogMel | None = None,
-    alphabet: Alphabet | None = None,
+    alphabet: Vocabulary | None = None,
     recipe: dict[str, Any] | None = None,
 ) -> Program:
     """The integer Program of a quantized network (weights and activations).
@@ -38,7 +38,8 @@ def pack(
             8 their products take half the time.
         features: the front end of the stream; with an alphabet as well, `fewbit.stream` needs nothing but the file.
         alphabet: the symbols of the classes from 1 on. Class 0 is the blank of CTC; in a language model, which reads
-            the same classes, it stands between texts (`fewbit.streams.TextGenerator`).
+            the same classes, it stands between texts (`fewbit.streams.TextGenerator`). Or `fewbit.text.BytePairs`: the
+            pieces of text of all classes.
         recipe: how the network was made, for the record; plain values.
 
     Raises:

@@ -22,7 +22,7 @@ from fewbit.errors import ArgumentError
 from fewbit.nn.layer import Signal
 
 ROTARY_BASE = 10000.0
-"""The slowest pair of a head turns by nearly 1 in so many positions."""
+"""In so many positions the slowest pair of a head turns by nearly 1 radian, as in the paper."""
 
 
 class Attention(nn.Module):
@@ -44,6 +44,7 @@ class Attention(nn.Module):
         window: a position sees itself and ``window - 1`` positions before it; default all. As a stream a packed network
             then needs no more memory, however long it runs; pack it with an example longer than the window.
         rotary: whether queries and keys are turned by their positions.
+        rotary_base: how many positions the slowest pair of a head needs for nearly 1 radian.
         bias: of the linear layers.
 
     Raises:
@@ -70,6 +71,7 @@ class Attention(nn.Module):
         causal: bool = True,
         window: int | None = None,
         rotary: bool = False,
+        rotary_base: float = ROTARY_BASE,
         bias: bool = False,
     ) -> None:
         super().__init__()
@@ -84,7 +86,7 @@ class Attention(nn.Module):
         if window is not None and (window < 1 or not causal):
             raise ArgumentError(f"Attention: window={window}, causal={causal}; wanted at least 1, in causal attention")
         self.width, self.heads, self.key_heads, self.head_size = width, heads, key_heads, head_size
-        self.causal, self.window, self.rotary = causal, window, rotary
+        self.causal, self.window, self.rotary, self.rotary_base = causal, window, rotary, rotary_base
         self.query = nn.Linear(width, heads * head_size, bias=bias)
         self.key = nn.Linear(width, key_heads * head_size, bias=bias)
         self.value = nn.Linear(width, key_heads * head_size, bias=bias)
@@ -103,7 +105,7 @@ class Attention(nn.Module):
         query = self._by_head(self.query(x), self.heads)
         key, value = (self._by_head(layer(x), self.key_heads) for layer in (self.key, self.value))
         if self.rotary:
-            query, key = rotated(query), rotated(key)
+            query, key = rotated(query, self.rotary_base), rotated(key, self.rotary_base)
         if self.key_heads != self.heads:
             key, value = (part.repeat_interleave(self.heads // self.key_heads, 1) for part in (key, value))
         scores = query.float() @ key.float().transpose(-2, -1) * self.head_size**-0.5
@@ -135,10 +137,10 @@ class Attention(nn.Module):
         return f"heads={self.heads}, key_heads={self.key_heads}, head_size={self.head_size}, window={self.window}"
 
 
-def rotated(x: Tensor) -> Tensor:
+def rotated(x: Tensor, base: float = ROTARY_BASE) -> Tensor:
     """Heads ``(..., time, head_size)``, whose numbers ``i`` and ``i + head_size / 2`` are turned by their position."""
     time, size = x.shape[-2:]
-    speed = ROTARY_BASE ** (-torch.arange(0, size, 2, device=x.device) / size)
+    speed = base ** (-torch.arange(0, size, 2, device=x.device) / size)
     angle = torch.arange(time, device=x.device)[:, None] * torch.cat([speed, speed])
     first, second = x.chunk(2, -1)
     return x * angle.cos().to(x.dtype) + torch.cat([-second, first], -1) * angle.sin().to(x.dtype)

@@ -63,6 +63,9 @@ class Program:
             raise LoweringError(
                 f"the alphabet has {len(tokens)} tokens and the blank, the network gives {self.outputs} scores a frame"
             )
+        pieces = (self.alphabet or {}).get("pieces")
+        if isinstance(pieces, list | tuple) and len(pieces) != self.outputs:
+            raise LoweringError(f"there are {len(pieces)} byte pairs, the network gives {self.outputs} scores a frame")
         if self.signature is not None:
             self._check_signature(self.signature)
 

@@ -1,6 +1,6 @@
 """Text from a packed language model: each symbol that is drawn is the next frame of the stream."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,7 @@ from fewbit.program import Program
 from fewbit.program.numerics import Integers
 from fewbit.program.ops import Lookup
 from fewbit.streams.sampling import Sampling
-from fewbit.streams.session import alphabet_of
-from fewbit.text import BLANK, Alphabet
+from fewbit.text import Vocabulary, read_vocabulary
 
 BLOCK = 64
 """Symbols of a prompt that are read at once, so that a long one takes no more memory than a short one."""
@@ -20,14 +19,16 @@ BLOCK = 64
 class TextGenerator:
     """Writes text, symbol by symbol, with a network that reads symbols and scores the next one.
 
-    Class 0, which has no text of its own, stands between texts: it is read before the prompt, as by
-    `fewbit.decode.NetworkScorer`, and where it is drawn, the text ends. Train on texts with class 0 before each.
+    With an `Alphabet`, class 0, which has no text of its own, stands between texts: it is read before the prompt, as by
+    `fewbit.decode.NetworkScorer`, and where it is drawn, the text ends. Train on texts with class 0 before each. With
+    `BytePairs`, the classes of the published tokenizer do so, if it has them.
 
     The object holds no text. Any number of texts, and of generators, share a Program.
 
     Args:
-        program: packed with an alphabet, such as a `fewbit.models.Decoder` with a window or a `fewbit.models.CharLM`.
-            Its frames are symbols, or one-hot vectors of them; a frame gives a score for each class.
+        program: packed with an alphabet or byte pairs, such as a `fewbit.models.Decoder` with a window or a
+            `fewbit.models.CharLM`. Its frames are symbols, or one-hot vectors of them; a frame gives a score for each
+            class.
 
     Raises:
         ArgumentError: the network has no alphabet, is no network of symbols, or does not give one row of scores for
@@ -37,6 +38,7 @@ class TextGenerator:
     Examples:
         >>> from dataclasses import replace
         >>> from fewbit.speed import random_network
+        >>> from fewbit.text import Alphabet
         >>> letters = Alphabet(("a", "b"))
         >>> network = replace(random_network("lstm", hidden=3, layers=1), alphabet=letters.to_dict())
         >>> text = "".join(TextGenerator(network).generate("ab", tokens=20, seed=1))
@@ -45,16 +47,18 @@ class TextGenerator:
     """
 
     def __init__(self, program: Program) -> None:
-        self.program, self.alphabet = program, _alphabet(program)
+        self.program, self.alphabet = program, _vocabulary(program)
         self._one_hot = _one_hot(program, self.alphabet.classes)
-        self._start = self._read([BLANK], program.init_state())
+        begin, state = self.alphabet.begin, program.init_state()
+        self._start = (None, state) if begin is None else self._read([begin], state)
 
     def generate(
         self, prompt: str = "", *, tokens: int, temperature: float = 1.0, top_p: float = 1.0, seed: int = 0
     ) -> Iterator[str]:
-        """Read `prompt` at once, and return the text that follows, a token of the alphabet at a time, until it ends.
+        """Read `prompt` at once, and return the text that follows, a token at a time, until it ends.
 
-        With a joiner between tokens, each piece brings the one before it: the prompt and all pieces are the text.
+        With a joiner between tokens, each piece brings the one before it: the prompt and all pieces are the text. Of
+        byte pairs, a piece is empty while the last bytes are not a character yet.
 
         Args:
             prompt: in symbols of the alphabet; empty for a text from its beginning.
@@ -64,13 +68,14 @@ class TextGenerator:
             seed: the same seed gives the same text, with every executor on every machine.
 
         Raises:
-            ArgumentError: a number is out of range.
+            ArgumentError: a number is out of range, or the prompt is empty and no class begins a text.
             DecodeError: the alphabet lacks a symbol of the prompt. From the iterator: the text outgrows the table of
                 positions of a network that has one.
 
         Examples:
             >>> from dataclasses import replace
             >>> from fewbit.speed import random_network
+            >>> from fewbit.text import Alphabet
             >>> network = replace(random_network("lstm", hidden=3, layers=1), alphabet=Alphabet(("a", "b")).to_dict())
             >>> writer = TextGenerator(network)
             >>> "".join(writer.generate("a", tokens=9, seed=1)) == "".join(writer.generate("a", tokens=9, seed=1))
@@ -83,22 +88,28 @@ class TextGenerator:
             raise ArgumentError(f"seed={seed!r}, wanted an integer from 0 on")
         symbols = self.alphabet.encode(prompt)
         scores, state = self._read(symbols, self._start[1]) if symbols else self._start
-        joiner = self.alphabet.joiner
-        first = joiner if symbols and not prompt.endswith(joiner or "\0") else ""
-        return self._follow(scores, state, tokens, sampling, np.random.PCG64(seed), first)
+        if scores is None:
+            raise ArgumentError("the network's vocabulary has no class that begins a text; give a prompt")
+        spell = self.alphabet.writer(prompt if symbols else "")
+        return self._follow(scores, state, tokens, sampling, np.random.PCG64(seed), spell)
 
     def _follow(
-        self, scores: Integers, state: Any, tokens: int, sampling: Sampling, random: np.random.PCG64, joiner: str
+        self,
+        scores: Integers,
+        state: Any,
+        tokens: int,
+        sampling: Sampling,
+        random: np.random.PCG64,
+        spell: Callable[[int], str],
     ) -> Iterator[str]:
         unit = float(1 << self.program.fraction_bits)
         for left in range(tokens - 1, -1, -1):
             # What Generator.random() computes; only the raw stream of a bit generator is promised never to change.
             chance = (int(random.random_raw()) >> 11) * 2.0**-53
             drawn = sampling.choose(scores, unit, chance)
-            if drawn == BLANK:
+            if drawn in self.alphabet.ends:
                 return
-            yield joiner + self.alphabet.tokens[drawn - 1]
-            joiner = self.alphabet.joiner
+            yield spell(drawn)
             if left:
                 scores, state = self._read([drawn], state)
 
@@ -116,13 +127,13 @@ class TextGenerator:
         return frames
 
 
-def _alphabet(program: Program) -> Alphabet:
+def _vocabulary(program: Program) -> Vocabulary:
     if program.alphabet is None:
         raise ArgumentError(
             "the network was packed without an alphabet, so its symbols have no text; "
-            "pack it with alphabet=Alphabet(...), whose tokens are its classes from 1 on"
+            "pack it with alphabet=Alphabet(...), whose tokens are its classes from 1 on, or with BytePairs"
         )
-    return alphabet_of(program)
+    return read_vocabulary(program.alphabet)
 
 
 def _one_hot(program: Program, classes: int) -> bool:
@@ -140,8 +151,8 @@ def _one_hot(program: Program, classes: int) -> bool:
     ports = () if program.signature is None else program.signature.outputs
     if not (numbers or one_hot) or program.outputs != classes or len(ports) > 1:
         raise ArgumentError(
-            f"the network is no language model over its alphabet: wanted {classes} scores (one for each token, and for "
-            f"class 0) for a symbol or a one-hot vector of {classes}, got {program.outputs} scores in "
+            f"the network is no language model over its alphabet: wanted {classes} scores (one for each class) "
+            f"for a symbol or a one-hot vector of {classes}, got {program.outputs} scores in "
             f"{max(len(ports), 1)} result(s) for {_frame(program, tables)}"
         )
     if program.stride != 1 or program.lookahead:

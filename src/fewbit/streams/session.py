@@ -12,7 +12,7 @@ from fewbit.decode import Decoder, Event, GreedyCTC
 from fewbit.errors import ArgumentError, DecodeError
 from fewbit.features import LogMel, Resampler
 from fewbit.program.numerics import Q10
-from fewbit.text import Alphabet
+from fewbit.text import Alphabet, read_alphabet
 
 TAIL_SECONDS = 0.5
 """Silence added at the end of a stream, so that the network can output what it heard last."""
@@ -165,7 +165,4 @@ def alphabet_of(network: Network) -> Alphabet:
             "the network was packed without an alphabet; pack it with features and alphabet, or give the session a "
             "decoder"
         )
-    try:
-        return Alphabet(**network.alphabet)
-    except (TypeError, ArgumentError) as error:
-        raise DecodeError(f"the network's alphabet is not one of Alphabet: {error}") from error
+    return read_alphabet(network.alphabet)

@@ -4,8 +4,9 @@ Class 0 of the network is the CTC blank or, in a language model, stands between 
 Tokens may be letters (joined by nothing) or whole words (joined by a space).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, repeat
 from typing import Any
 
 from fewbit.errors import ArgumentError, DecodeError
@@ -42,6 +43,16 @@ class Alphabet:
         """Number of classes: the tokens and the blank."""
         return len(self.tokens) + 1
 
+    @property
+    def begin(self) -> int:
+        """The class that a language model reads before a text."""
+        return BLANK
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The class that ends a text of a language model."""
+        return frozenset({BLANK})
+
     def encode(self, text: str) -> list[int]:
         """Classes of the tokens of `text`.
 
@@ -65,6 +76,18 @@ class Alphabet:
         if any(not 0 <= i < self.classes for i in heard):
             raise DecodeError(f"classes must lie in 0..{self.classes - 1}, got {min(heard)}..{max(heard)}")
         return self.joiner.join(self.tokens[i - 1] for i in heard if i != BLANK)
+
+    def writer(self, after: str = "") -> Callable[[int], str]:
+        """What spells classes one after the other, each with the joiner that it needs behind `after` and the others.
+
+        Examples:
+            >>> spell = Alphabet(("one", "two"), joiner=" ").writer("one")
+            >>> spell(2) + spell(1)
+            ' two one'
+        """
+        first = self.joiner if after and not after.endswith(self.joiner or "\0") else ""
+        between = chain([first], repeat(self.joiner))
+        return lambda drawn: next(between) + self.tokens[drawn - 1]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain description, as packed files hold it."""

@@ -21,6 +21,7 @@ from fewbit import nn as layers
 from fewbit.batches import Call
 from fewbit.errors import FewbitError, LoweringError
 from fewbit.quant import Quantizer
+from fewbit.tracing.caches import without_caches
 
 OPAQUE = (
     nn.LSTM,
@@ -129,7 +130,7 @@ def trace_network(model: nn.Module, call: Call) -> Traced:
     """
     args, named = call
     try:
-        with _opaque_modules(model, call), torch.no_grad():
+        with without_caches(model), _opaque_modules(model, call), torch.no_grad():
             exported = torch.export.export(model, args, named, strict=False)
             calls = list(_known)
     except _NotTaken as error:
