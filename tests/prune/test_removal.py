@@ -244,3 +244,15 @@ def test_steps_for_groups_of_weights_are_not_cut():
         PruningError, match="has a step for each group of weights, which a cut would shift; prune first"
     ):
         remove(model, {"0": torch.arange(6) < 3}, torch.randn(2, 4))
+
+
+def test_groups_that_lose_all_but_one_input_do_not_become_depthwise():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(4, 4, 1), nn.ReLU(), nn.Conv1d(4, 6, 3, groups=2), nn.ReLU(), nn.Conv1d(6, 2, 1))
+    x = torch.randn(2, 4, 9)
+    structure = structure_of(model, x)
+    masks = {each.name: torch.arange(each.size) < 1 for each in structure.elements}
+    wanted = zeroed(model, structure, masks)(x)
+    remove(model, masks, x)
+    assert (model[2].groups, tuple(model[2].weight.shape)) == (2, (2, 1, 3))
+    torch.testing.assert_close(model(x), wanted)

@@ -21,7 +21,7 @@ def fit_sizes(module: nn.Module) -> None:
         case nn.Linear():
             module.out_features, module.in_features = module.weight.shape
         case nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
-            if module.groups > 1 and module.weight.shape[1] == 1:  # depthwise: a group for each input
+            if module.groups == module.in_channels > 1:  # depthwise before the cut: a group for each input
                 module.groups = len(module.weight) * module.groups // module.out_channels
             module.out_channels, module.in_channels = len(module.weight), module.weight.shape[1] * module.groups
         case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.BatchNorm3d():
