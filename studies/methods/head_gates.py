@@ -325,7 +325,7 @@ def _time_table(timed: Rows) -> Table:
 
 def _describe(scale: Scale) -> str:
     return (
-        f"WikiText-2, characters, a seventh of each part of its own for each seed; all-attention of {LAYERS} layers with "
+        f"WikiText-2, characters, a seventh of each part of its own for each seed; all-attention of {LAYERS} layers of "
         f"{HEADS} heads, width {scale.width}, {scale.slots} slots, span {scale.span}: {scale.epochs} epochs of "
         f"{scale.updates} batches of {scale.batch} x {scale.span} characters; then {scale.gated} epochs at a constant "
         f"rate of {scale.prune_lr:g}, with gates, whose rate is {scale.gate_lr:g} times as large, or without for arms "
