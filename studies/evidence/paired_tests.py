@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Literal
 
-from studies.evidence.rows import Rows, of
+from studies.evidence.rows import Rows, arm_of
 
 LEVEL = 0.05
 TIE = 1e-9
@@ -162,8 +162,19 @@ def compare(
     digits: int = 2,
 ) -> list[Comparison]:
     """`tested` for pairs of values of ``arm``, each over the seeds that both arms have."""
-    arms = {arm: (names[arm], of(rows, arm=arm)) for pair in pairs for arm in pair}
+    arms = {arm: arm_of(rows, names, arm) for pair in pairs for arm in pair}
     return tested([difference(arms[arm], arms[base], measure, unit=unit, digits=digits) for arm, base in pairs])
+
+
+def with_rows(rows: Rows, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those pairs of values of ``arm`` of which both have rows, for arms that only some networks have.
+
+    Example:
+        >>> with_rows([{"arm": "a"}, {"arm": "b"}], [("a", "b"), ("a", "c")])
+        [('a', 'b')]
+    """
+    known = {row.get("arm") for row in rows}
+    return [(arm, base) for arm, base in pairs if {arm, base} <= known]
 
 
 def t_p(differences: Sequence[float]) -> float:

@@ -15,6 +15,16 @@ def of(rows: Rows, **where: Any) -> list[Mapping[str, Any]]:
     return [row for row in rows if all(row.get(key) == value for key, value in where.items())]
 
 
+def arm_of(rows: Rows, names: Mapping[str, str], arm: str) -> tuple[str, Rows]:
+    """What an arm is called, and its rows.
+
+    Example:
+        >>> arm_of([{"arm": "a", "test": 1.0}], {"a": "new"}, "a")
+        ('new', [{'arm': 'a', 'test': 1.0}])
+    """
+    return names[arm], of(rows, arm=arm)
+
+
 def is_test(key: str) -> bool:
     """Whether a figure was measured on test data: its name has the word "test".
 

@@ -20,8 +20,8 @@ from fewbit.passes import Finetune, Pass, Quantize, compress, gradual
 from fewbit.plot import plot_arms
 from fewbit.quant import AdaptiveUniform, Spec, Uniform, fit_step
 from fewbit.tasks import Task
-from studies.evidence.paired_tests import Comparison, compare, difference
-from studies.evidence.rows import Rows, of
+from studies.evidence.paired_tests import Comparison, compare, difference, with_rows
+from studies.evidence.rows import Rows, arm_of, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
 from studies.evidence.verdicts import Part, better, comparisons_of, verdict
@@ -147,7 +147,7 @@ def judge(images: Rows, text: Rows) -> list[Part]:
             ("A step that follows the weights is better than a fixed one", "adaptive", "fixed"),
             ("Stages with steps that follow are better still", "gradual, adaptive", "adaptive"),
         ):
-            gap = difference(_arm(rows, arm), _arm(rows, base), unit=unit, digits=digits)
+            gap = difference(arm_of(rows, ARMS, arm), arm_of(rows, ARMS, base), unit=unit, digits=digits)
             statements.append((f"{says} ({name})", gap))
     return better(statements)
 
@@ -156,12 +156,7 @@ def compare_beside(rows: Rows, unit: str, digits: int) -> list[Comparison]:
     """The parts of the method one at a time, and other methods, tested together."""
     bases = {"with clip": "with clip" if of(rows, arm="with clip") else "adaptive"}
     pairs = [(arm, bases.get(base, base)) for arm, base in BESIDE]
-    known = [(arm, base) for arm, base in pairs if of(rows, arm=arm) and of(rows, arm=base)]
-    return compare(rows, known, "test", ARMS, unit=unit, digits=digits)
-
-
-def _arm(rows: Rows, arm: str) -> tuple[str, Rows]:
-    return ARMS[arm], of(rows, arm=arm)
+    return compare(rows, with_rows(rows, pairs), "test", ARMS, unit=unit, digits=digits)
 
 
 def _sweep(setting: Setting, scale: Scale, network: str, arms: Sequence[str], lrs: Sequence[float]) -> Rows:

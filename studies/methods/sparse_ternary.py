@@ -20,7 +20,7 @@ from fewbit.program import cost
 from fewbit.quant import weight_names
 from fewbit.tasks import Task
 from studies.evidence.paired_tests import Comparison, Difference, by_seed, difference, tested
-from studies.evidence.rows import Rows, of
+from studies.evidence.rows import Rows, arm_of, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
 from studies.evidence.verdicts import Part, as_good, better, comparisons_of, verdict
@@ -132,7 +132,7 @@ def judge(measured: Mapping[str, Rows]) -> list[Part]:
         near.append((f"{ARMS['sparse8,2']} is as good as ternary ({network})", _beside_ternary(network, rows)))
         _, unit, digits = FAMILIES[network]
         for arm in ("gradual", "sparse8,2+norm"):
-            gap = difference(_arm(rows, arm), _arm(rows, "sparse8,2"), unit=unit, digits=digits)
+            gap = difference(arm_of(rows, ARMS, arm), arm_of(rows, ARMS, "sparse8,2"), unit=unit, digits=digits)
             gaps.append((f"{ARMS[arm]}, is better than 2 of 8 alone ({network})", gap))
     return [*as_good(near, [MARGINS[network] for network in measured]), *better(gaps)]
 
@@ -143,8 +143,8 @@ def compare_steps(measured: Mapping[str, Rows]) -> list[Comparison]:
     for network, rows in measured.items():
         _, unit, digits = FAMILIES[network]
         for arm, base in (("sparse8,8", "ternary"), ("sparse8,2", "sparse8,8")):
-            told, found = _arm(rows, arm)
-            gap = difference((f"{network}, {told}", found), _arm(rows, base), unit=unit, digits=digits)
+            told, found = arm_of(rows, ARMS, arm)
+            gap = difference((f"{network}, {told}", found), arm_of(rows, ARMS, base), unit=unit, digits=digits)
             gaps.append(gap)
     return tested(gaps)
 
@@ -161,16 +161,12 @@ def tell_bytes(network: str, rows: Rows) -> str:
 
 def _beside_ternary(network: str, rows: Rows) -> Difference:
     """2 of 8 against ternary, in the unit of the margin."""
-    arm, base = _arm(rows, "sparse8,2"), _arm(rows, "ternary")
+    arm, base = arm_of(rows, ARMS, "sparse8,2"), arm_of(rows, ARMS, "ternary")
     if network == "perceptron":
         return difference(arm, base)
     theirs = {row["seed"]: row["test"] for row in base[1]}
     share = {row["seed"]: 100 * row["test"] / theirs[row["seed"]] for row in arm[1] if row["seed"] in theirs}
     return by_seed((arm[0], share), (base[0], 100.0), unit="%")
-
-
-def _arm(rows: Rows, arm: str) -> tuple[str, Rows]:
-    return ARMS[arm], of(rows, arm=arm)
 
 
 def _measured(setting: Setting, scale: Scale, network: str) -> Rows:

@@ -18,8 +18,8 @@ from fewbit.passes import Quantize, compress
 from fewbit.plot import Panel, plot_arms, plot_curves
 from fewbit.tasks import Task
 from fewbit.train import Objective, linear
-from studies.evidence.paired_tests import Comparison, compare, difference
-from studies.evidence.rows import Rows, of
+from studies.evidence.paired_tests import Comparison, compare, difference, with_rows
+from studies.evidence.rows import Rows, arm_of, of
 from studies.evidence.setting import Setting
 from studies.evidence.study import Study, spread
 from studies.evidence.verdicts import Part, as_good, better, comparisons_of, verdict
@@ -139,7 +139,7 @@ def judge(images: Rows, text: Rows) -> list[Part]:
     """The parts of the claim for both networks: better than plain retraining, as good as with a float teacher."""
     families = (("perceptron", images, "points", 2), ("LSTM", text, "bits", 3))
     gaps = {
-        (name, base): difference(_arm(rows, "SPEQ"), _arm(rows, base), unit=unit, digits=digits)
+        (name, base): difference(arm_of(rows, ARMS, "SPEQ"), arm_of(rows, ARMS, base), unit=unit, digits=digits)
         for name, rows, unit, digits in families
         for base in ("plain", "teacher")
     }
@@ -151,12 +151,7 @@ def judge(images: Rows, text: Rows) -> list[Part]:
 
 def compare_beside(rows: Rows, unit: str, digits: int) -> list[Comparison]:
     """Other forms of the method and other budgets, tested together."""
-    known = [(arm, base) for arm, base in BESIDE if of(rows, arm=arm) and of(rows, arm=base)]
-    return compare(rows, known, "test", ARMS, unit=unit, digits=digits)
-
-
-def _arm(rows: Rows, arm: str) -> tuple[str, Rows]:
-    return ARMS[arm], of(rows, arm=arm)
+    return compare(rows, with_rows(rows, BESIDE), "test", ARMS, unit=unit, digits=digits)
 
 
 def ordering(rows: Rows) -> str:
