@@ -101,3 +101,11 @@ def test_scales_of_groups_are_stored_with_all_columns():
     x = torch.randn(5, 40)
     program = fb.pack(fb.compress(model, fb.Quantize("int8/8", "int8", calibration=[x])), example=x, time=None)
     assert all(op.weight.layout == "bits" for op in program.ops if isinstance(op, ops.Dense))
+
+
+@pytest.mark.parametrize("columns", [96, 97])
+def test_rows_that_fill_no_bytes_are_no_reason_to_leave_nothing_out(columns):
+    torch.manual_seed(0)
+    x, model = torch.randn(4, columns), nn.Linear(columns, 300)
+    program = fb.pack(fb.compress(model, fb.Quantize("ternary", "int8", calibration=[x])), example=[x])
+    assert [op.weight.layout for op in program.ops if isinstance(op, ops.Dense)] == ["trits"]

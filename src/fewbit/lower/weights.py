@@ -24,6 +24,7 @@ from fewbit.formats import (
     pack,
     pack_columns,
     pack_kernels,
+    packed_shape,
 )
 from fewbit.formats.kept_columns import COLUMNS
 from fewbit.formats.kept_kernels import KERNELS
@@ -64,8 +65,11 @@ class Weight:
         layout = default_layout(format)
         data = pack(self.codes, format, layout)
         kept = self._kept(format)
-        if kept is not None and kept.data.nbytes + KEPT_RECORD < data.nbytes:
-            return kept
+        if kept is not None:
+            # Kept codes lie in one row, without the padding of many: that alone is no reason to take their layout.
+            (plain,) = packed_shape(1, rows * columns, format, layout)[1:]
+            if kept.data.nbytes + KEPT_RECORD < min(data.nbytes, plain):
+                return kept
         return ops.Matrix(rows, columns, format, layout, self.per, data, self.group_scale)
 
     def _kept(self, format: Format) -> ops.Matrix | None:
