@@ -193,7 +193,8 @@ def _panel(rows: Rows, depth: int) -> Panel:
 
 def _table(rows: Rows, depth: int) -> Table:
     floats = of(rows, layers=depth, arm="none")
-    cells: list[tuple[str, ...]] = [("float, before retraining", "", "", "", "", spread([row["float test"] for row in floats], 3))]
+    before = spread([row["float test"] for row in floats], 3)
+    cells: list[tuple[str, ...]] = [("float, before retraining", "", "", "", "", before)]
     for arm, told in ARMS.items():
         mine = of(rows, layers=depth, arm=arm)
         values = (spread([row[key] for row in mine], 3) for key in ("dev 0", EARLY, "layers dev", "test"))

@@ -160,7 +160,8 @@ def _panel(rows: Rows, part: str) -> Panel:
 
 def _table(rows: Rows) -> Table:
     floats = of(rows, arm="labels")
-    cells: list[tuple[str, ...]] = [("float, before retraining", "", "", "", spread([row["float test"] for row in floats], 3))]
+    before = spread([row["float test"] for row in floats], 3)
+    cells: list[tuple[str, ...]] = [("float, before retraining", "", "", "", before)]
     for arm, (told, _) in ARMS.items():
         mine = of(rows, arm=arm)
         values = ([row["train 1"] for row in mine], [over_fitting(row) for row in mine], [row["test"] for row in mine])
