@@ -24,6 +24,7 @@ from fewbit.program.native_run import Native
 from fewbit.program.numerics import rescale_from
 from fewbit.speed.timing import measure_in_turns
 from studies.evidence import Study
+from studies.evidence.machine import load_sentence
 
 MAPS = (16, 32, 64, 128)
 SIDES = (32, 16, 8)
@@ -155,7 +156,8 @@ class Benchmark:
                 f"counts in both arms; 8-bit signals, {self.masks}, the same codes "
                 "in both arms, whose integers equal those of the reference. The arms take turns over "
                 f"{rounds} rounds; the gain is the geometric mean of those of the rounds, with its interval of 95 %. "
-                "`chosen`: what the runtime takes by itself. Other work ran on the machine."
+                "`chosen`: what the runtime takes by itself. "
+                f"{load_sentence()}"
             ),
             command=f"python -m benchmarks.{self.module} --results docs/results",
             seeds=(0,),

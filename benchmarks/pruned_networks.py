@@ -28,6 +28,7 @@ from fewbit.program import Program
 from fewbit.prune import RandomMask
 from fewbit.speed.timing import measure_in_turns
 from studies.evidence import Study
+from studies.evidence.machine import load_sentence
 
 NAME = "pruned-networks"
 RATIOS = (0.25, 0.5, 0.75)
@@ -164,7 +165,8 @@ def study(records: list[dict[str, Any]], rounds: int) -> Study:
             f"One thread; Python calls the library by {binding}. Random masks over all groups of channels or units, "
             "8-bit signals, no training. Whole and "
             f"pruned Programs take turns over {rounds} rounds; ratios are geometric means of the rounds, with "
-            "intervals of 95 %. Other work ran on the machine."
+            "intervals of 95 %. "
+            f"{load_sentence()}"
         ),
         command="python -m benchmarks.pruned_networks --results docs/results",
         seeds=(0,),

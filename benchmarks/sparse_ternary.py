@@ -19,6 +19,7 @@ from fewbit.formats import SparseTernary, Ternary
 from fewbit.native import NativeMatrix, targets
 from fewbit.speed.timing import measure_in_turns
 from studies.evidence import Study
+from studies.evidence.machine import load_sentence
 
 FORMAT = SparseTernary(8, 2)
 SIZES = (512, 1024, 2048, 4096)
@@ -91,7 +92,8 @@ def study(records: list[dict[str, Any]], rounds: int) -> Study:
         setting=(
             f"One thread, floats in and out, activations quantized within the call. Both kernels multiply the same "
             f"codes, give equal results and take turns over {rounds} rounds; the ratio is the geometric mean of "
-            "those of the rounds, with its interval of 95 %. Other work ran on the machine."
+            "those of the rounds, with its interval of 95 %. "
+            f"{load_sentence()}"
         ),
         command="python -m benchmarks.sparse_ternary --results docs/results",
         seeds=(0,),

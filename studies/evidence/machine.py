@@ -35,6 +35,18 @@ def describe() -> dict[str, Any]:
     return found
 
 
+def load_sentence() -> str:
+    """What else the machine did in the last minute, for the setting of a benchmark.
+
+    Example:
+        >>> load_sentence().split(" was ")[0]
+        'The load of the last minute, this program included,'
+    """
+    return (
+        f"The load of the last minute, this program included, was {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
+    )
+
+
 def compiler(command: str) -> str:
     """The first line of a compiler's version."""
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
