@@ -174,7 +174,7 @@ def by_mean(rows: Rows, key: str) -> dict[int, float]:
     return {seed: mean(row[key] for row in rows if row["seed"] == seed) for seed in sorted(seeds)}
 
 
-class Watched:
+class LossLog:
     """Cross-entropy that remembers its values."""
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ def peak_of(losses: Sequence[float]) -> float:
 
 def pruned(setting: Setting, scale: Scale, seed: int, arm: str, draw: int) -> tuple[nn.Module, list[float]]:
     """The cut network of an arm before its last epochs, and the losses of all updates since the dense network."""
-    example, watched = torch.zeros(1, 2 * scale.span, dtype=torch.long), Watched()
+    example, log = torch.zeros(1, 2 * scale.span, dtype=torch.long), LossLog()
     chosen = RandomMask(DRAWS * seed + draw) if arm in DRAWN else Magnitude()
     cut = PruneHeads(SHARE, example, chosen)
     if arm == "dense" or arm.endswith("late"):
@@ -202,26 +202,26 @@ def pruned(setting: Setting, scale: Scale, seed: int, arm: str, draw: int) -> tu
         return (model if arm == "dense" else compress(model, cut)), losses
     model, batches = setting.network(_task(setting, scale, seed), seed), _batches(setting, scale, seed)
     if arm in AT_EQUAL_SIZE and arm != "learned":
-        return compress(model, cut, _plain(batches, watched, scale, seed)), watched.losses
+        return compress(model, cut, _plain(batches, log, scale, seed)), log.losses
     about = _about(scale, seed) | {"gate_lr": scale.gate_lr, "warmup": 1 / scale.gated, "min_heads": 0}
     if arm == "learned":
         about |= {"target": round((1 - SHARE) * HEADS * LAYERS), "frozen": FROZEN}
     else:
         about["penalty"] = SWITCHED if arm in OFF else float(arm.removeprefix("price "))
         about |= OFF.get(arm, {})
-    return compress(model, LearnHeads(batches, watched, scale.gated, example, **about)), watched.losses
+    return compress(model, LearnHeads(batches, log, scale.gated, example, **about)), log.losses
 
 
 @cache
 def _dense(setting: Setting, scale: Scale, seed: int) -> tuple[nn.Module, list[float]]:
     """The network of a seed trained on for as long as others are with gates; arms that cut later begin with it."""
-    watched = Watched()
+    log = LossLog()
     model = setting.network(_task(setting, scale, seed), seed)
-    return compress(model, _plain(_batches(setting, scale, seed), watched, scale, seed)), watched.losses
+    return compress(model, _plain(_batches(setting, scale, seed), log, scale, seed)), log.losses
 
 
-def _plain(batches: Iterable[Any], watched: Watched, scale: Scale, seed: int) -> Finetune:
-    return Finetune(batches, watched, scale.gated, schedule=lambda progress: 1.0, **_about(scale, seed))
+def _plain(batches: Iterable[Any], log: LossLog, scale: Scale, seed: int) -> Finetune:
+    return Finetune(batches, log, scale.gated, schedule=lambda progress: 1.0, **_about(scale, seed))
 
 
 def _about(scale: Scale, seed: int) -> dict[str, Any]:
